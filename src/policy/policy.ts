@@ -1,0 +1,122 @@
+/** The policy as the method sees it: text or tokens in, completions and log-probabilities out, updates. */
+
+export interface Sampling {
+  /** 0 is greedy. Log-probabilities are taken at this temperature (at 1 when greedy). */
+  readonly temperature: number;
+  readonly maxNewTokens: number;
+  /** Keep the k likeliest tokens; 0 or absent keeps all. */
+  readonly topK?: number;
+  /** Keep the smallest set with at least this probability; 1 or absent keeps all. */
+  readonly topP?: number;
+  /** Drop tokens below this share of the likeliest token's probability; 0 or absent keeps all. */
+  readonly minP?: number;
+  /** Ends a completion, beside the folder's own end-of-sequence ids. */
+  readonly stopTokenIds?: readonly number[];
+}
+
+export interface GenerateRequest {
+  readonly prompt: string | readonly number[] | Int32Array;
+  /** Completions of this prompt (the group size); the prompt is prefilled once. */
+  readonly n: number;
+  readonly sampling: Sampling;
+  /** Together with `requestId`, completion index and position this decides every random number. */
+  readonly seed: number;
+  /** A whole number in [0, 2^53). */
+  readonly requestId: number;
+  readonly signal?: AbortSignal;
+}
+
+/** `stop`: an end token was generated (it is the last of `tokens`); `length`: `maxNewTokens` or the context ran out. */
+export type FinishReason = 'stop' | 'length' | 'abort';
+
+export interface Completion {
+  readonly tokens: Int32Array;
+  /** log π(token) under the full softmax at the sampling temperature, one per token. */
+  readonly logprobs: Float32Array;
+  /** Decoded tokens without special ones. */
+  readonly text: string;
+  readonly finishReason: FinishReason;
+}
+
+export interface Generated {
+  readonly promptTokens: Int32Array;
+  readonly completions: readonly Completion[];
+}
+
+/** One trained sequence: the tokens generated after a prompt. */
+export interface TrainingSequence {
+  /** Index into `UpdateBatch.prompts`. Sequences of one prompt stand together. */
+  readonly prompt: number;
+  readonly tokens: Int32Array;
+  /** Sequences of one rollout (its turns) share a number and are normalised together. */
+  readonly rollout: number;
+  readonly advantage: number;
+  /** 1 trains the token, 0 leaves it out; absent trains all. */
+  readonly mask?: Uint8Array;
+  /** The sampler's log-probabilities: metrics, and π_old when `useRolloutLogprobs`. */
+  readonly logprobs?: Float32Array;
+}
+
+export interface UpdateBatch {
+  readonly prompts: readonly Int32Array[];
+  readonly sequences: readonly TrainingSequence[];
+}
+
+export interface OptimizerSettings {
+  readonly learningRate: number;
+  readonly adamBeta1: number;
+  readonly adamBeta2: number;
+  readonly adamEpsilon: number;
+  /** Decoupled; applied to matrices, not to norms and biases. */
+  readonly weightDecay: number;
+  /** Global gradient norm is clipped to this; 0 does not clip. */
+  readonly maxGradNorm: number;
+}
+
+export interface GrpoObjective {
+  readonly kind: 'grpo';
+  readonly clipEpsilonLow: number;
+  readonly clipEpsilonHigh: number;
+  /** β of the k3 KL penalty to the reference policy; 0 needs no reference. */
+  readonly beta: number;
+  readonly normalisation: 'sequence-mean' | 'token-mean' | 'constant';
+  /** Divisor per sequence of `constant` (Dr.GRPO): the longest completion asked for. */
+  readonly maxCompletionLength: number;
+  /** Logits are divided by it before the softmax, as when sampling. */
+  readonly temperature: number;
+  /** Passes over this batch; from the second on the importance ratio differs from 1. */
+  readonly epochs: number;
+  /** true: π_old is the sampler's log-probabilities; false: the trainer's own before this update. */
+  readonly useRolloutLogprobs: boolean;
+}
+
+/** Mean token negative log-likelihood over the masked-in tokens; advantages are ignored. */
+export interface SupervisedObjective {
+  readonly kind: 'supervised';
+}
+
+export interface UpdateSettings extends OptimizerSettings {
+  readonly objective: GrpoObjective | SupervisedObjective;
+  /** Largest number of padded tokens in one forward pass; the gradient does not depend on it. */
+  readonly microbatchTokens: number;
+}
+
+/** Metrics of one update by TRL's names: loss, grad_norm, entropy, kl, clip_ratio/…, sampling/…, num_tokens. */
+export type UpdateMetrics = Readonly<Record<string, number>>;
+
+export interface Policy {
+  /** Number of updates made to these weights. */
+  readonly version: number;
+  generate(request: GenerateRequest): Promise<Generated>;
+  /** Per-token log-probabilities of each sequence's tokens after its prompt, at `temperature`. */
+  score(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, temperature?: number): Promise<Float32Array[]>;
+  update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
+  /** θ_ref ← (1 − α) θ_ref + α θ. */
+  blendReference(alpha: number): Promise<void>;
+  /** Writes a folder that transformers loads: config, weights, tokenizer files. */
+  save(folder: string): Promise<void>;
+  /** Writes (reads) optimizer state and reference weights as one safetensors file. */
+  saveTraining(file: string): Promise<void>;
+  loadTraining(file: string): Promise<void>;
+  close(): Promise<void>;
+}
