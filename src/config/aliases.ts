@@ -1,0 +1,114 @@
+/**
+ * Names that users of TRL and prime-rl bring along, as paths of our schema.
+ * A layer (file, environment, flags) is rewritten before layers are merged, so that
+ * `--max_steps 5` goes before a file's `updates`.
+ */
+import type { ConfigProblem } from '../errors.js';
+import { isPlainObject, type Layer, removePath, setPath } from './layer.js';
+
+type Translation = (value: unknown, layer: Layer) => { readonly value: unknown } | { readonly problem: string };
+
+interface Alias {
+  /** Where the value goes. */
+  readonly to: string;
+  /** How the value changes on the way; absent keeps it. */
+  readonly translate?: Translation;
+}
+
+const choice =
+  (table: Readonly<Record<string, unknown>>): Translation =>
+  (value) => {
+    const key = String(value);
+    if (Object.hasOwn(table, key)) return { value: table[key] };
+    return { problem: `${JSON.stringify(value)} is not supported here; use one of ${Object.keys(table).join(', ')}` };
+  };
+
+/** prime-rl counts rollouts where we count starts. */
+const rolloutsToStarts: Translation = (value, layer) => {
+  const size = Number(layer['rollouts_per_example'] ?? layer['num_generations'] ?? layer['groupSize'] ?? Number.NaN);
+  const starts = Number(value) / size;
+  if (Number.isInteger(starts) && starts > 0) return { value: starts };
+  return { problem: 'counts rollouts: it needs a group size beside it that divides it; or set startsPerBatch' };
+};
+
+/** prime-rl lists environments; a run trains one task. */
+const onlyEnvironment: Translation = (value) => {
+  const list = Array.isArray(value) ? value : [value];
+  const [first] = list;
+  if (list.length === 1 && isPlainObject(first) && typeof first['id'] === 'string') return { value: first['id'] };
+  return { problem: 'needs exactly one entry with an `id`; or set task' };
+};
+
+const lossTypes = choice({ grpo: 'sequence-mean', dapo: 'token-mean', dr_grpo: 'constant' });
+const schedules = choice({
+  constant: 'constant',
+  constant_with_warmup: 'constant',
+  linear: 'linear',
+  cosine: 'cosine',
+});
+
+export const aliases: Readonly<Record<string, Alias>> = {
+  num_generations: { to: 'groupSize' },
+  rollouts_per_example: { to: 'groupSize' },
+  batch_size: { to: 'startsPerBatch', translate: rolloutsToStarts },
+  max_steps: { to: 'updates' },
+  env: { to: 'task', translate: onlyEnvironment },
+  max_completion_length: { to: 'sampling.maxNewTokens' },
+  temperature: { to: 'sampling.temperature' },
+  top_k: { to: 'sampling.topK' },
+  top_p: { to: 'sampling.topP' },
+  min_p: { to: 'sampling.minP' },
+  'sampling.max_tokens': { to: 'sampling.maxNewTokens' },
+  'sampling.top_k': { to: 'sampling.topK' },
+  'sampling.top_p': { to: 'sampling.topP' },
+  'sampling.min_p': { to: 'sampling.minP' },
+  beta: { to: 'objective.beta' },
+  epsilon: { to: 'objective.clipEpsilonLow' },
+  epsilon_high: { to: 'objective.clipEpsilonHigh' },
+  num_iterations: { to: 'objective.epochs' },
+  loss_type: { to: 'objective.normalisation', translate: lossTypes },
+  learning_rate: { to: 'optimizer.learningRate' },
+  adam_beta1: { to: 'optimizer.adamBeta1' },
+  adam_beta2: { to: 'optimizer.adamBeta2' },
+  adam_epsilon: { to: 'optimizer.adamEpsilon' },
+  weight_decay: { to: 'optimizer.weightDecay' },
+  max_grad_norm: { to: 'optimizer.maxGradNorm' },
+  warmup_steps: { to: 'optimizer.warmupUpdates' },
+  lr_scheduler_type: { to: 'optimizer.schedule', translate: schedules },
+  scale_rewards: {
+    to: 'advantage.baseline',
+    translate: choice({ group: 'std', true: 'std', none: 'mean', false: 'mean' }),
+  },
+  mask_truncated_completions: { to: 'overlongFilter' },
+  ref_model_sync_steps: { to: 'reference.blendEvery' },
+  ref_model_mixup_alpha: { to: 'reference.alpha' },
+  save_steps: { to: 'checkpoint.every' },
+  save_total_limit: { to: 'checkpoint.keep' },
+  eval_steps: { to: 'evaluation.every' },
+  'eval.interval': { to: 'evaluation.every' },
+};
+
+/** TRL's switch for reference blending: off means never, on keeps `blendEvery`. */
+function translateSync(layer: Layer, problems: ConfigProblem[]): void {
+  const value = layer['sync_ref_model'];
+  if (value === undefined) return;
+  removePath(layer, 'sync_ref_model');
+  if (typeof value !== 'boolean') problems.push({ key: 'sync_ref_model', message: 'must be true or false' });
+  else if (!value) setPath(layer, 'reference.blendEvery', 0);
+}
+
+/** A copy of `layer` with every alias rewritten to our own key; what could not be rewritten goes to `problems`. */
+export function resolveAliases(layer: Layer, problems: ConfigProblem[]): Layer {
+  const resolved = structuredClone(layer);
+  for (const [name, alias] of Object.entries(aliases)) {
+    const value = removePath(resolved, name);
+    if (value === undefined) continue;
+    const translated = alias.translate?.(value, layer) ?? { value };
+    if ('problem' in translated) problems.push({ key: name, message: translated.problem });
+    else if (!setPath(resolved, alias.to, translated.value)) {
+      problems.push({ key: name, message: `is another name of ${alias.to}, which is given as well`, hint: 'keep one' });
+    }
+  }
+  translateSync(resolved, problems);
+  return resolved;
+}

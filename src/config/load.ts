@@ -1,0 +1,105 @@
+/** Finds a config by recipe name or file and puts the environment and the flags on top. */
+import { readFile } from 'node:fs/promises';
+import { extname, resolve } from 'node:path';
+import { recipes } from '../../recipes/index.js';
+import { parseLayers, type RunConfig } from '../config.js';
+import { ConfigError } from '../errors.js';
+import { isPlainObject, type Layer } from './layer.js';
+import { nearest } from './nearest.js';
+
+export interface ConfigSource {
+  /** A recipe's name or a file: .ts .mts .js .mjs .cjs .yaml .yml .toml .json. */
+  readonly source?: string;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Nested by dots: `--optimizer.learningRate 1e-4` is `{ optimizer: { learningRate: 1e-4 } }`. */
+  readonly flags?: Layer;
+}
+
+/** Settings that belong to a machine or a repetition rather than to the experiment. */
+const environmentKeys = {
+  EXIT_RL_MODEL: 'model',
+  EXIT_RL_SEED: 'seed',
+  EXIT_RL_DEVICE: 'device',
+  EXIT_RL_DTYPE: 'dtype',
+  EXIT_RL_THREADS: 'threads',
+} as const;
+
+const moduleExtensions = new Set(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs']);
+
+function asNumberWhereOne(text: string): string | number {
+  return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+export function environmentLayer(environment: Readonly<Record<string, string | undefined>>): Layer {
+  const layer: Layer = {};
+  for (const [variable, key] of Object.entries(environmentKeys)) {
+    const value = environment[variable];
+    if (value !== undefined && value !== '') layer[key] = key === 'model' ? value : asNumberWhereOne(value);
+  }
+  return layer;
+}
+
+async function importModule(file: string): Promise<unknown> {
+  const { createJiti } = await import('jiti');
+  const exported = await createJiti(import.meta.url).import(file, { default: true });
+  return typeof exported === 'function' ? exported() : exported;
+}
+
+async function parseFile(file: string, extension: string): Promise<unknown> {
+  if (moduleExtensions.has(extension)) return importModule(file);
+  const text = await readFile(file, 'utf8');
+  if (extension === '.json') return JSON.parse(text);
+  if (extension === '.toml') return (await import('smol-toml')).parse(text);
+  return (await import('yaml')).parse(text);
+}
+
+function fileProblem(file: string, message: string, hint?: string): ConfigError {
+  return new ConfigError([hint === undefined ? { key: 'config', message } : { key: 'config', message, hint }], file);
+}
+
+const readable = [...moduleExtensions, '.yaml', '.yml', '.toml', '.json'];
+
+/** @throws ConfigError when the file is missing, cannot be parsed, or holds no object. */
+export async function readConfigFile(file: string): Promise<Layer> {
+  const extension = extname(file).toLowerCase();
+  if (!readable.includes(extension)) {
+    const recipe = nearest(file, Object.keys(recipes));
+    const hint = recipe === undefined ? `recipes: ${Object.keys(recipes).join(', ')}` : `did you mean \`${recipe}\`?`;
+    throw fileProblem(file, `is neither a recipe nor a config file (${readable.join(' ')})`, hint);
+  }
+  const parsed = await parseFile(resolve(file), extension).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw fileProblem(file, 'no such file', 'check the path');
+    throw fileProblem(file, `cannot be read: ${error.message.split('\n')[0]}`);
+  });
+  if (!isPlainObject(parsed)) throw fileProblem(file, 'holds no settings', 'a config is an object of settings');
+  return parsed;
+}
+
+async function recipeLayer(name: string, file?: string): Promise<Layer> {
+  const recipe = Object.hasOwn(recipes, name) ? recipes[name] : undefined;
+  if (recipe !== undefined) return { ...recipe(), recipe: name };
+  const suggestion = nearest(name, Object.keys(recipes));
+  const message = `no recipe \`${name}\`; there are: ${Object.keys(recipes).join(', ')}`;
+  const problem = { key: 'recipe', message };
+  throw new ConfigError([suggestion ? { ...problem, hint: `did you mean \`${suggestion}\`?` } : problem], file);
+}
+
+/** The layers of a recipe name or file, lowest first; a file may name the recipe it starts from. */
+async function sourceLayers(source: string): Promise<Layer[]> {
+  if (Object.hasOwn(recipes, source)) return [await recipeLayer(source)];
+  const layer = await readConfigFile(source);
+  const recipe = layer['recipe'];
+  return typeof recipe === 'string' ? [await recipeLayer(recipe, source), layer] : [layer];
+}
+
+/**
+ * The complete configuration of a run: recipe < file < environment < flags.
+ * @throws ConfigError with every problem at once.
+ */
+export async function loadConfig({ source, environment = {}, flags = {} }: ConfigSource): Promise<RunConfig> {
+  const layers = source === undefined ? [] : await sourceLayers(source);
+  const named = flags['recipe'];
+  if (typeof named === 'string' && source === undefined) layers.push(await recipeLayer(named));
+  const isFile = source !== undefined && !Object.hasOwn(recipes, source);
+  return parseLayers([...layers, environmentLayer(environment), flags], isFile ? source : undefined);
+}

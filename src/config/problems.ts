@@ -1,0 +1,77 @@
+/** Turns what the schema found into problems that name the key and, for a mistyped one, the nearest known key. */
+import { z } from 'zod';
+import type { ConfigProblem } from '../errors.js';
+import { aliases } from './aliases.js';
+import { isPlainObject } from './layer.js';
+import { nearest } from './nearest.js';
+import { runSchema } from './schema.js';
+
+/** Every key a config may hold, as `a.b` paths. */
+function schemaPaths(): readonly string[] {
+  const paths: string[] = [];
+  const visit = (node: unknown, prefix: string): void => {
+    const properties = isPlainObject(node) ? node['properties'] : undefined;
+    if (!isPlainObject(properties)) return;
+    for (const [key, child] of Object.entries(properties)) {
+      paths.push(prefix + key);
+      visit(child, `${prefix}${key}.`);
+    }
+  };
+  visit(z.toJSONSchema(runSchema, { io: 'input' }), '');
+  return paths;
+}
+
+let known: readonly string[] | undefined;
+
+/** Every key and alias a config may hold. */
+export function knownKeys(): readonly string[] {
+  known ??= [...schemaPaths(), ...Object.keys(aliases), 'sync_ref_model'];
+  return known;
+}
+
+const lastWord = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
+
+/** The known key meant by `path`: one beside it, or one of that name elsewhere in the config. */
+export function suggestKey(path: string): string | undefined {
+  const parent = path.slice(0, path.length - lastWord(path).length);
+  const beside = knownKeys().filter((key) => key.startsWith(parent) && !key.slice(parent.length).includes('.'));
+  const local = nearest(lastWord(path), beside.map(lastWord));
+  if (local !== undefined) return parent + local;
+  const word = nearest(lastWord(path), knownKeys().map(lastWord));
+  return knownKeys().find((key) => lastWord(key) === word);
+}
+
+function unknownKeys(issue: z.core.$ZodIssueUnrecognizedKeys): ConfigProblem[] {
+  return issue.keys.map((key) => {
+    const path = [...issue.path, key].join('.');
+    const suggestion = suggestKey(path);
+    const problem = { key: path, message: 'unknown option' };
+    return suggestion === undefined ? problem : { ...problem, hint: `did you mean \`${suggestion}\`?` };
+  });
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((value, key) => (isPlainObject(value) ? value[String(key)] : undefined), input);
+}
+
+function wrongValue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem {
+  const key = issue.path.join('.');
+  const value = valueAt(input, issue.path);
+  if (value === undefined) return { key, message: 'is required' };
+  const message = `${shown(value)} is not allowed: ${issue.message}`;
+  if (issue.code !== 'invalid_value' || typeof value !== 'string') return { key, message };
+  const suggestion = nearest(value, issue.values.map(String));
+  return suggestion === undefined ? { key, message } : { key, message, hint: `did you mean \`${suggestion}\`?` };
+}
+
+/** All problems of `input`, in the schema's order. */
+export function listProblems(error: z.ZodError, input: unknown): ConfigProblem[] {
+  return error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? unknownKeys(issue) : [wrongValue(issue, input)],
+  );
+}

@@ -1,0 +1,84 @@
+/** What a training run needs to know. `src/config.ts` reads it from files and flags and fills in the defaults. */
+import type { GrpoObjective, OptimizerSettings, Sampling } from '../policy/policy.js';
+import type { Method } from './methods.js';
+
+export type Schedule = 'constant' | 'linear' | 'cosine';
+
+/** Linear warm-up to `learningRate`, then `schedule` down to `finalShare` of it at the last update. */
+export interface ScheduledOptimizer extends OptimizerSettings {
+  readonly warmupUpdates: number;
+  readonly schedule: Schedule;
+  /** Share of the learning rate that is left at the last update; `constant` does not use it. */
+  readonly finalShare: number;
+}
+
+export interface AdvantageSettings {
+  readonly baseline: 'std' | 'mean';
+  readonly std: 'population' | 'sample';
+  readonly epsilon: number;
+}
+
+/** How answers become vectors: hashed n-grams, no download. */
+export interface NgramSettings {
+  readonly dimension: number;
+  readonly unit: 'word' | 'character';
+  readonly minimumLength: number;
+  readonly maximumLength: number;
+}
+
+export interface DiversitySettings {
+  /** Upper clamp of d, which the printed formula leaves unbounded. */
+  readonly clamp: number;
+  readonly ngram: NgramSettings;
+}
+
+export interface BufferSettings {
+  readonly capacity: number;
+  /** B_min: replay begins at this size. */
+  readonly minimumFill: number;
+  /** κ of softmax(κ·S). */
+  readonly inverseTemperature: number;
+}
+
+export interface ReferenceSettings {
+  /** M: updates between blends; 0 never blends. Only with β > 0. */
+  readonly blendEvery: number;
+  /** α of θ_ref ← (1 − α) θ_ref + α θ. */
+  readonly alpha: number;
+}
+
+export interface CheckpointSettings {
+  /** Updates between checkpoints; 0 keeps only the one at the end. */
+  readonly every: number;
+  /** Verified checkpoints kept; never below two. */
+  readonly keep: number;
+}
+
+/** Which rollouts are written to traces.jsonl: none, one group per update, or all. */
+export type Traces = 'none' | 'sample' | 'all';
+
+export interface TrainSettings {
+  readonly method: Method;
+  readonly seed: number;
+  readonly updates: number;
+  /** P: starts per batch. */
+  readonly startsPerBatch: number;
+  /** G: rollouts per start. */
+  readonly groupSize: number;
+  readonly sampling: Sampling;
+  readonly objective: Omit<GrpoObjective, 'kind' | 'temperature'>;
+  readonly optimizer: ScheduledOptimizer;
+  readonly advantage: AdvantageSettings;
+  readonly diversity: DiversitySettings;
+  readonly buffer: BufferSettings;
+  /** p: probability that a start comes from the buffer. */
+  readonly replayProbability: number;
+  /** p_div: share of replayed starts with the intent `diverge`. */
+  readonly divergeProbability: number;
+  readonly reference: ReferenceSettings;
+  /** A completion without terminator gets zero gradient. */
+  readonly overlongFilter: boolean;
+  readonly microbatchTokens: number;
+  readonly checkpoint: CheckpointSettings;
+  readonly traces: Traces;
+}

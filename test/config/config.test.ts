@@ -1,0 +1,160 @@
+import { describe, expect, test } from 'vitest';
+import { editDistance, nearest } from '../../src/config/nearest.js';
+import { knownKeys } from '../../src/config/problems.js';
+import { parseConfig, parseLayers } from '../../src/config.js';
+import { ConfigError } from '../../src/errors.js';
+
+const base = { task: 'code-breaker', model: 'models/tiny' };
+
+function problemsOf(input: Record<string, unknown>): ConfigError {
+  try {
+    parseConfig(input);
+  } catch (error) {
+    if (ConfigError.isInstance(error)) return error;
+    throw error;
+  }
+  throw new Error('the config was accepted');
+}
+
+describe('defaults', () => {
+  test('every key but task and model has one', () => {
+    const config = parseConfig(base);
+    expect(config.method).toBe('exit');
+    expect(config.sampling.temperature).toBe(1);
+    expect(config.objective).toMatchObject({ clipEpsilonLow: 0.2, clipEpsilonHigh: 0.2, beta: 0, epochs: 1 });
+  });
+
+  test('dependent ones follow the key they depend on', () => {
+    const config = parseConfig({ ...base, sampling: { maxNewTokens: 7 }, objective: { clipEpsilonLow: 0.1 } });
+    expect(config.objective.maxCompletionLength).toBe(7);
+    expect(config.objective.clipEpsilonHigh).toBe(0.1);
+  });
+
+  test('a complete config parses to itself', () => {
+    const config = parseConfig(base);
+    expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
+});
+
+describe('problems', () => {
+  test('three mistakes are reported at once, each with its key', () => {
+    const error = problemsOf({ ...base, groupSiz: 8, method: 'exitt', optimizer: { learningRate: -1 } });
+    expect(error.problems.map((problem) => problem.key).sort()).toEqual([
+      'groupSiz',
+      'method',
+      'optimizer.learningRate',
+    ]);
+    expect(error.message).toContain('did you mean `groupSize`?');
+    expect(error.message).toContain('did you mean `exit`?');
+  });
+
+  test('a check between keys is reported beside a wrong key', () => {
+    const error = problemsOf({ ...base, sed: 1, buffer: { capacity: 10, minimumFill: 20 } });
+    expect(error.problems.map((problem) => problem.key).sort()).toEqual(['buffer.minimumFill', 'sed']);
+  });
+
+  test('required keys are named', () => {
+    expect(problemsOf({}).problems.map((problem) => problem.key)).toEqual(['task', 'model']);
+  });
+
+  test.each([
+    ['optimizer.learningrate', 'optimizer.learningRate'],
+    ['maxNewTokens', 'sampling.maxNewTokens'],
+    ['num_generation', 'num_generations'],
+    ['buffer.kapacity', 'buffer.capacity'],
+  ])('%s suggests %s', (written, meant) => {
+    const [parent = '', child] = written.split('.');
+    const error = problemsOf({ ...base, [parent]: child === undefined ? 3 : { [child]: 3 } });
+    expect(error.problems).toEqual([{ key: written, message: 'unknown option', hint: `did you mean \`${meant}\`?` }]);
+  });
+
+  test('a key like no other gets no suggestion', () => {
+    expect(problemsOf({ ...base, xyzzyplugh: 1 }).problems[0]?.hint).toBeUndefined();
+  });
+
+  test.each([
+    ['seed', 1.5],
+    ['seed', -1],
+    ['groupSize', 0],
+    ['updates', '12 apples'],
+    ['replayProbability', 1.01],
+    ['device', 'tpu'],
+    ['reference', { alpha: Number.NaN }],
+    ['checkpoint', { keep: 1 }],
+    ['sampling', null],
+    ['objective', []],
+  ])('%s: %j is refused', (key, value) => {
+    expect(problemsOf({ ...base, [key]: value }).problems[0]?.key.startsWith(key)).toBe(true);
+  });
+});
+
+describe('aliases of TRL and prime-rl', () => {
+  test('land on our keys', () => {
+    const config = parseConfig({
+      ...base,
+      num_generations: 4,
+      max_completion_length: 33,
+      learning_rate: 1e-5,
+      epsilon: 0.1,
+      epsilon_high: 0.28,
+      num_iterations: 2,
+      scale_rewards: false,
+      mask_truncated_completions: false,
+      ref_model_sync_steps: 64,
+      ref_model_mixup_alpha: 0.6,
+      beta: 0.01,
+      loss_type: 'dr_grpo',
+      max_steps: 9,
+    });
+    expect(config).toMatchObject({
+      groupSize: 4,
+      updates: 9,
+      overlongFilter: false,
+      sampling: { maxNewTokens: 33 },
+      optimizer: { learningRate: 1e-5 },
+      objective: { clipEpsilonLow: 0.1, clipEpsilonHigh: 0.28, epochs: 2, beta: 0.01, normalisation: 'constant' },
+      advantage: { baseline: 'mean' },
+      reference: { blendEvery: 64, alpha: 0.6 },
+    });
+  });
+
+  test("prime-rl's batch_size counts rollouts", () => {
+    const config = parseConfig({
+      model: 'm',
+      env: [{ id: 'reds' }],
+      batch_size: 128,
+      rollouts_per_example: 8,
+      sampling: { max_tokens: 5 },
+    });
+    expect(config).toMatchObject({ task: 'reds', startsPerBatch: 16, groupSize: 8, sampling: { maxNewTokens: 5 } });
+    expect(problemsOf({ ...base, batch_size: 10, rollouts_per_example: 8 }).problems[0]?.key).toBe('batch_size');
+  });
+
+  test('sync_ref_model off never blends', () => {
+    expect(parseConfig({ ...base, sync_ref_model: false }).reference.blendEvery).toBe(0);
+    expect(parseConfig({ ...base, sync_ref_model: true }).reference.blendEvery).toBe(100);
+  });
+
+  test('an alias beside its own key is a conflict, an unsupported value names the choices', () => {
+    const error = problemsOf({ ...base, groupSize: 4, num_generations: 8, scale_rewards: 'batch' });
+    expect(error.problems.map((problem) => problem.key).sort()).toEqual(['num_generations', 'scale_rewards']);
+    expect(error.message).toContain('group');
+  });
+
+  test('an alias in an upper layer goes before our key in a lower one', () => {
+    expect(parseLayers([{ ...base, updates: 100 }, { max_steps: 5 }]).updates).toBe(5);
+  });
+});
+
+test('edit distance counts a swap as one', () => {
+  expect(editDistance('', 'abc')).toBe(3);
+  expect(editDistance('kitten', 'sitting')).toBe(3);
+  expect(editDistance('sede', 'seed')).toBe(1);
+  expect(nearest('sede', ['updates', 'seed'])).toBe('seed');
+});
+
+test('known keys cover nested settings and aliases', () => {
+  expect(knownKeys()).toEqual(
+    expect.arrayContaining(['diversity.ngram.dimension', 'num_generations', 'sync_ref_model']),
+  );
+});
