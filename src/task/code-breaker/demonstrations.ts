@@ -1,0 +1,85 @@
+/**
+ * Demonstrations for the supervised base: a careless but not random player, so that reinforcement learning has
+ * something to sharpen. Each prompt comes with several answers, so the base learns a distribution and not one answer.
+ */
+import type { Intent } from '../../history.js';
+import type { Rng } from '../../rng.js';
+import { type CodeBreakerData, drawInstance } from './instance.js';
+import { markedText, openColours } from './marks.js';
+import { promptText } from './prompt.js';
+import { answerText, colourCount, type Row } from './words.js';
+
+/** Probabilities of the player's choices, slot by slot. */
+const care = {
+  /** An open colour of the openings in an answer to `solve` or `diverge`. */
+  fresh: 0.8,
+  /** An open colour of the openings in the previous answer. */
+  previous: 0.7,
+  /** Share of prompts whose previous answer is moved towards the code, and how far. */
+  nearPrompts: 0.4,
+  nearSlots: 0.6,
+  /** `improve`: keep a hit; choose an open colour elsewhere; copy a colour that was no hit. */
+  keepHit: 0.9,
+  improve: 0.5,
+  copy: 0.3,
+} as const;
+
+export interface Demonstration {
+  readonly prompt: string;
+  /** Each without the end-of-sequence word. */
+  readonly answers: readonly string[];
+}
+
+const chance = (rng: Rng, probability: number): boolean => rng.next() < probability;
+const chooseFrom = (rng: Rng, options: readonly number[]): number => options[rng.int(options.length)] ?? 0;
+
+/** With the given probability one of the open colours (any colour when none is open), else any colour. */
+function chooseColour(rng: Rng, open: readonly number[], probability: number): number {
+  return chance(rng, probability) && open.length > 0 ? chooseFrom(rng, open) : rng.int(colourCount);
+}
+
+const chooseRow = (rng: Rng, open: readonly (readonly number[])[], probability: number): Row =>
+  open.map((colours) => chooseColour(rng, colours, probability));
+
+/** 40 % solve, 40 % improve, 20 % diverge. */
+function drawIntent(rng: Rng): Intent {
+  const draw = rng.next();
+  if (draw < 0.4) return 'attempt';
+  return draw < 0.8 ? 'improve' : 'diverge';
+}
+
+/** A previous answer: open colours mostly, and in some prompts near the code. */
+export function drawPrevious(rng: Rng, { code, openings }: CodeBreakerData): Row {
+  const row = chooseRow(rng, openColours(code, openings), care.previous);
+  if (!chance(rng, care.nearPrompts)) return row;
+  return row.map((colour, slot) => (chance(rng, care.nearSlots) ? (code[slot] ?? colour) : colour));
+}
+
+/** One slot of an improved answer. */
+function improveColour(rng: Rng, old: number, isHit: boolean, open: readonly number[]): number {
+  if (isHit && chance(rng, care.keepHit)) return old;
+  if (!isHit && chance(rng, care.copy)) return old;
+  return chooseColour(rng, open, care.improve);
+}
+
+function improveRow(rng: Rng, { code, openings }: CodeBreakerData, previous: Row): Row {
+  const open = openColours(code, [...openings, previous]);
+  return previous.map((old, slot) => improveColour(rng, old, old === code[slot], open[slot] ?? []));
+}
+
+/** `count` answers to one prompt with this intent. */
+export function demonstrate(rng: Rng, data: CodeBreakerData, intent: Intent, count: number): Demonstration {
+  const previous = drawPrevious(rng, data);
+  const shown = intent === 'attempt' ? undefined : markedText(data.code, previous);
+  const open = openColours(data.code, data.openings);
+  const answer = (): Row => (intent === 'improve' ? improveRow(rng, data, previous) : chooseRow(rng, open, care.fresh));
+  return {
+    prompt: promptText(data, intent, shown),
+    answers: Array.from({ length: count }, () => answerText(answer())),
+  };
+}
+
+/** A batch of `prompts` fresh instances with `answers` demonstrations each. */
+export function drawDemonstrations(rng: Rng, prompts: number, answers: number): Demonstration[] {
+  return Array.from({ length: prompts }, () => demonstrate(rng, drawInstance(rng), drawIntent(rng), answers));
+}

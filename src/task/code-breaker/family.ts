@@ -1,0 +1,54 @@
+/**
+ * Code breaker: find a hidden row of five colours. Two marked opening guesses narrow it down without settling it,
+ * so a first attempt is limited by information and the marks on the previous answer carry what is missing.
+ */
+import { TaskError } from '../../errors.js';
+import type { History, Intent } from '../../history.js';
+import type { TaskFamily, Verdict } from '../task.js';
+import { type CodeBreakerData, type CodeBreakerTask, drawTasks, splits } from './instance.js';
+import { markedText, rowQuality } from './marks.js';
+import { promptText } from './prompt.js';
+import { parseAnswer } from './words.js';
+
+export interface CodeBreakerOptions {
+  /** Seed of the split `fresh`; `train` and `test` have seeds of their own. */
+  readonly freshSeed?: number;
+}
+
+/** The marked row of the latest iterate: the environment's feedback on it, absent when it was malformed. */
+const previousRow = (history: History): string | undefined => history.turns.at(-1)?.iterates.at(-1)?.feedback;
+
+/** An attempt never shows a previous answer, whatever the history holds. */
+const prompt = (task: CodeBreakerTask, history: History, intent: Intent): string =>
+  promptText(task.data, intent, intent === 'attempt' ? undefined : previousRow(history));
+
+/** Quality is the fraction of slots that equal the code; the feedback is the answer with its marks. */
+function judge(task: CodeBreakerTask, _history: History, answer: string): Verdict {
+  const row = parseAnswer(answer);
+  if (row === undefined) return { quality: 0, wellFormed: false };
+  const { code } = task.data;
+  return { quality: rowQuality(code, row), wellFormed: true, feedback: markedText(code, row) };
+}
+
+function drawSplit(split: string, freshSeed: number): CodeBreakerTask[] {
+  switch (split) {
+    case 'train':
+    case 'test':
+      return drawTasks(split, splits[split].size, splits[split].seed);
+    case 'fresh':
+      return drawTasks(`fresh-${freshSeed}`, splits.fresh.size, freshSeed);
+    default:
+      throw new TaskError(`code-breaker has no split "${split}": use train, test or fresh`);
+  }
+}
+
+/** The task family; a split is drawn on first use and kept. */
+export function codeBreaker({ freshSeed = 0 }: CodeBreakerOptions = {}): TaskFamily<CodeBreakerData> {
+  const drawn = new Map<string, readonly CodeBreakerTask[]>();
+  const tasks = (split: string): readonly CodeBreakerTask[] => {
+    const known = drawn.get(split) ?? drawSplit(split, freshSeed);
+    drawn.set(split, known);
+    return known;
+  };
+  return { name: 'code-breaker', turns: 1, tasks, prompt, judge };
+}
