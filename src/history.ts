@@ -3,6 +3,7 @@
  * Only the last iterate of an earlier turn is ever shown; the older ones are kept because the
  * curriculum may start again from any of them. Histories are values: nothing here mutates.
  */
+import { createHash } from 'node:crypto';
 
 /** What the policy is asked for: a first answer, a better one, or a different one. */
 export type Intent = 'attempt' | 'improve' | 'diverge';
@@ -25,3 +26,102 @@ export interface History {
 
 /** The history of a base task: nothing said yet. */
 export const emptyHistory: History = { turns: [] };
+
+/** The history in which `turn` (from 0) holds one iterate more, as its latest. */
+export function append(history: History, turn: number, iterate: Iterate): History {
+  turnAt(history, turn);
+  return {
+    turns: history.turns.map((old, at) => (at === turn ? { iterates: [...old.iterates, iterate] } : old)),
+  };
+}
+
+/** The history with one turn more, whose first attempt (k = 0) is `iterate`. */
+export function openTurn(history: History, iterate: Iterate): History {
+  return { turns: [...history.turns, { iterates: [iterate] }] };
+}
+
+/**
+ * τ_{t⁻}^{k'}: the first `turns` turns; of the last one only its first `lastIterates` iterates (k' + 1 of them),
+ * by default all. `prefix(history, 0)` is the base task's empty history.
+ */
+export function prefix(history: History, turns: number, lastIterates?: number): History {
+  if (turns === 0) return emptyHistory;
+  const last = turnAt(history, turns - 1);
+  const kept = lastIterates ?? last.iterates.length;
+  if (kept < 1 || kept > last.iterates.length) {
+    throw new RangeError(`prefix: turn ${turns - 1} has ${last.iterates.length} iterates, ${kept} were asked for`);
+  }
+  return { turns: [...history.turns.slice(0, turns - 1), { iterates: last.iterates.slice(0, kept) }] };
+}
+
+/** The current iterate of `turn`, by default of the last turn; undefined when nothing was said there. */
+export function lastIterate(history: History, turn = history.turns.length - 1): Iterate | undefined {
+  return history.turns[turn]?.iterates.at(-1);
+}
+
+/** Number of iterates of the last turn: the k at which the next rewrite of it stands. 0 for a base task. */
+export function depth(history: History): number {
+  return history.turns.at(-1)?.iterates.length ?? 0;
+}
+
+// 132 bits: a collision is out of reach, and a long run's set of seen starts stays small.
+const keyLength = 22;
+
+/** The identity of (task, history): equal for the same token ids, feedback and turns, different otherwise. */
+export function historyKey(taskId: string, history: History): string {
+  const said = history.turns.map(({ iterates }) => iterates.map(({ tokens, feedback }) => [tokens, feedback ?? null]));
+  return createHash('sha256')
+    .update(JSON.stringify([taskId, said]))
+    .digest('base64url')
+    .slice(0, keyLength);
+}
+
+/** Plain JSON; `fromJson` gives the equal history back. */
+export function toJson(history: History): HistoryJson {
+  return {
+    turns: history.turns.map(({ iterates }) => ({
+      iterates: iterates.map((iterate) => ({ ...iterate, tokens: [...iterate.tokens] })),
+    })),
+  };
+}
+
+/** A history as JSON holds it. */
+export interface HistoryJson {
+  readonly turns: readonly { readonly iterates: readonly Iterate[] }[];
+}
+
+/** Reads what `toJson` wrote; throws a TypeError that names the place when it is something else. */
+export function fromJson(json: unknown): History {
+  const turns = listAt(json, 'turns', 'history');
+  return {
+    turns: turns.map((turn, t) => {
+      const iterates = listAt(turn, 'iterates', `turns[${t}]`);
+      if (iterates.length === 0) throw new TypeError(`history: turns[${t}] has no iterates`);
+      return { iterates: iterates.map((iterate, k) => readIterate(iterate, `turns[${t}].iterates[${k}]`)) };
+    }),
+  };
+}
+
+function readIterate(json: unknown, place: string): Iterate {
+  const { text, tokens, quality, feedback } = json as Partial<Iterate>;
+  const readable =
+    typeof text === 'string' &&
+    typeof quality === 'number' &&
+    Array.isArray(tokens) &&
+    tokens.every(Number.isInteger) &&
+    (feedback === undefined || typeof feedback === 'string');
+  if (!readable) throw new TypeError(`history: ${place} is not an iterate`);
+  return { text, tokens: [...tokens], quality, ...(feedback === undefined ? {} : { feedback }) };
+}
+
+function listAt(json: unknown, key: string, place: string): readonly unknown[] {
+  const list = typeof json === 'object' && json !== null ? Reflect.get(json, key) : undefined;
+  if (!Array.isArray(list)) throw new TypeError(`history: ${place}.${key} is not a list`);
+  return list;
+}
+
+function turnAt(history: History, turn: number): Turn {
+  const found = history.turns[turn];
+  if (!found) throw new RangeError(`turn ${turn} of a history of ${history.turns.length} turns`);
+  return found;
+}

@@ -30,8 +30,11 @@ export interface TaskFamily<Data = unknown> {
   tasks(split: string): readonly Task<Data>[];
   /** The text the policy sees: attempt at the turn after `history`, or a rewrite of the history's last turn. */
   prompt(task: Task<Data>, history: History, intent: Intent): string;
-  /** Judges `answer`, given to `prompt(task, history, intent)`. A rejected promise is a failed rollout, not a reward. */
-  judge(task: Task<Data>, history: History, answer: string): Verdict | Promise<Verdict>;
+  /**
+   * Judges `answer`, given to `prompt(task, history, intent)`: an attempt answers the turn after `history`, any other
+   * intent rewrites its last turn. A rejected promise is a failed rollout, not a reward.
+   */
+  judge(task: Task<Data>, history: History, answer: string, intent: Intent): Verdict | Promise<Verdict>;
   /** Quality of a whole episode in [0, 1]; by default the sum of the turns' qualities over `turns`. */
   episodeQuality?(task: Task<Data>, history: History): number;
 }

@@ -1,0 +1,180 @@
+/**
+ * Every error that the product throws on purpose: a stable `code`, named `fields`, and a class that a caller can
+ * test with `isInstance`, also across two copies of the package. A bad rollout is never one of these: it is data.
+ */
+
+export type ErrorFields = Readonly<Record<string, unknown>>;
+
+/** Registered, so that it is the same symbol in every copy of the package. Its value lists the error's class names. */
+const kindsMarker = Symbol.for('exit-rl.error.kinds');
+
+interface ErrorClass {
+  readonly kind: string;
+  readonly prototype: unknown;
+}
+
+export class ExitError extends Error {
+  static readonly kind: string = 'ExitError';
+  readonly code: string;
+  readonly fields: ErrorFields;
+
+  constructor(code: string, message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.kind;
+    this.code = code;
+    this.fields = fields;
+    Object.defineProperty(this, kindsMarker, { value: kindsOf(new.target) });
+  }
+
+  /** True for errors of this class and of its subclasses, whichever copy of the package made them. */
+  static isInstance<Class extends ErrorClass>(this: Class, error: unknown): error is Class['prototype'] {
+    if (typeof error !== 'object' || error === null) return false;
+    const kinds: unknown = Reflect.get(error, kindsMarker);
+    // biome-ignore lint/complexity/noThisInStatic: every subclass asks for its own kind
+    return Array.isArray(kinds) && kinds.includes(this.kind);
+  }
+}
+
+/** The kinds of a class and its ancestors, most specific first. */
+function kindsOf(errorClass: unknown): string[] {
+  const kinds: string[] = [];
+  for (let at = errorClass; typeof at === 'function' && 'kind' in at; at = Object.getPrototypeOf(at)) {
+    kinds.push(String(at.kind));
+  }
+  return kinds;
+}
+
+/** One thing that is wrong in a config: the dotted key, what is wrong, and what to write instead. */
+export interface ConfigProblem {
+  readonly key: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** All problems of a config at once, before any model loads. */
+export class ConfigError extends ExitError {
+  static override readonly kind = 'ConfigError';
+  readonly problems: readonly ConfigProblem[];
+  readonly file: string | undefined;
+
+  constructor(problems: readonly ConfigProblem[], file?: string) {
+    super('CONFIG', describeProblems(problems, file), { problems, file });
+    this.problems = problems;
+    this.file = file;
+  }
+}
+
+function describeProblems(problems: readonly ConfigProblem[], file?: string): string {
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+  const lines = problems.map(({ key, message, hint }) => `  ${key}: ${message}${hint ? ` (${hint})` : ''}`);
+  return [file ? `${file}: ${count}` : count, ...lines].join('\n');
+}
+
+/** A task family that breaks its contract, for example a quality outside [0, 1]. */
+export class TaskError extends ExitError {
+  static override readonly kind = 'TaskError';
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super('TASK', message, fields, options);
+  }
+}
+
+/** A reward function that throws, or returns what is not a finite number for each rollout. */
+export class RewardError extends ExitError {
+  static override readonly kind = 'RewardError';
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super('REWARD', message, fields, options);
+  }
+}
+
+/** A checkpoint whose files do not match its manifest. */
+export class CheckpointCorruptError extends ExitError {
+  static override readonly kind = 'CheckpointCorruptError';
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super('CHECKPOINT_CORRUPT', message, fields, options);
+  }
+}
+
+/** A run folder that cannot be written, is in use, or belongs to another run. */
+export class RunFolderError extends ExitError {
+  static override readonly kind = 'RunFolderError';
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super('RUN_FOLDER', message, fields, options);
+  }
+}
+
+/** Wrong use of a command; the process ends with exit code 2. */
+export class UsageError extends ExitError {
+  static override readonly kind = 'UsageError';
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super('USAGE', message, fields, options);
+  }
+}
+
+/** What the native core reports. `code` is the engine's own, `fields` its named facts. */
+export class NativeError extends ExitError {
+  static override readonly kind: string = 'NativeError';
+}
+
+/** A model folder that is missing, incomplete, unreadable, or of a family that cannot be computed. */
+export class ModelFolderError extends NativeError {
+  static override readonly kind = 'ModelFolderError';
+}
+
+/** A device that was asked for and cannot be used. */
+export class DeviceError extends NativeError {
+  static override readonly kind = 'DeviceError';
+}
+
+/** A request with a value that the engine refuses; `fields.key` names it. */
+export class InvalidRequestError extends NativeError {
+  static override readonly kind = 'InvalidRequestError';
+}
+
+/** A prompt that leaves no room for an answer in the model's context. */
+export class PromptTooLongError extends NativeError {
+  static override readonly kind = 'PromptTooLongError';
+}
+
+/** NaN or infinity where a number was due; the weights were left as they were. */
+export class NonFiniteError extends NativeError {
+  static override readonly kind = 'NonFiniteError';
+}
+
+export class OutOfMemoryError extends NativeError {
+  static override readonly kind = 'OutOfMemoryError';
+}
+
+/** The caller's AbortSignal ended the work. */
+export class CancelledError extends NativeError {
+  static override readonly kind = 'CancelledError';
+  constructor(code = 'CANCELLED', message = 'cancelled', fields: ErrorFields = {}, options?: ErrorOptions) {
+    super(code, message, fields, options);
+  }
+}
+
+/** Use of a policy after `close`. */
+export class PolicyClosedError extends NativeError {
+  static override readonly kind = 'PolicyClosedError';
+}
+
+const nativeClasses: Readonly<Record<string, typeof NativeError>> = {
+  MODEL_FILE_MISSING: ModelFolderError,
+  MODEL_FILE: ModelFolderError,
+  MODEL_UNSUPPORTED: ModelFolderError,
+  WEIGHT_MISSING: ModelFolderError,
+  WEIGHT_SHAPE: ModelFolderError,
+  WEIGHT_NOT_FINITE: ModelFolderError,
+  DEVICE: DeviceError,
+  INVALID_REQUEST: InvalidRequestError,
+  PROMPT_TOO_LONG: PromptTooLongError,
+  NON_FINITE: NonFiniteError,
+  OUT_OF_MEMORY: OutOfMemoryError,
+  CANCELLED: CancelledError,
+  CLOSED: PolicyClosedError,
+};
+
+/** The error class of a native code; codes without one of their own become a plain `NativeError`. */
+export function nativeError(code: string, message: string, fields: ErrorFields = {}): NativeError {
+  const errorClass = nativeClasses[code] ?? NativeError;
+  return new errorClass(code, message, fields);
+}

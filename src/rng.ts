@@ -1,0 +1,87 @@
+/**
+ * Randomness as an argument. A stream is known by its identity (the run's seed and the names on the way to it), so
+ * `rng.fork('rollout', 12, 3)` is the same stream whatever was drawn before, and one rollout can be replayed alone.
+ */
+
+export interface Rng {
+  /** Uniform in [0, 1), 53 bits. */
+  next(): number;
+  /** Uniform integer in [0, n); n must be a positive integer. */
+  int(n: number): number;
+  /** The stream of this name under this one: a pure function of identity and names, not of how much was drawn. */
+  fork(name: string, ...ids: readonly (string | number)[]): Rng;
+  /** A draw of 53 bits as an integer, for `GenerateRequest.requestId`. */
+  id(): number;
+  /** The seed of the run; forks carry it on. */
+  readonly seed: number;
+}
+
+/** Three 32-bit lanes. Each is a hash of all that was absorbed, under its own constants. */
+type Identity = readonly [number, number, number];
+
+const rootIdentity: Identity = [0x9e3779b9, 0x243f6a88, 0xb7e15162];
+// Odd, so that multiplication by them loses nothing.
+const laneMultipliers: Identity = [0xcc9e2d51, 0x85ebca6b, 0xc2b2ae35];
+
+/** A new stream of random numbers; `seed` is any number, usually a whole one from the config. */
+export function createRng(seed: number): Rng {
+  return streamOf(absorb(rootIdentity, seed), seed);
+}
+
+function streamOf(identity: Identity, seed: number): Rng {
+  const draw = smallFastCounter(identity);
+  const id = (): number => (draw() >>> 5) * 2 ** 26 + (draw() >>> 6);
+  return {
+    seed,
+    id,
+    next: () => id() / 2 ** 53,
+    int: (n) => {
+      if (!Number.isSafeInteger(n) || n < 1) throw new RangeError(`rng.int: ${n} is not a positive integer`);
+      return Math.floor((id() / 2 ** 53) * n);
+    },
+    fork: (name, ...ids) => streamOf([name, ...ids].reduce(absorb, identity), seed),
+  };
+}
+
+/** Lengths and types are absorbed too: ('ab', 'c') and ('a', 'bc'), 1 and '1' name different streams. */
+function absorb(identity: Identity, part: string | number): Identity {
+  if (typeof part === 'number') return [1, ...doubleWords(part)].reduce(absorbWord, identity);
+  let lanes = absorbWord(absorbWord(identity, 2), part.length);
+  for (let i = 0; i < part.length; i++) lanes = absorbWord(lanes, part.charCodeAt(i));
+  return lanes;
+}
+
+function doubleWords(value: number): Uint32Array {
+  const bytes = new DataView(new ArrayBuffer(8));
+  bytes.setFloat64(0, value);
+  return Uint32Array.of(bytes.getUint32(0), bytes.getUint32(4));
+}
+
+function absorbWord([a, b, c]: Identity, word: number): Identity {
+  return [mix(a, word, laneMultipliers[0]), mix(b, word, laneMultipliers[1]), mix(c, word, laneMultipliers[2])];
+}
+
+/** MurmurHash3's finaliser over lane and word: invertible in each, so different words never merge two lanes. */
+function mix(lane: number, word: number, multiplier: number): number {
+  let hash = Math.imul(lane ^ word, multiplier) + 0x6d2b79f5;
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** sfc32 (Chris Doty-Humphrey, PractRand): 96 bits of state and a counter, hence no cycle under 2^32 draws. */
+function smallFastCounter(identity: Identity): () => number {
+  let [a, b, c] = identity;
+  let counter = 1;
+  const draw = (): number => {
+    const output = (a + b + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + output) | 0;
+    return output >>> 0;
+  };
+  // PractRand's own warm-up: after it every bit of the state depends on every bit of the identity.
+  for (let i = 0; i < 12; i++) draw();
+  return draw;
+}
