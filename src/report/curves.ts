@@ -1,0 +1,135 @@
+/** The page's small plots of training: a title per metric, several methods in each. */
+
+import type { RunData } from './folder.js';
+import { compact, percent } from './format.js';
+import { lookOf, orderMethods } from './methods.js';
+import { legend, type Plot, renderPlot } from './plot.js';
+import { type MethodCurve, methodCurves } from './series.js';
+import { escapeHtml } from './text.js';
+
+interface Panel {
+  readonly metric: string;
+  readonly title: string;
+  readonly note: string;
+  readonly format?: (value: number) => string;
+  readonly show?: readonly number[];
+}
+
+const inPercent = (value: number) => percent(value, value < 0.1 && value > 0 ? 1 : 0);
+
+/** What the policy learns, in the order a reader asks for it. */
+const learning: readonly Panel[] = [
+  { metric: 'reward', title: 'Reward', note: 'mean over rollouts', show: [0] },
+  { metric: 'quality', title: 'Quality', note: 'mean over rollouts, 0 to 1', show: [0] },
+  { metric: 'solved', title: 'Solved', note: '% of rollouts with quality 1', format: inPercent, show: [0] },
+  { metric: 'entropy', title: 'Entropy', note: 'nats per token', show: [0] },
+  { metric: 'kl', title: 'KL', note: 'to the reference policy, k3', show: [0] },
+  { metric: 'grad_norm', title: 'Gradient norm', note: 'before clipping', show: [0] },
+  { metric: 'completions/mean_length', title: 'Completion length', note: 'tokens, mean' },
+  {
+    metric: 'frac_reward_zero_std',
+    title: 'Groups without signal',
+    note: '% with equal rewards',
+    format: inPercent,
+    show: [0],
+  },
+  { metric: 'learning_rate', title: 'Learning rate', note: '', show: [0] },
+];
+
+/** What the curriculum chooses to train on. */
+const starts: readonly Panel[] = [
+  { metric: 'curriculum/depth', title: 'Depth', note: 'iterates in a start, mean', show: [0] },
+  { metric: 'curriculum/recency', title: 'Recency', note: 'updates since a start was stored, mean', show: [0] },
+  { metric: 'curriculum/turn', title: 'Starting turn', note: 'mean', show: [0] },
+  { metric: 'curriculum/distinct_ratio', title: 'Distinct starts', note: 'relative to the base set', show: [0] },
+  { metric: 'curriculum/pairwise_l2', title: 'Distance of starts', note: 'mean pairwise L2', show: [0] },
+  { metric: 'curriculum/pairwise_cosine', title: 'Distance of starts', note: 'mean pairwise cosine', show: [0] },
+  { metric: 'buffer/size', title: 'Buffer', note: 'starts held', show: [0] },
+  { metric: 'buffer/score_mean', title: 'Score in the buffer', note: 'mean variance of quality', show: [0] },
+  { metric: 'buffer/score_max', title: 'Best score in the buffer', note: 'largest variance of quality', show: [0] },
+  { metric: 'diversity/mean', title: 'Diversity bonus', note: 'factor d, mean', show: [0] },
+];
+
+/** What each of the three intents takes of a batch, drawn per method. */
+const intents = [
+  { metric: 'curriculum/share_attempt', label: 'attempt', look: 1 },
+  { metric: 'curriculum/share_improve', label: 'improve', look: 3 },
+  { metric: 'curriculum/share_diverge', label: 'diverge', look: 4 },
+] as const;
+
+const size = { width: 340, height: 190 };
+
+/** A metric that is 0 or the same all along, for every method, tells nothing and costs the reader a plot. */
+function varies(curves: readonly MethodCurve[]): boolean {
+  const values = curves.flatMap(({ mean }) => mean.map(({ y }) => y)).filter(Number.isFinite);
+  return values.some((value) => value !== values[0]);
+}
+
+function panelPlot({ metric, title, note, format = compact, show }: Panel, runs: readonly RunData[]): Plot | undefined {
+  const curves = methodCurves(runs, metric);
+  if (!varies(curves)) return undefined;
+  const lines = curves.map(({ method, mean, behind }, index) => ({
+    label: method,
+    look: lookOf(method, index),
+    points: mean,
+    behind,
+  }));
+  return { title, note, xLabel: 'update', format, lines, ...(show === undefined ? {} : { show }), ...size };
+}
+
+function intentPlot(method: string, runs: readonly RunData[]): Plot | undefined {
+  const lines = intents.flatMap(({ metric, label, look }) =>
+    methodCurves(runs, metric).map(({ mean }) => ({ label, look, points: mean })),
+  );
+  const replays = lines.some(({ label, points }) => label !== 'attempt' && points.some(({ y }) => y > 0));
+  return replays
+    ? { title: method, note: '% of starts', xLabel: 'update', format: inPercent, lines, show: [0, 1], ...size }
+    : undefined;
+}
+
+const grid = (plots: readonly Plot[]) => `<div class="plots">${plots.map(renderPlot).join('\n')}</div>`;
+const isPlot = (plot: Plot | undefined): plot is Plot => plot !== undefined;
+
+function section(title: string, text: string, body: string): string {
+  return body === ''
+    ? ''
+    : `<section><h2>${escapeHtml(title)}</h2><p class="lead">${escapeHtml(text)}</p>${body}</section>`;
+}
+
+function panels(all: readonly Panel[], runs: readonly RunData[]): string {
+  const plots = all.map((panel) => panelPlot(panel, runs)).filter(isPlot);
+  const entries = orderMethods(runs.map(({ method }) => method)).map((label, index) => ({
+    label,
+    look: lookOf(label, index),
+  }));
+  return plots.length === 0 ? '' : (entries.length > 1 ? legend(entries) : '') + grid(plots);
+}
+
+function intentPanels(runs: readonly RunData[]): string {
+  const plots = orderMethods(runs.map(({ method }) => method))
+    .map((method) =>
+      intentPlot(
+        method,
+        runs.filter((run) => run.method === method),
+      ),
+    )
+    .filter(isPlot);
+  return plots.length === 0 ? '' : legend(intents) + grid(plots);
+}
+
+/** The sections of curves over updates; empty for runs without an update. */
+export function curveSections(runs: readonly RunData[]): string {
+  const several = runs.length > orderMethods(runs.map(({ method }) => method)).length;
+  const behind = several
+    ? 'Strong lines are means over seeds, lightly smoothed; faint ones are single seeds.'
+    : 'Strong lines are lightly smoothed; the raw values lie behind.';
+  return [
+    section('Training', behind, panels(learning, runs)),
+    section('Starts', 'Where the curriculum lets rollouts begin, and what its buffer holds.', panels(starts, runs)),
+    section(
+      'Intents',
+      'Share of starts that ask for a first attempt, a better answer, or a different one.',
+      intentPanels(runs),
+    ),
+  ].join('\n');
+}

@@ -1,0 +1,156 @@
+/** Reads a run folder or a comparison folder; what is missing or damaged is an error that names file and line. */
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { z } from 'zod';
+import { RunFolderError } from '../errors.js';
+import {
+  type ComparisonRecord,
+  type ConfigRecord,
+  comparisonSchema,
+  configSchema,
+  type EvaluationRecord,
+  evaluationSchema,
+  type MetricsLine,
+  metricsLineSchema,
+} from './records.js';
+
+export interface RunData {
+  readonly kind: 'run';
+  readonly folder: string;
+  readonly config: ConfigRecord;
+  readonly method: string;
+  readonly seed: number;
+  /** By update, ascending; empty for a run that has only begun. */
+  readonly metrics: readonly MetricsLine[];
+  readonly evaluation: EvaluationRecord | undefined;
+}
+
+export interface ComparisonData {
+  readonly kind: 'comparison';
+  readonly folder: string;
+  readonly comparison: ComparisonRecord;
+  /** The run folders that were found, in the order of the rows. */
+  readonly runs: readonly RunData[];
+  /** Rows whose run folder is gone: their curves are left out, and the page says so. */
+  readonly missing: readonly string[];
+}
+
+interface Place {
+  readonly file: string;
+  /** Counted from 1. */
+  readonly line?: number;
+}
+
+function damaged({ file, line }: Place, reason: string): RunFolderError {
+  const place = line === undefined ? file : `${file}:${line}`;
+  return new RunFolderError(`${place}: ${reason}`, { file, ...(line === undefined ? {} : { line }), reason });
+}
+
+/** The file's text; undefined where it does not exist. */
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw damaged({ file }, `cannot be read (${(error as Error).message})`);
+  }
+}
+
+/** The line of a JSON syntax error, where the engine's message gives its position. */
+function syntaxLine(text: string, error: Error): number | undefined {
+  const position = /position (\d+)/.exec(error.message)?.[1];
+  return position === undefined ? undefined : text.slice(0, Number(position)).split('\n').length;
+}
+
+function parseJson(text: string, place: Place): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const line = place.line ?? syntaxLine(text, error as Error);
+    throw damaged({ ...place, ...(line === undefined ? {} : { line }) }, `is not JSON (${(error as Error).message})`);
+  }
+}
+
+function check<Schema extends z.ZodType>(schema: Schema, value: unknown, place: Place): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues
+    .slice(0, 5)
+    .map((issue) => `${issue.path.join('.') || 'value'}: ${issue.message}`);
+  throw damaged(place, problems.join('; '));
+}
+
+async function readJson<Schema extends z.ZodType>(file: string, schema: Schema): Promise<z.output<Schema> | undefined> {
+  const text = await readText(file);
+  return text === undefined ? undefined : check(schema, parseJson(text, { file }), { file });
+}
+
+function metricsLine(text: string, place: Place): [number, MetricsLine] {
+  const record = check(metricsLineSchema, parseJson(text, place), place);
+  const values = Object.entries(record).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
+  return [record.update, new Map(values)];
+}
+
+/**
+ * The lines of metrics.jsonl by update. A last line without its line end is being written at this moment:
+ * it is left out when it cannot be read yet. Of an update that stands twice the later line counts.
+ */
+export function parseMetrics(text: string, file: string): MetricsLine[] {
+  const lines = text.split('\n');
+  const unfinished = lines.pop() ?? '';
+  const byUpdate = new Map(
+    lines.flatMap((line, index) => (line.trim() === '' ? [] : [metricsLine(line, { file, line: index + 1 })])),
+  );
+  try {
+    if (unfinished.trim() !== '') byUpdate.set(...metricsLine(unfinished, { file, line: lines.length + 1 }));
+  } catch {
+    // Half a line: the next page will have it.
+  }
+  return [...byUpdate].sort(([one], [other]) => one - other).map(([, line]) => line);
+}
+
+/** Reads a run folder, also of a run that still trains: only config.json must be there. */
+export async function readRun(folder: string): Promise<RunData> {
+  const file = path.join(folder, 'config.json');
+  const config = await readJson(file, configSchema);
+  if (config === undefined) throw damaged({ file }, 'is missing: this is not a run folder');
+  const metricsFile = path.join(folder, 'metrics.jsonl');
+  return {
+    kind: 'run',
+    folder,
+    config,
+    method: config.method ?? 'run',
+    seed: config.seed ?? 0,
+    metrics: parseMetrics((await readText(metricsFile)) ?? '', metricsFile),
+    evaluation: await readJson(path.join(folder, 'evaluation.json'), evaluationSchema),
+  };
+}
+
+/** The folder of a row, which must lie inside the comparison's own. */
+function rowFolder(folder: string, run: string, file: string): string {
+  const inside = path.relative(folder, path.resolve(folder, run));
+  if (path.isAbsolute(run) || inside.startsWith('..')) throw damaged({ file }, `run '${run}' lies outside the folder`);
+  return path.join(folder, inside);
+}
+
+async function readComparison(folder: string, file: string, comparison: ComparisonRecord): Promise<ComparisonData> {
+  const runs: RunData[] = [];
+  const missing: string[] = [];
+  for (const { run } of comparison.rows) {
+    if (run === null) continue;
+    const runFolder = rowFolder(folder, run, file);
+    if ((await readText(path.join(runFolder, 'config.json'))) === undefined) missing.push(run);
+    else runs.push(await readRun(runFolder));
+  }
+  return { kind: 'comparison', folder, comparison, runs, missing };
+}
+
+/** Reads what `exit-rl train` or `exit-rl demo` left: a comparison where there is a comparison.json, else a run. */
+export async function readReportFolder(folder: string): Promise<RunData | ComparisonData> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found === undefined) throw damaged({ file: folder }, 'does not exist: name the folder of a run or a comparison');
+  if (!found.isDirectory()) throw damaged({ file: folder }, 'is a file: name the folder of a run or a comparison');
+  const file = path.join(folder, 'comparison.json');
+  const comparison = await readJson(file, comparisonSchema);
+  return comparison === undefined ? readRun(folder) : readComparison(folder, file, comparison);
+}

@@ -1,0 +1,226 @@
+/** Line plots as static SVG: no script; values on hover come from `<title>`, for screen readers from `aria-label`. */
+import { linear, niceRange, type Range, rangeOf, ticks } from './scale.js';
+import type { Point } from './series.js';
+import { escapeHtml } from './text.js';
+
+export interface BandPoint {
+  readonly x: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface PlotLine {
+  readonly label: string;
+  /** Slot of colour, dash and marker, see methods.ts. */
+  readonly look: number;
+  readonly points: readonly Point[];
+  /** Fainter lines behind: raw values, or single seeds. */
+  readonly behind?: readonly (readonly Point[])[];
+  /** A confidence band. */
+  readonly band?: readonly BandPoint[];
+}
+
+export interface Plot {
+  readonly title: string;
+  /** What the value is, in a few words; may carry the unit. */
+  readonly note?: string;
+  readonly xLabel: string;
+  readonly format: (value: number) => string;
+  readonly lines: readonly PlotLine[];
+  /** Where the points stand; given, each point gets a marker and a tick. */
+  readonly xTicks?: readonly number[];
+  /** Values the vertical axis must show besides the data's. */
+  readonly show?: readonly number[];
+  readonly width: number;
+  readonly height: number;
+}
+
+interface Frame {
+  readonly plot: Plot;
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+  readonly xRange: Range;
+  readonly yRange: Range;
+  readonly x: (value: number) => number;
+  readonly y: (value: number) => number;
+}
+
+const px = (value: number) => Number(value.toFixed(1)).toString();
+const hoverSlices = 40;
+
+function valuesOf({ lines, show = [] }: Plot): number[] {
+  const own = lines.flatMap(({ points, behind = [], band = [] }) => [
+    ...[points, ...behind].flat().map(({ y }) => y),
+    ...band.flatMap(({ low, high }) => [low, high]),
+  ]);
+  return [...own, ...show];
+}
+
+function frameOf(plot: Plot): Frame {
+  const [left, right, top, bottom] = [44, plot.width - 48, 10, plot.height - 26];
+  const xRange = rangeOf(plot.lines.flatMap(({ points }) => points.map(({ x }) => x)));
+  const yRange = niceRange(rangeOf(valuesOf(plot)), 4);
+  const [x, y] = [linear(xRange, left, right), linear(yRange, bottom, top)];
+  return { plot, left, right, top, bottom, xRange, yRange, x, y };
+}
+
+/** A path through the points; a point that is not finite breaks it, a lone one shows as a dot. */
+function pathOf(points: readonly Point[], { x, y }: Frame): string {
+  let path = '';
+  let previous = false;
+  points.forEach((point, index) => {
+    const present = Number.isFinite(point.y);
+    if (present) path += `${previous ? 'L' : 'M'}${px(x(point.x))} ${px(y(point.y))}`;
+    if (present && !previous && !Number.isFinite(points[index + 1]?.y)) path += 'h0';
+    previous = present;
+  });
+  return path;
+}
+
+function bandPath(band: readonly BandPoint[], { x, y }: Frame): string {
+  const known = band.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
+  if (known.length < 2) return '';
+  const there = known.map((point) => `${px(x(point.x))} ${px(y(point.high))}`);
+  const back = known.map((point) => `${px(x(point.x))} ${px(y(point.low))}`).reverse();
+  return `M${[...there, ...back].join('L')}Z`;
+}
+
+function axes(frame: Frame): string {
+  const { plot, left, right, bottom, x, y } = frame;
+  const horizontal = ticks(frame.yRange, 4).map((value) => {
+    const line = `<path class="${value === 0 ? 'zero' : 'rule'}" d="M${left} ${px(y(value))}H${right}"/>`;
+    return `${line}<text class="tick end" x="${left - 6}" y="${px(y(value) + 3.5)}">${escapeHtml(plot.format(value))}</text>`;
+  });
+  const places = plot.xTicks ?? ticks(frame.xRange, 4);
+  const vertical = places.map(
+    (value) =>
+      `<text class="tick mid" x="${px(x(value))}" y="${bottom + 14}">${escapeHtml(value.toLocaleString('en'))}</text>`,
+  );
+  const name = `<text class="tick name" x="${right + 6}" y="${bottom + 14}">${escapeHtml(plot.xLabel)}</text>`;
+  return [...horizontal, ...vertical, name].join('');
+}
+
+// One shape per look, so that colour is never the only difference.
+const markers = [
+  'M-3 0H3',
+  'M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0Z',
+  'M-3-3H3V3H-3Z',
+  'M0-3.8L3.6 2.8H-3.6Z',
+  'M0 3.8L3.6-2.8H-3.6Z',
+  'M0-4.4L4.4 0L0 4.4L-4.4 0Z',
+  'M-3-3L3 3M3-3L-3 3',
+  'M0-3.5V3.5M-3.5 0H3.5',
+];
+
+/** The mark of a look around (x, y). */
+export function marker(look: number, x: number, y: number): string {
+  return `<path class="marker look${look}" transform="translate(${px(x)} ${px(y)})" d="${markers[look] ?? markers[1]}"/>`;
+}
+
+function drawLine({ look, points, behind = [], band = [] }: PlotLine, frame: Frame): string {
+  const path = (kind: string, d: string) => (d === '' ? '' : `<path class="${kind} look${look}" d="${d}"/>`);
+  const marks =
+    frame.plot.xTicks === undefined
+      ? []
+      : points.filter(({ x, y }) => Number.isFinite(y) && frame.plot.xTicks?.includes(x));
+  return [
+    path('band', bandPath(band, frame)),
+    ...behind.map((line) => path('behind', pathOf(line, frame))),
+    path('line', pathOf(points, frame)),
+    ...marks.map((point) => marker(look, frame.x(point.x), frame.y(point.y))),
+  ].join('');
+}
+
+const lastKnown = (points: readonly Point[]) => points.findLast(({ y }) => Number.isFinite(y));
+
+/** Heights moved apart to at least `distance`, in their order, and back inside the frame at the bottom. */
+function spreadOut(heights: readonly number[], distance: number, lowest: number): number[] {
+  const order = heights.map((_, index) => index).sort((one, other) => (heights[one] ?? 0) - (heights[other] ?? 0));
+  const placed = [...heights];
+  order.reduce((above, index) => {
+    placed[index] = Math.max(heights[index] ?? 0, above + distance);
+    return placed[index] ?? above;
+  }, Number.NEGATIVE_INFINITY);
+  order.reduceRight((below, index) => {
+    placed[index] = Math.min(placed[index] ?? 0, below - distance);
+    return placed[index] ?? below;
+  }, lowest + distance);
+  return placed;
+}
+
+/** The last value of each line, right of where it ends. */
+function endLabels(frame: Frame): string {
+  const ends = frame.plot.lines.flatMap(({ look, points }) => {
+    const last = lastKnown(points);
+    return last === undefined ? [] : [{ look, value: last.y, height: frame.y(last.y) + 3.5 }];
+  });
+  const heights = spreadOut(
+    ends.map(({ height }) => height),
+    11,
+    frame.bottom + 3,
+  );
+  const text = ({ look, value }: { look: number; value: number }, height: number | undefined) =>
+    `<text class="value look${look}" x="${frame.right + 6}" y="${px(height ?? 0)}">${escapeHtml(frame.plot.format(value))}</text>`;
+  return ends.map((end, index) => text(end, heights[index])).join('');
+}
+
+/** The value of a line nearest to `x`, among its points. */
+function nearest(points: readonly Point[], x: number): Point | undefined {
+  return points.reduce<Point | undefined>(
+    (best, point) => (best === undefined || Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best),
+    undefined,
+  );
+}
+
+/** Invisible upright stripes whose `<title>` tells every line's value there. */
+function hover(frame: Frame): string {
+  const { plot, left, right, top, bottom, xRange } = frame;
+  const even = Array.from(
+    { length: hoverSlices },
+    (_, index) => xRange.low + ((index + 0.5) / hoverSlices) * (xRange.high - xRange.low),
+  );
+  const places = plot.xTicks ?? even;
+  const edges = places.slice(1).map((place, index) => frame.x((place + (places[index] ?? place)) / 2));
+  return places
+    .map((place, index) => {
+      const [from, to] = [edges[index - 1] ?? left, edges[index] ?? right];
+      const values = plot.lines.map(
+        ({ label, points }) => `${label} ${plot.format(nearest(points, place)?.y ?? Number.NaN)}`,
+      );
+      const title = escapeHtml([`${plot.xLabel} ${Math.round(place)}`, ...values].join('\n'));
+      return `<rect class="slice" x="${px(from)}" y="${top}" width="${px(to - from)}" height="${bottom - top}"><title>${title}</title></rect>`;
+    })
+    .join('');
+}
+
+/** What the plot shows in words: each line's first and last value. */
+function spoken({ title, lines, format }: Plot): string {
+  const each = lines.map(({ label, points }) => {
+    const [first, last] = [points.find(({ y }) => Number.isFinite(y)), lastKnown(points)];
+    return first === undefined || last === undefined
+      ? `${label}: no values`
+      : `${label}: from ${format(first.y)} to ${format(last.y)}`;
+  });
+  return `${title}. ${each.join('; ')}.`;
+}
+
+/** The plot as a `<figure>` with its title as caption. */
+export function renderPlot(plot: Plot): string {
+  const frame = frameOf(plot);
+  const note = plot.note === undefined ? '' : ` <span>${escapeHtml(plot.note)}</span>`;
+  const drawing =
+    axes(frame) + plot.lines.map((line) => drawLine(line, frame)).join('') + endLabels(frame) + hover(frame);
+  const svg = `<svg viewBox="0 0 ${plot.width} ${plot.height}" role="img" aria-label="${escapeHtml(spoken(plot))}">${drawing}</svg>`;
+  return `<figure class="plot"><figcaption>${escapeHtml(plot.title)}${note}</figcaption>${svg}</figure>`;
+}
+
+/** Names beside a stroke and marker of their looks. */
+export function legend(entries: readonly { readonly label: string; readonly look: number }[]): string {
+  const items = entries.map(({ label, look }) => {
+    const stroke = `<path class="line look${look}" d="M1 6H27"/>${marker(look, 14, 6)}`;
+    return `<li><svg viewBox="0 0 28 12" width="28" height="12" aria-hidden="true">${stroke}</svg>${escapeHtml(label)}</li>`;
+  });
+  return `<ul class="legend">${items.join('')}</ul>`;
+}

@@ -1,0 +1,70 @@
+/** What the files of a run folder and of a comparison folder hold, checked at the border. */
+import { z } from 'zod';
+
+// JSON has no NaN: a number that was not finite is written as null and read back as NaN, a gap in a plot.
+const number = z.union([z.number(), z.null()]).transform((value) => value ?? Number.NaN);
+const numbers = z.array(number);
+const text = z.string();
+
+const guessSchema = z.object({ text, marks: text });
+const stepSchema = z.object({ k: z.int().min(0), answer: text, feedback: text.optional(), quality: number });
+
+/** One task from its first attempt (k = 0) on; `openings` are what the task shows before any answer. */
+export const exampleSchema = z.object({
+  taskId: text,
+  openings: z.array(guessSchema).default([]),
+  steps: z.array(stepSchema),
+});
+
+/** An `Evaluation`: every list is by position of `k`; qualities and shares in [0, 1]. */
+export const evaluationSchema = z.object({
+  k: z.array(z.int().min(0)).min(1),
+  quality: numbers,
+  solved: numbers,
+  fixed: numbers,
+  broken: numbers,
+  deltaQuality: number,
+  deltaSolved: number,
+  netCorrections: number,
+  tasks: z.number(),
+  draws: z.number(),
+  seconds: number,
+  example: exampleSchema.optional(),
+});
+
+export const comparisonSchema = z.object({
+  task: text,
+  recipe: text.optional(),
+  seeds: z.array(z.number()),
+  rows: z.array(
+    z.object({
+      method: text,
+      seed: z.number().nullable(),
+      updates: number,
+      trainSeconds: number,
+      evaluation: evaluationSchema,
+      run: text.nullable(),
+    }),
+  ),
+  notes: z.array(text).default([]),
+});
+
+/** The keys of a resolved config that the report names; all others are shown as they are. */
+export const configSchema = z.looseObject({
+  method: text.optional(),
+  seed: z.number().optional(),
+  recipe: text.optional(),
+  task: text.optional(),
+  model: text.optional(),
+  updates: z.number().optional(),
+});
+
+export const metricsLineSchema = z.object({ update: z.number() }).catchall(z.unknown());
+
+export type SolvedExampleRecord = z.output<typeof exampleSchema>;
+export type EvaluationRecord = z.output<typeof evaluationSchema>;
+export type ComparisonRecord = z.output<typeof comparisonSchema>;
+export type ComparisonRow = ComparisonRecord['rows'][number];
+export type ConfigRecord = z.output<typeof configSchema>;
+/** The metrics of one update by name; what is not a finite number is absent. */
+export type MetricsLine = ReadonlyMap<string, number>;

@@ -1,0 +1,93 @@
+/** From the metrics of runs to the lines of a plot: smoothing, thinning, means over seeds. */
+import type { RunData } from './folder.js';
+import { orderMethods } from './methods.js';
+import { spread } from './statistics.js';
+
+/** One position of a curve; a `y` that is not finite is a gap. */
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** A metric of all runs of one method. */
+export interface MethodCurve {
+  readonly method: string;
+  /** The smoothed mean over seeds. */
+  readonly mean: readonly Point[];
+  /** What lies behind it: one run's raw values, or each seed's smoothed ones. */
+  readonly behind: readonly (readonly Point[])[];
+}
+
+/** Values of `metric` by update; an update without it is a gap. A metric that no line has gives no points. */
+export function metricPoints(run: RunData, metric: string): Point[] {
+  const points = run.metrics.map((line) => ({
+    x: line.get('update') ?? Number.NaN,
+    y: line.get(metric) ?? Number.NaN,
+  }));
+  return points.some(({ y }) => Number.isFinite(y)) ? points : [];
+}
+
+/**
+ * Means of equal stretches of points, so that a long run stays a small page: at most `limit` of them.
+ * Gaps are left out of a mean; a stretch of gaps alone stays one.
+ */
+export function thin(points: readonly Point[], limit: number): Point[] {
+  if (points.length <= limit) return [...points];
+  return Array.from({ length: limit }, (_, index) => {
+    const [start, end] = [index, index + 1].map((edge) => Math.round((edge * points.length) / limit));
+    const stretch = points.slice(start, end);
+    return { x: spread(stretch.map(({ x }) => x)).mean, y: spread(stretch.map(({ y }) => y)).mean };
+  });
+}
+
+/**
+ * Centred moving mean over `width` points (odd), narrower at the ends so that nothing is shifted in time;
+ * gaps stay gaps and are left out of their neighbours' means.
+ */
+export function smooth(points: readonly Point[], width: number): Point[] {
+  const half = Math.floor(width / 2);
+  return points.map(({ x, y }, index) => {
+    const reach = Math.min(half, index, points.length - 1 - index);
+    const near = points.slice(index - reach, index + reach + 1).map((point) => point.y);
+    return { x, y: Number.isFinite(y) ? spread(near).mean : Number.NaN };
+  });
+}
+
+/** The mean at each position over several lines of points; a position counts with the lines that have it. */
+export function meanOfLines(lines: readonly (readonly Point[])[]): Point[] {
+  const byX = new Map<number, number[]>();
+  for (const { x, y } of lines.flat()) {
+    const values = byX.get(x) ?? [];
+    values.push(y);
+    byX.set(x, values);
+  }
+  return [...byX].sort(([one], [other]) => one - other).map(([x, values]) => ({ x, y: spread(values).mean }));
+}
+
+// A plot is about 300 pixels wide: more positions than this cannot be seen.
+const positions = 150;
+const seedPositions = 75;
+const smoothingShare = 0.06;
+
+/** A window of about 6 % of the curve, odd, at least 1. */
+const windowOf = (points: readonly Point[]) => 2 * Math.floor((smoothingShare * points.length) / 2) + 1;
+
+function curveOf(method: string, runs: readonly RunData[], metric: string): MethodCurve {
+  const raw = runs.map((run) => thin(metricPoints(run, metric), positions)).filter((points) => points.length > 0);
+  const smoothed = raw.map((points) => smooth(points, windowOf(points)));
+  const behind = raw.length === 1 ? raw : smoothed.map((points) => thin(points, seedPositions));
+  return { method, mean: meanOfLines(smoothed), behind };
+}
+
+/** The curve of `metric` for each method that recorded it. */
+export function methodCurves(runs: readonly RunData[], metric: string): MethodCurve[] {
+  return orderMethods(runs.map((run) => run.method))
+    .map((method) =>
+      curveOf(
+        method,
+        runs.filter((run) => run.method === method),
+        metric,
+      ),
+    )
+    .filter(({ mean }) => mean.length > 0);
+}

@@ -1,0 +1,80 @@
+/** What a comparison says, per method over its seeds. */
+import { orderMethods } from './methods.js';
+import type { ComparisonRow, EvaluationRecord } from './records.js';
+import { type Spread, spread } from './statistics.js';
+
+export interface MethodSummary {
+  readonly method: string;
+  /** Rows of this method: its seeds. */
+  readonly count: number;
+  /** Per k of `ks`: solved, in percent. */
+  readonly solved: readonly Spread[];
+  /** Gain in solved from k = 0 to K, in percentage points. */
+  readonly delta: Spread;
+  /** (wrong→right − right→wrong) up to K, per 100 tasks. */
+  readonly net: Spread;
+  /** Training time of one run; the mean is NaN for a row that did not train. */
+  readonly seconds: Spread;
+}
+
+/** The value of `list` at iteration `k`; undefined where it was not evaluated. */
+export function at(evaluation: EvaluationRecord, list: readonly number[], k: number): number | undefined {
+  const index = evaluation.k.indexOf(k);
+  return index < 0 ? undefined : list[index];
+}
+
+/** The iterations a table shows: 0, 1, 2, 4, 8, 16, … as far as evaluated, and always the last. */
+export function tableIterations(evaluations: readonly EvaluationRecord[]): number[] {
+  const seen = new Set(evaluations.flatMap((evaluation) => evaluation.k));
+  const last = Math.max(...seen, 0);
+  return [...seen].filter((k) => k === 0 || k === last || Number.isInteger(Math.log2(k))).sort((a, b) => a - b);
+}
+
+function summarise(method: string, rows: readonly ComparisonRow[], ks: readonly number[]): MethodSummary {
+  const percentOf = (share: number | undefined) => (share === undefined ? undefined : 100 * share);
+  return {
+    method,
+    count: rows.length,
+    solved: ks.map((k) => spread(rows.map(({ evaluation }) => percentOf(at(evaluation, evaluation.solved, k))))),
+    delta: spread(rows.map(({ evaluation }) => 100 * evaluation.deltaSolved)),
+    net: spread(rows.map(({ evaluation }) => 100 * evaluation.netCorrections)),
+    seconds: spread(rows.map((row) => (row.trainSeconds > 0 ? row.trainSeconds : undefined))),
+  };
+}
+
+/** One summary per method, in the paper's order. */
+export function summariseMethods(rows: readonly ComparisonRow[], ks: readonly number[]): MethodSummary[] {
+  return orderMethods(rows.map((row) => row.method)).map((method) =>
+    summarise(
+      method,
+      rows.filter((row) => row.method === method),
+      ks,
+    ),
+  );
+}
+
+/** Position of the largest mean, the one to set in bold; undefined where fewer than two are known. */
+export function bestOf(spreads: readonly Spread[]): number | undefined {
+  const known = spreads.filter(({ mean }) => Number.isFinite(mean));
+  if (known.length < 2) return undefined;
+  return spreads.findIndex(({ mean }) => mean === Math.max(...known.map((item) => item.mean)));
+}
+
+export interface PairedGain {
+  /** Per seed that both methods ran: percentage points of `method` over `rival` at k. */
+  readonly perSeed: readonly number[];
+  readonly gain: Spread;
+}
+
+/** The difference in solved at k between two methods, seed by seed. */
+export function pairedGain(rows: readonly ComparisonRow[], method: string, rival: string, k: number): PairedGain {
+  const solvedBy = (name: string) =>
+    new Map(
+      rows.filter((row) => row.method === name).map((row) => [row.seed, at(row.evaluation, row.evaluation.solved, k)]),
+    );
+  const others = solvedBy(rival);
+  const perSeed = [...solvedBy(method)]
+    .map(([seed, solved]) => 100 * ((solved ?? Number.NaN) - (others.get(seed) ?? Number.NaN)))
+    .filter(Number.isFinite);
+  return { perSeed, gain: spread(perSeed) };
+}

@@ -1,0 +1,126 @@
+/** The tables of the terminal: methods side by side, and one evaluation by iteration. */
+import type { Colours } from './colours.js';
+import { clock, count, fixed, percent, signed } from './format.js';
+import { type Cell, type Column, formatGrid, gridWidth } from './grid.js';
+import type { ComparisonRow, EvaluationRecord } from './records.js';
+import type { Spread } from './statistics.js';
+import { at, bestOf, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
+import { pad } from './text.js';
+
+export interface TableOptions {
+  readonly colours: Colours;
+  /** Columns of the terminal; a table that is too wide puts the spreads on lines of their own. */
+  readonly width?: number;
+}
+
+interface Measure {
+  readonly head: string;
+  readonly spreads: readonly Spread[];
+  readonly show: (value: number) => string;
+  /** Where more is better the best mean is set in bold. */
+  readonly ranked: boolean;
+}
+
+function measures(summaries: readonly MethodSummary[], ks: readonly number[]): Measure[] {
+  const solved = ks.map((k, index) => ({
+    head: `k=${k}`,
+    spreads: summaries.map((summary) => summary.solved[index] as Spread),
+    show: (value: number) => fixed(value, 1),
+    ranked: true,
+  }));
+  return [
+    ...solved,
+    { head: 'ΔK', spreads: summaries.map(({ delta }) => delta), show: (value) => signed(value, 1), ranked: true },
+    { head: 'net/100', spreads: summaries.map(({ net }) => net), show: (value) => signed(value, 1), ranked: true },
+    {
+      head: 'seconds',
+      spreads: summaries.map(({ seconds }) => seconds),
+      show: (value) => fixed(value, 0),
+      ranked: false,
+    },
+  ];
+}
+
+/** The spread over seeds without a sign; empty where there is none. */
+function deviationText({ spreads, show }: Measure, row: number): string {
+  const deviation = spreads[row]?.deviation ?? Number.NaN;
+  return Number.isFinite(deviation) ? `±${show(deviation).replace('+', '')}` : '';
+}
+
+/** `12.2 ± 0.9` with the signs of a column below one another; a lone run has no ±. */
+function inlineSpreads(measure: Measure): string[] {
+  const means = measure.spreads.map(({ mean }) => measure.show(mean));
+  const deviations = means.map((_, row) => deviationText(measure, row).slice(1));
+  const meanWidth = Math.max(...means.map((text) => text.length));
+  const deviationWidth = Math.max(...deviations.map((text) => text.length));
+  if (deviationWidth === 0) return means;
+  const tail = (text: string) =>
+    text === '' ? ' '.repeat(deviationWidth + 3) : ` ± ${pad(text, deviationWidth, 'right')}`;
+  return means.map((mean, row) => pad(mean, meanWidth, 'right') + tail(deviations[row] ?? ''));
+}
+
+function boldBest(measure: Measure, texts: readonly string[]): Cell[] {
+  const best = measure.ranked ? bestOf(measure.spreads) : undefined;
+  return texts.map((text, index) => (index === best ? { text, tone: 'bold' } : text));
+}
+
+/** Rows of method name and one cell per measure. */
+function inlineRows(summaries: readonly MethodSummary[], all: readonly Measure[]): Cell[][] {
+  const columns = all.map((measure) => boldBest(measure, inlineSpreads(measure)));
+  return summaries.map(({ method }, row) => [method, ...columns.map((cells) => cells[row] ?? '')]);
+}
+
+/** As `inlineRows`, with the spreads below the means, for narrow terminals. */
+function stackedRows(summaries: readonly MethodSummary[], all: readonly Measure[]): Cell[][] {
+  const columns = all.map((measure) =>
+    boldBest(
+      measure,
+      measure.spreads.map(({ mean }) => measure.show(mean)),
+    ),
+  );
+  return summaries.flatMap((summary, row) => {
+    const means: Cell[] = [summary.method, ...columns.map((cells) => cells[row] ?? '')];
+    const deviations = all.map((measure): Cell => ({ text: deviationText(measure, row), tone: 'dim' }));
+    return summary.count > 1 ? [means, ['', ...deviations]] : [means];
+  });
+}
+
+/**
+ * Solved % at k = 0, 1, 2, 4, … with ΔK (percentage points), net corrections per 100 tasks and seconds of training;
+ * mean ± sample standard deviation where a method ran on several seeds, the best mean of a column in bold.
+ */
+export function comparisonTable(rows: readonly ComparisonRow[], { colours, width = 80 }: TableOptions): string {
+  const ks = tableIterations(rows.map((row) => row.evaluation));
+  const summaries = summariseMethods(rows, ks);
+  const all = measures(summaries, ks);
+  const columns: Column[] = [{ head: 'solved %', align: 'left' }, ...all.map(({ head }) => ({ head }))];
+  const inline = inlineRows(summaries, all);
+  const body = gridWidth(columns, inline) <= width ? inline : stackedRows(summaries, all);
+  return `${formatGrid(columns, body, colours).join('\n')}\n`;
+}
+
+/** One evaluation, a line per iteration: quality, solved %, and what the step fixed and broke per 100 tasks. */
+export function iterationTable(evaluation: EvaluationRecord, { colours }: TableOptions): string {
+  const columns = ['k', 'quality', 'solved %', 'fixed', 'broken', 'net'].map((head) => ({ head }));
+  const rows = evaluation.k.map((k): Cell[] => {
+    const [fixedShare, brokenShare] = [at(evaluation, evaluation.fixed, k), at(evaluation, evaluation.broken, k)];
+    const moves =
+      k === 0
+        ? []
+        : [
+            percent(fixedShare),
+            percent(brokenShare),
+            signed(100 * ((fixedShare ?? Number.NaN) - (brokenShare ?? Number.NaN)), 1),
+          ];
+    return [
+      String(k),
+      fixed(at(evaluation, evaluation.quality, k), 3),
+      percent(at(evaluation, evaluation.solved, k)),
+      ...moves,
+    ];
+  });
+  const { tasks, draws, seconds, deltaQuality, deltaSolved, netCorrections } = evaluation;
+  const total = `ΔK ${signed(100 * deltaSolved, 1)} points solved, ${signed(deltaQuality, 3)} quality · net corrections ${signed(100 * netCorrections, 1)} per 100`;
+  const origin = `${count(tasks, 'task')} × ${count(draws, 'draw')} in ${seconds >= 60 ? clock(seconds) : `${fixed(seconds, 1)} s`}`;
+  return `${[...formatGrid(columns, rows, colours), '', total, colours.dim(origin)].join('\n')}\n`;
+}

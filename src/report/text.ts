@@ -1,0 +1,77 @@
+/**
+ * Text that a model, a task or a file wrote is untrusted: it reaches a terminal without control
+ * sequences and a page only escaped.
+ */
+
+const code = (value: number) => String.fromCharCode(value);
+const [esc, bell, stringEnd] = [code(0x1b), code(0x07), code(0x9c)];
+
+// CSI (colours, cursor); the string kinds OSC, DCS, SOS, PM and APC up to their terminator; then all shorter escapes.
+// The string kinds and CSI have 8-bit twins as well.
+const csi = `(?:${esc}\\[|${code(0x9b)})[0-?]*[ -/]*[@-~]`;
+const stringStart = `(?:${esc}[\\]PX^_]|[${[0x9d, 0x90, 0x98, 0x9e, 0x9f].map(code).join('')}])`;
+const strings = `${stringStart}[^${bell}${esc}${stringEnd}]*(?:${bell}|${esc}\\\\|${stringEnd})?`;
+const sequences = new RegExp(`${csi}|${strings}|${esc}[ -/]*[0-~]`, 'g');
+// What is left of C0 and C1, and the marks that reorder text (a "Trojan source" line).
+const controls = /[\p{Cc}\p{Bidi_Control}]/gu;
+
+/** One printable line: terminal sequences removed, every run of line breaks and tabs a single space. */
+export function plainLine(text: string): string {
+  return text
+    .replace(sequences, '')
+    .replace(/[\r\n\t]+/g, ' ')
+    .replace(controls, '');
+}
+
+/** As `plainLine`, but line breaks and tabs stay. */
+export function plainText(text: string): string {
+  return text
+    .replace(sequences, '')
+    .replace(/\r\n?/g, '\n')
+    .replace(controls, (character) => (character === '\n' || character === '\t' ? character : ''));
+}
+
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Text as it may stand between tags or inside a quoted attribute. */
+export function escapeHtml(text: string): string {
+  return plainText(text).replace(/[&<>"']/g, (character) => entities[character] ?? '');
+}
+
+// East Asian wide and emoji blocks: two columns. Combining marks and joiners: none.
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+const zeroWidth = /[\p{Mn}\p{Me}\p{Cf}]/u;
+
+/** Columns that a line takes on a terminal; colour sequences take none. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const character of text.replace(sequences, ''))
+    width += zeroWidth.test(character) ? 0 : wide.test(character) ? 2 : 1;
+  return width;
+}
+
+/** `text` (without colour sequences) cut to `columns`, with `…` where something is missing. */
+export function truncate(text: string, columns: number): string {
+  if (displayWidth(text) <= columns) return text;
+  let kept = '';
+  let width = 0;
+  for (const character of text) {
+    width += displayWidth(character);
+    if (width > columns - 1) break;
+    kept += character;
+  }
+  return columns > 0 ? `${kept}…` : '';
+}
+
+/** `text` filled with spaces to `columns`; longer text is returned as it is. */
+export function pad(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
+  const fill = ' '.repeat(Math.max(0, columns - displayWidth(text)));
+  return align === 'left' ? text + fill : fill + text;
+}

@@ -1,0 +1,95 @@
+/** One task from first attempt to solution: coloured tiles for code breaker, rows of text for anything else. */
+import { fixed } from './format.js';
+import type { SolvedExampleRecord } from './records.js';
+import { escapeHtml } from './text.js';
+
+interface Tile {
+  readonly slot: string;
+  readonly colour: number;
+  readonly mark: string;
+}
+
+interface Row {
+  readonly label: string;
+  readonly text: string;
+  readonly marks: string;
+  readonly quality?: number;
+}
+
+const markNames: Readonly<Record<string, string>> = { '=': 'hit', '~': 'present', x: 'absent', '': 'not judged' };
+
+/** The mark per word, from `=~x==` or from marked words `a1= b2~ …`; empty where it cannot be read. */
+function marksOf(marks: string): string[] {
+  const words = marks.trim().split(/\s+/);
+  if (words.every((word) => /^[a-z]\d[=~x]$/.test(word))) return words.map((word) => word.slice(-1));
+  const letters = words.join('');
+  return /^[=~x]+$/.test(letters) ? [...letters] : [];
+}
+
+/** The tiles of an answer like `a1 b4 c2`; undefined where it is not one. */
+function tilesOf({ text, marks }: Row): Tile[] | undefined {
+  const words = text.trim().split(/\s+/);
+  if (!words.every((word) => /^[a-z]\d[=~x]?$/.test(word))) return undefined;
+  const read = marksOf(marks);
+  return words.map((word, index) => ({
+    slot: word[0] ?? '',
+    colour: Number(word[1]),
+    mark: read[index] ?? word[2] ?? '',
+  }));
+}
+
+const side = 38;
+const pitch = 46;
+
+// Below each tile: a full peg, a ring, a stroke; three shapes, so that the mark does not rest on colour.
+function peg(mark: string, x: number): string {
+  const y = side + 11;
+  if (mark === '=') return `<circle class="peg hit" cx="${x}" cy="${y}" r="4.5"/>`;
+  if (mark === '~') return `<circle class="peg present" cx="${x}" cy="${y}" r="3.75"/>`;
+  return mark === 'x' ? `<path class="peg absent" d="M${x - 3.5} ${y}h7"/>` : '';
+}
+
+function drawTile({ colour, mark }: Tile, index: number): string {
+  const x = index * pitch + 1;
+  const box = `<rect class="tile c${colour % 10}" x="${x}" y="1" width="${side - 2}" height="${side - 2}" rx="7"/>`;
+  const digit = `<text class="digit d${colour % 10}" x="${x + side / 2 - 1}" y="${side / 2 + 5}">${colour}</text>`;
+  return `<g class="${mark === '=' ? 'on' : 'off'}">${box}${digit}</g>${peg(mark, x + side / 2 - 1)}`;
+}
+
+function drawTiles(tiles: readonly Tile[]): string {
+  const spoken = tiles
+    .map(({ slot, colour, mark }) => `slot ${slot} colour ${colour} ${markNames[mark] ?? ''}`)
+    .join(', ');
+  const width = tiles.length * pitch;
+  return `<svg class="tiles" viewBox="0 0 ${width} 56" width="${width}" height="56" role="img" aria-label="${escapeHtml(spoken)}">${tiles.map(drawTile).join('')}</svg>`;
+}
+
+function drawRow(row: Row): string {
+  const tiles = tilesOf(row);
+  const feedback = row.marks === '' ? '' : `<pre class="feedback">${escapeHtml(row.marks)}</pre>`;
+  const body = tiles === undefined ? `<pre>${escapeHtml(row.text)}</pre>${feedback}` : drawTiles(tiles);
+  const quality = row.quality === undefined ? '' : fixed(row.quality, 2);
+  return `<tr><th scope="row">${escapeHtml(row.label)}</th><td>${body}</td><td class="number">${quality}</td></tr>`;
+}
+
+const key = `<p class="key"><svg viewBox="0 38 12 22" width="12" height="22" aria-hidden="true">${peg('=', 6)}</svg> right colour at its slot
+<svg viewBox="0 38 12 22" width="12" height="22" aria-hidden="true">${peg('~', 6)}</svg> colour at another slot
+<svg viewBox="0 38 12 22" width="12" height="22" aria-hidden="true">${peg('x', 6)}</svg> colour not in the code</p>`;
+
+/** The section that draws `example`, told by `origin` (which method and seed gave it). */
+export function exampleSection(example: SolvedExampleRecord, origin: string): string {
+  const openings: Row[] = example.openings.map((opening, index) => ({ label: `opening ${index + 1}`, ...opening }));
+  const steps: Row[] = example.steps.map(({ k, answer, feedback, quality }) => ({
+    label: k === 0 ? 'first attempt' : `iteration ${k}`,
+    text: answer,
+    marks: feedback ?? '',
+    quality,
+  }));
+  const rows = [...openings, ...steps];
+  const tiled = rows.some((row) => tilesOf(row) !== undefined);
+  const head =
+    '<thead><tr><th scope="col"><span class="unseen">step</span></th><th scope="col"><span class="unseen">answer</span></th><th scope="col" class="number">quality</th></tr></thead>';
+  return `<section><h2>One task, from first attempt to solution</h2>
+<p class="lead">${escapeHtml(`Task ${example.taskId}, ${origin}.`)}</p>
+<table class="example">${head}<tbody>${rows.map(drawRow).join('\n')}</tbody></table>${tiled ? key : ''}</section>`;
+}
