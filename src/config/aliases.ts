@@ -25,7 +25,7 @@ const choice =
 
 /** prime-rl counts rollouts where we count starts. */
 const rolloutsToStarts: Translation = (value, layer) => {
-  const size = Number(layer['rollouts_per_example'] ?? layer['num_generations'] ?? layer['groupSize'] ?? Number.NaN);
+  const size = Number(layer.rollouts_per_example ?? layer.num_generations ?? layer.groupSize ?? Number.NaN);
   const starts = Number(value) / size;
   if (Number.isInteger(starts) && starts > 0) return { value: starts };
   return { problem: 'counts rollouts: it needs a group size beside it that divides it; or set startsPerBatch' };
@@ -35,7 +35,7 @@ const rolloutsToStarts: Translation = (value, layer) => {
 const onlyEnvironment: Translation = (value) => {
   const list = Array.isArray(value) ? value : [value];
   const [first] = list;
-  if (list.length === 1 && isPlainObject(first) && typeof first['id'] === 'string') return { value: first['id'] };
+  if (list.length === 1 && isPlainObject(first) && typeof first.id === 'string') return { value: first.id };
   return { problem: 'needs exactly one entry with an `id`; or set task' };
 };
 
@@ -90,7 +90,7 @@ export const aliases: Readonly<Record<string, Alias>> = {
 
 /** TRL's switch for reference blending: off means never, on keeps `blendEvery`. */
 function translateSync(layer: Layer, problems: ConfigProblem[]): void {
-  const value = layer['sync_ref_model'];
+  const value = layer.sync_ref_model;
   if (value === undefined) return;
   removePath(layer, 'sync_ref_model');
   if (typeof value !== 'boolean') problems.push({ key: 'sync_ref_model', message: 'must be true or false' });

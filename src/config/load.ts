@@ -88,7 +88,7 @@ async function recipeLayer(name: string, file?: string): Promise<Layer> {
 async function sourceLayers(source: string): Promise<Layer[]> {
   if (Object.hasOwn(recipes, source)) return [await recipeLayer(source)];
   const layer = await readConfigFile(source);
-  const recipe = layer['recipe'];
+  const recipe = layer.recipe;
   return typeof recipe === 'string' ? [await recipeLayer(recipe, source), layer] : [layer];
 }
 
@@ -98,7 +98,7 @@ async function sourceLayers(source: string): Promise<Layer[]> {
  */
 export async function loadConfig({ source, environment = {}, flags = {} }: ConfigSource): Promise<RunConfig> {
   const layers = source === undefined ? [] : await sourceLayers(source);
-  const named = flags['recipe'];
+  const named = flags.recipe;
   if (typeof named === 'string' && source === undefined) layers.push(await recipeLayer(named));
   const isFile = source !== undefined && !Object.hasOwn(recipes, source);
   return parseLayers([...layers, environmentLayer(environment), flags], isFile ? source : undefined);

@@ -10,7 +10,7 @@ import { runSchema } from './schema.js';
 function schemaPaths(): readonly string[] {
   const paths: string[] = [];
   const visit = (node: unknown, prefix: string): void => {
-    const properties = isPlainObject(node) ? node['properties'] : undefined;
+    const properties = isPlainObject(node) ? node.properties : undefined;
     if (!isPlainObject(properties)) return;
     for (const [key, child] of Object.entries(properties)) {
       paths.push(prefix + key);

@@ -1,5 +1,6 @@
 /** The one schema of a run and the one place of its defaults (TRL's and the paper's, where they name one). */
 import { z } from 'zod';
+import { rewardKinds } from '../reward.js';
 import { methodNames } from '../trainer/methods.js';
 
 const count = z.int().min(1);
@@ -92,7 +93,7 @@ export const runSchema = z
     sampling: sampling.prefault({}),
     objective: objective.prefault({}),
     optimizer: optimizer.prefault({}),
-    reward: z.enum(['quality', 'gain', 'normalised-gain']).default('quality'),
+    reward: z.enum(rewardKinds).default('quality'),
     advantage: advantage.prefault({}),
     diversity: diversity.prefault({}),
     buffer: buffer.prefault({}),

@@ -1,0 +1,62 @@
+/** Turns groups and their advantages into the flat batch that the policy is updated with. */
+import type { Group } from '../group.js';
+import type { TrainingSequence, UpdateBatch } from '../policy/policy.js';
+import type { Rollout, RolloutTurn } from '../rollout.js';
+
+/** A group with one advantage per rollout. */
+export interface ScoredGroup {
+  readonly group: Group;
+  readonly advantages: Float64Array;
+}
+
+interface PromptedSequence {
+  readonly promptTokens: Int32Array;
+  readonly sequence: Omit<TrainingSequence, 'prompt'>;
+}
+
+/** A completion without terminator gets a mask of zeros when the overlong filter is on. */
+function sequenceOf(
+  { completion }: RolloutTurn,
+  rollout: number,
+  advantage: number,
+  overlongFilter: boolean,
+): Omit<TrainingSequence, 'prompt'> {
+  const { tokens, logprobs } = completion;
+  const sequence = { tokens, rollout, advantage, logprobs };
+  const overlong = overlongFilter && completion.finishReason === 'length';
+  return overlong ? { ...sequence, mask: new Uint8Array(tokens.length) } : sequence;
+}
+
+function sequencesOf(rollout: Rollout, id: number, advantage: number, overlongFilter: boolean): PromptedSequence[] {
+  return rollout.turns.map((turn) => ({
+    promptTokens: turn.promptTokens,
+    sequence: sequenceOf(turn, id, advantage, overlongFilter),
+  }));
+}
+
+/** Members of a group share the tokens of their first prompt, so that it is computed once for all of them. */
+function gatherByPrompt(sequences: readonly PromptedSequence[]): UpdateBatch {
+  const byPrompt = new Map<Int32Array, PromptedSequence[]>();
+  for (const one of sequences) {
+    const together = byPrompt.get(one.promptTokens);
+    if (together) together.push(one);
+    else byPrompt.set(one.promptTokens, [one]);
+  }
+  const lists = [...byPrompt.values()];
+  return {
+    prompts: [...byPrompt.keys()],
+    sequences: lists.flatMap((list, prompt) => list.map(({ sequence }) => ({ ...sequence, prompt }))),
+  };
+}
+
+/**
+ * Every generated turn of every rollout as one sequence with its rollout's advantage; the turns of a rollout share a
+ * number, so that they are normalised together.
+ */
+export function assembleBatch(scored: readonly ScoredGroup[], overlongFilter: boolean): UpdateBatch {
+  let id = 0;
+  const sequences = scored.flatMap(({ group, advantages }) =>
+    group.rollouts.flatMap((rollout, member) => sequencesOf(rollout, id++, advantages[member] ?? 0, overlongFilter)),
+  );
+  return gatherByPrompt(sequences);
+}
