@@ -1,0 +1,232 @@
+//! What JavaScript sees: conversions, promises and error mapping. No arithmetic, no policy.
+
+mod answer;
+mod convert;
+
+use answer::{answer, Answer};
+use convert::*;
+use exit_rl_engine::device;
+use exit_rl_engine::error::EngineError;
+use exit_rl_engine::generate::scheduler::Request;
+use exit_rl_engine::policy::{Policy, Shared};
+use exit_rl_engine::thread::{self, guarded, send, Job, PolicyId, Ticket};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A policy on the engine thread. Close it to free its memory.
+#[napi]
+pub struct NativePolicy {
+    id: PolicyId,
+    shared: Arc<Shared>,
+}
+
+#[napi]
+impl NativePolicy {
+    /// Loads a Hugging Face folder. Resolves to the policy.
+    #[napi(ts_return_type = "Promise<NativePolicy>")]
+    pub fn load(env: &Env, folder: String, options: LoadOptions) -> Result<Object<'static>> {
+        let options = options.into_engine().map_err(to_napi)?;
+        let (answer, promise) = answer(env)?;
+        submit_work(None, answer, move |policies| {
+            let policy = Policy::load(Path::new(&folder), &options)?;
+            let shared = policy.shared();
+            Ok(NativePolicy { id: policies.insert(policy), shared })
+        })?;
+        Ok(promise)
+    }
+
+    #[napi]
+    pub fn info(&self) -> PolicyInfo {
+        PolicyInfo::from(&self.shared.info)
+    }
+
+    /// Token ids of texts, without special tokens added.
+    #[napi]
+    pub fn encode(&self, texts: Vec<String>) -> Result<Ragged> {
+        let lists = texts.iter().map(|text| self.shared.tokenizer.encode(text));
+        let lists: std::result::Result<Vec<_>, _> = lists.collect();
+        Ok(Ragged::from_lists(&lists.map_err(to_napi)?))
+    }
+
+    #[napi]
+    pub fn decode(&self, tokens: Int32Array, offsets: Uint32Array, skip_special_tokens: bool) -> Result<Vec<String>> {
+        let lists = ragged(&tokens, &offsets);
+        let texts = (0..lists.len()).map(|index| {
+            let ids: Vec<u32> = lists.get(index).iter().map(|&id| id as u32).collect();
+            self.shared.tokenizer.decode(&ids, skip_special_tokens)
+        });
+        texts.collect::<std::result::Result<_, _>>().map_err(to_napi)
+    }
+
+    /// `n` completions of one prompt; requests in flight together are batched.
+    #[napi(ts_return_type = "Promise<NativeGenerated>")]
+    pub fn generate(&self, env: &Env, request: NativeGenerateRequest) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let shared = self.shared.clone();
+        let ticket = Ticket::new(request.ticket as u64);
+        let cancel = ticket.flag.clone();
+        let job = request.into_engine(&self.shared.info.end_tokens, cancel, move |result| {
+            drop(ticket);
+            answer.settle(result.and_then(|completions| generated(&shared.tokenizer, &completions)));
+        });
+        send_request(self.id, job)?;
+        Ok(promise)
+    }
+
+    /// Log-probabilities of every sequence's tokens after its prompt, flat.
+    #[napi(ts_return_type = "Promise<Float32Array>")]
+    pub fn score(&self, env: &Env, batch: NativeBatch, temperature: f64, microbatch_tokens: u32) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let (id, batch) = (self.id, batch.into_engine());
+        submit_work(Some(id), answer, move |policies| {
+            let logprobs = policies.get(id)?.score(&batch, temperature, microbatch_tokens as usize)?;
+            Ok(Float32Array::new(logprobs))
+        })?;
+        Ok(promise)
+    }
+
+    /// One update; resolves to its metrics by TRL's names. Cancelled or failed, it leaves the weights as they were.
+    #[napi(ts_return_type = "Promise<Record<string, number>>")]
+    pub fn update(&self, env: &Env, batch: NativeBatch, settings: NativeUpdateSettings, ticket: f64) -> Result<Object<'static>> {
+        let settings = settings.into_engine().map_err(to_napi)?;
+        let (answer, promise) = answer(env)?;
+        let (id, batch) = (self.id, batch.into_engine());
+        let ticket = Ticket::new(ticket as u64);
+        submit_work(Some(id), answer, move |policies| {
+            let metrics = policies.get(id)?.update(&batch, &settings, &ticket.flag)?;
+            Ok(metrics.into_iter().collect::<HashMap<String, f64>>())
+        })?;
+        Ok(promise)
+    }
+
+    /// θ_ref ← (1 − α) θ_ref + α θ.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn blend_reference(&self, env: &Env, alpha: f64) -> Result<Object<'static>> {
+        self.with_policy(env, move |policy| policy.blend_reference(alpha))
+    }
+
+    /// Writes a Hugging Face folder.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn save(&self, env: &Env, folder: String) -> Result<Object<'static>> {
+        self.with_policy(env, move |policy| policy.save(Path::new(&folder)))
+    }
+
+    /// Writes optimizer state, unrounded weights and the reference policy as safetensors.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn save_training(&self, env: &Env, file: String) -> Result<Object<'static>> {
+        self.with_policy(env, move |policy| policy.save_training(Path::new(&file)))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn load_training(&self, env: &Env, file: String) -> Result<Object<'static>> {
+        self.with_policy(env, move |policy| policy.load_training(Path::new(&file)))
+    }
+
+    #[napi(ts_return_type = "Promise<PolicyStats>")]
+    pub fn stats(&self, env: &Env) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let id = self.id;
+        submit_work(Some(id), answer, move |policies| Ok(PolicyStats::from(policies.get(id)?.stats())))?;
+        Ok(promise)
+    }
+
+    /// Frees the policy after the requests before it; later ones are refused with the code CLOSED.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close(&self, env: &Env) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let id = self.id;
+        submit_work(Some(id), answer, move |policies| policies.remove(id))?;
+        Ok(promise)
+    }
+}
+
+impl NativePolicy {
+    fn with_policy(
+        &self,
+        env: &Env,
+        body: impl FnOnce(&mut Policy) -> exit_rl_engine::error::Result<()> + Send + 'static,
+    ) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let id = self.id;
+        submit_work(Some(id), answer, move |policies| body(policies.get(id)?))?;
+        Ok(promise)
+    }
+}
+
+/// Vectors of hashed n-grams, row-major `[texts, dimension]`.
+#[napi(ts_return_type = "Promise<Float32Array>")]
+pub fn embed_ngrams(env: &Env, texts: Vec<String>, options: NgramOptions) -> Result<Object<'static>> {
+    let ngrams = options.into_engine().map_err(to_napi)?;
+    let (answer, promise) = answer(env)?;
+    submit_work(None, answer, move |_| Ok(Float32Array::new(ngrams.embed(&texts))))?;
+    Ok(promise)
+}
+
+/// Distance of each member from its group's centroid over the group's range (method.md), cut at `clamp`.
+#[napi(ts_return_type = "Promise<Float32Array>")]
+pub fn diversity(
+    env: &Env,
+    embeddings: Float32Array,
+    dimension: u32,
+    group_offsets: Uint32Array,
+    clamp: f64,
+) -> Result<Object<'static>> {
+    let (answer, promise) = answer(env)?;
+    let (embeddings, offsets) = (embeddings.to_vec(), group_offsets.to_vec());
+    submit_work(None, answer, move |_| {
+        let factors = exit_rl_engine::diversity::diversity(&embeddings, dimension as usize, &offsets, clamp)?;
+        Ok(Float32Array::new(factors))
+    })?;
+    Ok(promise)
+}
+
+#[napi]
+pub fn engine_info() -> EngineInfo {
+    EngineInfo::from(device::info())
+}
+
+/// Maps libtorch_cuda from the build that is loaded, before the first question about CUDA.
+#[napi]
+pub fn load_cuda(library: String) -> Result<()> {
+    device::load_cuda(&library).map_err(to_napi)
+}
+
+/// Cancels the request or update with this ticket, if it has not been answered.
+#[napi]
+pub fn cancel(ticket: f64) {
+    thread::cancel(ticket as u64);
+}
+
+/// Cancels everything and joins the engine thread; call it once, before the process ends.
+#[napi]
+pub fn shutdown() {
+    thread::shutdown();
+}
+
+/// Runs `body` on the engine thread and settles the promise with its result.
+fn submit_work<T: Send + ToNapiValue + 'static>(
+    policy: Option<PolicyId>,
+    answer: Answer<T>,
+    body: impl FnOnce(&mut thread::Policies) -> exit_rl_engine::error::Result<T> + Send + 'static,
+) -> Result<()> {
+    let work = move |policies: &mut thread::Policies| answer.settle(guarded(|| body(policies)));
+    send(Job::Work(policy, Box::new(work))).map_err(to_napi)
+}
+
+fn send_request(policy: PolicyId, request: Request) -> Result<()> {
+    send(Job::Generate(policy, request)).map_err(to_napi)
+}
+
+/// Errors cross as data: code and fields as JSON in the message, rebuilt as classes in TypeScript.
+fn to_napi(error: EngineError) -> Error {
+    Error::from_reason(error_json(&error))
+}
+
+fn error_json(error: &EngineError) -> String {
+    let mut json = serde_json::to_value(error).unwrap_or_else(|_| serde_json::json!({ "code": "PANIC" }));
+    json["message"] = error.to_string().into();
+    json.to_string()
+}

@@ -1,0 +1,13 @@
+//! The engine: tensors and tokens, nothing of Node, tasks or curricula.
+
+pub mod cpu;
+pub mod device;
+pub mod diversity;
+pub mod embed;
+pub mod error;
+pub mod generate;
+pub mod model;
+pub mod policy;
+pub mod thread;
+pub mod tokenizer;
+pub mod train;

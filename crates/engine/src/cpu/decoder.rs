@@ -1,0 +1,357 @@
+//! The decoder's forward pass on the CPU kernels.
+//!
+//! A pass takes segments: some tokens of one sequence, which follow a shared prompt (`prefix`) and the sequence's own
+//! earlier tokens (`own`). Decoding is one token a segment, prefilling all tokens of a prompt in one.
+
+use super::cache::{KvCache, VALUE_LANES};
+use super::isa::{Instructions, Isa};
+use super::linear::PackedLinear;
+use super::math::{exp, max, rms_norm, rotate, silu, sum, LANES};
+use crate::model::config::DecoderConfig;
+use crate::model::layout::{DecoderLeaves, LayerLeaves, Layout};
+use crate::model::parameters::Parameters;
+use crate::model::rotary::RotaryTable;
+use crate::with_instructions;
+use crate::error::Result;
+
+pub struct CpuDecoder {
+    pub config: DecoderConfig,
+    instructions: Instructions,
+    layers: Vec<Layer>,
+    embedding: Vec<f32>,
+    norm: Vec<f32>,
+    head: PackedLinear,
+    rotary: RotaryTable,
+}
+
+struct Layer {
+    attention_norm: Vec<f32>,
+    qkv: PackedLinear,
+    qkv_bias: Option<Vec<f32>>,
+    qk_norm: Option<(Vec<f32>, Vec<f32>)>,
+    output: PackedLinear,
+    mlp_norm: Vec<f32>,
+    gate_up: PackedLinear,
+    down: PackedLinear,
+}
+
+/// Tokens of one sequence, to be computed after `prefix` and what `own` already holds.
+pub struct Segment<'a> {
+    pub tokens: &'a [u32],
+    pub prefix: Option<&'a KvCache>,
+    pub own: &'a mut KvCache,
+}
+
+/// Buffers of one pass, kept from pass to pass. M rows.
+#[derive(Default)]
+pub struct Workspace {
+    x: Vec<f32>,
+    normed: Vec<f32>,
+    qkv: Vec<f32>,
+    attended: Vec<f32>,
+    gate_up: Vec<f32>,
+    activated: Vec<f32>,
+    scores: Vec<f32>,
+    /// `[M, V]` after a pass that wants logits.
+    pub logits: Vec<f32>,
+}
+
+impl CpuDecoder {
+    pub fn new(parameters: &Parameters) -> Result<Self> {
+        let config = parameters.config.clone();
+        let flat = parameters.to_host()?;
+        let weights = Weights { flat: &flat, layout: &parameters.layout, instructions: Instructions::detect() };
+        let rotary = RotaryTable::new(&config, config.context_length);
+        Ok(Self::pack(&weights, &parameters.leaves, config, rotary))
+    }
+
+    fn pack(weights: &Weights, leaves: &DecoderLeaves, config: DecoderConfig, rotary: RotaryTable) -> Self {
+        Self {
+            config,
+            rotary,
+            instructions: weights.instructions,
+            layers: leaves.layers.iter().map(|layer| Layer::pack(weights, layer)).collect(),
+            embedding: weights.vector(leaves.embedding),
+            norm: weights.vector(leaves.norm),
+            head: weights.linear(leaves.head),
+        }
+    }
+
+    /// Takes over changed weights.
+    pub fn refresh(&mut self, parameters: &Parameters) -> Result<()> {
+        let flat = parameters.to_host()?;
+        let weights = Weights { flat: &flat, layout: &parameters.layout, instructions: self.instructions };
+        let rotary = std::mem::take(&mut self.rotary);
+        *self = Self::pack(&weights, &parameters.leaves, self.config.clone(), rotary);
+        Ok(())
+    }
+
+    /// Computes the segments' tokens and appends them to their own caches; `logits` asks for every row's logits.
+    pub fn forward(&self, segments: &mut [Segment], workspace: &mut Workspace, logits: bool) {
+        let decoder = self;
+        with_instructions!(self.instructions, fn forward(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, logits: bool));
+    }
+}
+
+struct Weights<'a> {
+    flat: &'a [f32],
+    layout: &'a Layout,
+    instructions: Instructions,
+}
+
+impl Weights<'_> {
+    fn vector(&self, leaf: usize) -> Vec<f32> {
+        let leaf = &self.layout.leaves[leaf];
+        self.flat[leaf.offset..leaf.offset + leaf.shape.iter().product::<i64>() as usize].to_vec()
+    }
+
+    fn linear(&self, leaf: usize) -> PackedLinear {
+        let Leafed { offset, outputs, inputs } = Leafed::of(self.layout, leaf);
+        PackedLinear::pack(&self.flat[offset..offset + outputs * inputs], outputs, inputs, self.instructions)
+    }
+}
+
+struct Leafed {
+    offset: usize,
+    outputs: usize,
+    inputs: usize,
+}
+
+impl Leafed {
+    fn of(layout: &Layout, leaf: usize) -> Self {
+        let leaf = &layout.leaves[leaf];
+        Self { offset: leaf.offset, outputs: leaf.shape[0] as usize, inputs: leaf.shape[1] as usize }
+    }
+}
+
+impl Layer {
+    fn pack(weights: &Weights, leaves: &LayerLeaves) -> Self {
+        Self {
+            attention_norm: weights.vector(leaves.attention_norm),
+            qkv: weights.linear(leaves.qkv),
+            qkv_bias: leaves.qkv_bias.map(|leaf| weights.vector(leaf)),
+            qk_norm: leaves.qk_norm.map(|(query, key)| (weights.vector(query), weights.vector(key))),
+            output: weights.linear(leaves.output),
+            mlp_norm: weights.vector(leaves.mlp_norm),
+            gate_up: weights.linear(leaves.gate_up),
+            down: weights.linear(leaves.down),
+        }
+    }
+}
+
+#[inline(always)]
+fn forward<I: Isa>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, logits: bool) {
+    let config = &decoder.config;
+    let rows = segments.iter().map(|segment| segment.tokens.len()).sum();
+    workspace.resize(config, rows, longest(segments));
+    embed(decoder, segments, &mut workspace.x);
+    for (index, layer) in decoder.layers.iter().enumerate() {
+        normalise_rows(&workspace.x, &layer.attention_norm, config, &mut workspace.normed);
+        layer.qkv.apply::<I>(&workspace.normed, &mut workspace.qkv, false);
+        prepare_heads(decoder, layer, segments, &mut workspace.qkv);
+        store_keys_and_values(config, index, segments, &workspace.qkv);
+        attend::<I>(config, index, segments, workspace);
+        layer.output.apply::<I>(&workspace.attended, &mut workspace.x, true);
+        normalise_rows(&workspace.x, &layer.mlp_norm, config, &mut workspace.normed);
+        layer.gate_up.apply::<I>(&workspace.normed, &mut workspace.gate_up, false);
+        activate(&workspace.gate_up, config.intermediate_size, &mut workspace.activated);
+        layer.down.apply::<I>(&workspace.activated, &mut workspace.x, true);
+    }
+    for segment in segments.iter_mut() {
+        segment.own.length += segment.tokens.len();
+    }
+    if logits {
+        normalise_rows(&workspace.x, &decoder.norm, config, &mut workspace.normed);
+        workspace.logits.resize(rows * config.vocab_size, 0.0);
+        decoder.head.apply::<I>(&workspace.normed, &mut workspace.logits, false);
+    }
+}
+
+impl Workspace {
+    fn resize(&mut self, config: &DecoderConfig, rows: usize, longest: usize) {
+        self.x.resize(rows * config.hidden_size, 0.0);
+        self.normed.resize(rows * config.hidden_size, 0.0);
+        self.qkv.resize(rows * config.qkv_rows(), 0.0);
+        self.attended.resize(rows * config.attention_width(), 0.0);
+        self.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
+        self.activated.resize(rows * config.intermediate_size, 0.0);
+        self.scores.resize(longest + 4 * LANES, 0.0);
+    }
+}
+
+/// Most positions that a token of these segments looks at.
+fn longest(segments: &[Segment]) -> usize {
+    segments.iter().map(|segment| segment.start() + segment.tokens.len()).max().unwrap_or(0)
+}
+
+impl Segment<'_> {
+    fn prefix_length(&self) -> usize {
+        self.prefix.map_or(0, |prefix| prefix.length)
+    }
+
+    /// Position of the first token in its sequence.
+    fn start(&self) -> usize {
+        self.prefix_length() + self.own.length
+    }
+}
+
+#[inline(always)]
+fn embed(decoder: &CpuDecoder, segments: &[Segment], x: &mut [f32]) {
+    let width = decoder.config.hidden_size;
+    let tokens = segments.iter().flat_map(|segment| segment.tokens);
+    for (row, &token) in x.chunks_exact_mut(width).zip(tokens) {
+        row.copy_from_slice(&decoder.embedding[token as usize * width..][..width]);
+    }
+}
+
+#[inline(always)]
+fn normalise_rows(x: &[f32], weight: &[f32], config: &DecoderConfig, out: &mut [f32]) {
+    for (row, slot) in x.chunks_exact(weight.len()).zip(out.chunks_exact_mut(weight.len())) {
+        rms_norm(row, weight, config.rms_norm_eps as f32, slot);
+    }
+}
+
+/// Adds the bias, normalises heads where the family does, and rotates queries and keys.
+#[inline(always)]
+fn prepare_heads(decoder: &CpuDecoder, layer: &Layer, segments: &[Segment], qkv: &mut [f32]) {
+    let config = &decoder.config;
+    let half = config.head_dim / 2;
+    let positions = segments.iter().flat_map(|segment| segment.start()..segment.start() + segment.tokens.len());
+    for (row, position) in qkv.chunks_exact_mut(config.qkv_rows()).zip(positions) {
+        if let Some(bias) = &layer.qkv_bias {
+            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+        }
+        let (cos, sin) = (&decoder.rotary.cos[position * half..][..half], &decoder.rotary.sin[position * half..][..half]);
+        let rotated = row.chunks_exact_mut(config.head_dim).take(config.heads + config.kv_heads);
+        for (head, values) in rotated.enumerate() {
+            if let Some((query, key)) = &layer.qk_norm {
+                normalise_head(values, if head < config.heads { query } else { key }, config);
+            }
+            rotate(values, cos, sin);
+        }
+    }
+}
+
+#[inline(always)]
+fn normalise_head(values: &mut [f32], weight: &[f32], config: &DecoderConfig) {
+    let mean = sum(values, |value| value * value) / values.len() as f32;
+    let scale = 1.0 / (mean + config.rms_norm_eps as f32).sqrt();
+    values.iter_mut().zip(weight).for_each(|(value, weight)| *value *= scale * weight);
+}
+
+#[inline(always)]
+fn store_keys_and_values(config: &DecoderConfig, layer: usize, segments: &mut [Segment], qkv: &[f32]) {
+    let (dim, keys, values) = (config.head_dim, config.attention_width(), config.attention_width() + config.kv_width());
+    let mut rows = qkv.chunks_exact(config.qkv_rows());
+    for segment in segments {
+        let start = segment.own.length;
+        for (offset, row) in rows.by_ref().take(segment.tokens.len()).enumerate() {
+            for head in 0..config.kv_heads {
+                let (key, value) = (&row[keys + head * dim..][..dim], &row[values + head * dim..][..dim]);
+                segment.own.write(layer, head, start + offset, key, value);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn attend<I: Isa>(config: &DecoderConfig, layer: usize, segments: &[Segment], workspace: &mut Workspace) {
+    let share = config.heads / config.kv_heads;
+    let queries = workspace.qkv.chunks_exact(config.qkv_rows());
+    let outputs = workspace.attended.chunks_exact_mut(config.attention_width());
+    let places = segments.iter().flat_map(|segment| {
+        (1..=segment.tokens.len()).map(move |offset| (segment, segment.own.length + offset))
+    });
+    for ((query, out), (segment, own_length)) in queries.zip(outputs).zip(places) {
+        for head in 0..config.heads {
+            let spot = Spot { layer, head: head / share, own_length };
+            let query = &query[head * config.head_dim..][..config.head_dim];
+            let out = &mut out[head * config.head_dim..][..config.head_dim];
+            attend_head(segment, &spot, query, &mut workspace.scores, out);
+        }
+    }
+}
+
+struct Spot {
+    layer: usize,
+    head: usize,
+    own_length: usize,
+}
+
+/// softmax(q · kᵀ / √d) · v over the prefix and then the sequence's own positions.
+#[inline(always)]
+fn attend_head(segment: &Segment, spot: &Spot, query: &[f32], scores: &mut [f32], out: &mut [f32]) {
+    let before = segment.prefix_length();
+    let total = before + spot.own_length;
+    if let Some(prefix) = segment.prefix {
+        score(prefix.head(spot.layer, spot.head).0, prefix.capacity, query, before, scores);
+    }
+    let (own_keys, own_values) = segment.own.head(spot.layer, spot.head);
+    score(own_keys, segment.own.capacity, query, spot.own_length, &mut scores[before..]);
+    softmax(&mut scores[..total]);
+    out.fill(0.0);
+    if let Some(prefix) = segment.prefix {
+        mix(prefix.head(spot.layer, spot.head).1, prefix.value_width(), &scores[..before], out);
+    }
+    mix(own_values, segment.own.value_width(), &scores[before..total], out);
+}
+
+/// Scaled products with `count` transposed keys; writes whole vectors, so up to 15 numbers past `count`.
+#[inline(always)]
+fn score(keys: &[f32], capacity: usize, query: &[f32], count: usize, scores: &mut [f32]) {
+    let scale = 1.0 / (query.len() as f32).sqrt();
+    for start in (0..count).step_by(LANES) {
+        let mut lanes = [0f32; LANES];
+        for (row, &value) in keys.chunks_exact(capacity).zip(query) {
+            let key: &[f32; LANES] = row[start..start + LANES].try_into().expect("capacity is whole vectors");
+            for (lane, key) in lanes.iter_mut().zip(key) {
+                *lane = value.mul_add(*key, *lane);
+            }
+        }
+        let target: &mut [f32; LANES] = (&mut scores[start..start + LANES]).try_into().expect("scores have slack");
+        for (slot, lane) in target.iter_mut().zip(lanes) {
+            *slot = lane * scale;
+        }
+    }
+}
+
+#[inline(always)]
+fn softmax(scores: &mut [f32]) {
+    let largest = max(scores);
+    for value in scores.iter_mut() {
+        *value = exp(*value - largest);
+    }
+    let scale = 1.0 / sum(scores, |value| value);
+    for value in scores.iter_mut() {
+        *value *= scale;
+    }
+}
+
+/// out += Σ_t weights[t] · values[t]
+#[inline(always)]
+fn mix(values: &[f32], width: usize, weights: &[f32], out: &mut [f32]) {
+    for (start, out) in (0..width).step_by(VALUE_LANES).zip(out.chunks_mut(VALUE_LANES)) {
+        let mut lanes = [[0f32; VALUE_LANES]; 2];
+        for (position, &weight) in weights.iter().enumerate() {
+            let row = &values[position * width + start..][..VALUE_LANES];
+            let row: &[f32; VALUE_LANES] = row.try_into().expect("value rows are whole vectors");
+            for (lane, value) in lanes[position % 2].iter_mut().zip(row) {
+                *lane = weight.mul_add(*value, *lane);
+            }
+        }
+        for ((slot, even), odd) in out.iter_mut().zip(lanes[0]).zip(lanes[1]) {
+            *slot += even + odd;
+        }
+    }
+}
+
+/// silu(gate) · up, rows of `[gate | up]`.
+#[inline(always)]
+fn activate(gate_up: &[f32], width: usize, out: &mut [f32]) {
+    for (row, out) in gate_up.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
+        let (gate, up) = row.split_at(width);
+        for ((slot, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
+            *slot = silu(gate) * up;
+        }
+    }
+}

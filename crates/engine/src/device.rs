@@ -1,0 +1,74 @@
+//! Devices, threads, and what libtorch reports of itself.
+
+use crate::cpu::isa::Instructions;
+use crate::error::{EngineError, Result};
+use std::ffi::CString;
+use tch::{Cuda, Device};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineInfo {
+    pub cuda_available: bool,
+    pub cuda_devices: usize,
+    pub instructions: &'static str,
+    pub threads: usize,
+}
+
+pub fn info() -> EngineInfo {
+    EngineInfo {
+        cuda_available: Cuda::is_available(),
+        cuda_devices: Cuda::device_count().max(0) as usize,
+        instructions: Instructions::detect().name(),
+        threads: default_threads(),
+    }
+}
+
+/// As many as there are cores this process may use.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// `auto`, `cpu`, `cuda` or `cuda:N`.
+pub fn parse(device: &str) -> Result<Device> {
+    let refuse = |reason: String| Err(EngineError::Device { device: device.into(), reason });
+    let index = match device {
+        "cpu" => return Ok(Device::Cpu),
+        "auto" if !Cuda::is_available() => return Ok(Device::Cpu),
+        "auto" | "cuda" => 0,
+        other => match other.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
+            Some(index) => index,
+            None => return refuse("devices are `auto`, `cpu`, `cuda` and `cuda:N`".into()),
+        },
+    };
+    if !Cuda::is_available() {
+        return refuse("no CUDA device was found; `exit-rl doctor` says why".into());
+    }
+    if index >= Cuda::device_count() as usize {
+        return refuse(format!("there are {} CUDA devices", Cuda::device_count()));
+    }
+    Ok(Device::Cuda(index))
+}
+
+extern "C" {
+    fn dlopen(file: *const std::ffi::c_char, flags: i32) -> *mut std::ffi::c_void;
+    fn dlerror() -> *const std::ffi::c_char;
+}
+const RTLD_NOW: i32 = 2;
+const RTLD_GLOBAL: i32 = 0x100;
+
+/// Maps libtorch_cuda, whose initialisers register the CUDA backend. It must come from the build that is loaded, and
+/// before the first question about CUDA.
+pub fn load_cuda(library: &str) -> Result<()> {
+    let refuse = |reason: String| Err(EngineError::Device { device: "cuda".into(), reason });
+    let Ok(path) = CString::new(library) else { return refuse(format!("`{library}` is no path")) };
+    let handle = unsafe { dlopen(path.as_ptr(), RTLD_NOW | RTLD_GLOBAL) };
+    if !handle.is_null() {
+        return Ok(());
+    }
+    let message = unsafe { dlerror() };
+    let reason = if message.is_null() {
+        format!("`{library}` could not be loaded")
+    } else {
+        unsafe { std::ffi::CStr::from_ptr(message) }.to_string_lossy().into_owned()
+    };
+    refuse(reason)
+}

@@ -1,0 +1,7 @@
+//! Tokens out, log-probabilities out: requests are batched continuously over fixed slots.
+
+pub mod backend;
+pub mod philox;
+pub mod sampler;
+pub mod scheduler;
+pub mod torch_backend;

@@ -1,0 +1,236 @@
+//! Continuous batching: requests wait, fill free slots as others finish, and leave one by one.
+
+use super::backend::{Backend, GroupId, SlotId, StepRow};
+use super::philox::Place;
+use super::sampler::{Sampled, Sampling};
+use crate::error::{EngineError, Result};
+use crate::model::parameters::Parameters;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+/// One prompt, `n` completions of it.
+pub struct Request {
+    pub prompt: Vec<u32>,
+    pub n: usize,
+    pub sampling: Sampling,
+    pub max_new_tokens: usize,
+    pub stop_tokens: Vec<u32>,
+    pub seed: u64,
+    pub request_id: u64,
+    pub cancel: Arc<AtomicBool>,
+    pub reply: Reply,
+}
+
+pub type Reply = Box<dyn FnOnce(Result<Vec<Completion>>) + Send>;
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Completion {
+    pub tokens: Vec<u32>,
+    pub logprobs: Vec<f32>,
+    /// True when an end token was generated; false when the length ran out.
+    pub stopped: bool,
+}
+
+struct Group {
+    request: Request,
+    sampling: Arc<Sampling>,
+    capacity: usize,
+    started: usize,
+    done: usize,
+    completions: Vec<Completion>,
+}
+
+struct Running {
+    slot: SlotId,
+    group: GroupId,
+    completion: usize,
+    token: u32,
+}
+
+pub struct Scheduler {
+    context_length: usize,
+    waiting: VecDeque<Request>,
+    groups: BTreeMap<GroupId, Group>,
+    running: Vec<Running>,
+    free: BTreeSet<SlotId>,
+    next_group: GroupId,
+    /// Tokens generated since the policy was loaded.
+    pub generated: u64,
+}
+
+impl Scheduler {
+    pub fn new(slots: usize, context_length: usize) -> Self {
+        Self {
+            context_length,
+            waiting: VecDeque::new(),
+            groups: BTreeMap::new(),
+            running: Vec::new(),
+            free: (0..slots).collect(),
+            next_group: 0,
+            generated: 0,
+        }
+    }
+
+    pub fn submit(&mut self, request: Request) {
+        self.waiting.push_back(request);
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.groups.is_empty()
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// One token for every running completion. A failure answers every request in flight with it.
+    pub fn step(&mut self, backend: &mut dyn Backend, parameters: &Parameters) {
+        self.drop_cancelled(backend);
+        let outcome = self.admit(backend, parameters).and_then(|()| self.decode(backend, parameters));
+        if let Err(error) = outcome {
+            self.fail_all(backend, &error);
+        }
+    }
+
+    pub fn fail_all(&mut self, backend: &mut dyn Backend, error: &EngineError) {
+        for request in self.waiting.drain(..) {
+            (request.reply)(Err(error.clone()));
+        }
+        let groups: Vec<_> = self.groups.keys().copied().collect();
+        groups.into_iter().for_each(|group| self.abandon(backend, group, error));
+    }
+
+    fn drop_cancelled(&mut self, backend: &mut dyn Backend) {
+        let (cancelled, kept) = self.waiting.drain(..).partition(|request| request.cancel.load(Ordering::Relaxed));
+        self.waiting = kept;
+        VecDeque::into_iter(cancelled).for_each(|request| (request.reply)(Err(EngineError::Cancelled {})));
+        let cancelled: Vec<_> = self.groups.iter().filter(|(_, group)| group.cancelled()).map(|(&id, _)| id).collect();
+        cancelled.into_iter().for_each(|group| self.abandon(backend, group, &EngineError::Cancelled {}));
+    }
+
+    fn abandon(&mut self, backend: &mut dyn Backend, id: GroupId, error: &EngineError) {
+        let (gone, kept) = self.running.drain(..).partition(|running| running.group == id);
+        self.running = kept;
+        Vec::into_iter(gone).for_each(|running: Running| {
+            backend.finish(running.slot);
+            self.free.insert(running.slot);
+        });
+        backend.release(id);
+        if let Some(group) = self.groups.remove(&id) {
+            (group.request.reply)(Err(error.clone()));
+        }
+    }
+
+    /// Fills free slots: first with completions of groups already begun, then with new groups, in order of arrival.
+    fn admit(&mut self, backend: &mut dyn Backend, parameters: &Parameters) -> Result<()> {
+        let mut wanted: usize = self.groups.values().map(Group::unstarted).sum();
+        let mut fresh = Vec::new();
+        while wanted < self.free.len() {
+            let Some(request) = self.waiting.pop_front() else { break };
+            wanted += request.n;
+            fresh.push(self.next_group);
+            self.groups.insert(self.next_group, Group::new(request, self.context_length));
+            self.next_group += 1;
+        }
+        let prompts: Vec<_> = fresh.iter().map(|id| (*id, self.groups[id].request.prompt.as_slice())).collect();
+        if !prompts.is_empty() {
+            backend.prefill(parameters, &prompts)?;
+        }
+        self.start_completions(backend)
+    }
+
+    fn start_completions(&mut self, backend: &mut dyn Backend) -> Result<()> {
+        for (&id, group) in &mut self.groups {
+            while group.unstarted() > 0 {
+                let Some(slot) = self.free.pop_first() else { return Ok(()) };
+                backend.start(slot, id, group.capacity)?;
+                let token = *group.request.prompt.last().expect("a prompt has a token");
+                self.running.push(Running { slot, group: id, completion: group.started, token });
+                group.started += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn decode(&mut self, backend: &mut dyn Backend, parameters: &Parameters) -> Result<()> {
+        let mut rows: Vec<_> = self.running.iter().map(|running| self.groups[&running.group].row(running)).collect();
+        backend.step(parameters, &mut rows)?;
+        self.generated += rows.len() as u64;
+        let mut index = 0;
+        for row in rows {
+            let running = &mut self.running[index];
+            running.token = row.sampled.token;
+            let group = self.groups.get_mut(&running.group).expect("a running completion has its group");
+            if group.push(running.completion, row.sampled) {
+                let Running { slot, group, .. } = self.running.remove(index);
+                backend.finish(slot);
+                self.free.insert(slot);
+                self.complete(backend, group);
+            } else {
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers the request when its last completion has ended.
+    fn complete(&mut self, backend: &mut dyn Backend, id: GroupId) {
+        if self.groups[&id].done < self.groups[&id].request.n {
+            return;
+        }
+        backend.release(id);
+        let group = self.groups.remove(&id).expect("the group was there a moment ago");
+        (group.request.reply)(Ok(group.completions));
+    }
+}
+
+impl Group {
+    fn new(request: Request, context_length: usize) -> Self {
+        let capacity = request.max_new_tokens.min(context_length - request.prompt.len());
+        Self {
+            sampling: Arc::new(request.sampling.clone()),
+            capacity,
+            started: 0,
+            done: 0,
+            completions: vec![Completion::default(); request.n],
+            request,
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.request.cancel.load(Ordering::Relaxed)
+    }
+
+    fn unstarted(&self) -> usize {
+        self.request.n - self.started
+    }
+
+    fn row(&self, running: &Running) -> StepRow {
+        let place = Place {
+            seed: self.request.seed,
+            request: self.request.request_id,
+            completion: running.completion as u32,
+            position: self.completions[running.completion].tokens.len() as u32,
+        };
+        StepRow {
+            slot: running.slot,
+            group: running.group,
+            token: running.token,
+            place,
+            sampling: self.sampling.clone(),
+            sampled: Sampled { token: 0, logprob: 0.0 },
+        }
+    }
+
+    /// Appends a token; true when the completion has ended.
+    fn push(&mut self, completion: usize, sampled: Sampled) -> bool {
+        let target = &mut self.completions[completion];
+        target.tokens.push(sampled.token);
+        target.logprobs.push(sampled.logprob);
+        target.stopped = self.request.stop_tokens.contains(&sampled.token);
+        let ended = target.stopped || target.tokens.len() >= self.capacity;
+        self.done += usize::from(ended);
+        ended
+    }
+}

@@ -1,0 +1,223 @@
+//! Decoding on libtorch: for CUDA, and for bf16 on the CPU.
+//!
+//! Every slot is a row of one key and one value tensor per layer; a step computes the rows up to the highest slot in
+//! use, idle ones included, so that nothing is gathered. R rows · S slots · C capacity · other letters as in the decoder.
+
+use super::backend::{Backend, GroupId, SlotId, StepRow};
+use super::sampler::{sample, Sampled};
+use crate::cpu::isa::Instructions;
+use crate::error::Result;
+use crate::model::decoder::{attention, merge_heads, Decoder, Qkv};
+use crate::model::parameters::Parameters;
+use std::collections::HashMap;
+use tch::{Device, IndexOp, Kind, Tensor};
+
+/// Slots and capacities grow in these steps, so that few allocations serve many requests.
+const SLOT_STEP: usize = 16;
+const CAPACITY_STEP: usize = 64;
+
+pub struct TorchBackend {
+    device: Device,
+    kind: Kind,
+    kv_heads: i64,
+    head_dim: i64,
+    layers: Vec<SlotCache>,
+    slots: usize,
+    capacity: usize,
+    /// Keys and values `[K, Tp, d]` of each group's prompt, per layer.
+    prompts: HashMap<GroupId, Vec<(Tensor, Tensor)>>,
+    lengths: HashMap<GroupId, usize>,
+    /// Tokens each slot holds.
+    filled: Vec<usize>,
+}
+
+/// `[S, K, C, d]`
+struct SlotCache {
+    keys: Tensor,
+    values: Tensor,
+}
+
+impl TorchBackend {
+    pub fn new(parameters: &Parameters) -> Self {
+        let config = &parameters.config;
+        let mut backend = Self {
+            device: parameters.device(),
+            kind: parameters.kind(),
+            kv_heads: config.kv_heads as i64,
+            head_dim: config.head_dim as i64,
+            layers: Vec::new(),
+            slots: 0,
+            capacity: 0,
+            prompts: HashMap::new(),
+            lengths: HashMap::new(),
+            filled: Vec::new(),
+        };
+        backend.layers = (0..config.layers).map(|_| backend.empty_cache()).collect();
+        backend
+    }
+
+    fn empty_cache(&self) -> SlotCache {
+        let shape = [self.slots as i64, self.kv_heads, self.capacity as i64, self.head_dim];
+        let zeros = || Tensor::zeros(shape, (self.kind, self.device));
+        SlotCache { keys: zeros(), values: zeros() }
+    }
+
+    fn reserve(&mut self, slots: usize, capacity: usize) {
+        if slots <= self.slots && capacity <= self.capacity {
+            return;
+        }
+        let (old_slots, old_capacity) = (self.slots as i64, self.capacity as i64);
+        self.slots = self.slots.max(slots.next_multiple_of(SLOT_STEP));
+        self.capacity = self.capacity.max(capacity.next_multiple_of(CAPACITY_STEP));
+        self.filled.resize(self.slots, 0);
+        let grown: Vec<_> = self.layers.iter().map(|_| self.empty_cache()).collect();
+        for (old, new) in self.layers.iter().zip(&grown) {
+            if old_slots * old_capacity > 0 {
+                new.keys.narrow(0, 0, old_slots).narrow(2, 0, old_capacity).copy_(&old.keys);
+                new.values.narrow(0, 0, old_slots).narrow(2, 0, old_capacity).copy_(&old.values);
+            }
+        }
+        self.layers = grown;
+    }
+
+    fn prefill_one(&self, parameters: &Parameters, tokens: &[u32]) -> Vec<(Tensor, Tensor)> {
+        let length = tokens.len() as i64;
+        let decoder = Decoder::new(parameters);
+        let ids: Vec<i64> = tokens.iter().map(|&token| i64::from(token)).collect();
+        let rotary = decoder.rotary(&Tensor::arange(length, (Kind::Int64, self.device)), tokens.len());
+        let mask = Tensor::full([length, length], f64::NEG_INFINITY, (self.kind, self.device)).triu(1);
+        let mut x_nd = decoder.embed(&Tensor::from_slice(&ids).to_device(self.device));
+        let mut stored = Vec::new();
+        for layer in &parameters.leaves.layers {
+            x_nd = decoder.layer(layer, x_nd, &rotary, |Qkv { q, k, v }| {
+                let heads_first = |x: &Tensor| x.transpose(0, 1).unsqueeze(0);
+                stored.push((k.transpose(0, 1).contiguous(), v.transpose(0, 1).contiguous()));
+                merge_heads(&attention(&heads_first(&q), &heads_first(&k), &heads_first(&v), &mask))
+            });
+        }
+        stored
+    }
+
+    /// Logits `[R, V]` after every slot's next token; R counts slots up to the highest in use.
+    fn advance(&mut self, parameters: &Parameters, rows: &[StepRow]) -> Tensor {
+        let used = rows.iter().map(|row| row.slot).max().map_or(0, |slot| slot + 1);
+        let (mut ids, mut positions) = (vec![0i64; used], vec![0i64; used]);
+        for row in rows {
+            ids[row.slot] = i64::from(row.token);
+            positions[row.slot] = self.filled[row.slot] as i64;
+            self.filled[row.slot] += 1;
+        }
+        let keys = positions.iter().max().map_or(1, |longest| longest + 1);
+        let positions = Tensor::from_slice(&positions).to_device(self.device);
+        let seen = Tensor::arange(keys, (Kind::Int64, self.device)).unsqueeze(0).le_tensor(&positions.unsqueeze(1));
+        let mask = Tensor::zeros([used as i64, keys], (self.kind, self.device))
+            .masked_fill(&seen.logical_not(), f64::NEG_INFINITY)
+            .view([used as i64, 1, 1, keys]);
+        let slots = Tensor::arange(used as i64, (Kind::Int64, self.device));
+        let decoder = Decoder::new(parameters);
+        let rotary = decoder.rotary(&positions, keys as usize);
+        let mut x_rd = decoder.embed(&Tensor::from_slice(&ids).to_device(self.device));
+        for (layer, cache) in parameters.leaves.layers.iter().zip(&self.layers) {
+            x_rd = decoder.layer(layer, x_rd, &rotary, |qkv| {
+                let (k, v) = cache.append(&slots, &positions, &qkv, keys);
+                merge_heads(&attention(&qkv.q.unsqueeze(2), &k, &v, &mask))
+            });
+        }
+        decoder.logits(&decoder.normalise(&x_rd, parameters.leaves.norm))
+    }
+}
+
+impl SlotCache {
+    /// Writes one position of every row and returns the first `keys` positions, `[R, K, keys, d]`.
+    fn append(&self, slots: &Tensor, positions: &Tensor, qkv: &Qkv, keys: i64) -> (Tensor, Tensor) {
+        let rows = slots.size()[0];
+        let write = |cache: &Tensor, new: &Tensor| {
+            let by_position = cache.transpose(1, 2);
+            let _ = by_position.shallow_clone().index_put_(&[Some(slots), Some(positions)], new, false);
+            cache.narrow(0, 0, rows).narrow(2, 0, keys)
+        };
+        (write(&self.keys, &qkv.k), write(&self.values, &qkv.v))
+    }
+}
+
+impl Backend for TorchBackend {
+    fn refresh(&mut self, _: &Parameters) -> Result<()> {
+        Ok(())
+    }
+
+    fn prefill(&mut self, parameters: &Parameters, prompts: &[(GroupId, &[u32])]) -> Result<()> {
+        tch::no_grad(|| {
+            for (group, tokens) in prompts {
+                let before_last = &tokens[..tokens.len() - 1];
+                let stored =
+                    if before_last.is_empty() { Vec::new() } else { self.prefill_one(parameters, before_last) };
+                self.prompts.insert(*group, stored);
+                self.lengths.insert(*group, before_last.len());
+            }
+        });
+        Ok(())
+    }
+
+    fn start(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()> {
+        let length = self.lengths[&group];
+        tch::no_grad(|| {
+            self.reserve(slot + 1, length + capacity);
+            for (cache, (keys, values)) in self.layers.iter().zip(&self.prompts[&group]) {
+                cache.keys.i(slot as i64).narrow(1, 0, length as i64).copy_(keys);
+                cache.values.i(slot as i64).narrow(1, 0, length as i64).copy_(values);
+            }
+        });
+        self.filled[slot] = length;
+        Ok(())
+    }
+
+    fn step(&mut self, parameters: &Parameters, rows: &mut [StepRow]) -> Result<()> {
+        tch::no_grad(|| {
+            let logits = self.advance(parameters, rows);
+            let slots: Vec<i64> = rows.iter().map(|row| row.slot as i64).collect();
+            let logits = logits.index_select(0, &Tensor::from_slice(&slots).to_device(self.device));
+            if rows.iter().all(|row| row.sampling.is_plain()) {
+                return sample_on_device(&logits, rows);
+            }
+            sample_on_host(&logits, rows)
+        })
+    }
+
+    fn finish(&mut self, slot: SlotId) {
+        self.filled[slot] = 0;
+    }
+
+    fn release(&mut self, group: GroupId) {
+        self.prompts.remove(&group);
+        self.lengths.remove(&group);
+    }
+}
+
+/// Inverse of the cumulative distribution for all rows at once; only tokens and log-probabilities come to the host.
+fn sample_on_device(logits_rv: &Tensor, rows: &mut [StepRow]) -> Result<()> {
+    let column = |values: Vec<f64>| Tensor::from_slice(&values).to_device(logits_rv.device()).unsqueeze(1);
+    let temperatures = column(rows.iter().map(|row| row.sampling.divisor()).collect()).to_kind(Kind::Float);
+    let uniform = column(rows.iter().map(|row| row.place.uniform()).collect());
+    let logprobs_rv = (logits_rv / temperatures).log_softmax(-1, Kind::Float);
+    let cumulative = logprobs_rv.to_kind(Kind::Double).exp().cumsum(-1, Kind::Double);
+    let total = cumulative.narrow(1, cumulative.size()[1] - 1, 1);
+    let drawn = cumulative.le_tensor(&(uniform * total)).sum_dim_intlist(-1, false, Kind::Int64);
+    let greedy = Tensor::from_slice(&rows.iter().map(|row| row.sampling.temperature == 0.0).collect::<Vec<_>>());
+    let largest = logits_rv.argmax(-1, false);
+    let tokens = largest.where_self(&greedy.to_device(logits_rv.device()), &drawn.clamp_max(logits_rv.size()[1] - 1));
+    let chosen = logprobs_rv.gather(1, &tokens.unsqueeze(1), false).squeeze_dim(1);
+    let (tokens, logprobs) = (Vec::<i64>::try_from(&tokens)?, Vec::<f32>::try_from(&chosen)?);
+    for ((row, token), logprob) in rows.iter_mut().zip(tokens).zip(logprobs) {
+        row.sampled = Sampled { token: token as u32, logprob };
+    }
+    Ok(())
+}
+
+fn sample_on_host(logits_rv: &Tensor, rows: &mut [StepRow]) -> Result<()> {
+    let vocabulary = logits_rv.size()[1] as usize;
+    let mut logits = Vec::<f32>::try_from(&logits_rv.to_device(Device::Cpu).reshape([-1]))?;
+    for (row, logits) in rows.iter_mut().zip(logits.chunks_exact_mut(vocabulary)) {
+        row.sampled = sample(logits, &row.sampling, row.place, Instructions::detect());
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! Where every weight lies in one flat tensor.
+//!
+//! One flat tensor makes the optimizer, the gradient norm, the reference blend and saving single operations,
+//! and lets weights that are multiplied together (query, key, value; gate, up) be one matrix without a copy.
+//! Matrices come first, so that weight decay covers a prefix.
+
+use super::config::DecoderConfig;
+
+/// A weight of the Hugging Face folder: rows of a leaf.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub name: String,
+    pub shape: Vec<i64>,
+    pub offset: usize,
+}
+
+/// A tensor that the forward pass reads and autograd differentiates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leaf {
+    pub shape: Vec<i64>,
+    pub offset: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Layout {
+    pub leaves: Vec<Leaf>,
+    pub parts: Vec<Part>,
+    /// Length of the flat tensor.
+    pub size: usize,
+    /// Weight decay covers `..decayed`.
+    pub decayed: usize,
+}
+
+/// Indices into `Layout::leaves`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecoderLeaves {
+    pub embedding: usize,
+    pub layers: Vec<LayerLeaves>,
+    pub norm: usize,
+    /// The embedding's index when the head is tied.
+    pub head: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LayerLeaves {
+    pub qkv: usize,
+    pub output: usize,
+    pub gate_up: usize,
+    pub down: usize,
+    pub attention_norm: usize,
+    pub mlp_norm: usize,
+    pub qkv_bias: Option<usize>,
+    pub qk_norm: Option<(usize, usize)>,
+}
+
+/// Leaves start on 64-byte lines, so that vector kernels see the same alignment for every weight.
+const ALIGNMENT: usize = 16;
+
+impl Layout {
+    pub fn new(config: &DecoderConfig) -> (Self, DecoderLeaves) {
+        let mut layout = Self::default();
+        let width = config.hidden_size;
+        let embedding = layout.leaf(&[("model.embed_tokens.weight".into(), config.vocab_size)], Some(width));
+        let mut layers: Vec<_> = (0..config.layers).map(|layer| layout.matrices(config, layer)).collect();
+        let head = if config.tied_head {
+            embedding
+        } else {
+            layout.leaf(&[("lm_head.weight".into(), config.vocab_size)], Some(width))
+        };
+        layout.decayed = layout.size;
+        for (layer, leaves) in layers.iter_mut().enumerate() {
+            layout.vectors(config, layer, leaves);
+        }
+        let norm = layout.leaf(&[("model.norm.weight".into(), width)], None);
+        (layout, DecoderLeaves { embedding, layers, norm, head })
+    }
+
+    fn matrices(&mut self, config: &DecoderConfig, layer: usize) -> LayerLeaves {
+        let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
+        let (width, query, key) = (config.hidden_size, config.attention_width(), config.kv_width());
+        let qkv = [(name("self_attn.q_proj"), query), (name("self_attn.k_proj"), key), (name("self_attn.v_proj"), key)];
+        let gate_up =
+            [(name("mlp.gate_proj"), config.intermediate_size), (name("mlp.up_proj"), config.intermediate_size)];
+        LayerLeaves {
+            qkv: self.leaf(&qkv, Some(width)),
+            output: self.leaf(&[(name("self_attn.o_proj"), width)], Some(query)),
+            gate_up: self.leaf(&gate_up, Some(width)),
+            down: self.leaf(&[(name("mlp.down_proj"), width)], Some(config.intermediate_size)),
+            ..LayerLeaves::default()
+        }
+    }
+
+    fn vectors(&mut self, config: &DecoderConfig, layer: usize, leaves: &mut LayerLeaves) {
+        let name = |part: &str| format!("model.layers.{layer}.{part}");
+        leaves.attention_norm = self.leaf(&[(name("input_layernorm.weight"), config.hidden_size)], None);
+        leaves.mlp_norm = self.leaf(&[(name("post_attention_layernorm.weight"), config.hidden_size)], None);
+        if config.qkv_bias {
+            let key = config.kv_width();
+            let parts = [
+                (name("self_attn.q_proj.bias"), config.attention_width()),
+                (name("self_attn.k_proj.bias"), key),
+                (name("self_attn.v_proj.bias"), key),
+            ];
+            leaves.qkv_bias = Some(self.leaf(&parts, None));
+        }
+        if config.qk_norm {
+            let query = self.leaf(&[(name("self_attn.q_norm.weight"), config.head_dim)], None);
+            let key = self.leaf(&[(name("self_attn.k_norm.weight"), config.head_dim)], None);
+            leaves.qk_norm = Some((query, key));
+        }
+    }
+
+    /// Appends a leaf made of `parts` (name, rows) stacked along the first axis; without `columns` it is a vector.
+    fn leaf(&mut self, parts: &[(String, usize)], columns: Option<usize>) -> usize {
+        let shape = |rows: usize| -> Vec<i64> {
+            std::iter::once(rows).chain(columns).map(|size| size as i64).collect()
+        };
+        let offset = self.size;
+        for (name, rows) in parts {
+            self.parts.push(Part { name: name.clone(), shape: shape(*rows), offset: self.size });
+            self.size += rows * columns.unwrap_or(1);
+        }
+        self.size = self.size.next_multiple_of(ALIGNMENT);
+        self.leaves.push(Leaf { shape: shape(parts.iter().map(|(_, rows)| rows).sum()), offset });
+        self.leaves.len() - 1
+    }
+}
+
+impl Part {
+    pub fn len(&self) -> usize {
+        self.shape.iter().product::<i64>() as usize
+    }
+}

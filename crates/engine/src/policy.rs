@@ -1,0 +1,245 @@
+//! A loaded policy: weights, tokenizer, optimizer, reference, and the requests it is generating.
+
+use crate::cpu::isa::Instructions;
+use crate::device;
+use crate::error::{EngineError, Result};
+use crate::generate::backend::{Backend, CpuBackend};
+use crate::generate::scheduler::{Request, Scheduler};
+use crate::generate::torch_backend::TorchBackend;
+use crate::model::parameters::Parameters;
+use crate::tokenizer::{Tokenizer, COMPANIONS};
+use crate::train::batch::Batch;
+use crate::train::optimizer::Optimizer;
+use crate::train::update::{score, update, Metrics, UpdateSettings};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadOptions {
+    /// `auto`, `cpu`, `cuda`, `cuda:N`.
+    pub device: String,
+    pub dtype: Dtype,
+    /// 0: as many as there are cores.
+    pub threads: usize,
+    /// Keeps a reference policy for the KL penalty.
+    pub reference: bool,
+    /// Completions generated at a time.
+    pub slots: usize,
+    pub backend: BackendChoice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtype {
+    Fp32,
+    Bf16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// Own kernels for fp32 on the CPU, libtorch elsewhere.
+    Auto,
+    Kernels,
+    Torch,
+}
+
+/// What a caller may want to know of a loaded policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyInfo {
+    pub parameters: usize,
+    pub vocabulary: usize,
+    pub context_length: usize,
+    pub end_tokens: Vec<u32>,
+    pub device: String,
+    pub dtype: Dtype,
+    pub backend: &'static str,
+    pub threads: usize,
+    pub has_reference: bool,
+}
+
+/// The parts that other threads may use while the engine works.
+pub struct Shared {
+    pub tokenizer: Tokenizer,
+    pub info: PolicyInfo,
+}
+
+pub struct Policy {
+    folder: PathBuf,
+    shared: Arc<Shared>,
+    parameters: Parameters,
+    reference: Option<Parameters>,
+    /// Made at the first update: evaluation needs no moments.
+    optimizer: Option<Optimizer>,
+    scheduler: Scheduler,
+    backend: Box<dyn Backend>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    pub generated_tokens: u64,
+    pub waiting_requests: usize,
+}
+
+impl Policy {
+    pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
+        let device = device::parse(&options.device)?;
+        let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
+        tch::set_num_threads(threads as i32);
+        let kind = if options.dtype == Dtype::Fp32 { Kind::Float } else { Kind::BFloat16 };
+        let parameters = Parameters::load(folder, device, kind)?;
+        let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
+        let reference = options.reference.then(|| parameters.frozen_copy());
+        let own_kernels = use_own_kernels(options, device)?;
+        let backend: Box<dyn Backend> = if own_kernels {
+            Box::new(CpuBackend::new(&parameters, threads)?)
+        } else {
+            Box::new(TorchBackend::new(&parameters))
+        };
+        let info = PolicyInfo {
+            parameters: parameters.layout.parts.iter().map(|part| part.len()).sum(),
+            vocabulary: parameters.config.vocab_size,
+            context_length: parameters.config.context_length,
+            end_tokens: tokenizer.end_tokens.clone(),
+            device: device_name(device),
+            dtype: options.dtype,
+            backend: if own_kernels { Instructions::detect().name() } else { "torch" },
+            threads,
+            has_reference: reference.is_some(),
+        };
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            scheduler: Scheduler::new(options.slots.max(1), parameters.config.context_length),
+            shared: Arc::new(Shared { tokenizer, info }),
+            parameters,
+            reference,
+            optimizer: None,
+            backend,
+        })
+    }
+
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Queues a request; its reply comes from a later `generate_step`, or at once when it cannot be served.
+    pub fn submit(&mut self, request: Request) {
+        match self.check(&request) {
+            Ok(()) => self.scheduler.submit(request),
+            Err(error) => (request.reply)(Err(error)),
+        }
+    }
+
+    fn check(&self, request: &Request) -> Result<()> {
+        let config = &self.parameters.config;
+        request.sampling.check()?;
+        if request.n == 0 || request.max_new_tokens == 0 {
+            return Err(EngineError::invalid("n", "at least one completion of at least one token must be asked for"));
+        }
+        if request.prompt.is_empty() {
+            return Err(EngineError::invalid("prompt", "it has no token"));
+        }
+        if let Some(token) = request.prompt.iter().find(|&&token| token as usize >= config.vocab_size) {
+            let reason = format!("token {token} is outside the vocabulary of {}", config.vocab_size);
+            return Err(EngineError::invalid("prompt", reason));
+        }
+        if request.prompt.len() >= config.context_length {
+            return Err(EngineError::PromptTooLong { tokens: request.prompt.len(), limit: config.context_length });
+        }
+        Ok(())
+    }
+
+    pub fn is_generating(&self) -> bool {
+        !self.scheduler.is_idle()
+    }
+
+    pub fn generate_step(&mut self) {
+        self.scheduler.step(self.backend.as_mut(), &self.parameters);
+    }
+
+    /// Answers everything in flight with `error`.
+    pub fn fail_requests(&mut self, error: &EngineError) {
+        self.scheduler.fail_all(self.backend.as_mut(), error);
+    }
+
+    pub fn score(&self, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
+        score(&self.parameters, batch, temperature, microbatch_tokens)
+    }
+
+    pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
+        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
+        let metrics =
+            update(&mut self.parameters, self.reference.as_ref(), optimizer, batch, settings, cancel)?;
+        self.backend.refresh(&self.parameters)?;
+        Ok(metrics)
+    }
+
+    /// θ_ref ← (1 − α) θ_ref + α θ.
+    pub fn blend_reference(&mut self, alpha: f64) -> Result<()> {
+        if !(0.0..=1.0).contains(&alpha) {
+            return Err(EngineError::invalid("alpha", format!("{alpha} is not between 0 and 1")));
+        }
+        let Some(reference) = &mut self.reference else {
+            return Err(EngineError::invalid("reference", "the policy was loaded without a reference policy"));
+        };
+        tch::no_grad(|| reference.master.copy_(&blend(&reference.master, &self.parameters.master, alpha)));
+        reference.refresh();
+        Ok(())
+    }
+
+    /// Writes a Hugging Face folder: config and tokenizer files as they were, weights as they are.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|error| EngineError::io(folder, error))?;
+        for name in COMPANIONS.into_iter().chain(["config.json"]) {
+            let (from, to) = (self.folder.join(name), folder.join(name));
+            if from.exists() && from != to {
+                std::fs::copy(&from, &to).map_err(|error| EngineError::io(&to, error))?;
+            }
+        }
+        self.parameters.write(&folder.join("model.safetensors"))
+    }
+
+    pub fn save_training(&mut self, file: &Path) -> Result<()> {
+        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
+        optimizer.save(file, &self.parameters, self.reference.as_ref())
+    }
+
+    pub fn load_training(&mut self, file: &Path) -> Result<()> {
+        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
+        optimizer.load(file, &mut self.parameters, self.reference.as_mut())?;
+        self.backend.refresh(&self.parameters)
+    }
+
+    pub fn stats(&self) -> Stats {
+        Stats { generated_tokens: self.scheduler.generated, waiting_requests: self.scheduler.waiting() }
+    }
+}
+
+fn optimizer<'a>(slot: &'a mut Option<Optimizer>, parameters: &mut Parameters) -> Result<&'a mut Optimizer> {
+    if slot.is_none() {
+        *slot = Some(Optimizer::new(parameters)?);
+    }
+    Ok(slot.as_mut().expect("it was just made"))
+}
+
+fn use_own_kernels(options: &LoadOptions, device: Device) -> Result<bool> {
+    let possible = device == Device::Cpu && options.dtype == Dtype::Fp32;
+    match options.backend {
+        BackendChoice::Auto => Ok(possible),
+        BackendChoice::Torch => Ok(false),
+        BackendChoice::Kernels if possible => Ok(true),
+        BackendChoice::Kernels => Err(EngineError::invalid("backend", "own kernels compute fp32 on the CPU only")),
+    }
+}
+
+/// Exact at both ends: α = 1 copies, α = 0 keeps.
+fn blend(reference: &Tensor, policy: &Tensor, alpha: f64) -> Tensor {
+    reference * (1.0 - alpha) + policy * alpha
+}
+
+fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".into(),
+    }
+}

@@ -1,0 +1,6 @@
+//! Batches in, gradients and metrics out.
+
+pub mod batch;
+pub mod objective;
+pub mod optimizer;
+pub mod update;
