@@ -1,0 +1,119 @@
+/** The comparison table of the page, and the sentence that says its result. */
+import { absent, count, fixed, percent, signed } from './format.js';
+import { lookOf } from './methods.js';
+import { marker } from './plot.js';
+import type { ComparisonRecord, ComparisonRow, EvaluationRecord } from './records.js';
+import type { Spread } from './statistics.js';
+import { at, bestOf, type MethodSummary, pairedGain, summariseMethods, tableIterations } from './summary.js';
+import { escapeHtml } from './text.js';
+
+interface Column {
+  readonly head: string;
+  readonly spreads: readonly Spread[];
+  readonly show: (value: number) => string;
+  readonly best: number | undefined;
+}
+
+function columnsOf(summaries: readonly MethodSummary[], ks: readonly number[]): Column[] {
+  const column = (head: string, pick: (summary: MethodSummary) => Spread | undefined, show: Column['show']): Column => {
+    const spreads = summaries.map((summary) => pick(summary) as Spread);
+    return { head, spreads, show, best: head === 'seconds' ? undefined : bestOf(spreads) };
+  };
+  return [
+    ...ks.map((k, index) =>
+      column(
+        `k = ${k}`,
+        ({ solved }) => solved[index],
+        (value) => fixed(value, 1),
+      ),
+    ),
+    column(
+      'ΔK',
+      ({ delta }) => delta,
+      (value) => signed(value, 1),
+    ),
+    column(
+      'net corrections',
+      ({ net }) => net,
+      (value) => signed(value, 1),
+    ),
+    column(
+      'seconds',
+      ({ seconds }) => seconds,
+      (value) => fixed(value, 0),
+    ),
+  ];
+}
+
+function cell({ spreads, show, best }: Column, row: number): string {
+  const { mean, deviation } = spreads[row] as Spread;
+  const spreadText = Number.isFinite(deviation) ? `<small>±${show(deviation).replace('+', '')}</small>` : '';
+  const value = show(mean);
+  return `<td>${best === row ? `<strong>${value}</strong>` : value}${spreadText}</td>`;
+}
+
+function rowOf({ method }: MethodSummary, row: number, columns: readonly Column[]): string {
+  const mark = `<svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">${marker(lookOf(method, row), 6, 6)}</svg>`;
+  return `<tr><th scope="row">${mark}${escapeHtml(method)}</th>${columns.map((column) => cell(column, row)).join('')}</tr>`;
+}
+
+/** Methods by iterations: solved %, gain, net corrections, training seconds; mean and sample deviation over seeds. */
+export function comparisonSection({ rows }: ComparisonRecord): string {
+  const ks = tableIterations(rows.map(({ evaluation }) => evaluation));
+  const summaries = summariseMethods(rows, ks);
+  const columns = columnsOf(summaries, ks);
+  const heads = columns.map(({ head }) => `<th scope="col">${escapeHtml(head)}</th>`).join('');
+  const body = summaries.map((summary, row) => rowOf(summary, row, columns)).join('\n');
+  const several = summaries.some((summary) => summary.count > 1);
+  const caption = `Solved, in % of tasks, after k iterations. ΔK: gain from k = 0 to the last, in points. Net corrections: wrong→right minus right→wrong, per 100 tasks. Seconds: training of one run.${several ? ' ± is the sample standard deviation over seeds.' : ''} Bold: best mean of a column.`;
+  return `<section><h2>Comparison</h2><div class="scroll" tabindex="0" role="region" aria-label="Comparison of methods"><table class="comparison"><caption>${caption}</caption>
+<thead><tr><th scope="col">method</th>${heads}</tr></thead><tbody>${body}</tbody></table></div></section>`;
+}
+
+/** The same for one evaluation alone. */
+export function evaluationSection(evaluation: EvaluationRecord): string {
+  const ks = tableIterations([evaluation]);
+  const line = (head: string, show: (k: number) => string) =>
+    `<tr><th scope="row">${head}</th>${ks.map((k) => `<td>${show(k)}</td>`).join('')}</tr>`;
+  const rows = [
+    line('solved %', (k) => percent(at(evaluation, evaluation.solved, k))),
+    line('quality', (k) => fixed(at(evaluation, evaluation.quality, k), 3)),
+    line('fixed, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.fixed, k)))),
+    line('broken, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.broken, k)))),
+  ];
+  const heads = ks.map((k) => `<th scope="col">k = ${k}</th>`).join('');
+  return `<section><h2>Evaluation</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluation by iteration"><table class="comparison"><caption>${count(evaluation.tasks, 'task')}, ${count(evaluation.draws, 'draw')} each. Fixed and broken: answers that the step to k made right or wrong.</caption>
+<thead><tr><th scope="col">after k iterations</th>${heads}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div></section>`;
+}
+
+function meanText({ mean, deviation }: Spread): string {
+  return `${fixed(mean, 1)} %${Number.isFinite(deviation) ? ` ± ${fixed(deviation, 1)}` : ''}`;
+}
+
+/** The method the sentence is about: full ExIt where it was run, else the last ablation. */
+const leadOf = (summaries: readonly MethodSummary[]) => summaries.findLast(({ method }) => method !== 'base');
+
+function gainText(rows: readonly ComparisonRow[], lead: string, k: number): string {
+  const { perSeed, gain } = pairedGain(rows, lead, 'grpo', k);
+  if (lead === 'grpo' || perSeed.length === 0) return '';
+  const each =
+    perSeed.length > 1
+      ? ` (seed by seed ${perSeed.map((value) => signed(value, 1)).join(', ')})`
+      : ' on the one seed they share';
+  return ` ${lead} − grpo: ${signed(gain.mean, 1)} points${each}.`;
+}
+
+/** The result in a sentence: what each of base, grpo and the leading method solves at the last k, and the gain seed by seed. */
+export function resultSentence({ rows }: ComparisonRecord): string {
+  const ks = tableIterations(rows.map(({ evaluation }) => evaluation));
+  const summaries = summariseMethods(rows, ks);
+  const lead = leadOf(summaries);
+  if (lead === undefined) return 'Only the base was evaluated.';
+  const named = [
+    lead,
+    ...summaries.filter(({ method }) => ['grpo', 'base'].includes(method) && method !== lead.method).reverse(),
+  ];
+  const shares = named.map(({ method, solved }) => `${method} ${meanText(solved.at(-1) as Spread)}`).join(', ');
+  const k = ks.at(-1) ?? 0;
+  return `Solved after ${count(k, 'iteration')}: ${shares}.${gainText(rows, lead.method, k)}`;
+}

@@ -1,0 +1,32 @@
+/** The resolved configs of runs, folded away; of several runs only what differs stands apart. */
+import type { RunData } from './folder.js';
+import { count } from './format.js';
+import { escapeHtml } from './text.js';
+
+/** Nested keys joined by dots, values as JSON. */
+export function flatten(value: unknown, prefix = ''): [key: string, text: string][] {
+  const nested = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!nested) return [[prefix, typeof value === 'string' ? value : (JSON.stringify(value) ?? '')]];
+  return Object.entries(value).flatMap(([key, item]) => flatten(item, prefix === '' ? key : `${prefix}.${key}`));
+}
+
+function folded(title: string, note: string, entries: readonly (readonly [string, string])[]): string {
+  const rows = entries.map(
+    ([key, text]) => `<tr><th scope="row">${escapeHtml(key)}</th><td>${escapeHtml(text)}</td></tr>`,
+  );
+  return `<details><summary>${escapeHtml(title)} <span>${escapeHtml(note)}</span></summary><table>${rows.join('')}</table></details>`;
+}
+
+/** One fold with what all runs share, then one per run with what is its own. */
+export function configSection(runs: readonly RunData[]): string {
+  const [first, ...others] = runs.map((run) => new Map(flatten(run.config)));
+  if (first === undefined) return '';
+  const shared = [...first].filter(([key, text]) => others.every((other) => other.get(key) === text));
+  const sharedKeys = new Set(shared.map(([key]) => key));
+  const own = runs.map(({ method, seed, config }) => {
+    const entries = flatten(config).filter(([key]) => !sharedKeys.has(key));
+    return entries.length === 0 ? '' : folded(`${method}, seed ${seed}`, count(entries.length, 'value'), entries);
+  });
+  const title = runs.length === 1 ? 'All values' : 'What all runs share';
+  return `<section><h2>Configuration</h2><p class="lead">As resolved from recipe, file, environment and flags.</p>${folded(title, count(shared.length, 'value'), shared)}${own.join('')}</section>`;
+}

@@ -1,0 +1,83 @@
+/** Plots of evaluation against k: what each further iteration brings, with confidence bands over seeds. */
+import { fixed, percent, signed } from './format.js';
+import { lookOf, orderMethods } from './methods.js';
+import { type BandPoint, legend, type Plot, type PlotLine, renderPlot } from './plot.js';
+import type { EvaluationRecord } from './records.js';
+import type { Point } from './series.js';
+import { confidenceHalfWidth, type Spread, spread } from './statistics.js';
+import { at } from './summary.js';
+
+/** One evaluation under the name it is drawn by. */
+export interface NamedEvaluation {
+  readonly method: string;
+  readonly evaluation: EvaluationRecord;
+}
+
+interface Measure {
+  readonly title: string;
+  readonly note: string;
+  readonly format: (value: number) => string;
+  /** The value of one evaluation at k; undefined where it has none. */
+  readonly value: (evaluation: EvaluationRecord, k: number) => number | undefined;
+}
+
+/** (wrong→right − right→wrong) from k−1 to k, per 100 tasks; a first attempt corrects nothing. */
+function netAt(evaluation: EvaluationRecord, k: number): number | undefined {
+  const [fixedShare, brokenShare] = [at(evaluation, evaluation.fixed, k), at(evaluation, evaluation.broken, k)];
+  return k === 0 || fixedShare === undefined || brokenShare === undefined
+    ? undefined
+    : 100 * (fixedShare - brokenShare);
+}
+
+const measures: readonly Measure[] = [
+  {
+    title: 'Solved',
+    note: '% of tasks',
+    format: (value) => percent(value, 0),
+    value: (evaluation, k) => at(evaluation, evaluation.solved, k),
+  },
+  {
+    title: 'Quality',
+    note: '0 to 1',
+    format: (value) => fixed(value, 2),
+    value: (evaluation, k) => at(evaluation, evaluation.quality, k),
+  },
+  { title: 'Net corrections', note: 'per 100 tasks, from k−1 to k', format: (value) => signed(value, 1), value: netAt },
+];
+
+function spreadsOf(evaluations: readonly EvaluationRecord[], ks: readonly number[], { value }: Measure): Spread[] {
+  return ks.map((k) => spread(evaluations.map((evaluation) => value(evaluation, k))));
+}
+
+function lineOf(label: string, look: number, ks: readonly number[], spreads: readonly Spread[]): PlotLine {
+  const points = ks.map((x, index): Point => ({ x, y: spreads[index]?.mean ?? Number.NaN }));
+  const band = spreads.map((item, index): BandPoint => {
+    const half = confidenceHalfWidth(item);
+    return { x: ks[index] ?? 0, low: item.mean - half, high: item.mean + half };
+  });
+  return { label, look, points, band };
+}
+
+function plotOf(measure: Measure, named: readonly NamedEvaluation[], ks: readonly number[]): Plot {
+  const lines = orderMethods(named.map(({ method }) => method)).map((method, index) => {
+    const evaluations = named.filter((item) => item.method === method).map(({ evaluation }) => evaluation);
+    return lineOf(method, lookOf(method, index), ks, spreadsOf(evaluations, ks, measure));
+  });
+  const { title, note, format } = measure;
+  return { title, note, format, lines, xLabel: 'k', xTicks: ks, show: [0], width: 440, height: 280 };
+}
+
+/** Solved, quality and net corrections against k, a line per method. */
+export function iterationSection(named: readonly NamedEvaluation[]): string {
+  const ks = [...new Set(named.flatMap(({ evaluation }) => evaluation.k))].sort((one, other) => one - other);
+  if (ks.length < 2) return '';
+  const entries = orderMethods(named.map(({ method }) => method)).map((label, index) => ({
+    label,
+    look: lookOf(label, index),
+  }));
+  const several = entries.length < named.length;
+  const bands = several ? ' Bands: 95 % confidence interval of the mean over seeds (Student’s t).' : '';
+  return `<section><h2>What iterating brings</h2>
+<p class="lead">k counts self-improvement steps after the first attempt (k = 0).${bands}</p>
+${entries.length > 1 ? legend(entries) : ''}<div class="plots large">${measures.map((measure) => renderPlot(plotOf(measure, named, ks))).join('\n')}</div></section>`;
+}

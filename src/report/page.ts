@@ -1,0 +1,211 @@
+/** One self-contained report.html of a run or a comparison: no script, no external resource, nothing unescaped. */
+import { rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { RunFolderError } from '../errors.js';
+import { comparisonSection, evaluationSection, resultSentence } from './comparison.js';
+import { configSection } from './configuration.js';
+import { curveSections } from './curves.js';
+import { type ComparisonData, type RunData, readReportFolder } from './folder.js';
+import { count, percent, signed, whole } from './format.js';
+import { iterationSection } from './iterations.js';
+import { orderMethods } from './methods.js';
+import type { SolvedExampleRecord } from './records.js';
+import { styleSheet } from './style.js';
+import { at } from './summary.js';
+import { escapeHtml } from './text.js';
+import { exampleSection } from './tiles.js';
+
+interface Fact {
+  readonly name: string;
+  readonly value: string;
+}
+
+interface Content {
+  readonly eyebrow: string;
+  readonly title: string;
+  readonly result: string;
+  readonly facts: readonly Fact[];
+  /** What the reader must know before believing the numbers. */
+  readonly notes: readonly string[];
+  /** Finished HTML. */
+  readonly sections: readonly string[];
+}
+
+// Nothing may be fetched, run or framed; only the page's own style element and attributes count.
+const policy =
+  "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'none'; base-uri 'none'; form-action 'none'";
+
+function factList(facts: readonly Fact[]): string {
+  const items = facts.map(({ name, value }) => `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`);
+  return `<dl class="facts">${items.join('')}</dl>`;
+}
+
+function noteList(notes: readonly string[]): string {
+  if (notes.length === 0) return '';
+  const items = notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('');
+  return `<aside class="notes"><h2>How far this goes</h2><ul>${items}</ul></aside>`;
+}
+
+function document({ eyebrow, title, result, facts, notes, sections }: Content): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>${escapeHtml(title)}</title>
+<style>${styleSheet}</style>
+</head>
+<body><main>
+<header><p class="eyebrow">${escapeHtml(eyebrow)}</p><h1>${escapeHtml(title)}</h1>
+<p class="result">${escapeHtml(result)}</p>
+${factList(facts)}
+${noteList(notes)}</header>
+${sections.filter((section) => section !== '').join('\n')}
+<footer>Written by exit-rl report from the files of this folder.</footer>
+</main></body>
+</html>
+`;
+}
+
+/** Updates made and updates asked for: `312 of 1,200`. */
+function progressOf({ metrics, config }: RunData): string {
+  const done = metrics.at(-1)?.get('update') ?? 0;
+  return config.updates === undefined || done >= config.updates
+    ? whole(done)
+    : `${whole(done)} of ${whole(config.updates)}`;
+}
+
+const finished = ({ metrics, config }: RunData) => (metrics.at(-1)?.get('update') ?? 0) >= (config.updates ?? 0);
+
+function runResult(run: RunData): string {
+  const updates = `${progressOf(run)} updates${finished(run) ? '' : ' so far'}`;
+  const { evaluation } = run;
+  if (evaluation === undefined) return `${updates}; not evaluated yet.`;
+  const last = evaluation.k.at(-1) ?? 0;
+  const shares = [0, last].map((k) => percent(at(evaluation, evaluation.solved, k)));
+  const gain = signed(100 * evaluation.deltaSolved, 1);
+  return `${updates}. Of ${count(evaluation.tasks, 'task')} the first attempt solves ${shares[0]} %, ${count(last, 'iteration')} of self-improvement ${shares[1]} % (${gain} points).`;
+}
+
+function runContent(run: RunData): Content {
+  const { config, method, seed, evaluation } = run;
+  const task = config.task ?? config.recipe ?? 'a run';
+  const facts = Object.entries({
+    method,
+    seed: String(seed),
+    recipe: config.recipe,
+    model: config.model,
+    updates: progressOf(run),
+  });
+  const example = evaluation?.example;
+  return {
+    eyebrow: `exit-rl · run ${path.basename(path.resolve(run.folder))}`,
+    title: `${task}, trained by ${method}`,
+    result: runResult(run),
+    facts: facts.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }])),
+    notes: [
+      ...(finished(run) ? [] : ['This run is not finished: the page shows what was written so far.']),
+      ...(evaluation === undefined
+        ? []
+        : ['One run: how much the result varies with the seed is not known from this page.']),
+    ],
+    sections: [
+      evaluation === undefined ? '' : evaluationSection(evaluation),
+      evaluation === undefined ? '' : iterationSection([{ method, evaluation }]),
+      example === undefined ? '' : exampleSection(example, `solved after ${method}, seed ${seed}`),
+      curveSections([run]),
+      configSection([run]),
+    ],
+  };
+}
+
+/** The example to draw: of the last method in the paper's order that has one. */
+function chooseExample({ comparison }: ComparisonData): { example: SolvedExampleRecord; origin: string } | undefined {
+  for (const method of orderMethods(comparison.rows.map((row) => row.method)).reverse()) {
+    const row = comparison.rows.find((item) => item.method === method && item.evaluation.example !== undefined);
+    const origin = method === 'base' ? 'by the base' : `after ${method}, seed ${row?.seed ?? 0}`;
+    if (row?.evaluation.example) return { example: row.evaluation.example, origin };
+  }
+  return undefined;
+}
+
+function comparisonNotes({ comparison, runs, missing }: ComparisonData): string[] {
+  const open = runs.filter((run) => !finished(run)).map(({ method, seed }) => `${method} seed ${seed}`);
+  return [
+    ...comparison.notes,
+    ...(comparison.seeds.length === 1 ? ['One seed: differences between methods may be chance.'] : []),
+    ...(open.length === 0 ? [] : [`Not finished: ${open.join(', ')}.`]),
+    ...(missing.length === 0
+      ? []
+      : [`Run folders that are gone, so their curves are left out: ${missing.join(', ')}.`]),
+  ];
+}
+
+function comparisonContent(data: ComparisonData): Content {
+  const { task, recipe, seeds, rows } = data.comparison;
+  const methods = orderMethods(rows.map((row) => row.method));
+  const updates = [...new Set(rows.map((row) => row.updates).filter((value) => value > 0))];
+  const evaluation = rows[0]?.evaluation;
+  const chosen = chooseExample(data);
+  const facts = [
+    { name: 'task', value: task },
+    ...(recipe === undefined ? [] : [{ name: 'recipe', value: recipe }]),
+    { name: 'methods', value: methods.join(', ') },
+    { name: seeds.length === 1 ? 'seed' : 'seeds', value: seeds.join(', ') },
+    { name: 'updates a run', value: updates.map(whole).join(', ') },
+    ...(evaluation
+      ? [{ name: 'evaluation', value: `${count(evaluation.tasks, 'task')} × ${count(evaluation.draws, 'draw')}` }]
+      : []),
+  ];
+  return {
+    eyebrow: 'exit-rl · comparison',
+    title: `${task}: ${methods.length} ${methods.length === 1 ? 'method' : 'methods'} over ${count(seeds.length, 'seed')}`,
+    result: resultSentence(data.comparison),
+    facts,
+    notes: comparisonNotes(data),
+    sections: [
+      comparisonSection(data.comparison),
+      iterationSection(rows),
+      chosen === undefined ? '' : exampleSection(chosen.example, chosen.origin),
+      curveSections(data.runs),
+      configSection(data.runs),
+    ],
+  };
+}
+
+/** The page of a run or a comparison as HTML text. */
+export function renderPage(data: RunData | ComparisonData): string {
+  return document(data.kind === 'run' ? runContent(data) : comparisonContent(data));
+}
+
+export interface ReportOptions {
+  /** Where the page goes; report.html in the folder itself when absent. */
+  readonly out?: string;
+}
+
+/**
+ * Writes the page of a run folder or a comparison folder, also of one that is not finished, and returns its path.
+ * @throws RunFolderError naming file and line of what is missing or damaged, or where the page cannot be written.
+ */
+export async function writeReport(
+  folder: string,
+  { out = path.join(folder, 'report.html') }: ReportOptions = {},
+): Promise<string> {
+  const page = renderPage(await readReportFolder(folder));
+  // A reader never sees half a page, also when it is written again while the run goes on.
+  const partial = `${out}.part`;
+  try {
+    await writeFile(partial, page);
+    await rename(partial, out);
+  } catch (error) {
+    throw new RunFolderError(
+      `${out}: cannot be written (${(error as Error).message})`,
+      { file: out },
+      { cause: error },
+    );
+  }
+  return out;
+}
