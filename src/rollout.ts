@@ -108,7 +108,10 @@ async function generateTurn(
 ): Promise<Generated> {
   const prompt = await atBoundary('task', () => family.prompt(start.task, history, intent));
   const request = { prompt, n, sampling, seed: rng.seed, requestId: rng.fork('request').id() };
-  const generated = await atBoundary('policy', () => policy.generate(signal ? { ...request, signal } : request));
+  const generated = await atBoundary('policy', () => {
+    if (signal?.aborted) throw new CancelledError();
+    return policy.generate(signal ? { ...request, signal } : request);
+  });
   if (generated.completions.some(({ finishReason }) => finishReason === 'abort')) throw new CancelledError();
   return generated;
 }
@@ -134,7 +137,7 @@ export async function judgeCompletion(
 }
 
 /** Quality of the episode: the family's own measure, or the mean of the turns' current qualities over `turns`. */
-function episodeQuality(family: TaskFamily, task: Task, history: History): number {
+export function episodeQuality(family: TaskFamily, task: Task, history: History): number {
   const quality = family.episodeQuality?.(task, history) ?? meanTurnQuality(history, family.turns);
   return requireShare(quality, `${family.name}: the episode's quality`, task.id);
 }

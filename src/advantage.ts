@@ -1,0 +1,37 @@
+/** How much better than its group each rollout was. */
+
+export interface AdvantageSettings {
+  /** `std` divides by the group's standard deviation (GRPO), `mean` does not (Dr.GRPO). */
+  readonly baseline: 'std' | 'mean';
+  /** `population` divides the squares by G, `sample` by G − 1 (TRL). */
+  readonly std: 'population' | 'sample';
+  /** Added to the standard deviation. */
+  readonly epsilon: number;
+}
+
+export const defaultAdvantage: AdvantageSettings = { baseline: 'std', std: 'population', epsilon: 1e-4 };
+
+/**
+ * A_i = (r_i − r̄) / (σ_r + ε)   ('std')   or   A_i = r_i − r̄   ('mean').
+ * Equal rewards, and a group of 1, carry no signal: every A_i is 0. Throws a RangeError for a reward that is not
+ * finite: a group with a failed member is never trained on.
+ */
+export function groupAdvantages(rewards: ArrayLike<number>, settings: Partial<AdvantageSettings> = {}): Float64Array {
+  const { baseline, std, epsilon } = { ...defaultAdvantage, ...settings };
+  const values = Float64Array.from(rewards);
+  if (!values.every(Number.isFinite)) throw new RangeError(`groupAdvantages: rewards [${values}] are not all finite`);
+  // Compared, not computed: a mean of equal numbers may differ from them in the last bit.
+  if (values.every((reward) => reward === values[0])) return new Float64Array(values.length);
+  const centred = values.map((reward) => reward - mean(values));
+  if (baseline === 'mean') return centred;
+  const deviation = Math.sqrt(sumOfSquares(centred) / (std === 'sample' ? values.length - 1 : values.length));
+  return centred.map((difference) => difference / (deviation + epsilon));
+}
+
+function mean(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function sumOfSquares(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value * value, 0);
+}
