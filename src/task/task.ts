@@ -35,6 +35,8 @@ export interface TaskFamily<Data = unknown> {
    * intent rewrites its last turn. A rejected promise is a failed rollout, not a reward.
    */
   judge(task: Task<Data>, history: History, answer: string, intent: Intent): Verdict | Promise<Verdict>;
+  /** Rows that the task shows before any answer, with their marks; reports draw them above the answers. */
+  openings?(task: Task<Data>): readonly { readonly text: string; readonly marks: string }[];
   /** Quality of a whole episode in [0, 1]; by default the sum of the turns' qualities over `turns`. */
   episodeQuality?(task: Task<Data>, history: History): number;
 }

@@ -8,7 +8,7 @@ import type { TaskFamily, Verdict } from '../task.js';
 import { type CodeBreakerData, type CodeBreakerTask, drawTasks, splits } from './instance.js';
 import { markedText, rowQuality } from './marks.js';
 import { promptText } from './prompt.js';
-import { parseAnswer } from './words.js';
+import { answerText, parseAnswer } from './words.js';
 
 export interface CodeBreakerOptions {
   /** Seed of the split `fresh`; `train` and `test` have seeds of their own. */
@@ -30,6 +30,9 @@ function judge(task: CodeBreakerTask, _history: History, answer: string): Verdic
   return { quality: rowQuality(code, row), wellFormed: true, feedback: markedText(code, row) };
 }
 
+const openings = ({ data }: CodeBreakerTask): { text: string; marks: string }[] =>
+  data.openings.map((row) => ({ text: answerText(row), marks: markedText(data.code, row) }));
+
 function drawSplit(split: string, freshSeed: number): CodeBreakerTask[] {
   switch (split) {
     case 'train':
@@ -50,5 +53,5 @@ export function codeBreaker({ freshSeed = 0 }: CodeBreakerOptions = {}): TaskFam
     drawn.set(split, known);
     return known;
   };
-  return { name: 'code-breaker', turns: 1, tasks, prompt, judge };
+  return { name: 'code-breaker', turns: 1, tasks, prompt, judge, openings };
 }

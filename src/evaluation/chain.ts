@@ -1,0 +1,155 @@
+/**
+ * One chain of K-step self-improvement: attempt, then improve from the answer that stands. Our rules:
+ * an unreadable or failed answer leaves the one before it standing, and where there is none the next is an attempt again;
+ * in a multi-turn task "k iterations" means that every turn is improved k times before the episode goes on.
+ */
+import { CancelledError, NativeError, PromptTooLongError } from '../errors.js';
+import { emptyHistory, type History, type Intent } from '../history.js';
+import type { Completion, Policy, Sampling } from '../policy/policy.js';
+import type { Rng } from '../rng.js';
+import { answered, episodeQuality, iterateOf, judgeCompletion } from '../rollout.js';
+import type { Task, TaskFamily, Verdict } from '../task/task.js';
+
+export interface ChainContext {
+  readonly policy: Pick<Policy, 'generate'>;
+  readonly family: TaskFamily;
+  readonly task: Task;
+  readonly sampling: Sampling;
+  readonly signal?: AbortSignal;
+  /** Told of each answer that infrastructure failed to give or judge. */
+  readonly onFailure: (detail: string) => void;
+}
+
+/** Where a turn stands after some iterations. */
+export interface Position {
+  /** With the answers given so far; without the turn while it has no readable answer. */
+  readonly history: History;
+  readonly answered: boolean;
+  /** True when the standing answer ends the episode. */
+  readonly done: boolean;
+}
+
+interface Answer {
+  readonly completion: Completion;
+  readonly verdict: Verdict;
+}
+
+/** `n` completions of one prompt; undefined when infrastructure failed. */
+export async function generateAnswers(
+  { policy, family, task, sampling, signal, onFailure }: ChainContext,
+  history: History,
+  intent: Intent,
+  rng: Rng,
+  n: number,
+): Promise<readonly Completion[] | undefined> {
+  return orFailure(onFailure, async () => {
+    const prompt = family.prompt(task, history, intent);
+    const request = { prompt, n, sampling, seed: rng.seed, requestId: rng.id() };
+    const { completions } = await policy.generate(signal ? { ...request, signal } : request);
+    if (completions.some(({ finishReason }) => finishReason === 'abort')) throw new CancelledError();
+    return completions;
+  });
+}
+
+/** What the engine reports concerns the whole evaluation, but for a prompt that does not fit. */
+async function orFailure<Value>(
+  onFailure: (detail: string) => void,
+  work: () => Promise<Value>,
+): Promise<Value | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (NativeError.isInstance(error) && !PromptTooLongError.isInstance(error)) throw error;
+    onFailure(describe(error));
+    return undefined;
+  }
+}
+
+/** The judge's failures arrive as plain records with a `detail`. */
+function describe(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  const detail = typeof error === 'object' && error !== null && 'detail' in error ? error.detail : error;
+  return String(detail);
+}
+
+async function judged(
+  { family, task, onFailure }: ChainContext,
+  history: History,
+  intent: Intent,
+  completion: Completion | undefined,
+): Promise<Answer | undefined> {
+  if (completion === undefined) return undefined;
+  const judge = (): Promise<Verdict> => judgeCompletion(family, task, history, intent, completion);
+  const verdict = await orFailure(onFailure, judge);
+  return verdict?.wellFormed ? { completion, verdict } : undefined;
+}
+
+/** The position after one more answer, which counts only when it could be read. */
+function advance(position: Position, intent: Intent, answer: Answer | undefined): Position {
+  if (answer === undefined) return position;
+  const { completion, verdict } = answer;
+  const history = answered(position.history, intent, iterateOf(completion, verdict));
+  return { history, answered: true, done: verdict.done === true };
+}
+
+/**
+ * Attempts the turn after `history` and improves it `iterations` times: the positions after 0, 1, … iterations.
+ * `first` is the completion of the attempt where the caller has it already.
+ */
+async function iterateTurn(
+  context: ChainContext,
+  history: History,
+  iterations: number,
+  rng: Rng,
+  first?: Completion,
+): Promise<Position[]> {
+  const positions: Position[] = [];
+  let position: Position = { history, answered: false, done: false };
+  for (let k = 0; k <= iterations; k++) {
+    const intent = position.answered ? 'improve' : 'attempt';
+    const given = k === 0 ? first : undefined;
+    const completion =
+      given ?? (await generateAnswers(context, position.history, intent, rng.fork('iteration', k), 1))?.[0];
+    position = advance(position, intent, await judged(context, position.history, intent, completion));
+    positions.push(position);
+  }
+  return positions;
+}
+
+/** Plays the remaining turns, each improved `iterations` times; an unreadable turn ends the episode. */
+async function finishEpisode(context: ChainContext, from: Position, iterations: number, rng: Rng): Promise<History> {
+  let position = from;
+  while (position.answered && !position.done && position.history.turns.length < context.family.turns) {
+    const turn = rng.fork('turn', position.history.turns.length, iterations);
+    const positions = await iterateTurn(context, position.history, iterations, turn);
+    position = positions.at(-1) ?? from;
+  }
+  return position.history;
+}
+
+export interface Chain {
+  /** Episode quality after k iterations at every turn, for k = 0 … K. */
+  readonly qualities: readonly number[];
+  /** The first turn after each k. */
+  readonly positions: readonly Position[];
+}
+
+/**
+ * One chain. The first turn is iterated once, and every k branches off from it; a single-turn task
+ * therefore costs K + 1 completions.
+ */
+export async function runChain(
+  context: ChainContext,
+  iterations: number,
+  rng: Rng,
+  first?: Completion,
+): Promise<Chain> {
+  const { family, task } = context;
+  const positions = await iterateTurn(context, emptyHistory, iterations, rng, first);
+  const histories = await Promise.all(positions.map((position, k) => finishEpisode(context, position, k, rng)));
+  // Nothing readable was said: there is no episode to measure.
+  const qualities = histories.map((history) =>
+    history.turns.length === 0 ? 0 : episodeQuality(family, task, history),
+  );
+  return { qualities, positions };
+}

@@ -1,0 +1,135 @@
+/** Comparing methods over seeds: spreads, differences seed by seed, and the embedded default's acceptance check. */
+import type { Evaluation } from './evaluation.js';
+
+/** One evaluated model of a comparison: a trained run, or the base (whose seed and run are null). */
+export interface ComparisonRow {
+  readonly method: string;
+  readonly seed: number | null;
+  readonly updates: number;
+  readonly trainSeconds: number;
+  readonly evaluation: Evaluation;
+  /** The run folder, relative to the comparison's. */
+  readonly run: string | null;
+}
+
+export interface Summary {
+  readonly count: number;
+  readonly mean: number;
+  /** Sample standard deviation (n − 1); NaN for fewer than two values. */
+  readonly deviation: number;
+  /** Half the width of the 95 % confidence interval of the mean, by Student's t; NaN for fewer than two values. */
+  readonly halfWidth: number;
+}
+
+// Student's t, two-sided 95 %, for 1 to 30 degrees of freedom (Fisher & Yates' table).
+const studentT = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11,
+  2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
+];
+
+/** Mean, sample standard deviation and t(0.975, n − 1) · s / √n. */
+export function summarise(values: readonly number[]): Summary {
+  const count = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / count;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const deviation = count > 1 ? Math.sqrt(squares / (count - 1)) : Number.NaN;
+  return { count, mean, deviation, halfWidth: ((studentT[count - 2] ?? 1.96) * deviation) / Math.sqrt(count) };
+}
+
+export interface SeedDifference {
+  readonly seed: number;
+  readonly difference: number;
+}
+
+export interface MethodDifference {
+  readonly perSeed: readonly SeedDifference[];
+  readonly summary: Summary;
+}
+
+type Measure = (evaluation: Evaluation) => number | undefined;
+
+/** Share of solved chains after k iterations; undefined where the evaluation did not go that far. */
+export const solvedAt =
+  (k: number): Measure =>
+  (evaluation) =>
+    evaluation.solved[evaluation.k.indexOf(k)];
+
+const rowsOf = (rows: readonly ComparisonRow[], method: string): ComparisonRow[] =>
+  rows.filter((row) => row.method === method);
+
+/** `method` minus `baseline` on each seed that both have run. */
+export function differences(
+  rows: readonly ComparisonRow[],
+  method: string,
+  baseline: string,
+  measure: Measure,
+): MethodDifference {
+  const perSeed = rowsOf(rows, method).flatMap(({ seed, evaluation }) => {
+    const other = rowsOf(rows, baseline).find((row) => row.seed === seed);
+    const ours = measure(evaluation);
+    const theirs = other && measure(other.evaluation);
+    return seed === null || ours === undefined || theirs === undefined ? [] : [{ seed, difference: ours - theirs }];
+  });
+  return { perSeed, summary: summarise(perSeed.map(({ difference }) => difference)) };
+}
+
+export interface AcceptanceCheck {
+  readonly claim: string;
+  readonly holds: boolean;
+  /** What was measured, in points (hundredths of a share). */
+  readonly measured: string;
+}
+
+export interface Acceptance {
+  readonly accepted: boolean;
+  readonly checks: readonly AcceptanceCheck[];
+}
+
+const acceptance = { seeds: 5, margin: 0.08, iterations: [4, 16] } as const;
+
+const points = (share: number): string => `${share < 0 ? '' : '+'}${(100 * share).toFixed(1)}`;
+const perSeedText = ({ perSeed }: MethodDifference): string =>
+  perSeed.map(({ seed, difference }) => `seed ${seed} ${points(difference)}`).join(', ');
+
+function marginCheck(rows: readonly ComparisonRow[], k: number): AcceptanceCheck {
+  const found = differences(rows, 'exit', 'grpo', solvedAt(k));
+  return {
+    claim: `ExIt − GRPO at k = ${k} is at least ${points(acceptance.margin)} points in the mean`,
+    holds: found.summary.mean >= acceptance.margin,
+    measured: `${points(found.summary.mean)} ± ${(100 * found.summary.halfWidth).toFixed(1)}`,
+  };
+}
+
+function everySeedCheck(rows: readonly ComparisonRow[], k: number): AcceptanceCheck {
+  const found = differences(rows, 'exit', 'grpo', solvedAt(k));
+  const holds = found.perSeed.length > 0 && found.perSeed.every(({ difference }) => difference > 0);
+  return { claim: `ExIt − GRPO at k = ${k} is positive on every seed`, holds, measured: perSeedText(found) };
+}
+
+function meanCheck(rows: readonly ComparisonRow[], than: string, claim: string, measure: Measure): AcceptanceCheck {
+  const mean = (method: string): number =>
+    summarise(rowsOf(rows, method).map(({ evaluation }) => measure(evaluation) ?? Number.NaN)).mean;
+  const [ours, theirs] = [mean('exit'), mean(than)];
+  return { claim, holds: ours > theirs, measured: `${points(ours)} against ${points(theirs)}` };
+}
+
+function seedCheck(rows: readonly ComparisonRow[]): AcceptanceCheck {
+  const { perSeed } = differences(rows, 'exit', 'grpo', solvedAt(0));
+  const holds = perSeed.length >= acceptance.seeds;
+  return { claim: `At least ${acceptance.seeds} seeds`, holds, measured: String(perSeed.length) };
+}
+
+/**
+ * The acceptance of the embedded default: at least five seeds; ExIt − GRPO at least 8 points at k = 4 and k = 16 in
+ * the mean and positive on every seed at k = 4; Δ_K(ExIt) > Δ_K(GRPO) and ExIt above the base in the mean.
+ */
+export function checkAcceptance(rows: readonly ComparisonRow[]): Acceptance {
+  const checks = [
+    seedCheck(rows),
+    ...acceptance.iterations.map((k) => marginCheck(rows, k)),
+    everySeedCheck(rows, acceptance.iterations[0]),
+    meanCheck(rows, 'grpo', 'ΔK of ExIt exceeds that of GRPO', ({ deltaSolved }) => deltaSolved),
+    meanCheck(rows, 'base', 'ExIt solves more than the base at k = 16', solvedAt(16)),
+  ];
+  return { accepted: checks.every(({ holds }) => holds), checks };
+}
