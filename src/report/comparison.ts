@@ -1,6 +1,6 @@
 /** The comparison table of the page, and the sentence that says its result. */
 import { absent, count, fixed, percent, signed } from './format.js';
-import { lookOf } from './methods.js';
+import { lookOf, orderMethods } from './methods.js';
 import { marker } from './plot.js';
 import type { ComparisonRecord, ComparisonRow, EvaluationRecord } from './records.js';
 import type { Spread } from './statistics.js';
@@ -11,13 +11,13 @@ interface Column {
   readonly head: string;
   readonly spreads: readonly Spread[];
   readonly show: (value: number) => string;
-  readonly best: number | undefined;
+  readonly best: readonly number[];
 }
 
 function columnsOf(summaries: readonly MethodSummary[], ks: readonly number[]): Column[] {
   const column = (head: string, pick: (summary: MethodSummary) => Spread | undefined, show: Column['show']): Column => {
     const spreads = summaries.map((summary) => pick(summary) as Spread);
-    return { head, spreads, show, best: head === 'seconds' ? undefined : bestOf(spreads) };
+    return { head, spreads, show, best: head === 'seconds' ? [] : bestOf(spreads, show) };
   };
   return [
     ...ks.map((k, index) =>
@@ -49,7 +49,7 @@ function cell({ spreads, show, best }: Column, row: number): string {
   const { mean, deviation } = spreads[row] as Spread;
   const spreadText = Number.isFinite(deviation) ? `<small>±${show(deviation).replace('+', '')}</small>` : '';
   const value = show(mean);
-  return `<td>${best === row ? `<strong>${value}</strong>` : value}${spreadText}</td>`;
+  return `<td>${best.includes(row) ? `<strong>${value}</strong>` : value}${spreadText}</td>`;
 }
 
 function rowOf({ method }: MethodSummary, row: number, columns: readonly Column[]): string {
@@ -57,17 +57,23 @@ function rowOf({ method }: MethodSummary, row: number, columns: readonly Column[
   return `<tr><th scope="row">${mark}${escapeHtml(method)}</th>${columns.map((column) => cell(column, row)).join('')}</tr>`;
 }
 
+/** A table that scrolls sideways on a small screen, with its explanation below it, which does not. */
+function wideTable(name: string, heads: readonly string[], body: string, note: string): string {
+  const columns = heads.map((head) => `<th scope="col">${escapeHtml(head)}</th>`).join('');
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${name}"><table class="comparison"><caption class="unseen">${name}</caption>
+<thead><tr>${columns}</tr></thead><tbody>${body}</tbody></table></div><p class="caption">${note}</p>`;
+}
+
 /** Methods by iterations: solved %, gain, net corrections, training seconds; mean and sample deviation over seeds. */
 export function comparisonSection({ rows }: ComparisonRecord): string {
   const ks = tableIterations(rows.map(({ evaluation }) => evaluation));
   const summaries = summariseMethods(rows, ks);
   const columns = columnsOf(summaries, ks);
-  const heads = columns.map(({ head }) => `<th scope="col">${escapeHtml(head)}</th>`).join('');
   const body = summaries.map((summary, row) => rowOf(summary, row, columns)).join('\n');
   const several = summaries.some((summary) => summary.count > 1);
-  const caption = `Solved, in % of tasks, after k iterations. ΔK: gain from k = 0 to the last, in points. Net corrections: wrong→right minus right→wrong, per 100 tasks. Seconds: training of one run.${several ? ' ± is the sample standard deviation over seeds.' : ''} Bold: best mean of a column.`;
-  return `<section><h2>Comparison</h2><div class="scroll" tabindex="0" role="region" aria-label="Comparison of methods"><table class="comparison"><caption>${caption}</caption>
-<thead><tr><th scope="col">method</th>${heads}</tr></thead><tbody>${body}</tbody></table></div></section>`;
+  const note = `Solved, in % of tasks, after k iterations. ΔK: gain from k = 0 to the last, in points. Net corrections: wrong→right minus right→wrong, per 100 tasks. Seconds: training of one run.${several ? ' ± is the sample standard deviation over seeds.' : ''} Bold: best mean of a column.`;
+  const table = wideTable('Comparison of methods', ['method', ...columns.map(({ head }) => head)], body, note);
+  return `<section><h2>Comparison</h2>${table}</section>`;
 }
 
 /** The same for one evaluation alone. */
@@ -81,13 +87,18 @@ export function evaluationSection(evaluation: EvaluationRecord): string {
     line('fixed, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.fixed, k)))),
     line('broken, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.broken, k)))),
   ];
-  const heads = ks.map((k) => `<th scope="col">k = ${k}</th>`).join('');
-  return `<section><h2>Evaluation</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluation by iteration"><table class="comparison"><caption>${count(evaluation.tasks, 'task')}, ${count(evaluation.draws, 'draw')} each. Fixed and broken: answers that the step to k made right or wrong.</caption>
-<thead><tr><th scope="col">after k iterations</th>${heads}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div></section>`;
+  const note = `${count(evaluation.tasks, 'task')}, ${count(evaluation.draws, 'draw')} each. Fixed and broken: answers that the step to k made right or wrong.`;
+  const table = wideTable(
+    'Evaluation by iteration',
+    ['after k iterations', ...ks.map((k) => `k = ${k}`)],
+    rows.join('\n'),
+    note,
+  );
+  return `<section><h2>Evaluation</h2>${table}</section>`;
 }
 
 function meanText({ mean, deviation }: Spread): string {
-  return `${fixed(mean, 1)} %${Number.isFinite(deviation) ? ` ± ${fixed(deviation, 1)}` : ''}`;
+  return `${fixed(mean, 1)}\u00a0%${Number.isFinite(deviation) ? `\u00a0±\u00a0${fixed(deviation, 1)}` : ''}`;
 }
 
 /** The method the sentence is about: full ExIt where it was run, else the last ablation. */
@@ -100,7 +111,16 @@ function gainText(rows: readonly ComparisonRow[], lead: string, k: number): stri
     perSeed.length > 1
       ? ` (seed by seed ${perSeed.map((value) => signed(value, 1)).join(', ')})`
       : ' on the one seed they share';
-  return ` ${lead} − grpo: ${signed(gain.mean, 1)} points${each}.`;
+  return ` ${lead}\u00a0−\u00a0grpo: ${signed(gain.mean, 1)} points${each}.`;
+}
+
+/** `exit against grpo and base`: the leading method and what the sentence sets it against. */
+export function comparisonTitle({ task, rows }: ComparisonRecord): string {
+  const methods = orderMethods(rows.map(({ method }) => method));
+  const lead = methods.findLast((method) => method !== 'base');
+  const rivals = ['grpo', 'base'].filter((method) => methods.includes(method) && method !== lead);
+  if (lead === undefined || rivals.length === 0) return `${task}: ${lead ?? 'base'}`;
+  return `${task}: ${lead} against ${rivals.join(' and ')}`;
 }
 
 /** The result in a sentence: what each of base, grpo and the leading method solves at the last k, and the gain seed by seed. */

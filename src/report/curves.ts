@@ -33,7 +33,6 @@ const learning: readonly Panel[] = [
     format: inPercent,
     show: [0],
   },
-  { metric: 'learning_rate', title: 'Learning rate', note: '', show: [0] },
 ];
 
 /** What the curriculum chooses to train on. */
@@ -42,12 +41,12 @@ const starts: readonly Panel[] = [
   { metric: 'curriculum/recency', title: 'Recency', note: 'updates since a start was stored, mean', show: [0] },
   { metric: 'curriculum/turn', title: 'Starting turn', note: 'mean', show: [0] },
   { metric: 'curriculum/distinct_ratio', title: 'Distinct starts', note: 'relative to the base set', show: [0] },
-  { metric: 'curriculum/pairwise_l2', title: 'Distance of starts', note: 'mean pairwise L2', show: [0] },
-  { metric: 'curriculum/pairwise_cosine', title: 'Distance of starts', note: 'mean pairwise cosine', show: [0] },
+  { metric: 'curriculum/pairwise_l2', title: 'Distance of starts', note: 'mean pairwise L2' },
+  { metric: 'curriculum/pairwise_cosine', title: 'Distance of starts', note: 'mean pairwise cosine' },
   { metric: 'buffer/size', title: 'Buffer', note: 'starts held', show: [0] },
   { metric: 'buffer/score_mean', title: 'Score in the buffer', note: 'mean variance of quality', show: [0] },
   { metric: 'buffer/score_max', title: 'Best score in the buffer', note: 'largest variance of quality', show: [0] },
-  { metric: 'diversity/mean', title: 'Diversity bonus', note: 'factor d, mean', show: [0] },
+  { metric: 'diversity/mean', title: 'Diversity bonus', note: 'factor d, mean' },
 ];
 
 /** What each of the three intents takes of a batch, drawn per method. */

@@ -5,7 +5,7 @@ import { type BandPoint, legend, type Plot, type PlotLine, renderPlot } from './
 import type { EvaluationRecord } from './records.js';
 import type { Point } from './series.js';
 import { confidenceHalfWidth, type Spread, spread } from './statistics.js';
-import { at } from './summary.js';
+import { at, tableIterations } from './summary.js';
 
 /** One evaluation under the name it is drawn by. */
 export interface NamedEvaluation {
@@ -64,7 +64,17 @@ function plotOf(measure: Measure, named: readonly NamedEvaluation[], ks: readonl
     return lineOf(method, lookOf(method, index), ks, spreadsOf(evaluations, ks, measure));
   });
   const { title, note, format } = measure;
-  return { title, note, format, lines, xLabel: 'k', xTicks: ks, show: [0], width: 440, height: 280 };
+  return {
+    title,
+    note,
+    format,
+    lines,
+    xLabel: 'k',
+    xTicks: tableIterations(named.map(({ evaluation }) => evaluation)),
+    ...(measure.title === 'Quality' ? {} : { show: [0] }),
+    width: 340,
+    height: 240,
+  };
 }
 
 /** Solved, quality and net corrections against k, a line per method. */
@@ -79,5 +89,5 @@ export function iterationSection(named: readonly NamedEvaluation[]): string {
   const bands = several ? ' Bands: 95 % confidence interval of the mean over seeds (Student’s t).' : '';
   return `<section><h2>What iterating brings</h2>
 <p class="lead">k counts self-improvement steps after the first attempt (k = 0).${bands}</p>
-${entries.length > 1 ? legend(entries) : ''}<div class="plots large">${measures.map((measure) => renderPlot(plotOf(measure, named, ks))).join('\n')}</div></section>`;
+${entries.length > 1 ? legend(entries) : ''}<div class="plots">${measures.map((measure) => renderPlot(plotOf(measure, named, ks))).join('\n')}</div></section>`;
 }

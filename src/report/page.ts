@@ -2,7 +2,7 @@
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RunFolderError } from '../errors.js';
-import { comparisonSection, evaluationSection, resultSentence } from './comparison.js';
+import { comparisonSection, comparisonTitle, evaluationSection, resultSentence } from './comparison.js';
 import { configSection } from './configuration.js';
 import { curveSections } from './curves.js';
 import { type ComparisonData, type RunData, readReportFolder } from './folder.js';
@@ -162,7 +162,7 @@ function comparisonContent(data: ComparisonData): Content {
   ];
   return {
     eyebrow: 'exit-rl · comparison',
-    title: `${task}: ${methods.length} ${methods.length === 1 ? 'method' : 'methods'} over ${count(seeds.length, 'seed')}`,
+    title: comparisonTitle(data.comparison),
     result: resultSentence(data.comparison),
     facts,
     notes: comparisonNotes(data),

@@ -27,7 +27,7 @@ export interface Plot {
   readonly xLabel: string;
   readonly format: (value: number) => string;
   readonly lines: readonly PlotLine[];
-  /** Where the points stand; given, each point gets a marker and a tick. */
+  /** Where the points stand; given, these get a marker and a tick. */
   readonly xTicks?: readonly number[];
   /** Values the vertical axis must show besides the data's. */
   readonly show?: readonly number[];
@@ -87,18 +87,32 @@ function bandPath(band: readonly BandPoint[], { x, y }: Frame): string {
   return `M${[...there, ...back].join('L')}Z`;
 }
 
+/** Ticks are round: `0.400` is shown as `0.4`, `+10.0` as `+10`, nought as `0`; in full where two would read the same. */
+function tickTexts({ format }: Plot, values: readonly number[]): string[] {
+  const short = values.map((value) =>
+    value === 0
+      ? '0'
+      : format(value)
+          .replace(/(\.\d*?)0+(?=[kM]?$)/, '$1')
+          .replace(/\.(?=[kM]?$)/, ''),
+  );
+  return new Set(short).size === short.length ? short : values.map(String);
+}
+
 function axes(frame: Frame): string {
   const { plot, left, right, bottom, x, y } = frame;
-  const horizontal = ticks(frame.yRange, 4).map((value) => {
+  const heights = ticks(frame.yRange, 4);
+  const texts = tickTexts(plot, heights);
+  const horizontal = heights.map((value, index) => {
     const line = `<path class="${value === 0 ? 'zero' : 'rule'}" d="M${left} ${px(y(value))}H${right}"/>`;
-    return `${line}<text class="tick end" x="${left - 6}" y="${px(y(value) + 3.5)}">${escapeHtml(plot.format(value))}</text>`;
+    return `${line}<text class="tick end" x="${left - 6}" y="${px(y(value) + 3.5)}">${escapeHtml(texts[index] ?? '')}</text>`;
   });
   const places = plot.xTicks ?? ticks(frame.xRange, 4);
   const vertical = places.map(
     (value) =>
       `<text class="tick mid" x="${px(x(value))}" y="${bottom + 14}">${escapeHtml(value.toLocaleString('en'))}</text>`,
   );
-  const name = `<text class="tick name" x="${right + 6}" y="${bottom + 14}">${escapeHtml(plot.xLabel)}</text>`;
+  const name = `<text class="tick" x="${right + 16}" y="${bottom + 14}">${escapeHtml(plot.xLabel)}</text>`;
   return [...horizontal, ...vertical, name].join('');
 }
 
@@ -181,7 +195,10 @@ function hover(frame: Frame): string {
     { length: hoverSlices },
     (_, index) => xRange.low + ((index + 0.5) / hoverSlices) * (xRange.high - xRange.low),
   );
-  const places = plot.xTicks ?? even;
+  const own = [...new Set(plot.lines.flatMap(({ points }) => points.map(({ x }) => x)))].sort(
+    (one, other) => one - other,
+  );
+  const places = own.length > hoverSlices ? even : own;
   const edges = places.slice(1).map((place, index) => frame.x((place + (places[index] ?? place)) / 2));
   return places
     .map((place, index) => {

@@ -64,18 +64,29 @@ export function meanOfLines(lines: readonly (readonly Point[])[]): Point[] {
   return [...byX].sort(([one], [other]) => one - other).map(([x, values]) => ({ x, y: spread(values).mean }));
 }
 
-// A plot is about 300 pixels wide: more positions than this cannot be seen.
+// A plot is about 300 pixels wide: more positions than this cannot be seen. Seeds are many, so each has fewer.
 const positions = 150;
 const seedPositions = 75;
+// Enough for a smooth curve, few enough that a run of any length costs little.
+const smoothedPositions = 600;
 const smoothingShare = 0.06;
 
 /** A window of about 6 % of the curve, odd, at least 1. */
 const windowOf = (points: readonly Point[]) => 2 * Math.floor((smoothingShare * points.length) / 2) + 1;
 
+/** Every so many-th point as it was measured: about `2 · positions`, for the raw values of a lone run. */
+function sample(points: readonly Point[]): Point[] {
+  const step = Math.ceil(points.length / (2 * positions));
+  return points.filter((_, index) => index % step === 0);
+}
+
 function curveOf(method: string, runs: readonly RunData[], metric: string): MethodCurve {
-  const raw = runs.map((run) => thin(metricPoints(run, metric), positions)).filter((points) => points.length > 0);
-  const smoothed = raw.map((points) => smooth(points, windowOf(points)));
-  const behind = raw.length === 1 ? raw : smoothed.map((points) => thin(points, seedPositions));
+  const raw = runs.map((run) => metricPoints(run, metric)).filter((points) => points.length > 0);
+  const smoothed = raw.map((points) => {
+    const thinned = thin(points, smoothedPositions);
+    return thin(smooth(thinned, windowOf(thinned)), positions);
+  });
+  const behind = raw.length === 1 ? raw.map(sample) : smoothed.map((points) => thin(points, seedPositions));
   return { method, mean: meanOfLines(smoothed), behind };
 }
 

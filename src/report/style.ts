@@ -66,7 +66,7 @@ dl.facts dd{margin:0;font-size:15px;overflow-wrap:anywhere}
 .scroll:focus-visible{outline:2px solid var(--look1);outline-offset:4px}
 table{border-collapse:collapse}
 table.comparison{width:100%;font-size:15px}
-caption{caption-side:bottom;padding-top:12px;text-align:left;color:var(--soft);font-size:13px;max-width:80em}
+p.caption{margin:12px 0 0;color:var(--soft);font-size:13px;max-width:80em}
 th{font-weight:500;text-align:right;white-space:nowrap}
 td{text-align:right;white-space:nowrap}
 .comparison th,.comparison td{padding:9px 0 9px 18px;vertical-align:baseline}
@@ -79,7 +79,6 @@ strong{font-weight:700}
 .legend{display:flex;flex-wrap:wrap;gap:6px 22px;margin:0 0 14px;padding:0;list-style:none;font-size:14px}
 .legend li{display:flex;align-items:center;gap:8px}
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr));gap:30px 28px}
-.plots.large{grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr))}
 figure{margin:0;min-width:0;break-inside:avoid}
 figcaption{margin-bottom:4px;font-size:14px;font-weight:600}
 figcaption span{font-weight:400;color:var(--soft);font-size:13px}
@@ -111,8 +110,8 @@ table.example{font-size:14px}
 .peg{fill:none;stroke:var(--text);stroke-width:1.6;stroke-linecap:round}
 .peg.hit{fill:var(--text)}
 .peg.absent{stroke:var(--soft)}
-.key{display:flex;flex-wrap:wrap;align-items:center;gap:4px 8px;color:var(--soft);font-size:13px}
-.key svg:not(:first-child){margin-left:14px}
+.key{display:flex;flex-wrap:wrap;gap:4px 22px;color:var(--soft);font-size:13px}
+.key span{display:inline-flex;align-items:center;gap:8px}
 ${tileRules}
 pre{margin:0;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;white-space:pre-wrap;overflow-wrap:anywhere;text-align:left}
 pre.feedback{margin-top:4px;color:var(--soft)}
@@ -126,5 +125,5 @@ details th{color:var(--soft);font-weight:400}
 .unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 footer{margin-top:64px;color:var(--soft);font-size:13px}
 @media (max-width:560px){main{padding:32px 18px 48px}h1{font-size:27px}section{margin-top:48px}.comparison th,.comparison td{padding-left:14px}.comparison th:first-child{position:sticky;left:0;background:var(--paper)}.example tbody th{padding-right:12px}.example .number{padding-left:12px}.tiles{width:min(230px,52vw);height:auto}}
-@media print{:root{${light}}body{font-size:11pt;background:none}main{max-width:none;padding:0}section{margin-top:28pt}.plots{grid-template-columns:repeat(3,1fr)}.plots.large{grid-template-columns:repeat(2,1fr)}.scroll{overflow:visible}h2,.lead{break-after:avoid}tr{break-inside:avoid}.tile,.line,.marker,.band{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+@media print{:root{${light}}body{font-size:11pt;background:none}main{max-width:none;padding:0}section{margin-top:28pt}.plots{grid-template-columns:repeat(3,1fr)}.scroll{overflow:visible}h2,.lead{break-after:avoid}tr{break-inside:avoid}.tile,.line,.marker,.band{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 `;

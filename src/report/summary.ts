@@ -53,11 +53,13 @@ export function summariseMethods(rows: readonly ComparisonRow[], ks: readonly nu
   );
 }
 
-/** Position of the largest mean, the one to set in bold; undefined where fewer than two are known. */
-export function bestOf(spreads: readonly Spread[]): number | undefined {
-  const known = spreads.filter(({ mean }) => Number.isFinite(mean));
-  if (known.length < 2) return undefined;
-  return spreads.findIndex(({ mean }) => mean === Math.max(...known.map((item) => item.mean)));
+/** Rows to set in bold: those that show the largest mean; none where fewer than two are known. */
+export function bestOf(spreads: readonly Spread[], show: (value: number) => string): readonly number[] {
+  const means = spreads.map(({ mean }) => mean);
+  const known = means.filter(Number.isFinite);
+  if (known.length < 2) return [];
+  const best = show(Math.max(...known));
+  return means.flatMap((mean, row) => (Number.isFinite(mean) && show(mean) === best ? [row] : []));
 }
 
 export interface PairedGain {

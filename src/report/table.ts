@@ -59,9 +59,9 @@ function inlineSpreads(measure: Measure): string[] {
   return means.map((mean, row) => pad(mean, meanWidth, 'right') + tail(deviations[row] ?? ''));
 }
 
-function boldBest(measure: Measure, texts: readonly string[]): Cell[] {
-  const best = measure.ranked ? bestOf(measure.spreads) : undefined;
-  return texts.map((text, index) => (index === best ? { text, tone: 'bold' } : text));
+function boldBest({ ranked, spreads, show }: Measure, texts: readonly string[]): Cell[] {
+  const best = ranked ? bestOf(spreads, show) : [];
+  return texts.map((text, row) => (best.includes(row) ? { text, tone: 'bold' } : text));
 }
 
 /** Rows of method name and one cell per measure. */

@@ -64,17 +64,28 @@ function drawTiles(tiles: readonly Tile[]): string {
   return `<svg class="tiles" viewBox="0 0 ${width} 56" width="${width}" height="56" role="img" aria-label="${escapeHtml(spoken)}">${tiles.map(drawTile).join('')}</svg>`;
 }
 
-function drawRow(row: Row): string {
+function drawRow(row: Row, index: number, rows: readonly Row[]): string {
   const tiles = tilesOf(row);
   const feedback = row.marks === '' ? '' : `<pre class="feedback">${escapeHtml(row.marks)}</pre>`;
   const body = tiles === undefined ? `<pre>${escapeHtml(row.text)}</pre>${feedback}` : drawTiles(tiles);
   const quality = row.quality === undefined ? '' : fixed(row.quality, 2);
-  return `<tr><th scope="row">${escapeHtml(row.label)}</th><td>${body}</td><td class="number">${quality}</td></tr>`;
+  const place =
+    row.label === 'first attempt' && index > 0 ? ' class="first"' : index === rows.length - 1 ? ' class="last"' : '';
+  return `<tr${place}><th scope="row">${escapeHtml(row.label)}</th><td>${body}</td><td class="number">${quality}</td></tr>`;
 }
 
-const key = `<p class="key"><svg viewBox="0 38 12 22" width="12" height="22" aria-hidden="true">${peg('=', 6)}</svg> right colour at its slot
-<svg viewBox="0 38 12 22" width="12" height="22" aria-hidden="true">${peg('~', 6)}</svg> colour at another slot
-<svg viewBox="0 38 12 22" width="12" height="22" aria-hidden="true">${peg('x', 6)}</svg> colour not in the code</p>`;
+const meanings = [
+  ['=', 'right colour at its slot'],
+  ['~', 'colour at another slot'],
+  ['x', 'colour not in the code'],
+] as const;
+
+const key = `<p class="key">${meanings
+  .map(
+    ([mark, meaning]) =>
+      `<span><svg viewBox="0 42 12 14" width="12" height="14" aria-hidden="true">${peg(mark, 6)}</svg>${meaning}</span>`,
+  )
+  .join('')}</p>`;
 
 /** The section that draws `example`, told by `origin` (which method and seed gave it). */
 export function exampleSection(example: SolvedExampleRecord, origin: string): string {
