@@ -54,7 +54,7 @@ impl NativePolicy {
     #[napi]
     pub fn decode(&self, tokens: Int32Array, offsets: Uint32Array, skip_special_tokens: bool) -> Result<Vec<String>> {
         let lists = ragged(&tokens, &offsets);
-        let texts = (0..lists.len()).map(|index| {
+        let texts = (0..lists.lists()).map(|index| {
             let ids: Vec<u32> = lists.get(index).iter().map(|&id| id as u32).collect();
             self.shared.tokenizer.decode(&ids, skip_special_tokens)
         });
@@ -78,7 +78,13 @@ impl NativePolicy {
 
     /// Log-probabilities of every sequence's tokens after its prompt, flat.
     #[napi(ts_return_type = "Promise<Float32Array>")]
-    pub fn score(&self, env: &Env, batch: NativeBatch, temperature: f64, microbatch_tokens: u32) -> Result<Object<'static>> {
+    pub fn score(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        temperature: f64,
+        microbatch_tokens: u32,
+    ) -> Result<Object<'static>> {
         let (answer, promise) = answer(env)?;
         let (id, batch) = (self.id, batch.into_engine());
         submit_work(Some(id), answer, move |policies| {
@@ -90,7 +96,13 @@ impl NativePolicy {
 
     /// One update; resolves to its metrics by TRL's names. Cancelled or failed, it leaves the weights as they were.
     #[napi(ts_return_type = "Promise<Record<string, number>>")]
-    pub fn update(&self, env: &Env, batch: NativeBatch, settings: NativeUpdateSettings, ticket: f64) -> Result<Object<'static>> {
+    pub fn update(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        settings: NativeUpdateSettings,
+        ticket: f64,
+    ) -> Result<Object<'static>> {
         let settings = settings.into_engine().map_err(to_napi)?;
         let (answer, promise) = answer(env)?;
         let (id, batch) = (self.id, batch.into_engine());

@@ -55,9 +55,8 @@ impl Ngrams {
 /// FNV-1a over the units with a separator, finished by a 64-bit mixer so that the low bits are good.
 fn hash(gram: &[&str]) -> u64 {
     let bytes = gram.iter().flat_map(|unit| unit.bytes().chain(std::iter::once(0)));
-    let mut state = bytes.fold(0xcbf2_9ce4_8422_2325u64, |state, byte| {
-        (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let mut state = bytes
+        .fold(0xcbf2_9ce4_8422_2325u64, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     state ^ (state >> 31)

@@ -97,7 +97,7 @@ impl Policy {
             Box::new(TorchBackend::new(&parameters))
         };
         let info = PolicyInfo {
-            parameters: parameters.layout.parts.iter().map(|part| part.len()).sum(),
+            parameters: parameters.layout.parts.iter().map(|part| part.elements()).sum(),
             vocabulary: parameters.config.vocab_size,
             context_length: parameters.config.context_length,
             end_tokens: tokenizer.end_tokens.clone(),
@@ -168,8 +168,7 @@ impl Policy {
 
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
         let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
-        let metrics =
-            update(&mut self.parameters, self.reference.as_ref(), optimizer, batch, settings, cancel)?;
+        let metrics = update(&mut self.parameters, self.reference.as_ref(), optimizer, batch, settings, cancel)?;
         self.backend.refresh(&self.parameters)?;
         Ok(metrics)
     }

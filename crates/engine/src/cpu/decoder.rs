@@ -7,12 +7,12 @@ use super::cache::{KvCache, VALUE_LANES};
 use super::isa::{Instructions, Isa};
 use super::linear::PackedLinear;
 use super::math::{exp, max, rms_norm, rotate, silu, sum, LANES};
+use crate::error::Result;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::{DecoderLeaves, LayerLeaves, Layout};
 use crate::model::parameters::Parameters;
 use crate::model::rotary::RotaryTable;
 use crate::with_instructions;
-use crate::error::Result;
 
 pub struct CpuDecoder {
     pub config: DecoderConfig,
@@ -89,7 +89,7 @@ impl CpuDecoder {
     /// Computes the segments' tokens and appends them to their own caches; `logits` asks for every row's logits.
     pub fn forward(&self, segments: &mut [Segment], workspace: &mut Workspace, logits: bool) {
         let decoder = self;
-        with_instructions!(self.instructions, fn forward(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, logits: bool));
+        with_instructions!(self.instructions, fn forward<I>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, logits: bool));
     }
 }
 
@@ -150,7 +150,7 @@ fn forward<I: Isa>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &m
         layer.qkv.apply::<I>(&workspace.normed, &mut workspace.qkv, false);
         prepare_heads(decoder, layer, segments, &mut workspace.qkv);
         store_keys_and_values(config, index, segments, &workspace.qkv);
-        attend::<I>(config, index, segments, workspace);
+        attend(config, index, segments, workspace);
         layer.output.apply::<I>(&workspace.attended, &mut workspace.x, true);
         normalise_rows(&workspace.x, &layer.mlp_norm, config, &mut workspace.normed);
         layer.gate_up.apply::<I>(&workspace.normed, &mut workspace.gate_up, false);
@@ -221,7 +221,8 @@ fn prepare_heads(decoder: &CpuDecoder, layer: &Layer, segments: &[Segment], qkv:
         if let Some(bias) = &layer.qkv_bias {
             row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
         }
-        let (cos, sin) = (&decoder.rotary.cos[position * half..][..half], &decoder.rotary.sin[position * half..][..half]);
+        let (cos, sin) =
+            (&decoder.rotary.cos[position * half..][..half], &decoder.rotary.sin[position * half..][..half]);
         let rotated = row.chunks_exact_mut(config.head_dim).take(config.heads + config.kv_heads);
         for (head, values) in rotated.enumerate() {
             if let Some((query, key)) = &layer.qk_norm {
@@ -255,13 +256,13 @@ fn store_keys_and_values(config: &DecoderConfig, layer: usize, segments: &mut [S
 }
 
 #[inline(always)]
-fn attend<I: Isa>(config: &DecoderConfig, layer: usize, segments: &[Segment], workspace: &mut Workspace) {
+fn attend(config: &DecoderConfig, layer: usize, segments: &[Segment], workspace: &mut Workspace) {
     let share = config.heads / config.kv_heads;
     let queries = workspace.qkv.chunks_exact(config.qkv_rows());
     let outputs = workspace.attended.chunks_exact_mut(config.attention_width());
-    let places = segments.iter().flat_map(|segment| {
-        (1..=segment.tokens.len()).map(move |offset| (segment, segment.own.length + offset))
-    });
+    let places = segments
+        .iter()
+        .flat_map(|segment| (1..=segment.tokens.len()).map(move |offset| (segment, segment.own.length + offset)));
     for ((query, out), (segment, own_length)) in queries.zip(outputs).zip(places) {
         for head in 0..config.heads {
             let spot = Spot { layer, head: head / share, own_length };

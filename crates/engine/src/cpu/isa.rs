@@ -152,28 +152,35 @@ fn avx512_detected() -> bool {
         && is_x86_feature_detected!("avx512dq")
 }
 
-/// Calls `$name::<I>(…)` with the type `I` of `$instructions`, compiled for those instructions.
-/// `$name` must be `inline(always)`: it is then part of a function that enables them, and its plain loops are
-/// vectorised too.
+/// Calls a function compiled for `$instructions`; written `name<I>`, it gets their type as its parameter.
+/// The function must be `inline(always)`: it is then part of one that enables the instructions, so that its plain loops
+/// are vectorised for them too.
 #[macro_export]
 macro_rules! with_instructions {
-    ($instructions:expr, fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?) => {{
+    ($instructions:expr, fn $name:ident<I>($($argument:ident: $type:ty),*) $(-> $result:ty)?) => {
+        $crate::with_instructions!(@call $instructions, ($($argument: $type),*) ($($result)?)
+            ($name::<$crate::cpu::isa::Avx512>) ($name::<$crate::cpu::isa::Avx2>) ($name::<$crate::cpu::isa::Portable>))
+    };
+    ($instructions:expr, fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?) => {
+        $crate::with_instructions!(@call $instructions, ($($argument: $type),*) ($($result)?) ($name) ($name) ($name))
+    };
+    (@call $instructions:expr, ($($argument:ident: $type:ty),*) ($($result:ty)?) ($avx512:expr) ($avx2:expr) ($portable:expr)) => {{
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
         unsafe fn avx512($($argument: $type),*) $(-> $result)? {
-            $name::<$crate::cpu::isa::Avx512>($($argument),*)
+            $avx512($($argument),*)
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2($($argument: $type),*) $(-> $result)? {
-            $name::<$crate::cpu::isa::Avx2>($($argument),*)
+            $avx2($($argument),*)
         }
         match $instructions {
             #[cfg(target_arch = "x86_64")]
             $crate::cpu::isa::Instructions::Avx512 => unsafe { avx512($($argument),*) },
             #[cfg(target_arch = "x86_64")]
             $crate::cpu::isa::Instructions::Avx2 => unsafe { avx2($($argument),*) },
-            _ => $name::<$crate::cpu::isa::Portable>($($argument),*),
+            _ => $portable($($argument),*),
         }
     }};
 }

@@ -117,7 +117,7 @@ mod tests {
         let linear = &PackedLinear::pack(weight, outputs, inputs, instructions);
         let mut result = vec![0.0; x.len() / inputs * outputs];
         let out = result.as_mut_slice();
-        with_instructions!(instructions, fn apply(linear: &PackedLinear, x: &[f32], out: &mut [f32]));
+        with_instructions!(instructions, fn apply<I>(linear: &PackedLinear, x: &[f32], out: &mut [f32]));
         result
     }
 

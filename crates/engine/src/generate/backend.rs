@@ -64,7 +64,7 @@ thread_local! {
 impl CpuBackend {
     pub fn new(parameters: &Parameters, threads: usize) -> Result<Self> {
         let build = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = if threads > 1 { Some(build().map_err(|error| EngineError::torch(error))?) } else { None };
+        let pool = if threads > 1 { Some(build().map_err(EngineError::torch)?) } else { None };
         Ok(Self { decoder: CpuDecoder::new(parameters)?, pool, prompts: HashMap::new(), slots: Vec::new() })
     }
 

@@ -1,7 +1,7 @@
 //! From a row of logits to a token and its log-probability.
 
 use super::philox::Place;
-use crate::cpu::isa::{Instructions, Isa};
+use crate::cpu::isa::Instructions;
 use crate::cpu::math::{exp, max, LANES};
 use crate::error::{EngineError, Result};
 use crate::with_instructions;
@@ -76,7 +76,7 @@ fn argmax(logits: &[f32]) -> usize {
 
 /// logits ← e^(scale · (logit − largest)); returns their sum.
 #[inline(always)]
-fn exponentiate<I: Isa>(logits: &mut [f32], scale: f32) -> f64 {
+fn exponentiate(logits: &mut [f32], scale: f32) -> f64 {
     let largest = max(logits);
     let mut lanes = [0f64; LANES];
     for chunk in logits.chunks_mut(LANES) {

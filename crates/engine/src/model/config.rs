@@ -32,9 +32,16 @@ pub struct RopeConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
     None,
-    Linear { factor: f64 },
+    Linear {
+        factor: f64,
+    },
     /// Llama 3.1: long wavelengths are divided by `factor`, short ones kept, a ramp between.
-    Llama3 { factor: f64, low_freq_factor: f64, high_freq_factor: f64, original_context: f64 },
+    Llama3 {
+        factor: f64,
+        low_freq_factor: f64,
+        high_freq_factor: f64,
+        original_context: f64,
+    },
 }
 
 /// Largest sizes taken seriously: beyond them a config is an accident or an attack.
@@ -43,7 +50,8 @@ const MAX_SIZE: u64 = 1 << 24;
 impl DecoderConfig {
     pub fn read(folder: &Path) -> Result<Self> {
         let file = folder.join("config.json");
-        let text = std::fs::read_to_string(&file).map_err(|error| missing_or_unreadable(folder, "config.json", error))?;
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| missing_or_unreadable(folder, "config.json", error))?;
         let json: Value = serde_json::from_str(&text).map_err(|error| EngineError::model_file(&file, error))?;
         Fields { json: &json, file: &file }.decoder()
     }

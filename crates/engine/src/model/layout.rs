@@ -112,9 +112,8 @@ impl Layout {
 
     /// Appends a leaf made of `parts` (name, rows) stacked along the first axis; without `columns` it is a vector.
     fn leaf(&mut self, parts: &[(String, usize)], columns: Option<usize>) -> usize {
-        let shape = |rows: usize| -> Vec<i64> {
-            std::iter::once(rows).chain(columns).map(|size| size as i64).collect()
-        };
+        let shape =
+            |rows: usize| -> Vec<i64> { std::iter::once(rows).chain(columns).map(|size| size as i64).collect() };
         let offset = self.size;
         for (name, rows) in parts {
             self.parts.push(Part { name: name.clone(), shape: shape(*rows), offset: self.size });
@@ -127,7 +126,7 @@ impl Layout {
 }
 
 impl Part {
-    pub fn len(&self) -> usize {
+    pub fn elements(&self) -> usize {
         self.shape.iter().product::<i64>() as usize
     }
 }

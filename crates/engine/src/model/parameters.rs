@@ -101,7 +101,8 @@ impl Parameters {
     pub fn write(&self, file: &Path) -> Result<()> {
         let flat = Vec::<f32>::try_from(&self.master.f_to_device(Device::Cpu)?)?;
         let kind = self.kind();
-        let bytes: Vec<(&Part, Vec<u8>)> = self.layout.parts.iter().map(|part| (part, encode(part, &flat, kind))).collect();
+        let bytes: Vec<(&Part, Vec<u8>)> =
+            self.layout.parts.iter().map(|part| (part, encode(part, &flat, kind))).collect();
         let dtype = if kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
         let views = bytes
             .iter()
@@ -118,7 +119,7 @@ impl Parameters {
 
     /// The name of the weight that holds flat index `index`.
     pub fn name_at(&self, index: usize) -> &str {
-        let part = self.layout.parts.iter().find(|part| (part.offset..part.offset + part.len()).contains(&index));
+        let part = self.layout.parts.iter().find(|part| (part.offset..part.offset + part.elements()).contains(&index));
         part.map_or("padding", |part| part.name.as_str())
     }
 }
@@ -131,7 +132,7 @@ fn leaf_views(layout: &Layout, flat: &Tensor) -> Vec<Tensor> {
 }
 
 fn encode(part: &Part, flat: &[f32], kind: Kind) -> Vec<u8> {
-    let values = &flat[part.offset..part.offset + part.len()];
+    let values = &flat[part.offset..part.offset + part.elements()];
     match kind {
         Kind::Float => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         _ => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
@@ -146,7 +147,7 @@ fn read_weights(folder: &Path, layout: &Layout, flat: &mut [f32]) -> Result<()> 
         let tensors = SafeTensors::deserialize(&mapped).map_err(|error| EngineError::model_file(&file, error))?;
         for part in &layout.parts {
             if let Ok(view) = tensors.tensor(&part.name) {
-                copy_weight(part, &view, &mut flat[part.offset..part.offset + part.len()], &file)?;
+                copy_weight(part, &view, &mut flat[part.offset..part.offset + part.elements()], &file)?;
                 missing.remove(part.name.as_str());
             }
         }
@@ -166,10 +167,10 @@ fn shard_files(folder: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![single]);
     }
     let text = std::fs::read_to_string(&index).map_err(|error| EngineError::model_file(&index, error))?;
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| EngineError::model_file(&index, error))?;
+    let json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| EngineError::model_file(&index, error))?;
     let map = json.get("weight_map").and_then(serde_json::Value::as_object);
-    let names: BTreeSet<&str> =
-        map.into_iter().flatten().filter_map(|(_, file)| file.as_str()).collect();
+    let names: BTreeSet<&str> = map.into_iter().flatten().filter_map(|(_, file)| file.as_str()).collect();
     if names.is_empty() {
         return Err(EngineError::model_file(&index, "`weight_map` names no files"));
     }

@@ -16,9 +16,8 @@ impl RotaryTable {
     pub fn new(config: &DecoderConfig, positions: usize) -> Self {
         let frequencies = inverse_frequencies(config);
         let half = frequencies.len();
-        let angles = (0..positions).flat_map(|position| {
-            frequencies.iter().map(move |frequency| (frequency * position as f32) as f64)
-        });
+        let angles = (0..positions)
+            .flat_map(|position| frequencies.iter().map(move |frequency| (frequency * position as f32) as f64));
         let (cos, sin) = angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
         Self { cos, sin, positions, half }
     }

@@ -42,7 +42,7 @@ pub struct Microbatch {
 }
 
 impl Ragged {
-    pub fn len(&self) -> usize {
+    pub fn lists(&self) -> usize {
         self.offsets.len().saturating_sub(1)
     }
 
@@ -74,7 +74,7 @@ impl Batch {
     pub fn check(&self, config: &DecoderConfig) -> Result<()> {
         self.prompts.check("prompts", config.vocab_size)?;
         self.sequences.check("sequences", config.vocab_size)?;
-        let (sequences, tokens) = (self.sequences.len(), self.sequences.tokens.len());
+        let (sequences, tokens) = (self.sequences.lists(), self.sequences.tokens.len());
         let lengths = [
             ("prompt", self.prompt.len(), sequences),
             ("rollout", self.rollout.len(), sequences),
@@ -96,8 +96,11 @@ impl Batch {
 
     fn check_sequence(&self, index: usize, config: &DecoderConfig) -> Result<()> {
         let prompt = self.prompt[index] as usize;
-        if prompt >= self.prompts.len() || self.prompts.get(prompt).is_empty() {
-            return Err(EngineError::invalid("prompt", format!("sequence {index} has no prompt of at least one token")));
+        if prompt >= self.prompts.lists() || self.prompts.get(prompt).is_empty() {
+            return Err(EngineError::invalid(
+                "prompt",
+                format!("sequence {index} has no prompt of at least one token"),
+            ));
         }
         if self.sequences.get(index).is_empty() {
             return Err(EngineError::invalid("sequences", format!("sequence {index} has no token")));
@@ -118,9 +121,9 @@ impl Batch {
     pub fn microbatches(&self, limit: usize) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();
         let mut start = 0;
-        while start < self.sequences.len() {
+        while start < self.sequences.lists() {
             let mut end = start + 1;
-            while end < self.sequences.len() && self.padded_rows(start..end + 1) <= limit {
+            while end < self.sequences.lists() && self.padded_rows(start..end + 1) <= limit {
                 end += 1;
             }
             ranges.push(start..end);

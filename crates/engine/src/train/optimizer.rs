@@ -79,9 +79,9 @@ impl Optimizer {
         if let Some(reference) = reference {
             tensors.push(("reference", host_bytes(&reference.master)?));
         }
-        let views = tensors.iter().map(|(name, data)| {
-            TensorView::new(Dtype::F32, vec![data.len() / 4], data).map(|view| (*name, view))
-        });
+        let views = tensors
+            .iter()
+            .map(|(name, data)| TensorView::new(Dtype::F32, vec![data.len() / 4], data).map(|view| (*name, view)));
         let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| EngineError::io(file, error))?;
         let metadata = [("steps".to_string(), self.steps.to_string())].into();
         safetensors::serialize_to_file(views, Some(metadata), file).map_err(|error| EngineError::io(file, error))
@@ -95,7 +95,8 @@ impl Optimizer {
         let steps = header.metadata().as_ref().and_then(|data| data.get("steps")?.parse().ok());
         let restore = |name: &str, target: &Tensor| -> Result<()> {
             let view = tensors.tensor(name).map_err(|error| broken(format!("`{name}`: {error}")))?;
-            let values = view.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().expect("four bytes")));
+            let values =
+                view.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().expect("four bytes")));
             let values: Vec<f32> = values.collect();
             if values.len() != target.numel() || view.dtype() != Dtype::F32 {
                 return Err(broken(format!("`{name}` has {} numbers, the model has {}", values.len(), target.numel())));
