@@ -75,16 +75,19 @@ async function openFiles({ path, config, resume }: RunFolderOptions, lock: Lock)
   return { path, metrics, traces, close };
 }
 
-/**
- * Creates or reopens a run folder and locks it.
- * @throws RunFolderError when it is in use, holds another run, or cannot be written.
- */
-export async function openRunFolder(options: RunFolderOptions): Promise<RunFolder> {
-  const { path } = options;
+/** Creates the folder where there is none, and locks it. @throws RunFolderError when it is in use or not writable. */
+export async function lockRunFolder(path: string): Promise<Lock> {
   await writing(path, () => mkdir(path, { recursive: true }));
-  const lock = await lockFolder(path);
+  return lockFolder(path);
+}
+
+/**
+ * Opens the files of a locked run folder; closing it releases the lock, as does a failure here.
+ * @throws RunFolderError when it holds another run, or cannot be written.
+ */
+export async function openRunFolder(options: RunFolderOptions, lock: Lock): Promise<RunFolder> {
   try {
-    return await writing(path, () => openFiles(options, lock));
+    return await writing(options.path, () => openFiles(options, lock));
   } catch (error) {
     await lock.release();
     throw error;

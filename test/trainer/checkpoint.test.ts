@@ -47,29 +47,37 @@ describe('a finished checkpoint', () => {
 
 describe('every kind of damage is found', () => {
   const damages: [string, (folder: string) => Promise<unknown>][] = [
-    ['one flipped byte', async (folder) => {
-      const bytes = await readFile(join(folder, 'weights.bin'));
-      bytes[1234] = 8;
-      await writeFile(join(folder, 'weights.bin'), bytes);
-    }],
+    [
+      'one flipped byte',
+      async (folder) => {
+        const bytes = await readFile(join(folder, 'weights.bin'));
+        bytes[1234] = 8;
+        await writeFile(join(folder, 'weights.bin'), bytes);
+      },
+    ],
     ['a truncated file', (folder) => truncate(join(folder, 'weights.bin'), 4999)],
     ['a longer file', (folder) => appendFile(join(folder, 'nested', 'state.json'), ' ')],
     ['a missing file', (folder) => rm(join(folder, 'weights.bin'))],
     ['a missing manifest', (folder) => rm(join(folder, 'manifest.json'))],
     ['half a manifest', (folder) => truncate(join(folder, 'manifest.json'), 40)],
     ['a manifest of another shape', (folder) => writeFile(join(folder, 'manifest.json'), '[1]')],
-    ['a manifest that names a file outside', async (folder) => {
-      const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
-      manifest.files['../outside'] = { size: 1, sha256: 'x' };
-      await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
-    }],
+    [
+      'a manifest that names a file outside',
+      async (folder) => {
+        const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
+        manifest.files['../outside'] = { size: 1, sha256: 'x' };
+        await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
+      },
+    ],
   ];
 
   test.each(damages)('%s', async (_, damage) => {
     await save(1);
     const folder = await save(2);
     await damage(folder);
-    await expect(verifyCheckpoint(folder)).rejects.toSatisfy(CheckpointCorruptError.isInstance.bind(CheckpointCorruptError));
+    await expect(verifyCheckpoint(folder)).rejects.toSatisfy(
+      CheckpointCorruptError.isInstance.bind(CheckpointCorruptError),
+    );
     const warnings: string[] = [];
     const found = await latestCheckpoint(run, (message) => warnings.push(message));
     expect(found?.update).toBe(1);
@@ -81,10 +89,12 @@ describe('every kind of damage is found', () => {
 
 test('a save that fails leaves the previous checkpoint and no finished new one', async () => {
   await save(1);
-  await expect(save(2, async (folder) => {
-    await fill(folder);
-    throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
-  })).rejects.toSatisfy((error) => RunFolderError.isInstance(error) && error.message.includes('disk is full'));
+  await expect(
+    save(2, async (folder) => {
+      await fill(folder);
+      throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+    }),
+  ).rejects.toSatisfy((error) => RunFolderError.isInstance(error) && error.message.includes('disk is full'));
   expect((await latestCheckpoint(run, () => {}))?.update).toBe(1);
   await removeUnfinished(run);
   expect(await readdir(run)).toEqual(['checkpoint-1']);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RunFolderError } from '../../src/errors.js';
 import { lockFolder } from '../../src/trainer/lock.js';
-import { openRunFolder } from '../../src/trainer/run-folder.js';
+import { lockRunFolder, openRunFolder, type RunFolder, type RunFolderOptions } from '../../src/trainer/run-folder.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -15,6 +15,9 @@ afterEach(async () => {
   await chmod(folder, 0o755);
   await rm(folder, { recursive: true, force: true });
 });
+
+const open = async (options: RunFolderOptions): Promise<RunFolder> =>
+  openRunFolder(options, await lockRunFolder(options.path));
 
 const isRunFolderError = (error: unknown): boolean => RunFolderError.isInstance(error);
 
@@ -52,12 +55,12 @@ describe('lock', () => {
 
 describe('run folder', () => {
   test('metrics are cut at the resumed byte and grow from there', async () => {
-    const first = await openRunFolder({ path: folder, config: { seed: 1 } });
+    const first = await open({ path: folder, config: { seed: 1 } });
     await first.metrics.append([{ update: 1 }]);
     const metricsBytes = first.metrics.size;
     await first.metrics.append([{ update: 2 }]);
     await first.close();
-    const again = await openRunFolder({ path: folder, config: { seed: 1 }, resume: { metricsBytes, tracesBytes: 0 } });
+    const again = await open({ path: folder, config: { seed: 1 }, resume: { metricsBytes, tracesBytes: 0 } });
     await again.metrics.append([{ update: 2, again: true }]);
     await again.close();
     expect(await readFile(join(folder, 'metrics.jsonl'), 'utf8')).toBe('{"update":1}\n{"update":2,"again":true}\n');
@@ -65,31 +68,31 @@ describe('run folder', () => {
 
   test('a folder that holds a run is not overwritten, and stays unlocked', async () => {
     await writeFile(join(folder, 'metrics.jsonl'), 'kept');
-    await expect(openRunFolder({ path: folder, config: {} })).rejects.toThrow('--resume');
+    await expect(open({ path: folder, config: {} })).rejects.toThrow('--resume');
     expect(await readdir(folder)).toEqual(['metrics.jsonl']);
     expect(await readFile(join(folder, 'metrics.jsonl'), 'utf8')).toBe('kept');
   });
 
   test('a path through a file is a typed error with a fix', async () => {
     await writeFile(join(folder, 'file'), '');
-    const opened = openRunFolder({ path: join(folder, 'file', 'run'), config: {} });
+    const opened = open({ path: join(folder, 'file', 'run'), config: {} });
     await expect(opened).rejects.toSatisfy(isRunFolderError);
-    await expect(openRunFolder({ path: join(folder, 'file', 'run'), config: {} })).rejects.toThrow('--out');
+    await expect(open({ path: join(folder, 'file', 'run'), config: {} })).rejects.toThrow('--out');
   });
 
   // The superuser writes where the mode forbids it.
   test.skipIf(process.getuid?.() === 0)('a read-only folder is a typed error', async () => {
     await chmod(folder, 0o555);
-    await expect(openRunFolder({ path: folder, config: {} })).rejects.toSatisfy(isRunFolderError);
+    await expect(open({ path: folder, config: {} })).rejects.toSatisfy(isRunFolderError);
   });
 
   test.skipIf(process.platform !== 'linux')('a full disk is a typed error', async () => {
-    const run = await openRunFolder({ path: folder, config: {} });
+    const run = await open({ path: folder, config: {} });
     await run.close();
     await rm(join(folder, 'metrics.jsonl'));
     const { symlink } = await import('node:fs/promises');
     await symlink('/dev/full', join(folder, 'metrics.jsonl'));
-    const resumed = await openRunFolder({ path: folder, config: {}, resume: { metricsBytes: 0, tracesBytes: 0 } });
+    const resumed = await open({ path: folder, config: {}, resume: { metricsBytes: 0, tracesBytes: 0 } });
     await expect(resumed.metrics.append([{ update: 1 }])).rejects.toThrow('disk is full');
     await resumed.close();
   });

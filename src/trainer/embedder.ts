@@ -1,0 +1,56 @@
+/** Texts as vectors and the spread of a group's vectors: by default the engine's hashed n-grams. */
+import { applyDiversity } from '../diversity.js';
+import type { Group } from '../group.js';
+import { lastIterate } from '../history.js';
+import type { ScoredGroup } from './batch.js';
+import type { NgramSettings } from './settings.js';
+
+export interface Embedder {
+  readonly dimension: number;
+  /** Row-major [texts, dimension]. */
+  embed(texts: readonly string[]): Promise<Float32Array>;
+  /** d of every row; group g is the rows groupOffsets[g] .. groupOffsets[g + 1]. */
+  diversity(embeddings: Float32Array, groupOffsets: Uint32Array, clamp: number): Promise<Float32Array>;
+}
+
+/** The engine's own embedder: hashed n-grams, computed beside the JavaScript thread. */
+export async function createNgramEmbedder(settings: NgramSettings): Promise<Embedder> {
+  const { diversity, embedNgrams } = await import('../native.js');
+  const { dimension, unit, minimumLength, maximumLength } = settings;
+  const options = { unit, minimum: minimumLength, maximum: maximumLength, dimension };
+  return {
+    dimension,
+    embed: (texts) => embedNgrams([...texts], options),
+    diversity: (embeddings, groupOffsets, clamp) => diversity(embeddings, dimension, groupOffsets, clamp),
+  };
+}
+
+/** What a rollout answered: the current iterate of every turn it played. */
+function answerOf({ rollouts }: Group): string[] {
+  return rollouts.map(({ history, turns }) => {
+    const first = history.turns.length - turns.length;
+    return history.turns.map((_, turn) => (turn < first ? '' : (lastIterate(history, turn)?.text ?? ''))).join('\n');
+  });
+}
+
+/** d of every rollout, one array per group. */
+export async function measureDiversity(
+  groups: readonly Group[],
+  embedder: Embedder,
+  clamp: number,
+): Promise<readonly Float64Array[]> {
+  if (groups.length === 0) return [];
+  const offsets = Uint32Array.from([0, ...groups.map(({ rollouts }) => rollouts.length)]);
+  for (let at = 1; at < offsets.length; at++) offsets[at] = (offsets[at] ?? 0) + (offsets[at - 1] ?? 0);
+  const embeddings = await embedder.embed(groups.flatMap(answerOf));
+  const factors = await embedder.diversity(embeddings, offsets, clamp);
+  return groups.map((_, at) => Float64Array.from(factors.subarray(offsets[at], offsets[at + 1])));
+}
+
+/** A_i ← A_i · d_i in every group. */
+export function withDiversity(scored: readonly ScoredGroup[], factors: readonly Float64Array[]): ScoredGroup[] {
+  return scored.map(({ group, advantages }, at) => {
+    const factor = factors[at];
+    return { group, advantages: factor === undefined ? advantages : applyDiversity(advantages, factor) };
+  });
+}

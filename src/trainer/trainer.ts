@@ -1,0 +1,226 @@
+/**
+ * The training loop, Algorithm 1 of ExIt (arXiv 2509.04575) line by line: draw starts, roll groups out, compute
+ * advantages, update the policy, let the curriculum learn. Every method runs this loop; only its settings differ.
+ */
+import { performance } from 'node:perf_hooks';
+import { groupAdvantages } from '../advantage.js';
+import type { Curriculum, CurriculumState } from '../curriculum/curriculum.js';
+import { startDistances } from '../curriculum/distances.js';
+import { CancelledError, NonFiniteError } from '../errors.js';
+import { type Group, isTrainable, rolloutGroup } from '../group.js';
+import type { Policy, UpdateMetrics } from '../policy/policy.js';
+import type { Reward } from '../reward.js';
+import { createRng, type Rng } from '../rng.js';
+import type { Start } from '../rollout.js';
+import type { TaskFamily } from '../task/task.js';
+import { assembleBatch, type ScoredGroup } from './batch.js';
+import { createCurriculum } from './curriculum.js';
+import { createNgramEmbedder, type Embedder, measureDiversity, withDiversity } from './embedder.js';
+import { methods } from './methods.js';
+import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from './metrics.js';
+import { type Run, saveRun } from './run.js';
+import type { TrainSettings } from './settings.js';
+import { type Progress, trainingName } from './state.js';
+import { together } from './together.js';
+import { traceUpdate } from './traces.js';
+import { updateSettings } from './update-settings.js';
+
+export interface TrainOptions {
+  readonly config: TrainSettings & { readonly reward: Reward };
+  readonly policy: Policy;
+  readonly family: TaskFamily;
+  /** Goes before the config's reward: a function of one rollout, or of a whole group. */
+  readonly reward?: Reward;
+  /** Goes before the method's own curriculum. */
+  readonly curriculum?: Curriculum;
+  /** By default the engine's n-grams. */
+  readonly embedder?: Embedder;
+  /** Where metrics, traces and checkpoints go; absent writes nothing. */
+  readonly run?: Run;
+  /** Metrics `eval/…` of the current policy, asked for every `every` updates. */
+  readonly evaluation?: { readonly every: number; evaluate(update: number): Promise<Record<string, number>> };
+  readonly onUpdate?: (metrics: MetricsRow) => void;
+  /** Ends training after the micro-batch at hand; a cancelled update leaves weights and curriculum as they were. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainResult {
+  /** Finished updates, those of a resumed run included. */
+  readonly updates: number;
+  /** False when the signal ended training early. */
+  readonly finished: boolean;
+  /** Metrics of the last update; absent when there was none. */
+  readonly metrics?: MetricsRow;
+  /** The last checkpoint; absent without a run folder, or when nothing was trained. */
+  readonly checkpoint?: string;
+}
+
+/** The rooms of one training run, with the counters that a checkpoint holds. */
+interface Training extends TrainOptions {
+  readonly curriculum: Curriculum;
+  readonly embedder: Embedder;
+  readonly rng: Rng;
+  readonly progress: Progress;
+}
+
+/** Updates in a row that may be refused for a number that is not finite, before training stops. */
+const nonFiniteLimit = 3;
+
+/** Trains until `config.updates` updates are made, or the signal asks to stop. */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const training = await begin(options);
+  const { config, progress, signal, run } = training;
+  let metrics: MetricsRow | undefined;
+  let checkpoint: string | undefined;
+  while (progress.update < config.updates && !signal?.aborted) {
+    const row = await takeUpdate(training);
+    if (row === undefined) break;
+    metrics = row;
+    options.onUpdate?.(row);
+    if (run && isDue(progress.update, config.checkpoint.every)) checkpoint = await save(training, run);
+  }
+  if (run && progress.update > 0) checkpoint = await save(training, run);
+  const finished = progress.update >= config.updates;
+  return { updates: progress.update, finished, ...(metrics && { metrics }), ...(checkpoint && { checkpoint }) };
+}
+
+const isDue = (update: number, every: number): boolean => every > 0 && update % every === 0;
+
+/** Fresh counters, or those of the checkpoint to go on from. */
+async function begin(options: TrainOptions): Promise<Training> {
+  const { config, family, policy, run } = options;
+  const curriculum = options.curriculum ?? createCurriculum(config, family);
+  const embedder = options.embedder ?? (await createNgramEmbedder(config.diversity.ngram));
+  const progress: Progress = { update: 0, tokens: 0, nonFinite: 0 };
+  if (run?.resumed) {
+    const { checkpoint, state } = run.resumed;
+    await policy.loadTraining(`${checkpoint}/${trainingName}`);
+    curriculum.restore(state.curriculum);
+    Object.assign(progress, state.progress);
+  }
+  return { ...options, curriculum, embedder, progress, rng: createRng(config.seed) };
+}
+
+const save = (training: Training, run: Run): Promise<string> => {
+  const { policy, progress, curriculum, config } = training;
+  return saveRun(run, policy, { progress, curriculum: curriculum.snapshot() }, config.checkpoint.keep);
+};
+
+/** One update; undefined when it was cancelled, with everything as it was before. */
+async function takeUpdate(training: Training): Promise<MetricsRow | undefined> {
+  const { curriculum, signal } = training;
+  const before: CurriculumState | undefined = signal && curriculum.snapshot();
+  try {
+    return await explore(training, training.progress.update + 1);
+  } catch (error) {
+    if (!signal?.aborted || !CancelledError.isInstance(error)) throw error;
+    if (before) curriculum.restore(before);
+    return undefined;
+  }
+}
+
+/** One iteration of Algorithm 1. */
+async function explore(training: Training, update: number): Promise<MetricsRow> {
+  const { config, curriculum } = training;
+  const rng = training.rng.fork('update', update);
+  const began = performance.now();
+  const starts = Array.from({ length: config.startsPerBatch }, (_, at) => curriculum.next(rng.fork('start', at)));
+  const groups = await rolloutStarts(training, starts, rng);
+  const rolled = performance.now();
+  const { scored, factors } = await scoreGroups(training, groups.filter(isTrainable));
+  const engine = await updatePolicy(training, scored, update);
+  const updated = performance.now();
+  groups.forEach((group, at) => {
+    curriculum.observe(group, rng.fork('observe', at));
+  });
+  training.progress.update = update;
+  training.progress.tokens += countTokens(groups);
+  const rooms = { ...(await measureRooms(training, starts, factors, update)) };
+  const durations = {
+    rolloutSeconds: (rolled - began) / 1000,
+    updateSeconds: (updated - rolled) / 1000,
+    totalSeconds: (performance.now() - began) / 1000,
+  };
+  const { learningRate } = updateSettings(config, update);
+  const row = summariseUpdate({
+    update,
+    groups,
+    engine,
+    learningRate,
+    tokens: training.progress.tokens,
+    durations,
+    rooms,
+  });
+  await record(training, row, scored, factors);
+  return row;
+}
+
+/** All groups of the batch at once: the engine batches their requests. When one fails, the others are cancelled. */
+async function rolloutStarts(training: Training, starts: readonly Start[], rng: Rng): Promise<Group[]> {
+  const { config, policy, family } = training;
+  const { groupSize: size, sampling } = config;
+  const reward = training.reward ?? config.reward;
+  return together(training.signal, (signal) =>
+    starts.map((start, at) =>
+      rolloutGroup({ policy, family, start, size, sampling, reward, rng: rng.fork('rollout', at), signal }),
+    ),
+  );
+}
+
+/** Advantages of every group, times the diversity of its answers where the method asks for it. */
+async function scoreGroups(training: Training, groups: readonly Group[]) {
+  const { config, embedder } = training;
+  const scored = groups.map((group) => ({ group, advantages: groupAdvantages(group.rewards, config.advantage) }));
+  if (!methods[config.method].diversityBonus) return { scored, factors: [] };
+  const factors = await measureDiversity(groups, embedder, config.diversity.clamp);
+  return { scored: withDiversity(scored, factors), factors };
+}
+
+/** Updates the policy; undefined when there was nothing to train on or a number was not finite. */
+async function updatePolicy(
+  training: Training,
+  scored: readonly ScoredGroup[],
+  update: number,
+): Promise<UpdateMetrics | undefined> {
+  const { config, policy, progress, signal } = training;
+  if (scored.length === 0) return undefined;
+  try {
+    const batch = assembleBatch(scored, config.overlongFilter);
+    const metrics = await policy.update(batch, updateSettings(config, update), signal);
+    progress.nonFinite = 0;
+    if (config.objective.beta > 0 && isDue(update, config.reference.blendEvery)) {
+      await policy.blendReference(config.reference.alpha);
+    }
+    return metrics;
+  } catch (error) {
+    // The engine left the weights untouched: one bad batch may pass, three in a row may not.
+    if (!NonFiniteError.isInstance(error) || ++progress.nonFinite >= nonFiniteLimit) throw error;
+    return undefined;
+  }
+}
+
+/** Metrics that the rooms keep themselves, and how far apart the batch's starts lie. */
+async function measureRooms(
+  { curriculum, embedder, family, evaluation }: Training,
+  starts: readonly Start[],
+  factors: readonly Float64Array[],
+  update: number,
+): Promise<Record<string, number>> {
+  const texts = starts.map(({ task, history, intent }) => family.prompt(task, history, intent));
+  const distances = startDistances(await embedder.embed(texts), embedder.dimension);
+  const evaluated = evaluation && isDue(update, evaluation.every) ? await evaluation.evaluate(update) : {};
+  return { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors), ...evaluated };
+}
+
+async function record(
+  { run, config }: Training,
+  row: MetricsRow,
+  scored: readonly ScoredGroup[],
+  factors: readonly Float64Array[],
+): Promise<void> {
+  if (run === undefined) return;
+  await run.folder.metrics.append([row]);
+  const traced = scored.map((one, at) => ({ ...one, ...(factors[at] && { factors: factors[at] }) }));
+  const lines = traceUpdate(row.update, traced, config.traces);
+  if (lines.length > 0) await run.folder.traces.append(lines);
+}
