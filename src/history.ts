@@ -103,7 +103,7 @@ export function fromJson(json: unknown): History {
 }
 
 function readIterate(json: unknown, place: string): Iterate {
-  const { text, tokens, quality, feedback } = json as Partial<Iterate>;
+  const { text, tokens, quality, feedback } = (json ?? {}) as Partial<Iterate>;
   const readable =
     typeof text === 'string' &&
     typeof quality === 'number' &&

@@ -108,9 +108,11 @@ async function generateTurn(
 ): Promise<Generated> {
   const prompt = await atBoundary('task', () => family.prompt(start.task, history, intent));
   const request = { prompt, n, sampling, seed: rng.seed, requestId: rng.fork('request').id() };
-  const generated = await atBoundary('policy', () => {
+  const generated = await atBoundary('policy', async () => {
     if (signal?.aborted) throw new CancelledError();
-    return policy.generate(signal ? { ...request, signal } : request);
+    const answer = await policy.generate(signal ? { ...request, signal } : request);
+    if (answer.completions.length === n) return answer;
+    throw new Error(`the policy returned ${answer.completions.length} completions, ${n} were asked for`);
   });
   if (generated.completions.some(({ finishReason }) => finishReason === 'abort')) throw new CancelledError();
   return generated;

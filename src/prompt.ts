@@ -1,0 +1,84 @@
+/**
+ * Prompts for task families that have only a question's text: history and intent become one text. A family with a
+ * format of its own writes its prompts itself.
+ */
+import { ConfigError, type ConfigProblem } from './errors.js';
+import { type History, type Intent, lastIterate } from './history.js';
+
+/** Texts with placeholders in braces; each may use those that `placeholders` lists for it. */
+export interface PromptTemplates {
+  readonly attempt: string;
+  readonly improve: string;
+  readonly diverge: string;
+  /** One earlier turn of a multi-turn task; all of them together fill `{earlier}`. */
+  readonly earlierTurn: string;
+  /** Fills `{feedback}`; an iterate without feedback leaves that empty. */
+  readonly feedback: string;
+}
+
+/** What each template may name. `{question}` is the task's text, `{previous}` the iterate to rewrite. */
+export const placeholders: { readonly [Name in keyof PromptTemplates]: readonly string[] } = {
+  attempt: ['question', 'earlier'],
+  improve: ['question', 'earlier', 'previous', 'feedback'],
+  diverge: ['question', 'earlier', 'previous', 'feedback'],
+  earlierTurn: ['turn', 'answer', 'feedback'],
+  feedback: ['feedback'],
+};
+
+export const defaultTemplates: PromptTemplates = {
+  attempt: '{question}{earlier}',
+  improve:
+    '{question}{earlier}\n\nYour previous answer:\n{previous}{feedback}\n\n' +
+    'Find what is wrong or weak in it and write a better answer. Keep what is right.',
+  diverge:
+    '{question}{earlier}\n\nYour previous answer:\n{previous}{feedback}\n\n' +
+    'Write an answer that takes a different approach and is at least as good.',
+  earlierTurn: '\n\nYour answer at turn {turn}:\n{answer}{feedback}',
+  feedback: '\n\nFeedback on it:\n{feedback}',
+};
+
+export interface PromptContent {
+  readonly question: string;
+  readonly history: History;
+  readonly intent: Intent;
+}
+
+/** The prompt of an attempt at the turn after `history`, or of a rewrite of its last turn. Only last iterates are shown. */
+export function promptFromTemplates(
+  { question, history, intent }: PromptContent,
+  templates: Partial<PromptTemplates> = {},
+): string {
+  const texts = { ...defaultTemplates, ...templates };
+  requireKnownPlaceholders(texts);
+  const earlierTurns = intent === 'attempt' ? history.turns.length : history.turns.length - 1;
+  const earlier = Array.from({ length: earlierTurns }, (_, turn) => earlierTurn(texts, history, turn)).join('');
+  const previous = lastIterate(history)?.text ?? '';
+  return fill(texts[intent], { question, earlier, previous, feedback: feedbackText(texts, history) });
+}
+
+function earlierTurn(texts: PromptTemplates, history: History, turn: number): string {
+  const answer = lastIterate(history, turn)?.text ?? '';
+  return fill(texts.earlierTurn, { turn: String(turn + 1), answer, feedback: feedbackText(texts, history, turn) });
+}
+
+function feedbackText(texts: PromptTemplates, history: History, turn?: number): string {
+  const feedback = lastIterate(history, turn)?.feedback;
+  return feedback === undefined ? '' : fill(texts.feedback, { feedback });
+}
+
+const placeholder = /\{([A-Za-z]+)\}/g;
+
+/** One pass: braces in what a model wrote are text, never placeholders. */
+function fill(template: string, values: Readonly<Record<string, string>>): string {
+  return template.replace(placeholder, (whole, name: string) => values[name] ?? whole);
+}
+
+function requireKnownPlaceholders(texts: PromptTemplates): void {
+  const problems = (Object.keys(placeholders) as (keyof PromptTemplates)[]).flatMap((key): ConfigProblem[] => {
+    const known = placeholders[key];
+    const unknown = [...texts[key].matchAll(placeholder)].filter(([, name]) => !known.includes(name as string));
+    const hint = `it may use ${known.map((name) => `{${name}}`).join(', ')}`;
+    return unknown.map(([whole]) => ({ key: `templates.${key}`, message: `unknown placeholder ${whole}`, hint }));
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+}

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { groupAdvantages } from '../src/advantage.js';
+
+const rewards = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 16 });
+const settings = fc.record({
+  baseline: fc.constantFrom('std' as const, 'mean' as const),
+  std: fc.constantFrom('population' as const, 'sample' as const),
+  epsilon: fc.constantFrom(0, 1e-8, 1e-4),
+});
+
+describe('groupAdvantages', () => {
+  test('by hand: population, sample, mean', () => {
+    const group = [0, 0, 1, 1];
+    const close = (values: readonly number[]): unknown => values.map((value) => expect.closeTo(value, 12));
+    expect([...groupAdvantages(group, { epsilon: 0 })]).toEqual(close([-1, -1, 1, 1]));
+    const sample = Math.sqrt(3 / 4);
+    expect([...groupAdvantages(group, { std: 'sample', epsilon: 0 })]).toEqual(
+      close([-sample, -sample, sample, sample]),
+    );
+    expect([...groupAdvantages(group, { baseline: 'mean' })]).toEqual([-0.5, -0.5, 0.5, 0.5]);
+    expect([...groupAdvantages([0, 1])]).toEqual(close([-0.5 / 0.5001, 0.5 / 0.5001]));
+  });
+
+  test('equal rewards and a group of 1 carry no signal', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        fc.integer({ min: 1, max: 9 }),
+        settings,
+        (reward, size, how) =>
+          groupAdvantages(new Array<number>(size).fill(reward), how).every((advantage) => advantage === 0),
+      ),
+    );
+    expect(groupAdvantages([])).toHaveLength(0);
+  });
+
+  test('is finite, sums to zero, and keeps the order of the rewards', () => {
+    fc.assert(
+      fc.property(rewards, settings, (group, how) => {
+        const advantages = [...groupAdvantages(group, how)];
+        expect(advantages.every(Number.isFinite)).toBe(true);
+        const largest = Math.max(...advantages.map(Math.abs));
+        expect(Math.abs(advantages.reduce((sum, advantage) => sum + advantage, 0))).toBeLessThanOrEqual(
+          1e-7 * (1 + largest),
+        );
+        for (const [i, a] of advantages.entries()) {
+          for (const [j, b] of advantages.entries()) if (group[i]! > group[j]!) expect(a).toBeGreaterThanOrEqual(b);
+        }
+      }),
+    );
+  });
+
+  test('refuses rewards that are not finite: such a group is not trained on', () => {
+    for (const bad of [Number.NaN, Infinity, -Infinity]) expect(() => groupAdvantages([0, bad])).toThrow(RangeError);
+  });
+});

@@ -1,0 +1,40 @@
+import { describe, expect, test, vi } from 'vitest';
+import * as errors from '../src/errors.js';
+
+describe('isInstance', () => {
+  test('knows a class, its ancestors, and nothing else', () => {
+    const error: unknown = errors.nativeError('WEIGHT_SHAPE', 'weight `a`: …', { weight: 'a' });
+    expect(errors.ModelFolderError.isInstance(error)).toBe(true);
+    expect(errors.NativeError.isInstance(error)).toBe(true);
+    expect(errors.ExitError.isInstance(error)).toBe(true);
+    expect(errors.OutOfMemoryError.isInstance(error)).toBe(false);
+    expect(errors.ExitError.isInstance(new Error('ModelFolderError'))).toBe(false);
+    expect(errors.ExitError.isInstance(null)).toBe(false);
+  });
+
+  test('knows an error that another copy of the package made', async () => {
+    vi.resetModules();
+    const copy = await import('../src/errors.js');
+    expect(copy.CancelledError).not.toBe(errors.CancelledError);
+    const error: unknown = new copy.CancelledError();
+    expect(error instanceof errors.CancelledError).toBe(false);
+    expect(errors.CancelledError.isInstance(error)).toBe(true);
+    expect(errors.ModelFolderError.isInstance(error)).toBe(false);
+  });
+});
+
+test('a native code becomes its class and keeps code and fields', () => {
+  const error = errors.nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens', { tokens: 9, limit: 8 });
+  expect(error).toMatchObject({ name: 'PromptTooLongError', code: 'PROMPT_TOO_LONG', fields: { tokens: 9, limit: 8 } });
+  expect(errors.nativeError('NEVER_HEARD_OF', 'x').name).toBe('NativeError');
+});
+
+test('a ConfigError reports all problems at once, with the file and what to write instead', () => {
+  const problems = [
+    { key: 'groupSiz', message: 'unknown option', hint: 'did you mean `groupSize`?' },
+    { key: 'updates', message: 'must be at least 1' },
+  ];
+  expect(new errors.ConfigError(problems, 'run.yaml').message).toBe(
+    'run.yaml: 2 problems\n  groupSiz: unknown option (did you mean `groupSize`?)\n  updates: must be at least 1',
+  );
+});

@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import * as history from '../src/history.js';
+import { deepFreeze, histories, iterates } from './support/arbitraries.js';
+
+const { append, depth, emptyHistory, fromJson, historyKey, lastIterate, openTurn, prefix, toJson } = history;
+const iterate = (text: string, feedback?: string): history.Iterate => {
+  const plain = { text, tokens: [text.length, 7], quality: 0.5 };
+  return feedback === undefined ? plain : { ...plain, feedback };
+};
+
+describe('histories are values', () => {
+  test('no function changes its argument', () => {
+    fc.assert(
+      fc.property(histories, iterates, (past, next) => {
+        deepFreeze(past);
+        const before = JSON.stringify(past);
+        openTurn(past, next);
+        past.turns.forEach((_, turn) => {
+          append(past, turn, next);
+          prefix(past, turn + 1, 1);
+        });
+        historyKey('task', past);
+        toJson(past);
+        return JSON.stringify(past) === before;
+      }),
+    );
+  });
+
+  test('a rewrite joins the iterates of its turn, and prefix takes it back', () => {
+    fc.assert(
+      fc.property(histories, iterates, (past, next) => {
+        fc.pre(past.turns.length > 0);
+        const turn = past.turns.length - 1;
+        const rewritten = append(past, turn, next);
+        expect(depth(rewritten)).toBe(depth(past) + 1);
+        expect(lastIterate(rewritten)).toBe(next);
+        expect(prefix(rewritten, past.turns.length, depth(past))).toEqual(past);
+      }),
+    );
+  });
+
+  test('a first attempt opens a turn, and prefix takes it back', () => {
+    fc.assert(
+      fc.property(histories, iterates, (past, next) => {
+        const opened = openTurn(past, next);
+        expect(depth(opened)).toBe(1);
+        expect(prefix(opened, past.turns.length)).toEqual(past);
+      }),
+    );
+  });
+});
+
+describe('prefix', () => {
+  const long = openTurn(append(openTurn(emptyHistory, iterate('a')), 0, iterate('b')), iterate('c'));
+
+  test('keeps whole earlier turns and the first iterates of the last', () => {
+    expect(prefix(long, 1, 1)).toEqual(openTurn(emptyHistory, iterate('a')));
+    expect(prefix(long, 2)).toEqual(long);
+    expect(prefix(long, 0)).toBe(emptyHistory);
+  });
+
+  test('refuses turns and iterates that are not there', () => {
+    expect(() => prefix(long, 3)).toThrow(RangeError);
+    expect(() => prefix(long, 1, 3)).toThrow(RangeError);
+    expect(() => prefix(long, 1, 0)).toThrow(RangeError);
+    expect(() => append(long, 2, iterate('d'))).toThrow(RangeError);
+  });
+});
+
+describe('historyKey', () => {
+  test('is equal for equal histories and survives JSON', () => {
+    fc.assert(
+      fc.property(histories, (past) => {
+        expect(historyKey('task', fromJson(JSON.parse(JSON.stringify(past))))).toBe(historyKey('task', past));
+      }),
+    );
+  });
+
+  test('tells apart tasks, tokens, feedback and where a turn ends', () => {
+    const [a, b] = [iterate('a'), iterate('bb')];
+    const keys = [
+      historyKey('x', emptyHistory),
+      historyKey('y', emptyHistory),
+      historyKey('x', openTurn(emptyHistory, a)),
+      historyKey('x', openTurn(emptyHistory, iterate('a', 'wrong'))),
+      historyKey('x', openTurn(emptyHistory, b)),
+      historyKey('x', openTurn(openTurn(emptyHistory, a), b)),
+      historyKey('x', append(openTurn(emptyHistory, a), 0, b)),
+    ];
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+});
+
+describe('JSON', () => {
+  test('gives the equal history back', () => {
+    fc.assert(
+      fc.property(histories, (past) => {
+        expect(fromJson(JSON.parse(JSON.stringify(toJson(past))))).toEqual(past);
+      }),
+    );
+  });
+
+  test.each([
+    [null, 'history.turns'],
+    [{ turns: [{ iterates: [] }] }, 'turns[0] has no iterates'],
+    [{ turns: [{ iterates: [{ text: 'a', tokens: [0.5], quality: 1 }] }] }, 'turns[0].iterates[0]'],
+    [{ turns: [{ iterates: [iterate('a')] }, { iterates: [null] }] }, 'turns[1].iterates[0]'],
+  ])('names the place of what is no history: %j', (json, place) => {
+    expect(() => fromJson(json)).toThrow(place);
+  });
+});

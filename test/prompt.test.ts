@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { ConfigError } from '../src/errors.js';
+import { append, emptyHistory, type Iterate, openTurn } from '../src/history.js';
+import { defaultTemplates, promptFromTemplates } from '../src/prompt.js';
+
+const iterate = (text: string, feedback: string): Iterate => ({ text, tokens: [], quality: 0, feedback });
+const one = openTurn(emptyHistory, iterate('first', 'too short'));
+const rewritten = append(one, 0, iterate('second', 'better'));
+const two = openTurn(rewritten, iterate('third', 'fine'));
+const question = 'What?';
+
+describe('the default templates', () => {
+  test('an attempt at a base task is the question alone', () => {
+    expect(promptFromTemplates({ question, history: emptyHistory, intent: 'attempt' })).toBe(question);
+  });
+
+  test('a rewrite shows the last iterate with its feedback, and no older one', () => {
+    const improve = promptFromTemplates({ question, history: rewritten, intent: 'improve' });
+    const diverge = promptFromTemplates({ question, history: rewritten, intent: 'diverge' });
+    for (const prompt of [improve, diverge]) {
+      expect(prompt).toContain('second');
+      expect(prompt).toContain('better');
+      expect(prompt).not.toContain('first');
+    }
+    expect(improve).not.toBe(diverge);
+  });
+
+  test('earlier turns are shown by their last iterates, in order, whatever is asked for', () => {
+    const attempt = promptFromTemplates({ question, history: two, intent: 'attempt' });
+    expect(attempt).toMatch(/turn 1:\nsecond[\s\S]*turn 2:\nthird/);
+    const improve = promptFromTemplates({ question, history: two, intent: 'improve' });
+    expect(improve).toMatch(/turn 1:\nsecond[\s\S]*previous answer:\nthird/);
+    expect(improve).not.toContain('turn 2');
+  });
+
+  test('an iterate without feedback shows none', () => {
+    const silent = openTurn(emptyHistory, { text: 'a', tokens: [], quality: 0 });
+    expect(promptFromTemplates({ question, history: silent, intent: 'improve' })).not.toContain('Feedback');
+  });
+});
+
+describe('templates of one’s own', () => {
+  test('replace the defaults one by one', () => {
+    const templates = { improve: '{question} | {previous} | {feedback}', feedback: '<{feedback}>' };
+    const prompt = promptFromTemplates({ question, history: one, intent: 'improve' }, templates);
+    expect(prompt).toBe('What? | first | <too short>');
+    expect(promptFromTemplates({ question, history: emptyHistory, intent: 'attempt' }, templates)).toBe(question);
+  });
+
+  test('braces in what the model wrote stay text', () => {
+    const history = openTurn(emptyHistory, iterate('{question} {"a": 1} $&', '{previous}'));
+    const prompt = promptFromTemplates({ question, history, intent: 'improve' }, { improve: '{previous}{feedback}' });
+    expect(prompt).toBe(`{question} {"a": 1} $&${defaultTemplates.feedback.replace('{feedback}', '{previous}')}`);
+  });
+
+  test('an unknown placeholder is refused with those that are known', () => {
+    const templates = { attempt: 'Q: {qestion}', improve: '{nonsense}' };
+    const ask = (): string => promptFromTemplates({ question, history: emptyHistory, intent: 'attempt' }, templates);
+    expect(ask).toThrow(ConfigError);
+    expect(ask).toThrow(/2 problems[\s\S]*templates\.attempt[\s\S]*\{question\}[\s\S]*templates\.improve/);
+  });
+});

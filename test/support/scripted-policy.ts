@@ -1,0 +1,32 @@
+/** A policy whose answers a test writes down: everything in the method runs as it is, only the model is a script. */
+import type { Completion, Generated, GenerateRequest, Policy } from '../../src/policy/policy.js';
+import { createRng } from '../../src/rng.js';
+
+/** What to answer; a text ends properly, and a script that throws is a policy that fails. */
+export type Script = (request: GenerateRequest, completion: number) => string | Completion;
+
+export interface ScriptedPolicy extends Pick<Policy, 'generate'> {
+  readonly requests: GenerateRequest[];
+}
+
+export function scriptedPolicy(script: Script): ScriptedPolicy {
+  const requests: GenerateRequest[] = [];
+  const generate = async (request: GenerateRequest): Promise<Generated> => {
+    requests.push(request);
+    const answers = Array.from({ length: request.n }, (_, completion) => script(request, completion));
+    const completions = answers.map((answer) => (typeof answer === 'string' ? completionOf(answer) : answer));
+    return { promptTokens: tokensOf(String(request.prompt)), completions };
+  };
+  return { generate, requests };
+}
+
+/** Answers a digit that depends on the request and the completion only, as a real policy's does. */
+export const digitScript: Script = ({ seed, requestId }, completion) =>
+  String(createRng(seed).fork('digit', requestId, completion).int(10));
+
+export function completionOf(text: string, finishReason: Completion['finishReason'] = 'stop'): Completion {
+  const tokens = tokensOf(text);
+  return { text, tokens, logprobs: new Float32Array(tokens.length), finishReason };
+}
+
+const tokensOf = (text: string): Int32Array => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0);
