@@ -16,6 +16,9 @@ use std::thread::JoinHandle;
 
 pub type PolicyId = u64;
 
+/// Threads of the engine carry this name or begin with it.
+pub const THREAD_NAME: &str = "exit-rl-engine";
+
 /// Requests that may wait in the queue; far beyond what a batch needs, so that only a runaway caller meets it.
 pub const QUEUE_CAPACITY: usize = 1 << 16;
 
@@ -123,10 +126,22 @@ pub fn shutdown() {
     }
 }
 
+/// A panic on the engine's threads becomes an error for whoever asked; printing it as well would only alarm.
+fn silence_engine_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let thread = std::thread::current();
+        if !thread.name().is_some_and(|name| name.starts_with(THREAD_NAME)) {
+            default(info);
+        }
+    }));
+}
+
 fn start() -> Engine {
+    silence_engine_panics();
     let (sender, receiver) = channel();
     let run = move || Loop { receiver, waiting: VecDeque::new(), policies: Policies::default() }.run();
-    let builder = std::thread::Builder::new().name("exit-rl-engine".into());
+    let builder = std::thread::Builder::new().name(THREAD_NAME.into());
     let thread = builder.spawn(run).expect("the system starts a thread");
     Engine { sender, thread: Some(thread) }
 }

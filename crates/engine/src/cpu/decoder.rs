@@ -61,8 +61,14 @@ impl CpuDecoder {
         let config = parameters.config.clone();
         let flat = parameters.to_host()?;
         let weights = Weights { flat: &flat, layout: &parameters.layout, instructions: Instructions::detect() };
-        let rotary = RotaryTable::new(&config, config.context_length);
-        Ok(Self::pack(&weights, &parameters.leaves, config, rotary))
+        Ok(Self::pack(&weights, &parameters.leaves, config, RotaryTable::default()))
+    }
+
+    /// Makes rotary tables for sequences of up to `positions` tokens; passes over longer ones would be out of bounds.
+    pub fn reserve_positions(&mut self, positions: usize) {
+        if self.rotary.positions < positions {
+            self.rotary = RotaryTable::new(&self.config, positions.next_power_of_two());
+        }
     }
 
     fn pack(weights: &Weights, leaves: &DecoderLeaves, config: DecoderConfig, rotary: RotaryTable) -> Self {

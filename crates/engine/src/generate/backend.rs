@@ -7,6 +7,7 @@ use crate::cpu::decoder::{CpuDecoder, Segment, Workspace};
 use crate::cpu::isa::Instructions;
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
+use crate::thread::THREAD_NAME;
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -63,7 +64,8 @@ thread_local! {
 
 impl CpuBackend {
     pub fn new(parameters: &Parameters, threads: usize) -> Result<Self> {
-        let build = || rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let name = |index| format!("{THREAD_NAME}-{index}");
+        let build = || rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
         let pool = if threads > 1 { Some(build().map_err(EngineError::torch)?) } else { None };
         Ok(Self { decoder: CpuDecoder::new(parameters)?, pool, prompts: HashMap::new(), slots: Vec::new() })
     }
@@ -87,6 +89,7 @@ impl Backend for CpuBackend {
     }
 
     fn prefill(&mut self, _: &Parameters, prompts: &[(GroupId, &[u32])]) -> Result<()> {
+        self.decoder.reserve_positions(prompts.iter().map(|(_, tokens)| tokens.len()).max().unwrap_or(0));
         let config = &self.decoder.config;
         let mut work: Vec<_> = prompts
             .iter()
@@ -105,7 +108,8 @@ impl Backend for CpuBackend {
         Ok(())
     }
 
-    fn start(&mut self, slot: SlotId, _: GroupId, capacity: usize) -> Result<()> {
+    fn start(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()> {
+        self.decoder.reserve_positions(self.prompts[&group].length + capacity);
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
         }
