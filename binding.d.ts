@@ -66,7 +66,7 @@ export interface LoadOptions {
   threads: number
   /** Keeps a reference policy, for the KL penalty. */
   reference: boolean
-  /** Completions generated at a time. */
+  /** Completions generated at a time; 0 chooses for the backend. */
   slots: number
   /** `auto`, `kernels` (own, fp32 on the CPU) or `torch`. */
   backend: string

@@ -27,7 +27,7 @@ pub struct LoadOptions {
     pub threads: u32,
     /// Keeps a reference policy, for the KL penalty.
     pub reference: bool,
-    /// Completions generated at a time.
+    /// Completions generated at a time; 0 chooses for the backend.
     pub slots: u32,
     /// `auto`, `kernels` (own, fp32 on the CPU) or `torch`.
     pub backend: String,

@@ -16,6 +16,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
+/// Own kernels are at full speed with one pass of rows; more would only push keys and values out of the cache.
+const SLOTS_PER_THREAD: usize = 32;
+/// libtorch's calls cost the same for many rows as for few.
+const TORCH_SLOTS: usize = 256;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadOptions {
     /// `auto`, `cpu`, `cuda`, `cuda:N`.
@@ -25,7 +30,7 @@ pub struct LoadOptions {
     pub threads: usize,
     /// Keeps a reference policy for the KL penalty.
     pub reference: bool,
-    /// Completions generated at a time.
+    /// Completions generated at a time; 0 chooses for the backend.
     pub slots: usize,
     pub backend: BackendChoice,
 }
@@ -96,6 +101,11 @@ impl Policy {
         } else {
             Box::new(TorchBackend::new(&parameters))
         };
+        let slots = match options.slots {
+            0 if own_kernels => SLOTS_PER_THREAD * threads,
+            0 => TORCH_SLOTS,
+            slots => slots,
+        };
         let info = PolicyInfo {
             parameters: parameters.layout.parts.iter().map(|part| part.elements()).sum(),
             vocabulary: parameters.config.vocab_size,
@@ -109,7 +119,7 @@ impl Policy {
         };
         Ok(Self {
             folder: folder.to_path_buf(),
-            scheduler: Scheduler::new(options.slots.max(1), parameters.config.context_length),
+            scheduler: Scheduler::new(slots, parameters.config.context_length),
             shared: Arc::new(Shared { tokenizer, info }),
             parameters,
             reference,
