@@ -7,16 +7,16 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunConfigInput } from '../src/config.js';
 
-/** The folder with package.json; the compiled recipe lies one level deeper than its source. */
-function packageFolder(from: string): string {
-  return existsSync(join(from, 'package.json')) ? from : packageFolder(dirname(from));
+/** `models/tiny` of the package. The compiled recipe lies one level deeper than its source. */
+function shippedModel(): string {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const candidates = [join(here, '..', 'models', 'tiny'), join(here, '..', '..', 'models', 'tiny')];
+  return candidates.find((folder) => existsSync(folder)) ?? (candidates[0] as string);
 }
-
-const model = join(packageFolder(dirname(fileURLToPath(import.meta.url))), 'models', 'tiny');
 
 export const codeBreaker = (): RunConfigInput => ({
   task: 'code-breaker',
-  model,
+  model: shippedModel(),
   updates: 1200,
   startsPerBatch: 16,
   groupSize: 8,
