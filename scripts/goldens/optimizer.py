@@ -16,11 +16,14 @@ def step(make, **changes):
     return {"batch": make.batch(prompts=1), "settings": {**optimizer, "objective": {"kind": "supervised"}, "microbatchTokens": 4096}}
 
 
+# A gradient far below its neighbours is rounding in fp32, and a small epsilon turns it into a full step: only the first
+# case keeps 1e-8, the others an epsilon at which fp32 and fp64 agree to 1e-5.
+LARGE_EPSILON = {"adamEpsilon": 1e-2}
 CASES = {
     "two steps": lambda make: [step(make), step(make, learningRate=1e-3)],
-    "two steps, weight decay": lambda make: [step(make, weightDecay=0.1), step(make, weightDecay=0.1)],
-    "two steps, clipped": lambda make: [step(make, maxGradNorm=1.0), step(make, maxGradNorm=1.0)],
-    "three steps, everything, large epsilon": lambda make: [step(make, weightDecay=0.1, maxGradNorm=1.0, adamEpsilon=1e-3) for _ in range(3)],
+    "two steps, weight decay": lambda make: [step(make, weightDecay=0.1, **LARGE_EPSILON) for _ in range(2)],
+    "two steps, clipped": lambda make: [step(make, maxGradNorm=1.0, **LARGE_EPSILON) for _ in range(2)],
+    "three steps, everything": lambda make: [step(make, weightDecay=0.1, maxGradNorm=1.0, **LARGE_EPSILON) for _ in range(3)],
 }
 
 

@@ -1,0 +1,66 @@
+/** What the sampler reports, what training computes, and what a saved folder gives back are the same numbers. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { rolloutBatch } from './rollout-batch.js';
+import { largestGap, modelNames, onPolicySettings, openPolicy, readWeights, temporaryFolder } from './support.js';
+
+describe.each(modelNames)('%s', (name) => {
+  test.each([1, 0.7, 1.6])('rollout log-probs equal the scored ones at temperature %d', async (temperature) => {
+    const policy = await openPolicy(name);
+    const batch = await rolloutBatch(policy, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature });
+    const scores = await policy.score(batch, temperature);
+    const gaps = batch.sequences.map(({ logprobs }, index) =>
+      largestGap(scores[index] as Float32Array, logprobs as Float32Array),
+    );
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-5);
+  });
+
+  test('an update reports that difference, and generation follows the new weights', async () => {
+    const policy = await openPolicy(name);
+    const before = await rolloutBatch(policy, { seed: 8, update: 0, prompts: 3, groupSize: 4 });
+    const metrics = await policy.update(before, { ...onPolicySettings, learningRate: 0.01 });
+    expect(metrics['sampling/sampling_logp_difference/max']).toBeLessThanOrEqual(1e-5);
+    expect(metrics['sampling/sampling_logp_difference/mean']).toBeGreaterThan(0);
+
+    const after = await rolloutBatch(policy, { seed: 8, update: 1, prompts: 3, groupSize: 4 });
+    const scores = await policy.score(after, 1);
+    const gaps = after.sequences.map(({ logprobs }, index) =>
+      largestGap(scores[index] as Float32Array, logprobs as Float32Array),
+    );
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-5);
+  });
+
+  test('a saved folder loads to identical scores, with the weights of the original under the same names', async () => {
+    const policy = await openPolicy(name);
+    const batch = await rolloutBatch(policy, { seed: 9, update: 0, prompts: 4, groupSize: 3 });
+    await policy.update(batch, { ...onPolicySettings, learningRate: 0.01 });
+    const folder = temporaryFolder();
+    await policy.save(folder);
+    const reloaded = await openPolicy(folder);
+    expect(await reloaded.score(batch, 1)).toEqual(await policy.score(batch, 1));
+    for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json']) {
+      expect(existsSync(join(folder, file)), file).toBe(true);
+    }
+    const untouched = temporaryFolder();
+    await (await openPolicy(name)).save(untouched);
+    expect([...readWeights(folder).keys()].sort()).toEqual([...readWeights(untouched).keys()].sort());
+  });
+});
+
+test('training state saved and loaded goes on bit for bit', async () => {
+  const [policy, twin] = [
+    await openPolicy('qwen3', { reference: true }),
+    await openPolicy('qwen3', { reference: true }),
+  ];
+  const settings = { ...onPolicySettings, objective: { ...onPolicySettings.objective, beta: 0.04 } };
+  const first = await rolloutBatch(policy, { seed: 2, update: 0, prompts: 3, groupSize: 4 });
+  await policy.update(first, settings);
+  await policy.blendReference(0.5);
+  const file = join(temporaryFolder(), 'training.safetensors');
+  await policy.saveTraining(file);
+  await twin.loadTraining(file);
+  const second = await rolloutBatch(policy, { seed: 2, update: 1, prompts: 3, groupSize: 4 });
+  expect(await twin.update(second, settings)).toEqual(await policy.update(second, settings));
+  expect(await twin.score(second, 1)).toEqual(await policy.score(second, 1));
+});

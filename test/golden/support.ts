@@ -1,0 +1,145 @@
+/** Reading of fixtures, model folders and saved weights for the golden tests. Made by scripts/goldens/make.py. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { LocalPolicy } from '../../src/policy/local.js';
+import type { TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
+
+export const modelNames = ['llama-tied', 'llama-head-dim', 'llama3-rope', 'qwen2', 'qwen3'] as const;
+
+/** Absolute path of a file under test/golden. */
+export const goldenPath = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+
+export const modelFolder = (name: string): string => goldenPath(`models/${name}`);
+
+export function readGolden<Content>(name: string): Content {
+  return JSON.parse(readFileSync(goldenPath(name), 'utf8')) as Content;
+}
+
+/** A fixture model (or a folder) on one CPU thread in fp32, closed when the test ends. */
+export async function openPolicy(
+  nameOrFolder: string,
+  options: { reference?: boolean; threads?: number } = {},
+): Promise<LocalPolicy> {
+  const folder = nameOrFolder.startsWith('/') ? nameOrFolder : modelFolder(nameOrFolder);
+  const policy = await LocalPolicy.load(folder, { device: 'cpu', threads: 1, ...options });
+  onTestFinished(() => policy.close());
+  return policy;
+}
+
+/** A folder that is removed when the test ends. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'exit-rl-golden-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A batch as the fixtures write it: the product's, with plain lists. */
+export interface PlainBatch {
+  readonly prompts: readonly (readonly number[])[];
+  readonly sequences: readonly {
+    readonly prompt: number;
+    readonly tokens: readonly number[];
+    readonly rollout: number;
+    readonly advantage: number;
+    readonly mask?: readonly number[];
+    readonly logprobs?: readonly number[];
+  }[];
+}
+
+export function toBatch({ prompts, sequences }: PlainBatch): UpdateBatch {
+  return {
+    prompts: prompts.map((prompt) => Int32Array.from(prompt)),
+    sequences: sequences.map(
+      ({ tokens, mask, logprobs, ...rest }): TrainingSequence => ({
+        ...rest,
+        tokens: Int32Array.from(tokens),
+        ...(mask && { mask: Uint8Array.from(mask) }),
+        ...(logprobs && { logprobs: Float32Array.from(logprobs) }),
+      }),
+    ),
+  };
+}
+
+/** A batch that only scores: each pair one sequence. */
+export function toScoreBatch(
+  pairs: readonly { prompt: ArrayLike<number>; completion: ArrayLike<number> }[],
+): UpdateBatch {
+  return {
+    prompts: pairs.map(({ prompt }) => Int32Array.from(prompt)),
+    sequences: pairs.map(({ completion }, index) => ({
+      prompt: index,
+      tokens: Int32Array.from(completion),
+      rollout: index,
+      advantage: 0,
+    })),
+  };
+}
+
+export const onPolicySettings: UpdateSettings = {
+  learningRate: 1e-3,
+  adamBeta1: 0.9,
+  adamBeta2: 0.95,
+  adamEpsilon: 1e-8,
+  weightDecay: 0,
+  maxGradNorm: 1,
+  microbatchTokens: 4096,
+  objective: {
+    kind: 'grpo',
+    clipEpsilonLow: 0.2,
+    clipEpsilonHigh: 0.2,
+    beta: 0,
+    normalisation: 'sequence-mean',
+    maxCompletionLength: 16,
+    temperature: 1,
+    epochs: 1,
+    useRolloutLogprobs: false,
+  },
+};
+
+/** The weights of a saved model.safetensors, by name. Reads F32 and BF16. */
+export function readWeights(folder: string): Map<string, Float32Array> {
+  const file = readFileSync(join(folder, 'model.safetensors'));
+  const headerLength = Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString('utf8', 8, 8 + headerLength)) as Record<string, WeightEntry>;
+  const data = file.subarray(8 + headerLength);
+  const weights = Object.entries(header).filter(([name]) => name !== '__metadata__');
+  return new Map(weights.map(([name, entry]) => [name, toFloats(data, entry)]));
+}
+
+interface WeightEntry {
+  readonly dtype: string;
+  readonly data_offsets: readonly [number, number];
+}
+
+function toFloats(data: Buffer, { dtype, data_offsets: [start, end] }: WeightEntry): Float32Array {
+  const bytes = Uint8Array.from(data.subarray(start, end));
+  if (dtype === 'F32') return new Float32Array(bytes.buffer);
+  if (dtype !== 'BF16') throw new Error(`dtype ${dtype} is not read here`);
+  // bf16 is the upper half of an fp32.
+  return new Float32Array(Uint32Array.from(new Uint16Array(bytes.buffer), (half) => half << 16).buffer);
+}
+
+/** Largest |a − b|; infinite when the lengths differ. */
+export function largestGap(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  let gap = 0;
+  for (let i = 0; i < a.length; i++) {
+    const difference = Math.abs((a[i] as number) - (b[i] as number));
+    // A NaN must fail the comparison, and Math.max would hide none.
+    if (!(difference <= gap)) gap = difference;
+  }
+  return gap;
+}
+
+/** ‖a − b‖ / ‖b‖; 0 when both are zero. */
+export function relativeGap(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [difference, size] = [0, 0];
+  for (let i = 0; i < b.length; i++) {
+    difference += ((a[i] as number) - (b[i] as number)) ** 2;
+    size += (b[i] as number) ** 2;
+  }
+  return difference === 0 ? 0 : Math.sqrt(difference / size);
+}
