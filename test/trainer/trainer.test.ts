@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig, type RunConfig } from '../../src/config.js';
+import type { Curriculum, CurriculumState } from '../../src/curriculum/curriculum.js';
 import { NonFiniteError, RunFolderError } from '../../src/errors.js';
-import type { TaskFamily } from '../../src/task/task.js';
+import { emptyHistory } from '../../src/history.js';
+import type { Task, TaskFamily } from '../../src/task/task.js';
 import { methodNames } from '../../src/trainer/methods.js';
 import type { MetricsRow } from '../../src/trainer/metrics.js';
 import { openRun } from '../../src/trainer/run.js';
@@ -191,6 +193,33 @@ describe('resuming', () => {
       }
     },
   );
+
+  test('a curriculum that moves on in `next` is put back when its update is cancelled', async () => {
+    const cycle = (): Curriculum => {
+      let at = 0;
+      const tasks = family.tasks('train');
+      return {
+        next: () => ({ task: tasks[at++ % tasks.length] as Task, history: emptyHistory, intent: 'attempt' }),
+        observe: () => {},
+        snapshot: () => ({ kind: 'cycle', at }) as CurriculumState,
+        restore: (state) => {
+          at = (state as CurriculumState & { at: number }).at;
+        },
+        metrics: () => ({ 'curriculum/at': at }),
+      };
+    };
+    const stop = new AbortController();
+    const prepare = (policy: DigitPolicy): void => {
+      let left = 14;
+      policy.before = () => {
+        if (--left === 0) stop.abort();
+      };
+    };
+    const path = join(root, 'run');
+    await trainOnce({ path, curriculum: cycle(), prepare, signal: stop.signal });
+    const { rows } = await trainOnce({ path, curriculum: cycle(), resume: true });
+    expect(rows.at(-1)?.['curriculum/at']).toBe(12 * 3);
+  });
 
   test('lines after the checkpoint are made again, not twice', async () => {
     const config = configOf();
