@@ -1,0 +1,102 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runChild } from '../../../src/cli/demo/child.js';
+import { runPool } from '../../../src/cli/demo/pool.js';
+import { CancelledError } from '../../../src/errors.js';
+
+const never = new AbortController().signal;
+const run = (code: string, onLine: (value: object) => void = () => {}, signal = never) =>
+  runChild({ arguments: ['-e', code], onLine, signal });
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'exit-rl-child-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+describe('a child process', () => {
+  test('tells its JSON lines, also the last without a line end, and nothing else', async () => {
+    const seen: object[] = [];
+    await run(`console.log('{"update":1}'); console.log('words'); process.stdout.write('{"update":2}')`, (value) =>
+      seen.push(value),
+    );
+    expect(seen).toEqual([{ update: 1 }, { update: 2 }]);
+  });
+
+  test('that fails explains itself with its last words', async () => {
+    const failing = run(`for (let i = 0; i < 30; i++) console.error('line ' + i); process.exit(3)`);
+    const error = await failing.catch((caught: Error) => caught.message);
+    expect(error).toContain('exit code 3');
+    expect(error).toContain('line 29');
+    expect(error).not.toContain('line 9\n');
+  });
+
+  test('gets one SIGINT and the time to save', async () => {
+    const saved = join(folder, 'saved');
+    const controller = new AbortController();
+    const code = `
+      let interrupts = 0;
+      const alive = setInterval(() => {}, 1000);
+      process.on('SIGINT', () => {
+        interrupts += 1;
+        setTimeout(() => { require('fs').writeFileSync(${JSON.stringify(saved)}, String(interrupts)); process.exit(130); }, 200);
+      });
+      console.log('{"ready":true}');`;
+    await expect(run(code, () => controller.abort(), controller.signal)).rejects.toSatisfy((error) =>
+      CancelledError.isInstance(error),
+    );
+    expect(existsSync(saved)).toBe(true);
+  });
+
+  test('is not started after the signal', async () => {
+    const saved = join(folder, 'saved');
+    await expect(
+      run(`require('fs').writeFileSync(${JSON.stringify(saved)}, '')`, () => {}, AbortSignal.abort()),
+    ).rejects.toSatisfy((error) => CancelledError.isInstance(error));
+    expect(existsSync(saved)).toBe(false);
+  });
+});
+
+describe('the pool', () => {
+  const wait = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
+  test('runs as many jobs at a time as allowed, in order', async () => {
+    const begun: number[] = [];
+    let running = 0;
+    let most = 0;
+    const jobs = [30, 10, 10, 5].map((milliseconds, index) => async () => {
+      begun.push(index);
+      running += 1;
+      most = Math.max(most, running);
+      await wait(milliseconds);
+      running -= 1;
+    });
+    await runPool(jobs, 2, () => {});
+    expect(begun).toEqual([0, 1, 2, 3]);
+    expect(most).toBe(2);
+  });
+
+  test('after a failure starts nothing, stops the others, and rejects when they have ended', async () => {
+    const ended: string[] = [];
+    let stopped = 0;
+    const jobs = [
+      async () => {
+        await wait(10);
+        throw new Error('first');
+      },
+      async () => {
+        await wait(40);
+        ended.push('second');
+      },
+      async () => {
+        ended.push('third');
+      },
+    ];
+    await expect(runPool(jobs, 2, () => stopped++)).rejects.toThrow('first');
+    expect(ended).toEqual(['second']);
+    expect(stopped).toBe(1);
+  });
+});
