@@ -1,0 +1,89 @@
+/**
+ * Makes models/tiny, the base model of code breaker: draws an untrained model from a seed, trains it on demonstrations
+ * with the product's own supervised training, evaluates it, and writes the folder with its card.
+ *
+ *     npm run build && node scripts/make-tiny-model.mjs [--seed 0] [--out models/tiny]
+ *
+ * On one machine the same seed gives the same bytes; about half a minute on one core.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { evaluateIterations } from '../dist/src/evaluation/iterate.js';
+import { LocalPolicy } from '../dist/src/policy/local.js';
+import { createRng } from '../dist/src/rng.js';
+import { drawDemonstrations } from '../dist/src/task/code-breaker/demonstrations.js';
+import { codeBreaker } from '../dist/src/task/code-breaker/family.js';
+import { writeInitialModel } from '../dist/src/task/code-breaker/model.js';
+import { trainSupervised } from '../dist/src/trainer/supervised.js';
+import { modelCard } from './tiny-model-card.mjs';
+
+const updates = 800;
+const promptsPerUpdate = 16;
+const answersPerPrompt = 4;
+const settings = {
+  learningRate: 4e-3,
+  adamBeta1: 0.9,
+  adamBeta2: 0.98,
+  adamEpsilon: 1e-8,
+  weightDecay: 0.01,
+  maxGradNorm: 1,
+  warmupUpdates: 100,
+  schedule: 'linear',
+  finalShare: 0.05,
+  microbatchTokens: 16384,
+};
+
+const { values } = parseArgs({
+  options: { seed: { type: 'string', default: '0' }, out: { type: 'string', default: 'models/tiny' } },
+});
+const seed = Number(values.seed);
+
+/** One list of demonstrations per update, as token ids; a demonstration ends with the end of sequence. */
+function* batches(policy, rng) {
+  for (;;) {
+    const demonstrations = drawDemonstrations(rng, promptsPerUpdate, answersPerPrompt);
+    yield demonstrations.map(({ prompt, answers }) => ({
+      prompt: policy.encode([prompt])[0],
+      demonstrations: policy.encode(answers.map((answer) => `${answer} <eos>`)),
+    }));
+  }
+}
+
+async function evaluate(policy) {
+  const family = codeBreaker();
+  const sampling = { temperature: 1, maxNewTokens: 6 };
+  return evaluateIterations({ policy, family, tasks: family.tasks('test'), iterations: 16, draws: 4, sampling, seed });
+}
+
+async function makeBase(initial) {
+  const rng = createRng(seed);
+  await writeInitialModel(initial, rng.fork('weights'));
+  const policy = await LocalPolicy.load(initial, { device: 'cpu', dtype: 'float32', threads: 1 });
+  try {
+    await trainSupervised({
+      policy,
+      batches: batches(policy, rng.fork('demonstrations')),
+      settings,
+      updates,
+      onUpdate: (update, { loss }) => {
+        if (update % 100 === 0) console.log(`update ${update}: loss ${loss.toFixed(4)}`);
+      },
+    });
+    const evaluation = await evaluate(policy);
+    await policy.save(values.out);
+    await writeFile(join(values.out, 'README.md'), modelCard({ seed, updates, evaluation }));
+    const solved = evaluation.solved.map((share) => (100 * share).toFixed(1));
+    console.log(`solved: ${solved[0]} % at k = 0, ${solved.at(-1)} % at k = 16; written to ${values.out}`);
+  } finally {
+    await policy.close();
+  }
+}
+
+const initial = await mkdtemp(join(tmpdir(), 'exit-rl-tiny-'));
+try {
+  await makeBase(initial);
+} finally {
+  await rm(initial, { recursive: true, force: true });
+}
