@@ -25,7 +25,9 @@ export function groupAdvantages(rewards: ArrayLike<number>, settings: Partial<Ad
   const centred = values.map((reward) => reward - mean(values));
   if (baseline === 'mean') return centred;
   const deviation = Math.sqrt(sumOfSquares(centred) / (std === 'sample' ? values.length - 1 : values.length));
-  return centred.map((difference) => difference / (deviation + epsilon));
+  // Differences so small that their squares vanish count as equal rewards.
+  const divisor = deviation + epsilon;
+  return divisor === 0 ? new Float64Array(values.length) : centred.map((difference) => difference / divisor);
 }
 
 function mean(values: Float64Array): number {

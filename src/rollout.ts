@@ -171,12 +171,14 @@ function outcomeOf(turns: readonly RolloutTurn[]): Outcome {
   return turns.every(({ verdict }) => verdict.wellFormed) ? { kind: 'finished' } : { kind: 'malformed' };
 }
 
-/** Thrown inside this room only; becomes the outcome `failed`. */
-class BoundaryFailure {
+/** An infrastructure failure that came again after a retry; within a rollout it becomes the outcome `failed`. */
+class BoundaryFailure extends Error {
   constructor(
     readonly boundary: Boundary,
-    readonly detail: string,
-  ) {}
+    cause: unknown,
+  ) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
 }
 
 /** Does the work, once more when it throws, and names the boundary when it throws again. */
@@ -190,7 +192,7 @@ async function atBoundary<Value>(boundary: Boundary, work: () => Value | Promise
     return await work();
   } catch (second) {
     if (isFatal(second)) throw second;
-    throw new BoundaryFailure(boundary, second instanceof Error ? second.message : String(second));
+    throw new BoundaryFailure(boundary, second);
   }
 }
 
@@ -201,7 +203,7 @@ function isFatal(error: unknown): boolean {
 
 function failedOutcome(error: unknown): Outcome {
   if (!(error instanceof BoundaryFailure)) throw error;
-  return { kind: 'failed', boundary: error.boundary, detail: error.detail };
+  return { kind: 'failed', boundary: error.boundary, detail: error.message };
 }
 
 function requireShare(value: number, what: string, taskId: string): number {

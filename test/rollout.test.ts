@@ -4,13 +4,13 @@ import { append, emptyHistory, openTurn } from '../src/history.js';
 import type { GenerateRequest } from '../src/policy/policy.js';
 import { createRng } from '../src/rng.js';
 import { type Rollout, type RolloutOptions, rolloutStart, type Start } from '../src/rollout.js';
-import type { TaskFamily } from '../src/task/task.js';
+import type { Task, TaskFamily } from '../src/task/task.js';
 import { deepFreeze } from './support/arbitraries.js';
 import { ladder, ladderTasks, oneRung } from './support/ladder.js';
 import { completionOf, digitScript, type ScriptedPolicy, scriptedPolicy } from './support/scripted-policy.js';
 
 // Digits 2, 6, 5.
-const task = ladderTasks[2]!;
+const task = ladderTasks[2] as Task;
 const baseTask: Start = { task, history: emptyHistory, intent: 'attempt' };
 const iterate = (text: string): { text: string; tokens: number[]; quality: number } => ({
   text,

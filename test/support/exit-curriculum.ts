@@ -1,0 +1,75 @@
+/** Curricula, histories and groups for tests of `exit`, written by hand or played by a scripted policy. */
+import type { Curriculum } from '../../src/curriculum/curriculum.js';
+import {
+  createExitCurriculum,
+  type ExitCurriculumOptions,
+  type ExitCurriculumState,
+} from '../../src/curriculum/exit.js';
+import { type Group, rolloutGroup } from '../../src/group.js';
+import type { History } from '../../src/history.js';
+import { createRng } from '../../src/rng.js';
+import type { Outcome, Rollout, Start } from '../../src/rollout.js';
+import type { Task, TaskFamily } from '../../src/task/task.js';
+import { deepFreeze } from './arbitraries.js';
+import { ladder, ladderTasks } from './ladder.js';
+import { digitScript, type Script, scriptedPolicy } from './scripted-policy.js';
+
+const defaults: ExitCurriculumOptions = {
+  family: ladder,
+  tasks: ladderTasks,
+  capacity: 32,
+  minimumFill: 4,
+  inverseTemperature: 20,
+  replayProbability: 0.5,
+  divergeProbability: 0.2,
+  expand: true,
+};
+export const create = (options: Partial<ExitCurriculumOptions> = {}): Curriculum =>
+  createExitCurriculum({ ...defaults, ...options });
+export const stateOf = (curriculum: Curriculum): ExitCurriculumState => curriculum.snapshot() as ExitCurriculumState;
+export const storedIn = (curriculum: Curriculum) => stateOf(curriculum).buffer.slots;
+export const keysIn = (curriculum: Curriculum): string[] => storedIn(curriculum).map(({ key }) => key);
+
+export const task = ladderTasks[0] as Task;
+export const iterate = (text: string) => ({ text, tokens: [text.charCodeAt(0)], quality: 0.5 });
+/** A history of one turn per argument, each character an iterate. */
+export const said = (...turns: string[]): History => ({
+  turns: turns.map((texts) => ({ iterates: [...texts].map(iterate) })),
+});
+
+export function rolloutOf(start: Start, history: History, kind: Outcome['kind'] = 'finished'): Rollout {
+  const outcome: Outcome = kind === 'failed' ? { kind, boundary: 'task', detail: 'crashed' } : { kind };
+  return { start, turns: [], history, quality: 0.5, outcome };
+}
+
+/** A group written by hand: what the start is, what its members became, and its score. */
+export function groupOf(start: Start, rollouts: readonly Rollout[], score: number): Group {
+  const numbers = new Float64Array(rollouts.length).fill(0.5);
+  return { start, rollouts, rewards: numbers, qualities: numbers, score };
+}
+
+/** Plays whole updates with a scripted policy and gives back the observed groups; any mutation of a history throws. */
+export async function playUpdates(
+  curriculum: Curriculum,
+  updates: number,
+  { family = ladder as TaskFamily, script = digitScript as Script, firstUpdate = 0, startsPerBatch = 4 } = {},
+): Promise<Group[]> {
+  const policy = scriptedPolicy(script);
+  const sampling = { temperature: 1, maxNewTokens: 2 };
+  const observed: Group[] = [];
+  for (let update = firstUpdate; update < firstUpdate + updates; update++) {
+    const rng = createRng(11).fork('update', update);
+    const starts = Array.from({ length: startsPerBatch }, (_, i) => deepFreeze(curriculum.next(rng.fork('start', i))));
+    const groups = await Promise.all(
+      starts.map((start, i) =>
+        rolloutGroup({ policy, family, start, size: 4, sampling, rng: rng.fork('rollout', i), reward: 'quality' }),
+      ),
+    );
+    groups.forEach((group, i) => {
+      for (const { history } of group.rollouts) deepFreeze(history);
+      curriculum.observe(group, rng.fork('observe', i));
+      observed.push(group);
+    });
+  }
+  return observed;
+}
