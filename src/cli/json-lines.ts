@@ -25,7 +25,9 @@ function parseLine(text: string, place: string): JsonLine {
 export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
   const input = file === '-' ? process.stdin : createReadStream(file);
   const failed = new Promise<never>((_, reject) => {
-    input.once('error', (error) => reject(new UsageError(`${file}: cannot be read (${error.message})`, { file })));
+    input.once('error', (error: Error) =>
+      reject(new UsageError(`${file}: cannot be read (${error.message})`, { file })),
+    );
   });
   failed.catch(() => {});
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })[Symbol.asyncIterator]();

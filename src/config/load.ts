@@ -1,6 +1,6 @@
 /** Finds a config by recipe name or file and puts the environment and the flags on top. */
 import { readFile } from 'node:fs/promises';
-import { extname, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { recipes } from '../../recipes/index.js';
 import { parseLayers, type RunConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
@@ -9,7 +9,7 @@ import { nearest } from './nearest.js';
 
 export interface ConfigSource {
   /** A recipe's name or a file: .ts .mts .js .mjs .cjs .yaml .yml .toml .json. */
-  readonly source?: string;
+  readonly source?: string | undefined;
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** Nested by dots: `--optimizer.learningRate 1e-4` is `{ optimizer: { learningRate: 1e-4 } }`. */
   readonly flags?: Layer;
@@ -102,4 +102,13 @@ export async function loadConfig({ source, environment = {}, flags = {} }: Confi
   if (typeof named === 'string' && source === undefined) layers.push(await recipeLayer(named));
   const isFile = source !== undefined && !Object.hasOwn(recipes, source);
   return parseLayers([...layers, environmentLayer(environment), flags], isFile ? source : undefined);
+}
+
+type Changes = Pick<ConfigSource, 'environment' | 'flags'>;
+
+/** The config that a run folder (or one of its checkpoints) was made with, with changes on top. */
+export async function loadRunConfig(path: string, { environment = {}, flags = {} }: Changes): Promise<RunConfig> {
+  const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
+  const file = join(run, 'config.json');
+  return parseLayers([await readConfigFile(file), environmentLayer(environment), flags], file);
 }

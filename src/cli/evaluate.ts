@@ -1,0 +1,156 @@
+/** `exit-rl evaluate`: K-step self-improvement of a model folder, or of a run's latest checkpoint. */
+import { access, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { CAC } from 'cac';
+import { parseConfig, type RunConfig } from '../config.js';
+import { RunFolderError, UsageError } from '../errors.js';
+import type { Evaluation } from '../evaluation/evaluation.js';
+import { type Flags, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
+import { printJson, printLine, say } from './output.js';
+import { loadPolicy, policyChoice } from './policy.js';
+import { stopOnSignals } from './signals.js';
+
+/** What is evaluated, and the settings that are not given as flags. */
+interface Subject {
+  readonly folder: string;
+  readonly defaults: RunConfig;
+  /** Where evaluation.json goes; absent prints only. */
+  readonly out?: string;
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** A run folder stands for its latest checkpoint and brings its own settings. */
+async function runSubject(run: string): Promise<Subject> {
+  const [{ loadRunConfig }, { listCheckpoints, verifyCheckpoint }] = await Promise.all([
+    import('../config/load.js'),
+    import('../trainer/checkpoint.js'),
+  ]);
+  const [latest] = await listCheckpoints(run);
+  if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });
+  await verifyCheckpoint(latest.folder);
+  return { folder: latest.folder, defaults: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
+}
+
+/** A recipe of the task's name knows how its answers are sampled. */
+async function modelSubject(folder: string, task: string | undefined): Promise<Subject> {
+  if (task === undefined) throw new UsageError('--task is missing: a name, or the path of a module');
+  const { recipes } = await import('../../recipes/index.js');
+  const recipe = Object.hasOwn(recipes, task) ? recipes[task]?.() : undefined;
+  return { folder, defaults: parseConfig({ ...recipe, task, model: folder }) };
+}
+
+async function findSubject(): Promise<Subject> {
+  const model = requiredText(process.argv, 'model', 'a model folder, or a run folder');
+  const task = textFlag(process.argv, 'task');
+  const isRun = await exists(join(model, 'metrics.jsonl'));
+  const subject = isRun ? await runSubject(model) : await modelSubject(model, task);
+  const defaults = task === undefined ? subject.defaults : { ...subject.defaults, task };
+  const out = textFlag(process.argv, 'out') ?? subject.out;
+  return { ...subject, defaults, ...(out !== undefined && { out }) };
+}
+
+interface EvaluationRequest {
+  readonly iterations: number;
+  readonly draws: number;
+  readonly split: string;
+  readonly seed: number;
+  readonly limit: number;
+  readonly sampling: RunConfig['sampling'];
+}
+
+function requestOf(flags: Flags, { evaluation, sampling, seed }: RunConfig): EvaluationRequest {
+  return {
+    iterations: wholeNumber(flags, 'iterations', evaluation.iterations),
+    draws: wholeNumber(flags, 'draws', evaluation.draws, 1),
+    split: textFlag(process.argv, 'split') ?? evaluation.split,
+    seed: wholeNumber(flags, 'seed', seed),
+    limit: wholeNumber(flags, 'limit', 0),
+    sampling: {
+      ...sampling,
+      temperature: numberOf(flags, 'temperature', sampling.temperature),
+      maxNewTokens: wholeNumber(flags, 'maxNewTokens', sampling.maxNewTokens, 1),
+    },
+  };
+}
+
+async function evaluate(subject: Subject, request: EvaluationRequest, flags: Flags): Promise<Evaluation> {
+  const [{ findFamily }, { evaluateIterations }] = await Promise.all([
+    import('./tasks.js'),
+    import('../evaluation/iterate.js'),
+  ]);
+  const family = await findFamily(subject.defaults.task, { freshSeed: request.seed });
+  const all = family.tasks(request.split);
+  const tasks = request.limit > 0 ? all.slice(0, request.limit) : all;
+  const policy = await loadPolicy(subject.folder, policyChoice(flags));
+  const stop = stopOnSignals('stopping');
+  try {
+    return await evaluateIterations({ ...request, policy, family, tasks, signal: stop.signal });
+  } catch (error) {
+    const code = stop.exitCode();
+    if (code === undefined) throw error;
+    process.exit(code);
+  } finally {
+    stop.dispose();
+    await policy.close();
+  }
+}
+
+async function printTable({
+  k,
+  quality,
+  solved,
+  deltaQuality,
+  netCorrections,
+  tasks,
+  draws,
+}: Evaluation): Promise<void> {
+  await printLine(`${tasks} tasks x ${draws} draws`);
+  await printLine('  k  quality  solved');
+  for (const at of k) {
+    const row = [
+      String(at).padStart(3),
+      (quality[at] ?? 0).toFixed(3).padStart(7),
+      ((solved[at] ?? 0) * 100).toFixed(1),
+    ];
+    await printLine(`${row[0]}  ${row[1]}  ${row[2]?.padStart(5)} %`);
+  }
+  const net = (netCorrections * 100).toFixed(1);
+  await printLine(`quality gained: ${deltaQuality.toFixed(3)}; net corrections per 100: ${net}`);
+}
+
+async function runEvaluate(flags: Flags): Promise<void> {
+  const subject = await findSubject();
+  const request = requestOf(flags, subject.defaults);
+  const evaluation = await evaluate(subject, request, flags);
+  const { task } = subject.defaults;
+  const report = { ...evaluation, model: resolve(subject.folder), task, split: request.split, seed: request.seed };
+  if (subject.out !== undefined) await writeFile(subject.out, `${JSON.stringify(report, null, 2)}\n`);
+  if (flags.json) return printJson(report);
+  await printTable(evaluation);
+  if (subject.out !== undefined) say(`written to ${subject.out}`);
+}
+
+export function registerEvaluate(cli: CAC): void {
+  cli
+    .command('evaluate', 'Attempt once, then improve K times; quality and solved share at every k')
+    .option('--model <folder>', 'Model folder, or a run folder (its latest checkpoint and settings)')
+    .option('--task <name>', 'Task family, or the path of a module that exports one')
+    .option('--iterations <number>', 'K, improve steps after the attempt (default: 16)')
+    .option('--draws <number>', 'Chains per task (default: 4)')
+    .option('--split <name>', 'Tasks to evaluate on (default: test)')
+    .option('--limit <number>', 'Only the first tasks of the split')
+    .option('--temperature <number>', 'Sampling temperature')
+    .option('--max-new-tokens <number>', 'Longest completion')
+    .option('--seed <number>', 'Decides every random number')
+    .option('--out <file>', 'Write the evaluation as JSON (default for a run folder: evaluation.json in it)')
+    .option('--device <device>', 'auto, cpu, cuda or cuda:N')
+    .option('--dtype <dtype>', 'auto, float32 or bfloat16')
+    .option('--threads <number>', 'CPU threads (default: all)')
+    .option('--json', 'Print the evaluation as JSON')
+    .action(runEvaluate);
+}

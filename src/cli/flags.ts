@@ -1,0 +1,44 @@
+/** Flags of commands: numbers that are numbers, texts that stay texts. */
+import { UsageError } from '../errors.js';
+
+export type Flags = Readonly<Record<string, unknown>>;
+
+/** A whole number of at least `minimum`. */
+export function wholeNumber(flags: Flags, name: string, fallback: number, minimum = 0): number {
+  const value = flags[name] ?? fallback;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= minimum) return value;
+  throw new UsageError(`--${dashed(name)} takes a whole number of at least ${minimum}, not ${String(value)}`);
+}
+
+export function numberOf(flags: Flags, name: string, fallback: number): number {
+  const value = flags[name] ?? fallback;
+  if (typeof value === 'number' && value >= 0) return value;
+  throw new UsageError(`--${dashed(name)} takes a number of at least 0, not ${String(value)}`);
+}
+
+/** The text after `--name`, as it was typed: the parser makes numbers of texts like 007. */
+export function textFlag(argv: readonly string[], name: string): string | undefined {
+  const flag = `--${name}`;
+  const at = argv.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
+  const word = argv[at];
+  if (word === undefined) return undefined;
+  return word === flag ? argv[at + 1] : word.slice(flag.length + 1);
+}
+
+/** As `textFlag`, for a flag that must be given. */
+export function requiredText(argv: readonly string[], name: string, what: string): string {
+  const value = textFlag(argv, name);
+  if (value !== undefined && value !== '' && !value.startsWith('--')) return value;
+  throw new UsageError(`--${name} is missing: ${what}`);
+}
+
+/** Every value of a flag that may be repeated or hold a list with commas. */
+export function listFlag(flags: Flags, name: string): string[] {
+  const value = flags[name];
+  if (value === undefined) return [];
+  return [value].flat().flatMap((one) => String(one).split(','));
+}
+
+function dashed(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+/** The command line: one thin file per command; what a command needs is imported when it runs, so that help is instant. */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type CAC, cac } from 'cac';
+import { nearest } from '../config/nearest.js';
+import { UsageError } from '../errors.js';
+import { registerDemo } from './demo.js';
+import { registerDoctor } from './doctor.js';
+import { registerEmbed } from './embed.js';
+import { registerEvaluate } from './evaluate.js';
+import { reportFailure } from './failure.js';
+import { registerGenerate } from './generate.js';
+import { watchClosedOutput } from './output.js';
+import { registerReport } from './report.js';
+import { registerScore } from './score.js';
+import { registerTrain } from './train.js';
+
+function packageVersion(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    try {
+      return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version;
+    } catch {
+      if (folder === dirname(folder)) return 'unknown';
+    }
+  }
+}
+
+function createCli(): CAC {
+  const cli = cac('exit-rl');
+  for (const register of [
+    registerDemo,
+    registerTrain,
+    registerEvaluate,
+    registerGenerate,
+    registerScore,
+    registerEmbed,
+    registerDoctor,
+    registerReport,
+  ]) {
+    register(cli);
+  }
+  cli.help();
+  cli.version(packageVersion());
+  return cli;
+}
+
+function unknownCommand(cli: CAC): UsageError {
+  const names = cli.commands.map((command) => command.name);
+  const name = cli.args[0];
+  if (name === undefined) return new UsageError(`a command is missing: ${names.join(', ')}`);
+  const meant = nearest(name, names);
+  return new UsageError(`no command \`${name}\`${meant ? `, did you mean \`${meant}\`?` : `: ${names.join(', ')}`}`);
+}
+
+async function run(argv: readonly string[]): Promise<void> {
+  const cli = createCli();
+  cli.parse([...argv], { run: false });
+  if (cli.options.help || cli.options.version) return;
+  if (cli.matchedCommand === undefined) throw unknownCommand(cli);
+  await cli.runMatchedCommand();
+}
+
+watchClosedOutput();
+await run(process.argv).catch((error: unknown) => reportFailure(error, process.argv.includes('--json')));

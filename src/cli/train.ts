@@ -1,0 +1,140 @@
+/** `exit-rl train`: one run, from a recipe or a config file, or resumed from its folder. */
+import { access } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { CAC } from 'cac';
+import type { RunConfig } from '../config.js';
+import { UsageError } from '../errors.js';
+import type { Policy } from '../policy/policy.js';
+import { createRng } from '../rng.js';
+import type { TaskFamily } from '../task/task.js';
+import type { TrainOptions, TrainResult } from '../trainer/trainer.js';
+import { type Flags, listFlag, textFlag } from './flags.js';
+import { onClosedOutput, printJson, printLine, say } from './output.js';
+import { type StopSignals, stopOnSignals } from './signals.js';
+import { createProgress } from './train-progress.js';
+
+const ownFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
+
+/** Everything but the command's own flags belongs to the config. */
+function configFlags(flags: Flags): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(flags).filter(([key]) => !ownFlags.has(key)));
+}
+
+async function resolveConfig(source: string | undefined, resume: string | undefined, flags: Flags): Promise<RunConfig> {
+  const { loadConfig, loadRunConfig } = await import('../config/load.js');
+  if (source === undefined && resume === undefined)
+    throw new UsageError('train needs a recipe, a config file or --resume');
+  if (source !== undefined && resume !== undefined)
+    throw new UsageError('--resume takes the config from the run folder');
+  const changes = { environment: process.env, flags: configFlags(flags) };
+  const config = resume === undefined ? await loadConfig({ source, ...changes }) : await loadRunConfig(resume, changes);
+  const { resolveTask } = await import('./tasks.js');
+  return { ...config, model: resolve(config.model), task: resolveTask(config.task) };
+}
+
+/** The first of runs/NAME, runs/NAME-2, … that does not exist. */
+async function freeFolder({ recipe, task, method, seed }: RunConfig): Promise<string> {
+  const name = `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`;
+  for (let copy = 1; ; copy++) {
+    const folder = join('runs', copy === 1 ? name : `${name}-${copy}`);
+    const taken = await access(folder).then(
+      () => true,
+      () => false,
+    );
+    if (!taken) return folder;
+  }
+}
+
+type Evaluator = NonNullable<TrainOptions['evaluation']>;
+
+async function periodicEvaluation(config: RunConfig, policy: Policy, family: TaskFamily): Promise<Evaluator> {
+  const { evaluateIterations } = await import('../evaluation/iterate.js');
+  const { evaluationMetrics } = await import('./evaluation-metrics.js');
+  const { every, split, iterations, draws } = config.evaluation;
+  const evaluate = async (update: number): Promise<Record<string, number>> => {
+    const seed = createRng(config.seed).fork('evaluation', update).id();
+    const tasks = family.tasks(split);
+    return evaluationMetrics(
+      await evaluateIterations({ policy, family, tasks, iterations, draws, sampling: config.sampling, seed }),
+    );
+  };
+  return { every, evaluate };
+}
+
+interface RunRequest {
+  readonly config: RunConfig;
+  readonly path: string;
+  readonly resume: boolean;
+  readonly allowedChanges: readonly string[];
+  readonly json: boolean;
+  readonly stop: StopSignals;
+}
+
+async function trainRun(request: RunRequest): Promise<TrainResult> {
+  const { config, json, stop } = request;
+  const [{ findFamily }, { openRun }, { train }, { loadPolicy }] = await Promise.all([
+    import('./tasks.js'),
+    import('../trainer/run.js'),
+    import('../trainer/trainer.js'),
+    import('./policy.js'),
+  ]);
+  const family = await findFamily(config.task, { freshSeed: config.seed });
+  const run = await openRun({ ...request, family, warn: (message) => say(`warning: ${message}`) });
+  try {
+    const policy = await loadPolicy(run.modelFolder, { ...config, reference: config.objective.beta > 0 });
+    try {
+      const onUpdate = json ? printJson : createProgress(config, run.resumed?.state.progress.update ?? 0);
+      const evaluation = await periodicEvaluation(config, policy, family);
+      return await train({ config, policy, family, run, onUpdate, evaluation, signal: stop.signal });
+    } finally {
+      await policy.close();
+    }
+  } finally {
+    await run.close();
+  }
+}
+
+async function conclude(result: TrainResult, path: string, { json, stop }: RunRequest): Promise<void> {
+  const code = stop.exitCode();
+  if (code !== undefined) process.exitCode = code;
+  if (!result.finished) {
+    say(`stopped after update ${result.updates}; go on with: exit-rl train --resume ${path}`);
+  } else if (!json) {
+    await printLine(`${result.updates} updates; run folder: ${path}`);
+  }
+}
+
+async function runTrain(source: string | undefined, flags: Flags): Promise<void> {
+  const resume = textFlag(process.argv, 'resume');
+  const config = await resolveConfig(source, resume, flags);
+  if (flags.dryRun) return printLine(JSON.stringify(config, null, 2));
+  const path = resume ?? textFlag(process.argv, 'out') ?? (await freeFolder(config));
+  const stop = stopOnSignals('stopping at a safe point and saving; press again to leave at once');
+  onClosedOutput(stop.stop);
+  const allowedChanges = listFlag(flags, 'allowChange');
+  const request = { config, path, resume: resume !== undefined, allowedChanges, json: flags.json === true, stop };
+  try {
+    const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
+    await conclude(await trainRun(request), run, request);
+  } finally {
+    stop.dispose();
+  }
+}
+
+export function registerTrain(cli: CAC): void {
+  cli
+    .command(
+      'train [recipe-or-config]',
+      'Train a model with one of the methods grpo, curriculum, improve, diverge, exit',
+    )
+    .option('--out <folder>', 'Run folder (default: runs/NAME-METHOD-SEED)')
+    .option('--resume <folder>', 'Go on with a run from its latest checkpoint, or from RUN/checkpoint-N')
+    .option('--allow-change <field>', 'Resume although this config field, `model` or `tasks` changed (repeatable)')
+    .option('--dry-run', 'Print the resolved config and leave')
+    .option('--json', 'Print one JSON object per update')
+    .option('--<key> <value>', 'Any key of the config, for example --method grpo --optimizer.learningRate 1e-4')
+    .example('  $ exit-rl train code-breaker --method exit --seed 3 --out runs/exit-3')
+    .example('  $ exit-rl train run.yaml --updates 50 --dry-run')
+    .allowUnknownOptions()
+    .action(runTrain);
+}

@@ -1,0 +1,80 @@
+/**
+ * exit-rl: trains language models to improve their own answers (Exploratory Iteration, arXiv 2509.04575).
+ *
+ * @example
+ * const config = parseConfig({ task: 'reds', model: 'models/tiny', method: 'exit', updates: 100 });
+ * const policy = await LocalPolicy.load(config.model, config);
+ * await train({ config, policy, family });
+ */
+export { type AdvantageSettings, groupAdvantages } from './advantage.js';
+export { loadConfig, loadRunConfig } from './config/load.js';
+export { parseConfig, type RunConfig, type RunConfigInput } from './config.js';
+export type { Curriculum, CurriculumState } from './curriculum/curriculum.js';
+export { createExitCurriculum, type ExitCurriculumOptions } from './curriculum/exit.js';
+export { createUniformCurriculum } from './curriculum/uniform.js';
+export { applyDiversity, plainDiversity } from './diversity.js';
+export {
+  CancelledError,
+  CheckpointCorruptError,
+  ConfigError,
+  type ConfigProblem,
+  DeviceError,
+  ExitError,
+  InvalidRequestError,
+  ModelFolderError,
+  NativeError,
+  NonFiniteError,
+  OutOfMemoryError,
+  PolicyClosedError,
+  PromptTooLongError,
+  RewardError,
+  RunFolderError,
+  TaskError,
+  UsageError,
+} from './errors.js';
+export type { Evaluation } from './evaluation/evaluation.js';
+export { type EvaluationOptions, evaluateIterations } from './evaluation/iterate.js';
+export { type Group, type GroupOptions, rolloutGroup } from './group.js';
+export {
+  emptyHistory,
+  type History,
+  historyKey,
+  type Intent,
+  type Iterate,
+  lastIterate,
+  type Turn,
+} from './history.js';
+export { LocalPolicy } from './policy/local.js';
+export type {
+  Completion,
+  FinishReason,
+  Generated,
+  GenerateRequest,
+  GrpoObjective,
+  Policy,
+  Sampling,
+  SupervisedObjective,
+  TrainingSequence,
+  UpdateBatch,
+  UpdateMetrics,
+  UpdateSettings,
+} from './policy/policy.js';
+export { defaultTemplates, type PromptTemplates, promptFromTemplates } from './prompt.js';
+export type { Answered, GroupReward, Reward, RewardFunction, RewardKind } from './reward.js';
+export { createRng, type Rng } from './rng.js';
+export type { Outcome, Rollout, RolloutTurn, Start } from './rollout.js';
+export { codeBreaker } from './task/code-breaker/family.js';
+export type { Task, TaskFamily, Verdict } from './task/task.js';
+export { latestCheckpoint, verifyCheckpoint } from './trainer/checkpoint.js';
+export { createNgramEmbedder, type Embedder } from './trainer/embedder.js';
+export { type Method, methodNames } from './trainer/methods.js';
+export type { MetricsRow } from './trainer/metrics.js';
+export { type OpenRunOptions, openRun, type Run } from './trainer/run.js';
+export type { TrainSettings } from './trainer/settings.js';
+export {
+  type Demonstrated,
+  type SupervisedOptions,
+  type SupervisedSettings,
+  trainSupervised,
+} from './trainer/supervised.js';
+export { type TrainOptions, type TrainResult, train } from './trainer/trainer.js';

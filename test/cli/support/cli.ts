@@ -1,0 +1,60 @@
+/** Runs the built command line as a user does: as a process of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** The program that `npm test` builds before it runs the tests. */
+export const program = `${root}dist/src/cli/main.js`;
+
+/** The shipped base model of the embedded default. */
+export const tinyModel = `${root}models/tiny`;
+
+/** Why tests that need the engine cannot run; undefined when they can. */
+export const missingEngine: string | undefined = !readdirSync(root).some((name) => name.endsWith('.node'))
+  ? 'the addon is not built'
+  : existsSync(`${tinyModel}/model.safetensors`)
+    ? undefined
+    : 'models/tiny is not there';
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+}
+
+/** Starts a command; `onStdout` sees all that was printed so far. */
+export function start(
+  args: readonly string[],
+  options: {
+    env?: Record<string, string>;
+    onStdout?: (text: string, child: ChildProcess) => void;
+    input?: string;
+  } = {},
+): Started {
+  const env = { ...process.env, EXIT_RL_SEED: '', NODE_OPTIONS: '', ...options.env };
+  const child = spawn(process.execPath, [program, ...args], { cwd: root, env });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (data: Buffer) => {
+    stdout += data.toString();
+    options.onStdout?.(stdout, child);
+  });
+  child.stderr.on('data', (data: Buffer) => {
+    stderr += data.toString();
+  });
+  child.stdin.end(options.input ?? '');
+  const ended = new Promise<Ended>((resolve) => {
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+  return { child, ended };
+}
+
+export function runCli(args: readonly string[], options: Parameters<typeof start>[1] = {}): Promise<Ended> {
+  return start(args, options).ended;
+}
