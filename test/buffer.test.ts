@@ -208,7 +208,7 @@ test('metrics tell fill and scores', () => {
 });
 
 test('a draw and an insertion of a full buffer look at O(log N) entries', () => {
-  // Counts score comparisons and tree visits by time per operation would be noise: the ratio of counted steps is not.
+  // Reads of scores are counted: times would be noise on a busy machine.
   const steps = (capacity: number): number => {
     let reads = 0;
     const buffer = new Buffer<number>({ capacity, inverseTemperature: 1 });

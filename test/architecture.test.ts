@@ -1,0 +1,142 @@
+/** The one-way street between the rooms, and the paths that the pages for people promise. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/**
+ * A file imports from lower levels and from its own room only. A room is a file of `src` or the folder of that name;
+ * of two names that fit, the longer one counts.
+ */
+const levels: readonly (readonly string[])[] = [
+  /*  0 */ ['src/errors', 'src/rng', 'src/history'],
+  /*  1 */ ['src/native', 'src/libtorch', 'src/task'],
+  /*  2 */ ['src/prompt', 'src/policy', 'src/reward'],
+  /*  3 */ ['src/rollout'],
+  /*  4 */ ['src/group'],
+  /*  5 */ ['src/advantage', 'src/diversity', 'src/buffer'],
+  /*  6 */ ['src/curriculum'],
+  /*  7 */ ['src/trainer', 'src/evaluation'],
+  /*  8 */ ['src/report', 'src/config'],
+  /*  9 */ ['recipes'],
+  /* 10 */ ['src/config/load'],
+  /* 11 */ ['src/index'],
+  /* 12 */ ['src/cli'],
+];
+
+/** What a concrete task family may import, beside its own folder. */
+const familyImports = ['src/task/task', ...(levels[0] ?? [])];
+
+const filesUnder = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => posix.join(folder, file));
+
+/** Relative imports of a file, types included, as paths from the root without extension. */
+function importsOf(file: string): string[] {
+  const { importedFiles } = ts.preProcessFile(readFileSync(join(root, file), 'utf8'), true, true);
+  const relative = importedFiles.map(({ fileName }) => fileName).filter((name) => name.startsWith('.'));
+  return relative.map((name) => posix.join(posix.dirname(file), name).replace(/\.js$/, ''));
+}
+
+const imports = new Map(
+  [...filesUnder('src'), ...filesUnder('recipes')].map((file) => [file.replace(/\.ts$/, ''), importsOf(file)]),
+);
+
+const isIn = (file: string, room: string): boolean => file === room || file.startsWith(`${room}/`);
+
+function roomOf(file: string): string | undefined {
+  const fitting = levels.flat().filter((room) => isIn(file, room));
+  return fitting.sort((a, b) => b.length - a.length)[0];
+}
+
+const levelOf = (room: string | undefined): number => levels.findIndex((rooms) => rooms.some((one) => one === room));
+
+describe('the rooms', () => {
+  test('there are files to look at, and every one belongs to a room', () => {
+    expect(imports.size).toBeGreaterThan(40);
+    expect([...imports.keys()].filter((file) => roomOf(file) === undefined)).toEqual([]);
+  });
+
+  test('a file imports only from lower levels and its own room', () => {
+    const upward = [...imports].flatMap(([file, targets]) => {
+      const room = roomOf(file);
+      const wrong = targets.filter((target) => roomOf(target) !== room && !(levelOf(roomOf(target)) < levelOf(room)));
+      return wrong.map((target) => `${file} (level ${levelOf(room)}) → ${target} (level ${levelOf(roomOf(target))})`);
+    });
+    expect(upward).toEqual([]);
+  });
+
+  test('a concrete task family knows the task interface and level 0, nothing else', () => {
+    const strangers = [...imports].flatMap(([file, targets]) => {
+      const folder = /^src\/task\/[^/]+(?=\/)/.exec(file)?.[0];
+      const wrong = targets.filter((target) => folder && !isIn(target, folder) && !familyImports.includes(target));
+      return wrong.map((target) => `${file} → ${target}`);
+    });
+    expect(strangers).toEqual([]);
+  });
+
+  test('no file imports itself, however long the way round', () => {
+    expect([...imports.keys()].flatMap((file) => cycleFrom(file) ?? [])).toEqual([]);
+  });
+
+  test('ARCHITECTURE.md shows the same levels', () => {
+    const page = join(root, 'ARCHITECTURE.md');
+    if (!existsSync(page)) return;
+    const rows = readFileSync(page, 'utf8').matchAll(/^\| (\d+) \| (.+) \|$/gm);
+    const shown = [...rows].map(([, level, rooms = '']) => {
+      const names = [...rooms.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name.replace(/\.ts$|\/$/g, ''));
+      return [Number(level), names.sort()];
+    });
+    expect(shown).toEqual(levels.map((rooms, level) => [level, [...rooms].sort()]));
+  });
+});
+
+/** The files on the way from `start` back to itself; undefined when there is no such way. */
+function cycleFrom(start: string): string[] | undefined {
+  const seen = new Set<string>();
+  const waysOut: string[][] = [[start]];
+  for (let way = waysOut.pop(); way !== undefined; way = waysOut.pop()) {
+    for (const target of imports.get(way.at(-1) as string) ?? []) {
+      if (target === start) return [...way, start];
+      if (seen.has(target)) continue;
+      seen.add(target);
+      waysOut.push([...way, target]);
+    }
+  }
+  return undefined;
+}
+
+const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'];
+const notes = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
+const present = [...pages, ...notes.map((file) => `docs/${file}`)].filter((page) => existsSync(join(root, page)));
+
+/** Folders that a path in a page is taken from, beside the page's own. */
+const bases = ['.', 'crates/engine/src', 'crates'];
+
+/** Paths that a page names: link targets, and words that begin with a folder of the repository or end as source does. */
+function pathsNamedIn(page: string): string[] {
+  const text = readFileSync(join(root, page), 'utf8');
+  const links = [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)].map(([, target = '']) => target);
+  const folders =
+    /(?<![\w./<-])(?:src|crates|test|docs|recipes|scripts|bench|models|examples)\/[\w./-]*\w\/?(?![\w*<{…-])/g;
+  const sources = /`([\w-]+(?:\/[\w.-]+)+\.(?:ts|mjs|rs|py|md|json))`/g;
+  const words = [...text.matchAll(folders)].map(([path]) => path);
+  return [...new Set([...links, ...words, ...[...text.matchAll(sources)].map(([, path = '']) => path)])];
+}
+
+describe('the pages for people', () => {
+  test('there are some', () => {
+    expect(present.length).toBeGreaterThan(0);
+  });
+
+  test.each(present)('every path that %s names exists', (page) => {
+    const missing = pathsNamedIn(page).filter(
+      (path) => ![dirname(page), ...bases].some((base) => existsSync(join(root, base, path))),
+    );
+    expect(missing).toEqual([]);
+  });
+});
