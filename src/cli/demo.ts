@@ -1,0 +1,143 @@
+/** `exit-rl demo`: GRPO against ExIt (or every ablation) on the embedded default, the table, the report. */
+import { access } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { CAC } from 'cac';
+import { CancelledError } from '../errors.js';
+import type { ComparisonRow } from '../evaluation/compare.js';
+import type { Board } from './demo/board.js';
+import type { DemoComparison } from './demo/comparison.js';
+import type { DemoOptions, DemoPlan } from './demo/plan.js';
+import { type Flags, textFlag, wholeNumber } from './flags.js';
+import { onClosedOutput, printJson, printLine, say } from './output.js';
+import { type StopSignals, stopOnSignals } from './signals.js';
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** The first of runs/demo, runs/demo-2, … that does not exist. */
+async function freeFolder(): Promise<string> {
+  for (let copy = 1; ; copy++) {
+    const folder = join('runs', copy === 1 ? 'demo' : `demo-${copy}`);
+    if (!(await exists(folder))) return folder;
+  }
+}
+
+async function optionsOf(flags: Flags): Promise<DemoOptions> {
+  return {
+    quick: flags.quick === true,
+    all: flags.all === true,
+    seeds: wholeNumber(flags, 'seeds', 1, 1),
+    seed: wholeNumber(flags, 'seed', 1),
+    out: textFlag(process.argv, 'out') ?? (await freeFolder()),
+  };
+}
+
+interface Demo {
+  readonly plan: DemoPlan;
+  readonly out: string;
+  readonly json: boolean;
+  readonly stop: StopSignals;
+}
+
+/** Runs everything; the rows are written as they come, so that what is done stays when the rest is stopped. */
+async function runJobs({ plan, out, json, stop }: Demo): Promise<DemoComparison> {
+  const [{ listJobs }, { runPool }, { Board: BoardClass }, { compareRows, writeComparison }, { codeBreaker }] =
+    await Promise.all([
+      import('./demo/jobs.js'),
+      import('./demo/pool.js'),
+      import('./demo/board.js'),
+      import('./demo/comparison.js'),
+      import('../../recipes/code-breaker.js'),
+    ]);
+  const { showBoard } = await import('./demo/display.js');
+  const width = availableParallelism();
+  const board: Board = new BoardClass(plan, width, () => display?.update());
+  const display = json ? undefined : showBoard(process.stdout, () => board);
+  const rows: ComparisonRow[] = [];
+  const onRow = async (row: ComparisonRow): Promise<void> => {
+    rows.push(row);
+    await writeComparison(out, compareRows(plan, rows));
+  };
+  const program = process.argv[1] as string;
+  const jobs = { plan, program, model: codeBreaker().model, out, board, signal: stop.signal, onRow };
+  try {
+    await runPool(await listJobs(jobs), width, stop.stop);
+  } finally {
+    display?.close();
+  }
+  return compareRows(plan, rows);
+}
+
+async function printComparison({ rows, notes, acceptance }: DemoComparison, out: string): Promise<void> {
+  const [{ comparisonTable }, { terminalColours }, { writeReport }] = await Promise.all([
+    import('../report/table.js'),
+    import('../report/colours.js'),
+    import('../report/page.js'),
+  ]);
+  const colours = terminalColours(process.stdout.isTTY);
+  await printLine(`\n${comparisonTable(rows, { colours, width: process.stdout.columns ?? 100 })}`);
+  for (const { claim, holds, measured } of acceptance?.checks ?? []) {
+    await printLine(`${holds ? 'holds' : 'FAILS'}: ${claim} (${measured})`);
+  }
+  for (const note of notes) await printLine(`* ${note}`);
+  await printLine(`\nrun folders: ${rows.flatMap(({ run }) => (run === null ? [] : [join(out, run)])).join('  ')}`);
+  await printLine(`report:      ${await writeReport(out)}`);
+}
+
+/** What a stopped demo leaves, and how to go on with it. */
+async function sayWhatIsLeft({ plan, out }: Demo): Promise<void> {
+  const states = await Promise.all(
+    plan.runs.map(async ({ folder }) => {
+      const path = join(out, folder);
+      const evaluated = await exists(join(path, 'evaluation.json'));
+      const begun = await exists(join(path, 'metrics.jsonl'));
+      return { path, evaluated, begun };
+    }),
+  );
+  const done = states.filter(({ evaluated }) => evaluated);
+  const open = states.filter(({ evaluated, begun }) => begun && !evaluated);
+  say(`stopped: ${done.length} of ${plan.runs.length} runs are finished in ${out}`);
+  for (const { path } of open) say(`go on with: exit-rl train --resume ${path} && exit-rl evaluate --model ${path}`);
+}
+
+async function runDemo(flags: Flags): Promise<void> {
+  const [{ planDemo }, { prepareFolder }] = await Promise.all([
+    import('./demo/plan.js'),
+    import('./demo/comparison.js'),
+  ]);
+  const options = await optionsOf(flags);
+  const plan = planDemo(options);
+  await prepareFolder(options.out);
+  const stop = stopOnSignals('stopping: the runs save what they have; press again to leave at once');
+  onClosedOutput(stop.stop);
+  const demo: Demo = { plan, out: options.out, json: flags.json === true, stop };
+  try {
+    const comparison = await runJobs(demo);
+    await (demo.json ? printJson({ ...comparison, out: options.out }) : printComparison(comparison, options.out));
+  } catch (error) {
+    const code = stop.exitCode();
+    if (code === undefined || !CancelledError.isInstance(error)) throw error;
+    process.exitCode = code;
+    await sayWhatIsLeft(demo);
+  } finally {
+    stop.dispose();
+  }
+}
+
+export function registerDemo(cli: CAC): void {
+  cli
+    .command('demo', 'Train the embedded default with GRPO and with ExIt, and compare them')
+    .option('--quick', 'Few updates: shows that it works, too short to compare')
+    .option('--all', 'Every ablation: grpo, curriculum, improve, diverge, exit')
+    .option('--seeds <number>', 'Runs of each method, on consecutive seeds (default: 1)')
+    .option('--seed <number>', 'The first seed (default: 1)')
+    .option('--out <folder>', 'Comparison folder (default: runs/demo)')
+    .option('--json', 'Print the comparison as JSON')
+    .example('  $ exit-rl demo')
+    .example('  $ exit-rl demo --all --seeds 5 --out runs/five-seeds')
+    .action(runDemo);
+}

@@ -1,0 +1,75 @@
+/** The work of a demo: evaluate the base; train and evaluate each run. Each part is a child process of this program. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ExitError } from '../../errors.js';
+import type { ComparisonRow } from '../../evaluation/compare.js';
+import type { Evaluation } from '../../evaluation/evaluation.js';
+import type { Board } from './board.js';
+import { runChild } from './child.js';
+import type { DemoPlan, PlannedRun } from './plan.js';
+
+export interface DemoJobs {
+  readonly plan: DemoPlan;
+  /** The program's own file, which the children run. */
+  readonly program: string;
+  /** The base model's folder. */
+  readonly model: string;
+  readonly out: string;
+  readonly board: Board;
+  readonly signal: AbortSignal;
+  /** Told of every finished row. */
+  readonly onRow: (row: ComparisonRow) => Promise<void>;
+}
+
+type Line = Readonly<Record<string, unknown>>;
+
+const exit = (jobs: DemoJobs, command: readonly (string | number)[], onLine: (line: Line) => void): Promise<void> =>
+  runChild({ arguments: [jobs.program, ...command.map(String), '--json'], onLine, signal: jobs.signal });
+
+/** An evaluation as printed, without what says where it comes from. */
+function evaluationOf(line: Line): Evaluation {
+  const { model: _model, task: _task, split: _split, seed: _seed, ...evaluation } = line;
+  return evaluation as unknown as Evaluation;
+}
+
+/** `seed` decides the chains' random numbers; `subject` is what follows --model. */
+async function evaluate(jobs: DemoJobs, subject: readonly string[], seed: number): Promise<Evaluation> {
+  const { draws, iterations } = jobs.plan;
+  const settings = ['--iterations', iterations, '--draws', draws, '--split', 'test', '--seed', seed, '--threads', 1];
+  let evaluation: Evaluation | undefined;
+  await exit(jobs, ['evaluate', '--model', ...subject, ...settings], (line) => {
+    if (Array.isArray(line.solved)) evaluation = evaluationOf(line);
+  });
+  if (evaluation === undefined) throw new ExitError('CHILD_FAILED', 'an evaluation ended without a result');
+  return evaluation;
+}
+
+async function evaluateBase(jobs: DemoJobs): Promise<void> {
+  const { board, plan, model, onRow } = jobs;
+  board.enter('base', 'evaluating');
+  const evaluation = await evaluate(jobs, [model, '--task', 'code-breaker'], plan.seeds[0] ?? 0);
+  await onRow({ method: 'base', seed: null, updates: 0, trainSeconds: 0, evaluation, run: null });
+  board.evaluated('base', evaluation.seconds);
+}
+
+async function trainAndEvaluate(jobs: DemoJobs, run: PlannedRun): Promise<void> {
+  const { board, plan, out, onRow } = jobs;
+  const { method, seed, folder } = run;
+  const path = join(out, folder);
+  board.enter(folder, 'training');
+  const settings = ['--method', method, '--seed', seed, '--updates', plan.updates, '--threads', 1, '--out', path];
+  await exit(jobs, ['train', plan.recipe, ...settings], (line) => {
+    if (typeof line.update === 'number') board.trained(run, line as Readonly<Record<string, number>>);
+  });
+  board.enter(folder, 'evaluating');
+  const evaluation = await evaluate(jobs, [path], seed);
+  const trainSeconds = board.trainSecondsOf(run);
+  await onRow({ method, seed, updates: plan.updates, trainSeconds, evaluation, run: folder });
+  board.evaluated(folder, evaluation.seconds);
+}
+
+/** Longest first, so that the cores end together; the base, which only is evaluated, comes last. */
+export async function listJobs(jobs: DemoJobs): Promise<(() => Promise<void>)[]> {
+  await mkdir(jobs.out, { recursive: true });
+  return [...jobs.plan.runs.map((run) => () => trainAndEvaluate(jobs, run)), () => evaluateBase(jobs)];
+}
