@@ -1,10 +1,13 @@
 /** The comparison table of the page, and the sentence that says its result. */
+
+import { type ComparisonRow, differences, solvedAt } from '../evaluation/compare.js';
+import type { Evaluation } from '../evaluation/evaluation.js';
 import { absent, count, fixed, percent, signed } from './format.js';
 import { lookOf, orderMethods } from './methods.js';
 import { marker } from './plot.js';
-import type { ComparisonRecord, ComparisonRow, EvaluationRecord } from './records.js';
+import type { Comparison } from './records.js';
 import type { Spread } from './statistics.js';
-import { at, bestOf, type MethodSummary, pairedGain, summariseMethods, tableIterations } from './summary.js';
+import { at, bestOf, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
 import { escapeHtml } from './text.js';
 
 interface Column {
@@ -65,7 +68,7 @@ function wideTable(name: string, heads: readonly string[], body: string, note: s
 }
 
 /** Methods by iterations: solved %, gain, net corrections, training seconds; mean and sample deviation over seeds. */
-export function comparisonSection({ rows }: ComparisonRecord): string {
+export function comparisonSection({ rows }: Comparison): string {
   const ks = tableIterations(rows.map(({ evaluation }) => evaluation));
   const summaries = summariseMethods(rows, ks);
   const columns = columnsOf(summaries, ks);
@@ -77,7 +80,7 @@ export function comparisonSection({ rows }: ComparisonRecord): string {
 }
 
 /** The same for one evaluation alone. */
-export function evaluationSection(evaluation: EvaluationRecord): string {
+export function evaluationSection(evaluation: Evaluation): string {
   const ks = tableIterations([evaluation]);
   const line = (head: string, show: (k: number) => string) =>
     `<tr><th scope="row">${head}</th>${ks.map((k) => `<td>${show(k)}</td>`).join('')}</tr>`;
@@ -105,17 +108,15 @@ function meanText({ mean, deviation }: Spread): string {
 const leadOf = (summaries: readonly MethodSummary[]) => summaries.findLast(({ method }) => method !== 'base');
 
 function gainText(rows: readonly ComparisonRow[], lead: string, k: number): string {
-  const { perSeed, gain } = pairedGain(rows, lead, 'grpo', k);
+  const { perSeed, summary } = differences(rows, lead, 'grpo', solvedAt(k));
   if (lead === 'grpo' || perSeed.length === 0) return '';
-  const each =
-    perSeed.length > 1
-      ? ` (seed by seed ${perSeed.map((value) => signed(value, 1)).join(', ')})`
-      : ' on the one seed they share';
-  return ` ${lead}\u00a0−\u00a0grpo: ${signed(gain.mean, 1)} points${each}.`;
+  const points = perSeed.map(({ difference }) => signed(100 * difference, 1)).join(', ');
+  const each = perSeed.length > 1 ? ` (seed by seed ${points})` : ' on the one seed they share';
+  return ` ${lead}\u00a0−\u00a0grpo: ${signed(100 * summary.mean, 1)} points${each}.`;
 }
 
 /** `exit against grpo and base`: the leading method and what the sentence sets it against. */
-export function comparisonTitle({ task, rows }: ComparisonRecord): string {
+export function comparisonTitle({ task, rows }: Comparison): string {
   const methods = orderMethods(rows.map(({ method }) => method));
   const lead = methods.findLast((method) => method !== 'base');
   const rivals = ['grpo', 'base'].filter((method) => methods.includes(method) && method !== lead);
@@ -124,7 +125,7 @@ export function comparisonTitle({ task, rows }: ComparisonRecord): string {
 }
 
 /** The result in a sentence: what each of base, grpo and the leading method solves at the last k, and the gain seed by seed. */
-export function resultSentence({ rows }: ComparisonRecord): string {
+export function resultSentence({ rows }: Comparison): string {
   const ks = tableIterations(rows.map(({ evaluation }) => evaluation));
   const summaries = summariseMethods(rows, ks);
   const lead = leadOf(summaries);

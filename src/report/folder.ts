@@ -3,12 +3,12 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { z } from 'zod';
 import { RunFolderError } from '../errors.js';
+import type { Evaluation } from '../evaluation/evaluation.js';
 import {
-  type ComparisonRecord,
+  type Comparison,
   type ConfigRecord,
   comparisonSchema,
   configSchema,
-  type EvaluationRecord,
   evaluationSchema,
   type MetricsLine,
   metricsLineSchema,
@@ -22,13 +22,13 @@ export interface RunData {
   readonly seed: number;
   /** By update, ascending; empty for a run that has only begun. */
   readonly metrics: readonly MetricsLine[];
-  readonly evaluation: EvaluationRecord | undefined;
+  readonly evaluation: Evaluation | undefined;
 }
 
 export interface ComparisonData {
   readonly kind: 'comparison';
   readonly folder: string;
-  readonly comparison: ComparisonRecord;
+  readonly comparison: Comparison;
   /** The run folders that were found, in the order of the rows. */
   readonly runs: readonly RunData[];
   /** Rows whose run folder is gone: their curves are left out, and the page says so. */
@@ -133,7 +133,7 @@ function rowFolder(folder: string, run: string, file: string): string {
   return path.join(folder, inside);
 }
 
-async function readComparison(folder: string, file: string, comparison: ComparisonRecord): Promise<ComparisonData> {
+async function readComparison(folder: string, file: string, comparison: Comparison): Promise<ComparisonData> {
   const runs: RunData[] = [];
   const missing: string[] = [];
   for (const { run } of comparison.rows) {

@@ -1,16 +1,17 @@
 /** Plots of evaluation against k: what each further iteration brings, with confidence bands over seeds. */
+
+import type { Evaluation } from '../evaluation/evaluation.js';
 import { fixed, percent, signed } from './format.js';
 import { lookOf, orderMethods } from './methods.js';
 import { type BandPoint, legend, type Plot, type PlotLine, renderPlot } from './plot.js';
-import type { EvaluationRecord } from './records.js';
 import type { Point } from './series.js';
-import { confidenceHalfWidth, type Spread, spread } from './statistics.js';
+import { type Spread, spread } from './statistics.js';
 import { at, tableIterations } from './summary.js';
 
 /** One evaluation under the name it is drawn by. */
 export interface NamedEvaluation {
   readonly method: string;
-  readonly evaluation: EvaluationRecord;
+  readonly evaluation: Evaluation;
 }
 
 interface Measure {
@@ -18,11 +19,11 @@ interface Measure {
   readonly note: string;
   readonly format: (value: number) => string;
   /** The value of one evaluation at k; undefined where it has none. */
-  readonly value: (evaluation: EvaluationRecord, k: number) => number | undefined;
+  readonly value: (evaluation: Evaluation, k: number) => number | undefined;
 }
 
 /** (wrong→right − right→wrong) from k−1 to k, per 100 tasks; a first attempt corrects nothing. */
-function netAt(evaluation: EvaluationRecord, k: number): number | undefined {
+function netAt(evaluation: Evaluation, k: number): number | undefined {
   const [fixedShare, brokenShare] = [at(evaluation, evaluation.fixed, k), at(evaluation, evaluation.broken, k)];
   return k === 0 || fixedShare === undefined || brokenShare === undefined
     ? undefined
@@ -45,15 +46,14 @@ const measures: readonly Measure[] = [
   { title: 'Net corrections', note: 'per 100 tasks, from k−1 to k', format: (value) => signed(value, 1), value: netAt },
 ];
 
-function spreadsOf(evaluations: readonly EvaluationRecord[], ks: readonly number[], { value }: Measure): Spread[] {
+function spreadsOf(evaluations: readonly Evaluation[], ks: readonly number[], { value }: Measure): Spread[] {
   return ks.map((k) => spread(evaluations.map((evaluation) => value(evaluation, k))));
 }
 
 function lineOf(label: string, look: number, ks: readonly number[], spreads: readonly Spread[]): PlotLine {
   const points = ks.map((x, index): Point => ({ x, y: spreads[index]?.mean ?? Number.NaN }));
   const band = spreads.map((item, index): BandPoint => {
-    const half = confidenceHalfWidth(item);
-    return { x: ks[index] ?? 0, low: item.mean - half, high: item.mean + half };
+    return { x: ks[index] ?? 0, low: item.mean - item.halfWidth, high: item.mean + item.halfWidth };
   });
   return { label, look, points, band };
 }

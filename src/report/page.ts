@@ -2,6 +2,7 @@
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RunFolderError } from '../errors.js';
+import type { Evaluation, SolvedExample } from '../evaluation/evaluation.js';
 import { comparisonSection, comparisonTitle, evaluationSection, resultSentence } from './comparison.js';
 import { configSection } from './configuration.js';
 import { curveSections } from './curves.js';
@@ -9,7 +10,6 @@ import { type ComparisonData, type RunData, readReportFolder } from './folder.js
 import { count, percent, signed, whole } from './format.js';
 import { iterationSection } from './iterations.js';
 import { orderMethods } from './methods.js';
-import type { SolvedExampleRecord } from './records.js';
 import { styleSheet } from './style.js';
 import { at } from './summary.js';
 import { escapeHtml } from './text.js';
@@ -110,7 +110,10 @@ function runContent(run: RunData): Content {
       ...(finished(run) ? [] : ['This run is not finished: the page shows what was written so far.']),
       ...(evaluation === undefined
         ? []
-        : ['One run: how much the result varies with the seed is not known from this page.']),
+        : [
+            'One run: how much the result varies with the seed is not known from this page.',
+            ...failureNotes([evaluation]),
+          ]),
     ],
     sections: [
       evaluation === undefined ? '' : evaluationSection(evaluation),
@@ -122,8 +125,19 @@ function runContent(run: RunData): Content {
   };
 }
 
+/** Answers that infrastructure failed to give make the numbers too low; the reader must know. */
+function failureNotes(evaluations: readonly Evaluation[]): string[] {
+  const failures = evaluations.flatMap((evaluation) => evaluation.failures ?? []);
+  const total = failures.reduce((sum, failure) => sum + failure.count, 0);
+  return total === 0
+    ? []
+    : [
+        `${count(total, 'answer')} could not be given or judged (first: ${failures[0]?.first}); the answer before stood.`,
+      ];
+}
+
 /** The example to draw: of the last method in the paper's order that has one. */
-function chooseExample({ comparison }: ComparisonData): { example: SolvedExampleRecord; origin: string } | undefined {
+function chooseExample({ comparison }: ComparisonData): { example: SolvedExample; origin: string } | undefined {
   for (const method of orderMethods(comparison.rows.map((row) => row.method)).reverse()) {
     const row = comparison.rows.find((item) => item.method === method && item.evaluation.example !== undefined);
     const origin = method === 'base' ? 'by the base' : `after ${method}, seed ${row?.seed ?? 0}`;
@@ -136,6 +150,7 @@ function comparisonNotes({ comparison, runs, missing }: ComparisonData): string[
   const open = runs.filter((run) => !finished(run)).map(({ method, seed }) => `${method} seed ${seed}`);
   return [
     ...comparison.notes,
+    ...failureNotes(comparison.rows.map(({ evaluation }) => evaluation)),
     ...(comparison.seeds.length === 1 ? ['One seed: differences between methods may be chance.'] : []),
     ...(open.length === 0 ? [] : [`Not finished: ${open.join(', ')}.`]),
     ...(missing.length === 0

@@ -1,5 +1,6 @@
 /** What the files of a run folder and of a comparison folder hold, checked at the border. */
 import { z } from 'zod';
+import type { ComparisonRow } from '../evaluation/compare.js';
 
 // JSON has no NaN: a number that was not finite is written as null and read back as NaN, a gap in a plot.
 const number = z.union([z.number(), z.null()]).transform((value) => value ?? Number.NaN);
@@ -7,7 +8,7 @@ const numbers = z.array(number);
 const text = z.string();
 
 const guessSchema = z.object({ text, marks: text });
-const stepSchema = z.object({ k: z.int().min(0), answer: text, feedback: text.optional(), quality: number });
+const stepSchema = z.object({ k: z.int().min(0), answer: text, feedback: text.exactOptional(), quality: number });
 
 /** One task from its first attempt (k = 0) on; `openings` are what the task shows before any answer. */
 export const exampleSchema = z.object({
@@ -29,12 +30,13 @@ export const evaluationSchema = z.object({
   tasks: z.number(),
   draws: z.number(),
   seconds: number,
-  example: exampleSchema.optional(),
+  failures: z.object({ count: z.number(), first: text }).exactOptional(),
+  example: exampleSchema.exactOptional(),
 });
 
 export const comparisonSchema = z.object({
   task: text,
-  recipe: text.optional(),
+  recipe: text.exactOptional(),
   seeds: z.array(z.number()),
   rows: z.array(
     z.object({
@@ -51,20 +53,26 @@ export const comparisonSchema = z.object({
 
 /** The keys of a resolved config that the report names; all others are shown as they are. */
 export const configSchema = z.looseObject({
-  method: text.optional(),
-  seed: z.number().optional(),
-  recipe: text.optional(),
-  task: text.optional(),
-  model: text.optional(),
-  updates: z.number().optional(),
+  method: text.exactOptional(),
+  seed: z.number().exactOptional(),
+  recipe: text.exactOptional(),
+  task: text.exactOptional(),
+  model: text.exactOptional(),
+  updates: z.number().exactOptional(),
 });
 
 export const metricsLineSchema = z.object({ update: z.number() }).catchall(z.unknown());
 
-export type SolvedExampleRecord = z.output<typeof exampleSchema>;
-export type EvaluationRecord = z.output<typeof evaluationSchema>;
-export type ComparisonRecord = z.output<typeof comparisonSchema>;
-export type ComparisonRow = ComparisonRecord['rows'][number];
+/** A comparison folder's comparison.json. */
+export interface Comparison {
+  readonly task: string;
+  readonly recipe?: string;
+  readonly seeds: readonly number[];
+  readonly rows: readonly ComparisonRow[];
+  /** Caveats, shown wherever the table is. */
+  readonly notes: readonly string[];
+}
+
 export type ConfigRecord = z.output<typeof configSchema>;
 /** The metrics of one update by name; what is not a finite number is absent. */
 export type MetricsLine = ReadonlyMap<string, number>;

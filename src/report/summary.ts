@@ -1,6 +1,8 @@
 /** What a comparison says, per method over its seeds. */
+
+import type { ComparisonRow } from '../evaluation/compare.js';
+import type { Evaluation } from '../evaluation/evaluation.js';
 import { orderMethods } from './methods.js';
-import type { ComparisonRow, EvaluationRecord } from './records.js';
 import { type Spread, spread } from './statistics.js';
 
 export interface MethodSummary {
@@ -18,13 +20,13 @@ export interface MethodSummary {
 }
 
 /** The value of `list` at iteration `k`; undefined where it was not evaluated. */
-export function at(evaluation: EvaluationRecord, list: readonly number[], k: number): number | undefined {
+export function at(evaluation: Evaluation, list: readonly number[], k: number): number | undefined {
   const index = evaluation.k.indexOf(k);
   return index < 0 ? undefined : list[index];
 }
 
 /** The iterations a table shows: 0, 1, 2, 4, 8, 16, … as far as evaluated, and always the last. */
-export function tableIterations(evaluations: readonly EvaluationRecord[]): number[] {
+export function tableIterations(evaluations: readonly Evaluation[]): number[] {
   const seen = new Set(evaluations.flatMap((evaluation) => evaluation.k));
   const last = Math.max(...seen, 0);
   return [...seen].filter((k) => k === 0 || k === last || Number.isInteger(Math.log2(k))).sort((a, b) => a - b);
@@ -60,23 +62,4 @@ export function bestOf(spreads: readonly Spread[], show: (value: number) => stri
   if (known.length < 2) return [];
   const best = show(Math.max(...known));
   return means.flatMap((mean, row) => (Number.isFinite(mean) && show(mean) === best ? [row] : []));
-}
-
-export interface PairedGain {
-  /** Per seed that both methods ran: percentage points of `method` over `rival` at k. */
-  readonly perSeed: readonly number[];
-  readonly gain: Spread;
-}
-
-/** The difference in solved at k between two methods, seed by seed. */
-export function pairedGain(rows: readonly ComparisonRow[], method: string, rival: string, k: number): PairedGain {
-  const solvedBy = (name: string) =>
-    new Map(
-      rows.filter((row) => row.method === name).map((row) => [row.seed, at(row.evaluation, row.evaluation.solved, k)]),
-    );
-  const others = solvedBy(rival);
-  const perSeed = [...solvedBy(method)]
-    .map(([seed, solved]) => 100 * ((solved ?? Number.NaN) - (others.get(seed) ?? Number.NaN)))
-    .filter(Number.isFinite);
-  return { perSeed, gain: spread(perSeed) };
 }

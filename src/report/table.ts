@@ -1,8 +1,10 @@
 /** The tables of the terminal: methods side by side, and one evaluation by iteration. */
+
+import type { ComparisonRow } from '../evaluation/compare.js';
+import type { Evaluation } from '../evaluation/evaluation.js';
 import type { Colours } from './colours.js';
 import { clock, count, fixed, percent, signed } from './format.js';
 import { type Cell, type Column, formatGrid, gridWidth } from './grid.js';
-import type { ComparisonRow, EvaluationRecord } from './records.js';
 import type { Spread } from './statistics.js';
 import { at, bestOf, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
 import { pad } from './text.js';
@@ -100,7 +102,7 @@ export function comparisonTable(rows: readonly ComparisonRow[], { colours, width
 }
 
 /** One evaluation, a line per iteration: quality, solved %, and what the step fixed and broke per 100 tasks. */
-export function iterationTable(evaluation: EvaluationRecord, { colours }: TableOptions): string {
+export function iterationTable(evaluation: Evaluation, { colours }: TableOptions): string {
   const columns = ['k', 'quality', 'solved %', 'fixed', 'broken', 'net'].map((head) => ({ head }));
   const rows = evaluation.k.map((k): Cell[] => {
     const [fixedShare, brokenShare] = [at(evaluation, evaluation.fixed, k), at(evaluation, evaluation.broken, k)];

@@ -1,6 +1,7 @@
 /** One task from first attempt to solution: coloured tiles for code breaker, rows of text for anything else. */
+
+import type { SolvedExample } from '../evaluation/evaluation.js';
 import { fixed } from './format.js';
-import type { SolvedExampleRecord } from './records.js';
 import { escapeHtml } from './text.js';
 
 interface Tile {
@@ -88,7 +89,7 @@ const key = `<p class="key">${meanings
   .join('')}</p>`;
 
 /** The section that draws `example`, told by `origin` (which method and seed gave it). */
-export function exampleSection(example: SolvedExampleRecord, origin: string): string {
+export function exampleSection(example: SolvedExample, origin: string): string {
   const openings: Row[] = example.openings.map((opening, index) => ({ label: `opening ${index + 1}`, ...opening }));
   const steps: Row[] = example.steps.map(({ k, answer, feedback, quality }) => ({
     label: k === 0 ? 'first attempt' : `iteration ${k}`,
