@@ -1,0 +1,143 @@
+/**
+ * The live training table: several runs at once, redrawn in place on a terminal, a plain line now and then elsewhere.
+ * A redraw is one write that moves up and overwrites, so nothing flickers.
+ */
+import { type Colours, terminalColours } from './colours.js';
+import { csi, type Host, hideCursor, type Terminal } from './cursor.js';
+import { formatGrid } from './grid.js';
+import { type ProgressRow, type ProgressState, progressLine, progressTable } from './progress-row.js';
+import { displayWidth, plainLine, truncate } from './text.js';
+
+export type { ProgressState } from './progress-row.js';
+
+export interface ProgressOptions {
+  readonly stream: Terminal;
+  readonly isTTY: boolean;
+  readonly title: string;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now?: () => number;
+  readonly colours?: Colours;
+  readonly host?: Host;
+}
+
+export interface Progress {
+  /** Sets the state of one row, which is added when new; rows stand in the order of their first update. */
+  update(rowId: string, state: ProgressState): void;
+  /** Draws the last state and brings the cursor back. Later updates are ignored. */
+  finish(): void;
+}
+
+const redrawMilliseconds = 125;
+const lineMilliseconds = 5000;
+const defaultColumns = 80;
+const defaultRows = 24;
+
+/** Lines on the screen that `lines` (their display widths) take once the terminal is `columns` wide. */
+function screenLines(lines: readonly string[], columns: number): number {
+  return lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(displayWidth(line) / columns)), 0);
+}
+
+interface Painter {
+  paint(rows: readonly ProgressRow[]): void;
+}
+
+function createPainter(stream: Terminal, title: string, colours: Colours): Painter {
+  let drawn: readonly string[] = [];
+  const linesOf = (rows: readonly ProgressRow[], columns: number) => {
+    // The table must fit the screen, or moving up would stop at its top: title, head and last line are kept free.
+    const visible = rows.slice(-Math.max(1, (stream.rows ?? defaultRows) - 3));
+    const table = progressTable(visible, columns);
+    const grid = formatGrid(table.columns, table.rows, colours);
+    return [colours.bold(truncate(title, columns)), ...grid];
+  };
+  const paint = (rows: readonly ProgressRow[]) => {
+    // One column stays free: a full line would wrap on some terminals.
+    const width = stream.columns ?? defaultColumns;
+    const lines = linesOf(rows, Math.max(20, width - 1));
+    const up = screenLines(drawn, width);
+    const back = up === 0 ? '' : `\r${csi}${up}A`;
+    stream.write(`${back}${lines.map((line) => `${line}${csi}K\n`).join('')}${csi}J`);
+    drawn = lines;
+  };
+  return { paint };
+}
+
+/** Redraws at most every 125 ms, and once more when the last states came too soon after a redraw. */
+function createLive({ stream, title, colours, host, now }: Required<ProgressOptions>): Progress {
+  const rows = new Map<string, ProgressState>();
+  const painter = createPainter(stream, plainLine(title), colours);
+  const showCursor = hideCursor(stream, host);
+  let lastPaint = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
+  let open = true;
+  const paint = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    lastPaint = now();
+    painter.paint([...rows].map(([id, state]) => ({ id, state })));
+  };
+  const update = (rowId: string, state: ProgressState) => {
+    if (!open) return;
+    rows.set(rowId, state);
+    const wait = lastPaint + redrawMilliseconds - now();
+    if (wait <= 0) paint();
+    // The pending redraw must not keep a process alive that has nothing else to do.
+    else timer ??= setTimeout(paint, wait).unref();
+  };
+  const finish = () => {
+    if (!open) return;
+    open = false;
+    if (rows.size > 0) paint();
+    showCursor();
+  };
+  return { update, finish };
+}
+
+/** A line per row at its first update, then at most every 5 s, when its phase changes, and when it is done. */
+function createLog({ stream, title, now }: Required<ProgressOptions>): Progress {
+  const written = new Map<string, { at: number; state: ProgressState }>();
+  const latest = new Map<string, ProgressState>();
+  let titled = false;
+  const write = (id: string, state: ProgressState) => {
+    if (!titled) stream.write(`${plainLine(title)}\n`);
+    titled = true;
+    written.set(id, { at: now(), state });
+    stream.write(`${progressLine({ id, state })}\n`);
+  };
+  const due = (id: string, state: ProgressState) => {
+    const last = written.get(id);
+    if (last === undefined || last.state.phase !== state.phase) return true;
+    const done = state.update >= state.updates && last.state.update < state.updates;
+    return done || now() - last.at >= lineMilliseconds;
+  };
+  let open = true;
+  const update = (rowId: string, state: ProgressState) => {
+    if (!open) return;
+    latest.set(rowId, state);
+    if (due(rowId, state)) write(rowId, state);
+  };
+  const finish = () => {
+    if (!open) return;
+    open = false;
+    for (const [id, state] of latest) if (written.get(id)?.state !== state) write(id, state);
+  };
+  return { update, finish };
+}
+
+/**
+ * The live table of one or more runs on `stream`.
+ *
+ * @example
+ * const progress = createProgress({ stream: process.stderr, isTTY: process.stderr.isTTY, title: 'exit-rl train' });
+ * progress.update('exit seed 1', { update: 12, updates: 200, reward: 0.61 });
+ * progress.finish();
+ */
+export function createProgress(options: ProgressOptions): Progress {
+  const full = {
+    now: () => performance.now(),
+    colours: terminalColours(options.isTTY),
+    host: process as Host,
+    ...options,
+  };
+  return options.isTTY ? createLive(full) : createLog(full);
+}
