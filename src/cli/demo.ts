@@ -53,10 +53,15 @@ async function runJobs({ plan, out, json, stop }: Demo): Promise<DemoComparison>
       import('./demo/comparison.js'),
       import('../../recipes/code-breaker.js'),
     ]);
-  const { showBoard } = await import('./demo/display.js');
+  const { progressRows } = await import('./demo/display.js');
+  const { createProgress } = await import('../report/progress.js');
   const width = availableParallelism();
-  const board: Board = new BoardClass(plan, width, () => display?.update());
-  const display = json ? undefined : showBoard(process.stdout, () => board);
+  const board: Board = new BoardClass(plan, width, () => {
+    for (const [name, state] of progressRows(board)) progress?.update(name, state);
+  });
+  const title = `code-breaker, ${plan.updates} updates a run, ${width} at a time`;
+  const { stdout } = process;
+  const progress = json ? undefined : createProgress({ stream: stdout, isTTY: stdout.isTTY, title });
   const rows: ComparisonRow[] = [];
   const onRow = async (row: ComparisonRow): Promise<void> => {
     rows.push(row);
@@ -67,7 +72,7 @@ async function runJobs({ plan, out, json, stop }: Demo): Promise<DemoComparison>
   try {
     await runPool(await listJobs(jobs), width, stop.stop);
   } finally {
-    display?.close();
+    progress?.finish();
   }
   return compareRows(plan, rows);
 }

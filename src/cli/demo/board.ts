@@ -59,19 +59,27 @@ export class Board {
     return this.state(run.folder).trainSeconds;
   }
 
-  /**
-   * Estimated seconds until all is done: what is left to train at the pace so far, and an evaluation of every run
-   * that has none, shared out over the places. Undefined before the first updates are known.
-   */
-  secondsLeft(): number | undefined {
-    const known = this.runs.filter(({ update }) => update > 0);
-    if (known.length === 0) return undefined;
-    const total = (measure: (run: RunState) => number): number => this.runs.reduce((sum, run) => sum + measure(run), 0);
-    const pace = total(({ trainSeconds }) => trainSeconds) / total(({ update }) => update);
+  /** Estimated seconds until this run is trained and evaluated; undefined before the pace is known. */
+  secondsLeftOf({ phase, update, updates }: RunState): number | undefined {
+    if (phase === 'done') return 0;
+    const pace = this.secondsPerUpdate();
+    if (pace === undefined) return undefined;
     // Until one is measured: an evaluation takes about as long as 150 updates here.
-    const evaluation = this.evaluationSeconds ?? 150 * pace;
-    const left = total(({ phase, update, updates }) => (phase === 'done' ? 0 : (updates - update) * pace + evaluation));
-    return left / Math.min(this.width, this.runs.filter(({ phase }) => phase !== 'done').length || 1);
+    return (updates - update) * pace + (this.evaluationSeconds ?? 150 * pace);
+  }
+
+  /** Estimated seconds until all is done: the runs' own, shared out over the places. */
+  secondsLeft(): number | undefined {
+    const left = this.runs.map((run) => this.secondsLeftOf(run));
+    if (left.some((seconds) => seconds === undefined)) return undefined;
+    const open = this.runs.filter(({ phase }) => phase !== 'done').length;
+    return left.reduce<number>((sum, seconds) => sum + (seconds ?? 0), 0) / Math.min(this.width, Math.max(1, open));
+  }
+
+  private secondsPerUpdate(): number | undefined {
+    const updates = this.runs.reduce((sum, { update }) => sum + update, 0);
+    const seconds = this.runs.reduce((sum, { trainSeconds }) => sum + trainSeconds, 0);
+    return updates === 0 ? undefined : seconds / updates;
   }
 
   private state(name: string): RunState {

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { Board } from '../../../src/cli/demo/board.js';
+import { progressRows } from '../../../src/cli/demo/display.js';
+import { type PlannedRun, planDemo } from '../../../src/cli/demo/plan.js';
+
+const plan = planDemo({ quick: false, all: false, seeds: 1, seed: 1, out: 'demo' });
+const [grpo, exit] = plan.runs as [PlannedRun, PlannedRun];
+
+function board() {
+  let changes = 0;
+  const made = new Board(plan, 2, () => {
+    changes += 1;
+  });
+  return { board: made, changes: () => changes };
+}
+
+describe('the board', () => {
+  test('knows no time left before the first update', () => {
+    expect(board().board.secondsLeft()).toBeUndefined();
+  });
+
+  test('estimates what is left from the pace so far, shared out over the places', () => {
+    const { board: made } = board();
+    made.enter(grpo.folder, 'training');
+    made.trained(grpo, { update: 100, step_time: 5 });
+    made.trained(exit, { update: 300, step_time: 15 });
+    // 0.05 s an update: 1,100 and 900 of them left, and three evaluations of 150 updates' time each, in two places.
+    expect(made.secondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 3 * 7.5) / 2, 10);
+    made.evaluated('base', 10);
+    expect(made.secondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 2 * 10) / 2, 10);
+  });
+
+  test('comes to zero when all is done', () => {
+    const { board: made } = board();
+    made.trained(grpo, { update: 1200, step_time: 60 });
+    made.trained(exit, { update: 1200, step_time: 60 });
+    for (const name of ['base', grpo.folder, exit.folder]) made.evaluated(name, 10);
+    expect(made.secondsLeft()).toBe(0);
+  });
+
+  test('adds up training time and tells of every change', () => {
+    const { board: made, changes } = board();
+    made.trained(grpo, { update: 1, step_time: 0.25 });
+    made.trained(grpo, { update: 2, step_time: 0.5 });
+    expect(made.trainSecondsOf(grpo)).toBe(0.75);
+    expect(changes()).toBe(2);
+  });
+});
+
+test('the table has a row per run and one for all, with the metrics under its own names', () => {
+  const { board: made } = board();
+  made.enter(exit.folder, 'training');
+  made.trained(exit, {
+    update: 300,
+    step_time: 30,
+    reward: 0.5,
+    solved: 0.25,
+    'curriculum/depth': 1.5,
+    'buffer/size': 64,
+  });
+  const rows = new Map(progressRows(made));
+  expect([...rows.keys()]).toEqual(['grpo seed 1', 'exit seed 1', 'all']);
+  expect(rows.get('grpo seed 1')).toEqual({ update: 0, updates: 1200, phase: 'waiting' });
+  expect(rows.get('exit seed 1')).toEqual({
+    update: 300,
+    updates: 1200,
+    phase: 'training',
+    reward: 0.5,
+    solved: 0.25,
+    depth: 1.5,
+    buffer: 64,
+    secondsLeft: 900 * 0.1 + 150 * 0.1,
+  });
+  expect(rows.get('all')).toMatchObject({ update: 300, updates: 2400 });
+});
