@@ -15,13 +15,14 @@ export interface Embedder {
 
 /** The engine's own embedder: hashed n-grams, computed beside the JavaScript thread. */
 export async function createNgramEmbedder(settings: NgramSettings): Promise<Embedder> {
-  const { diversity, embedNgrams } = await import('../native.js');
+  const { crossing, native } = await import('../native.js');
   const { dimension, unit, minimumLength, maximumLength } = settings;
   const options = { unit, minimum: minimumLength, maximum: maximumLength, dimension };
   return {
     dimension,
-    embed: (texts) => embedNgrams([...texts], options),
-    diversity: (embeddings, groupOffsets, clamp) => diversity(embeddings, dimension, groupOffsets, clamp),
+    embed: (texts) => crossing(() => native().embedNgrams([...texts], options)),
+    diversity: (embeddings, groupOffsets, clamp) =>
+      crossing(() => native().diversity(embeddings, dimension, groupOffsets, clamp)),
   };
 }
 

@@ -1,0 +1,215 @@
+/** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
+import { CancelledError } from '../errors.js';
+import {
+  crossing,
+  crossingNow,
+  type NativeBatch,
+  type NativePolicy,
+  native,
+  type PolicyInfo,
+  type PolicyStats,
+} from '../native.js';
+import type {
+  Completion,
+  Generated,
+  GenerateRequest,
+  Policy,
+  TrainingSequence,
+  UpdateBatch,
+  UpdateMetrics,
+  UpdateSettings,
+} from './policy.js';
+
+export interface LocalPolicyOptions {
+  /** `auto` (CUDA where it can be used), `cpu`, `cuda` or `cuda:N`. */
+  readonly device?: string;
+  /** `auto` is float32 on the CPU and bfloat16 elsewhere. */
+  readonly dtype?: 'auto' | 'float32' | 'bfloat16';
+  /** CPU threads; 0 takes all cores. */
+  readonly threads?: number;
+  /** Keeps a reference policy, for the KL penalty. */
+  readonly reference?: boolean;
+  /** Completions generated at a time; 0 lets the engine choose. */
+  readonly slots?: number;
+  readonly backend?: 'auto' | 'kernels' | 'torch';
+  readonly microbatchTokens?: number;
+}
+
+let tickets = 0;
+
+/** Runs a native call that `signal` can cancel: the engine looks at the ticket before every step. */
+async function cancellable<Value>(
+  signal: AbortSignal | undefined,
+  call: (ticket: number) => Promise<Value>,
+): Promise<Value> {
+  if (signal?.aborted) throw new CancelledError();
+  const ticket = ++tickets;
+  const cancel = (): void => native().cancel(ticket);
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    return await crossing(() => call(ticket));
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+function offsetsOf(lists: readonly { readonly length: number }[]): Uint32Array {
+  const offsets = new Uint32Array(lists.length + 1);
+  lists.forEach((list, at) => {
+    offsets[at + 1] = (offsets[at] ?? 0) + list.length;
+  });
+  return offsets;
+}
+
+function flatten(lists: readonly Int32Array[]): Int32Array {
+  const offsets = offsetsOf(lists);
+  const flat = new Int32Array(offsets[lists.length] ?? 0);
+  lists.forEach((list, at) => {
+    flat.set(list, offsets[at]);
+  });
+  return flat;
+}
+
+/** The lists between consecutive offsets, as views. */
+function split<Values extends Int32Array | Float32Array>(flat: Values, offsets: Uint32Array): Values[] {
+  return Array.from({ length: offsets.length - 1 }, (_, at) => flat.subarray(offsets[at], offsets[at + 1]) as Values);
+}
+
+function flatMask(sequences: readonly TrainingSequence[]): Uint8Array {
+  if (sequences.every(({ mask }) => mask === undefined)) return new Uint8Array();
+  return Uint8Array.from(sequences.flatMap(({ mask, tokens }) => [...(mask ?? new Uint8Array(tokens.length).fill(1))]));
+}
+
+function flatLogprobs(sequences: readonly TrainingSequence[]): Float32Array {
+  if (!sequences.every(({ logprobs }) => logprobs !== undefined)) return new Float32Array();
+  return Float32Array.from(sequences.flatMap(({ logprobs }) => [...(logprobs ?? [])]));
+}
+
+function nativeBatch({ prompts, sequences }: UpdateBatch): NativeBatch {
+  const tokens = sequences.map((sequence) => sequence.tokens);
+  return {
+    promptTokens: flatten(prompts),
+    promptOffsets: offsetsOf(prompts),
+    tokens: flatten(tokens),
+    offsets: offsetsOf(tokens),
+    prompt: Uint32Array.from(sequences, ({ prompt }) => prompt),
+    rollout: Uint32Array.from(sequences, ({ rollout }) => rollout),
+    advantage: Float32Array.from(sequences, ({ advantage }) => advantage),
+    mask: flatMask(sequences),
+    logprobs: flatLogprobs(sequences),
+  };
+}
+
+/** What the engine reads only for `grpo`. */
+const supervised = {
+  clipEpsilonLow: 0,
+  clipEpsilonHigh: 0,
+  beta: 0,
+  normalisation: 'token-mean',
+  maxCompletionLength: 1,
+  temperature: 1,
+  epochs: 1,
+  useRolloutLogprobs: false,
+} as const;
+
+const dtypeNames = { float32: 'fp32', bfloat16: 'bf16' } as const;
+
+function resolveDtype(dtype: LocalPolicyOptions['dtype'], device: string): string {
+  if (dtype !== undefined && dtype !== 'auto') return dtypeNames[dtype];
+  const onCpu = device === 'cpu' || (device === 'auto' && !native().engineInfo().cudaAvailable);
+  return onCpu ? 'fp32' : 'bf16';
+}
+
+export class LocalPolicy implements Policy {
+  private updates = 0;
+
+  private constructor(
+    private readonly engine: NativePolicy,
+    private readonly microbatchTokens: number,
+  ) {}
+
+  /** Loads a Hugging Face folder. @throws ModelFolderError, DeviceError, OutOfMemoryError. */
+  static async load(folder: string, options: LocalPolicyOptions = {}): Promise<LocalPolicy> {
+    const { device = 'auto', threads = 0, reference = false, slots = 0, backend = 'auto' } = options;
+    const dtype = resolveDtype(options.dtype, device);
+    const choice = { device, dtype, threads, reference, slots, backend };
+    const engine = await crossing(() => native().NativePolicy.load(folder, choice));
+    return new LocalPolicy(engine, options.microbatchTokens ?? 16384);
+  }
+
+  get version(): number {
+    return this.updates;
+  }
+
+  info(): PolicyInfo {
+    return crossingNow(() => this.engine.info());
+  }
+
+  /** Token ids, without special tokens added. */
+  encode(texts: readonly string[]): Int32Array[] {
+    const { tokens, offsets } = crossingNow(() => this.engine.encode([...texts]));
+    return split(tokens, offsets);
+  }
+
+  decode(tokens: readonly Int32Array[], { skipSpecialTokens = false } = {}): string[] {
+    return crossingNow(() => this.engine.decode(flatten(tokens), offsetsOf(tokens), skipSpecialTokens));
+  }
+
+  async generate({ prompt, n, sampling, seed, requestId, signal }: GenerateRequest): Promise<Generated> {
+    const promptTokens =
+      typeof prompt === 'string' ? (this.encode([prompt])[0] as Int32Array) : Int32Array.from(prompt);
+    const { temperature, maxNewTokens, topK = 0, topP = 1, minP = 0, stopTokenIds = [] } = sampling;
+    const choice = { temperature, maxNewTokens, topK, topP, minP, stopTokenIds: [...stopTokenIds] };
+    const found = await cancellable(signal, (ticket) =>
+      this.engine.generate({ ...choice, prompt: promptTokens, n, seed, requestId, ticket, ignoreEndTokens: false }),
+    );
+    const logprobs = split(found.logprobs, found.offsets);
+    const completions = split(found.tokens, found.offsets).map(
+      (tokens, at): Completion => ({
+        tokens,
+        logprobs: logprobs[at] as Float32Array,
+        text: found.texts[at] ?? '',
+        finishReason: found.stopped[at] ? 'stop' : 'length',
+      }),
+    );
+    return { promptTokens, completions };
+  }
+
+  async score(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, temperature = 1): Promise<Float32Array[]> {
+    const flat = nativeBatch(batch);
+    return split(await crossing(() => this.engine.score(flat, temperature, this.microbatchTokens)), flat.offsets);
+  }
+
+  async update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
+    const { objective, ...optimizer } = settings;
+    const { kind, ...rest } = objective.kind === 'grpo' ? objective : { ...supervised, ...objective };
+    const flat = { ...optimizer, ...rest, objective: kind };
+    const metrics = await cancellable(signal, (ticket) => this.engine.update(nativeBatch(batch), flat, ticket));
+    this.updates += 1;
+    return metrics;
+  }
+
+  blendReference(alpha: number): Promise<void> {
+    return crossing(() => this.engine.blendReference(alpha));
+  }
+
+  save(folder: string): Promise<void> {
+    return crossing(() => this.engine.save(folder));
+  }
+
+  saveTraining(file: string): Promise<void> {
+    return crossing(() => this.engine.saveTraining(file));
+  }
+
+  loadTraining(file: string): Promise<void> {
+    return crossing(() => this.engine.loadTraining(file));
+  }
+
+  stats(): Promise<PolicyStats> {
+    return crossing(() => this.engine.stats());
+  }
+
+  close(): Promise<void> {
+    return crossing(() => this.engine.close());
+  }
+}

@@ -1,0 +1,159 @@
+/** Training as a user runs it: killed, interrupted, read by half, resumed. Needs the addon and the shipped model. */
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { missingEngine, runCli, start } from './support/cli.js';
+
+let root = '';
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'exit-rl-train-'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const updates = 24;
+const settings = [
+  ...['--updates', String(updates), '--startsPerBatch', '4', '--groupSize', '4', '--seed', '5'],
+  ...['--buffer.minimumFill', '8', '--buffer.capacity', '24', '--checkpoint.every', '6', '--traces', 'all'],
+];
+const begin = (path: string): string[] => ['train', 'code-breaker', ...settings, '--out', path, '--json'];
+const resume = (path: string): string[] => ['train', '--resume', path, '--json'];
+
+const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
+
+/** Weights, optimizer, buffer, metrics and traces of a finished run. */
+async function lasting(path: string): Promise<Record<string, unknown>> {
+  const bytes = async (name: string): Promise<string> => (await readFile(join(path, name))).toString('base64');
+  const last = `checkpoint-${updates}`;
+  const metrics = (await readFile(join(path, 'metrics.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => Object.entries(JSON.parse(line)).filter(([key]) => !isTime(key)));
+  // The length of metrics.jsonl varies with the digits of its times.
+  const { metricsBytes: _, ...state } = JSON.parse(await readFile(join(path, last, 'state.json'), 'utf8'));
+  return {
+    metrics,
+    state,
+    traces: await bytes('traces.jsonl'),
+    weights: await bytes(`${last}/model.safetensors`),
+    training: await bytes(`${last}/training.safetensors`),
+  };
+}
+
+const lines = (text: string): number => text.split('\n').length - 1;
+
+describe.skipIf(missingEngine !== undefined)(
+  `training as a process${missingEngine ? ` (${missingEngine})` : ''}`,
+  () => {
+    const twin = (): string => join(root, 'twin');
+    beforeAll(async () => {
+      const { code, stdout, stderr } = await runCli(begin(twin()));
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(lines(stdout)).toBe(updates);
+    }, 120_000);
+
+    test('the run folder holds what its page says, and two checkpoints', async () => {
+      const names = await readdir(twin());
+      const expected = ['checkpoint-18', 'checkpoint-24', 'config.json', 'metrics.jsonl', 'traces.jsonl'];
+      expect(names.sort()).toEqual(expected);
+      const checkpoint = await readdir(join(twin(), 'checkpoint-24'));
+      expect(checkpoint).toEqual(
+        expect.arrayContaining([
+          'config.json',
+          'manifest.json',
+          'model.safetensors',
+          'state.json',
+          'tokenizer.json',
+          'training.safetensors',
+        ]),
+      );
+    });
+
+    test('killed at any moment and resumed, it equals its uninterrupted twin byte for byte', async () => {
+      for (const moment of [2, 9, 13]) {
+        const path = join(root, `killed-${moment}`);
+        const onStdout = (text: string, child: { kill(signal: 'SIGKILL'): unknown }): void => {
+          if (lines(text) >= moment) child.kill('SIGKILL');
+        };
+        const killed = await start(begin(path), { onStdout }).ended;
+        expect(killed.code).not.toBe(0);
+        const again = await runCli(resume(path));
+        expect(again.code).toBe(0);
+        expect(await lasting(path)).toEqual(await lasting(twin()));
+      }
+    }, 180_000);
+
+    test.each([
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const)(
+      '%s saves, says how to go on, and ends with %i',
+      async (signal, expected) => {
+        const path = join(root, signal);
+        let sent = false;
+        const onStdout = (text: string, child: { kill(name: typeof signal): unknown }): void => {
+          if (!sent && lines(text) >= 8) sent = child.kill(signal) === true;
+        };
+        const stopped = await start(begin(path), { onStdout }).ended;
+        expect(stopped.code).toBe(expected);
+        expect(stopped.stderr).toContain(`exit-rl train --resume ${path}`);
+        const reached = Number(/after update (\d+)/.exec(stopped.stderr)?.[1]);
+        expect(await readdir(path)).toContain(`checkpoint-${reached}`);
+        expect((await runCli(resume(path))).code).toBe(0);
+        expect(await lasting(path)).toEqual(await lasting(twin()));
+      },
+      120_000,
+    );
+
+    test('a second signal leaves at once', async () => {
+      const path = join(root, 'twice');
+      let sent = 0;
+      const onStdout = (text: string, child: { kill(name: 'SIGINT'): unknown }): void => {
+        if (sent === 0 && lines(text) >= 3) {
+          sent = 1;
+          child.kill('SIGINT');
+          setTimeout(() => child.kill('SIGINT'), 5);
+        }
+      };
+      const { code } = await start(begin(path), { onStdout }).ended;
+      expect(code).toBe(130);
+      expect((await runCli(resume(path))).code).toBe(0);
+      expect(await lasting(path)).toEqual(await lasting(twin()));
+    }, 120_000);
+
+    test('a corrupt checkpoint is set aside, said, and the run goes on from the one before', async () => {
+      const path = join(root, 'corrupt');
+      await runCli(begin(path));
+      await truncate(join(path, 'checkpoint-24', 'model.safetensors'), 1000);
+      const named = await runCli(resume(join(path, 'checkpoint-24')));
+      expect(named.code).toBe(1);
+      expect(named.stderr).toContain('model.safetensors has 1000 bytes');
+      const { code, stderr } = await runCli(resume(path));
+      expect(code).toBe(0);
+      expect(stderr).toContain('checkpoint-24.corrupt');
+      expect(await lasting(path)).toEqual(await lasting(twin()));
+    }, 120_000);
+
+    test('a changed setting is refused by name, a folder in use and a used folder as well', async () => {
+      const changed = await runCli([...resume(twin()), '--groupSize', '8']);
+      expect(changed.code).toBe(1);
+      expect(changed.stderr).toContain('groupSize (4 -> 8)');
+      const used = await runCli(begin(twin()));
+      expect(used.code).toBe(1);
+      expect(used.stderr).toContain('--resume');
+      const { started, host } = { started: '', host: (await import('node:os')).hostname() };
+      await writeFile(join(twin(), 'run.lock'), JSON.stringify({ pid: process.pid, started, host }));
+      const locked = await runCli(resume(twin()));
+      expect(locked.stderr).toContain(`in use by process ${process.pid}`);
+      await rm(join(twin(), 'run.lock'));
+    });
+
+    test('a reader that leaves early ends training quietly, with a checkpoint', async () => {
+      const path = join(root, 'head');
+      const { code, stderr } = await start(begin(path), { onStdout: (_, child) => child.stdout?.destroy() }).ended;
+      expect(stderr).not.toContain('error');
+      expect(code).toBe(0);
+      expect((await readdir(path)).some((name) => name.startsWith('checkpoint-'))).toBe(true);
+    }, 60_000);
+  },
+);
