@@ -12,10 +12,12 @@ import zipfile
 
 def destination(name, take):
     """Where `name` of the wheel goes, or None: a key ending in / takes a whole folder."""
+    if name.endswith("/"):
+        return None
     for source, target in take.items():
         if name == source:
             return target
-        if source.endswith("/") and name.startswith(source) and not name.endswith("/"):
+        if source.endswith("/") and name.startswith(source):
             return target + name[len(source):]
     return None
 
