@@ -138,13 +138,13 @@ def several_turns_constant(make, model_name):
 
 def two_epochs(make, model_name):
     """π_old is the policy before the first epoch; the step between the epochs moves some ratios out of the clip range."""
-    return [step(make.batch(), optimizer={**SMALL_STEP, "learningRate": 8.0}, epochs=2)]
+    return [step(make.batch(), optimizer={**SMALL_STEP, "learningRate": 25.0}, epochs=2)]
 
 
 def two_epochs_rollout(make, model_name):
     batch = make.batch(masked=True)
     make.add_old_logprobs(batch, current_logprobs(model_name, batch, 1.0), scale=0.05)
-    return [step(batch, optimizer={**SMALL_STEP, "learningRate": 0.5}, epochs=2, useRolloutLogprobs=True, beta=0.04)]
+    return [step(batch, optimizer={**SMALL_STEP, "learningRate": 2.0}, epochs=2, useRolloutLogprobs=True, beta=0.04)]
 
 
 def clipped_gradient(make, model_name):

@@ -1,0 +1,88 @@
+/** Update tokens/s and whole GRPO iterations/s of the embedded default's shape, against TRL's GRPOTrainer. */
+import { groupAdvantages } from '../dist/src/advantage.js';
+import { row, summarise } from './lib/measure.mjs';
+import { generateAll, makePrompts } from './rollout.mjs';
+
+const starts = 16;
+const groupSize = 8;
+const newTokens = 6;
+const warmup = 3;
+const steps = 10;
+const rounds = 3;
+
+/** As in peers/serve.py: TRL's settings, by our names. */
+const settings = {
+  learningRate: 3e-4,
+  adamBeta1: 0.9,
+  adamBeta2: 0.95,
+  adamEpsilon: 1e-8,
+  weightDecay: 0,
+  maxGradNorm: 1,
+  microbatchTokens: 4096,
+  objective: {
+    kind: 'grpo',
+    clipEpsilonLow: 0.2,
+    clipEpsilonHigh: 0.2,
+    beta: 0,
+    normalisation: 'sequence-mean',
+    maxCompletionLength: newTokens,
+    temperature: 1,
+    epochs: 1,
+    useRolloutLogprobs: false,
+  },
+};
+
+/** The reward of peers/serve.py: the share of even tokens. */
+const reward = ({ tokens }) => tokens.filter((token) => token % 2 === 0).length / tokens.length;
+
+const advantageSettings = { baseline: 'std', std: 'sample', epsilon: 1e-4 };
+
+function makeBatch(groups) {
+  const sequences = groups.flatMap(({ completions }, prompt) => {
+    const advantages = groupAdvantages(completions.map(reward), advantageSettings);
+    return completions.map(({ tokens, logprobs }, member) => {
+      return { prompt, tokens, logprobs, rollout: prompt * groupSize + member, advantage: advantages[member] };
+    });
+  });
+  return { prompts: groups.map(({ promptTokens }) => promptTokens), sequences };
+}
+
+/** Seconds of whole iterations and of their updates, after some that are not counted. */
+async function ourIterations(policy, prompts, seed) {
+  const times = { step_seconds: [], update_seconds: [] };
+  for (let step = 0; step < warmup + steps; step++) {
+    const began = performance.now();
+    const batch = makeBatch(await generateAll(policy, prompts, groupSize, newTokens, seed * 1000 + step));
+    const rolled = performance.now();
+    await policy.update(batch, settings);
+    const ended = performance.now();
+    if (step < warmup) continue;
+    times.step_seconds.push((ended - began) / 1000);
+    times.update_seconds.push((ended - rolled) / 1000);
+  }
+  return times;
+}
+
+export async function benchIteration({ policy, peer, vocabularySize }, report, wanted) {
+  const prompts = makePrompts(starts, vocabularySize);
+  const texts = policy.decode(prompts.map((prompt) => Int32Array.from(prompt)));
+  const ask = { do: 'iterations', prompts: texts, group_size: groupSize, new_tokens: newTokens, warmup, steps };
+  const [ours, theirs] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    ours.push(await ourIterations(policy, prompts, round));
+    theirs.push(await peer.ask(ask));
+  }
+  ours.push(await ourIterations(policy, prompts, rounds));
+  const rates = (runs, key, amount) => summarise(runs.flatMap((run) => run[key].map((seconds) => amount / seconds)));
+  const both = (key, amount) => ({ ours: rates(ours, key, amount), peer: rates(theirs, key, amount) });
+  const promptTokens = prompts[0].length;
+  const details = { starts, group: groupSize, promptTokens, newTokens };
+  const shape = `${starts} × ${groupSize}, ${promptTokens} + ${newTokens} tokens`;
+  const tokens = starts * groupSize * (promptTokens + newTokens);
+  const rows = [
+    { label: `update, ${shape}`, ...row('update', 'tokens/s', details, both('update_seconds', tokens)) },
+    { label: `GRPO iteration, ${shape}`, ...row('iteration', 'iterations/s', details, both('step_seconds', 1)) },
+  ].filter(({ measurement }) => wanted.has(measurement));
+  rows.forEach(report);
+  return rows;
+}

@@ -1,0 +1,31 @@
+/** What a result must say about where it comes from. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Instruction sets that matter to matrix products, of all the flags a CPU has. */
+const relevantFlags = /^(avx|fma|f16c|amx|sse4|bmi2|asimd|sve)/;
+
+export function describeMachine() {
+  const info = readFileSync('/proc/cpuinfo', 'utf8');
+  const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1] ?? '';
+  return {
+    cpu: cpus()[0]?.model.trim(),
+    cores: cpus().length,
+    flags: flags.split(' ').filter((flag) => relevantFlags.test(flag)),
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    kernel: release(),
+    node: process.version,
+    loadBefore: loadavg()[0],
+  };
+}
+
+/** The commit, and whether files under version control differ from it. */
+export function describeCommit() {
+  const git = (...parameters) => spawnSync('git', parameters, { cwd: root, encoding: 'utf8' }).stdout.trim();
+  const built = ['src', 'crates', 'bench', 'Cargo.lock'];
+  return { commit: git('rev-parse', 'HEAD'), modified: git('status', '--porcelain', '--', ...built) !== '' };
+}

@@ -1,0 +1,55 @@
+/** The throw-away Python environment of the benchmarks' peers: made once under bench/.venv, reused after that. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The versions that the goldens and the benchmarks are made with. */
+export const peerPackages = [
+  'torch==2.11.0',
+  'transformers==5.24.0',
+  'trl==1.16.0',
+  'accelerate==1.15.0',
+  'datasets==5.2.0',
+];
+
+const folder = fileURLToPath(new URL('../bench/.venv', import.meta.url));
+const python = join(folder, 'bin', 'python');
+const stamp = join(folder, 'packages.txt');
+
+/** Files that a benchmark writes; removed with the environment. */
+export const scratchFolder = join(folder, 'scratch');
+
+/**
+ * Path of a Python that has the peers: EXIT_RL_BENCH_PYTHON when set, else bench/.venv, installed when it is missing or
+ * holds other versions (about 1 GB of downloads). Throws an Error that says what failed and what to do.
+ */
+export function ensurePeers(report = console.error) {
+  mkdirSync(scratchFolder, { recursive: true });
+  const chosen = process.env.EXIT_RL_BENCH_PYTHON;
+  if (chosen) return checked(chosen);
+  if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== peerPackages.join('\n')) install(report);
+  return checked(python);
+}
+
+function install(report) {
+  report(`installing the peers into ${folder}: ${peerPackages.join(' ')}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(dirname(folder), { recursive: true });
+  run('python3', ['-m', 'venv', folder], 'install it with: sudo apt install python3-venv');
+  run(python, ['-m', 'pip', 'install', '--disable-pip-version-check', '--progress-bar', 'off', ...peerPackages]);
+  mkdirSync(scratchFolder, { recursive: true });
+  writeFileSync(stamp, peerPackages.join('\n'));
+}
+
+function checked(candidate) {
+  const imports = 'import torch, transformers, trl, datasets';
+  run(candidate, ['-c', imports], `it must have ${peerPackages.join(', ')}; or unset EXIT_RL_BENCH_PYTHON`);
+  return candidate;
+}
+
+function run(command, parameters, hint = 'see the messages above') {
+  const { status, error } = spawnSync(command, parameters, { stdio: ['ignore', 2, 2] });
+  if (error || status !== 0)
+    throw new Error(`${command} ${parameters.slice(0, 3).join(' ')} failed: ${error?.message ?? hint}`);
+}
