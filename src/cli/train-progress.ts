@@ -1,27 +1,41 @@
-/** What `exit-rl train` shows of each update to a person. */
+/** What `exit-rl train` shows of each update to a person: the live table, or a plain line now and then. */
+import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config.js';
+import { createProgress } from '../report/progress.js';
+import type { ProgressState } from '../report/progress-row.js';
 import type { MetricsRow } from '../trainer/metrics.js';
 
-const shown = (row: MetricsRow, key: string, digits: number): string => (row[key] ?? 0).toFixed(digits);
-
-function line(row: MetricsRow, updates: number): string {
-  const parts = [
-    `update ${row.update}/${updates}`,
-    `reward ${shown(row, 'reward', 3)}`,
-    `solved ${((row.solved ?? 0) * 100).toFixed(1)} %`,
-    `depth ${shown(row, 'curriculum/depth', 2)}`,
-    `entropy ${shown(row, 'entropy', 3)}`,
-    `grad norm ${shown(row, 'grad_norm', 3)}`,
-    `${Math.round(row['perf/tokens_per_second'] ?? 0)} tokens/s`,
-  ];
-  return parts.join('  ');
+export interface TrainProgress {
+  show(row: MetricsRow): void;
+  finish(): void;
 }
 
-/** Prints about fifty lines over the run, the first and the last update among them. */
-export function createProgress(config: Pick<RunConfig, 'updates'>, begun: number): (row: MetricsRow) => void {
-  const every = Math.max(1, Math.ceil((config.updates - begun) / 50));
-  return (row) => {
-    const due = row.update === begun + 1 || row.update === config.updates || row.update % every === 0;
-    if (due) process.stdout.write(`${line(row, config.updates)}\n`);
+type Facts = Omit<ProgressState, 'update' | 'updates' | 'secondsLeft' | 'phase'>;
+
+/** Metrics of an update by the table's names; what an update does not have stays a dash. */
+const columns: Readonly<Record<keyof Facts, string>> = {
+  reward: 'reward',
+  solved: 'solved',
+  depth: 'curriculum/depth',
+  entropy: 'entropy',
+  buffer: 'buffer/size',
+  tokensPerSecond: 'perf/tokens_per_second',
+};
+
+function factsOf(row: MetricsRow): Facts {
+  const known = Object.entries(columns).flatMap(([name, key]) => (row[key] === undefined ? [] : [[name, row[key]]]));
+  return Object.fromEntries(known);
+}
+
+/** Shows a run that begins after update `begun`. */
+export function createTrainProgress({ method, seed, task, updates }: RunConfig, begun: number): TrainProgress {
+  const stream = process.stdout;
+  const progress = createProgress({ stream, isTTY: stream.isTTY === true, title: `training on ${task}` });
+  const began = performance.now();
+  const show = (row: MetricsRow): void => {
+    const secondsPerUpdate = (performance.now() - began) / 1000 / (row.update - begun);
+    const secondsLeft = secondsPerUpdate * (updates - row.update);
+    progress.update(`${method} seed ${seed}`, { update: row.update, updates, secondsLeft, ...factsOf(row) });
   };
+  return { show, finish: () => progress.finish() };
 }

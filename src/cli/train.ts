@@ -11,7 +11,7 @@ import type { TrainOptions, TrainResult } from '../trainer/trainer.js';
 import { type Flags, listFlag, textFlag } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
 import { type StopSignals, stopOnSignals } from './signals.js';
-import { createProgress } from './train-progress.js';
+import type { TrainProgress } from './train-progress.js';
 
 const ownFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
 
@@ -70,8 +70,14 @@ interface RunRequest {
   readonly stop: StopSignals;
 }
 
+/** One JSON object per update for a program, the live table for a person. */
+async function progressOf({ config, json }: RunRequest, begun: number): Promise<TrainProgress> {
+  if (json) return { show: (row) => void printJson(row), finish: () => {} };
+  return (await import('./train-progress.js')).createTrainProgress(config, begun);
+}
+
 async function trainRun(request: RunRequest): Promise<TrainResult> {
-  const { config, json, stop } = request;
+  const { config, stop } = request;
   const [{ findFamily }, { openRun }, { train }, { loadPolicy }] = await Promise.all([
     import('./tasks.js'),
     import('../trainer/run.js'),
@@ -82,11 +88,13 @@ async function trainRun(request: RunRequest): Promise<TrainResult> {
   const run = await openRun({ ...request, family, warn: (message) => say(`warning: ${message}`) });
   try {
     const policy = await loadPolicy(run.modelFolder, { ...config, reference: config.objective.beta > 0 });
+    const progress = await progressOf(request, run.resumed?.state.progress.update ?? 0);
     try {
-      const onUpdate = json ? printJson : createProgress(config, run.resumed?.state.progress.update ?? 0);
+      const onUpdate = progress.show;
       const evaluation = await periodicEvaluation(config, policy, family);
       return await train({ config, policy, family, run, onUpdate, evaluation, signal: stop.signal });
     } finally {
+      progress.finish();
       await policy.close();
     }
   } finally {

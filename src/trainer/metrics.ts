@@ -91,13 +91,18 @@ export interface UpdateSummary {
   readonly rooms: Readonly<Record<string, number>>;
 }
 
+/** The engine names its metrics in no order; a line of a resumed run must equal its twin's byte for byte. */
+function sorted(metrics: UpdateMetrics = {}): UpdateMetrics {
+  return Object.fromEntries(Object.entries(metrics).sort(([left], [right]) => (left < right ? -1 : 1)));
+}
+
 /** One line of metrics.jsonl. */
 export function summariseUpdate(summary: UpdateSummary): MetricsRow {
   const { update, groups, engine, learningRate, tokens, durations, rooms } = summary;
   return {
     update,
     ...rewardMetrics(groups),
-    ...engine,
+    ...sorted(engine),
     ...completionMetrics(groups),
     learning_rate: learningRate,
     num_tokens: tokens,
