@@ -1,10 +1,11 @@
 /** The only file that loads the addon, and the one place where its failures become our error classes. */
-import { existsSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import type * as Binding from '../binding.js';
-import { NativeError, nativeError } from './errors.js';
+import { DeviceError, NativeError, nativeError } from './errors.js';
+import { chosenLibtorch, findLibtorch, hasNvidiaDriver, type LibtorchCandidate, packageRoot } from './libtorch.js';
 
 export type {
   EngineInfo,
@@ -22,35 +23,103 @@ export type {
 
 export type NativeModule = typeof Binding;
 
-let loaded: NativeModule | undefined;
-
-/** The folder with binding.cjs: the package's root, from source and from dist. */
-function packageRoot(from: string): string {
-  if (existsSync(join(from, 'binding.cjs')) || from === dirname(from)) return from;
-  return packageRoot(dirname(from));
+interface Loaded {
+  readonly binding: NativeModule;
+  readonly libtorch: LibtorchCandidate;
+  readonly withCuda: boolean;
 }
 
-function loadBinding(): NativeModule {
-  const file = join(packageRoot(dirname(fileURLToPath(import.meta.url))), 'binding.cjs');
+let loaded: Loaded | undefined;
+
+/** The addon's file; undefined when it was not built for this platform. */
+export function addonFile(): string | undefined {
+  const root = packageRoot();
+  const name = readdirSync(root).find((file) => file.startsWith(`binding.${process.platform}-${process.arch}`));
+  return name === undefined ? undefined : join(root, name);
+}
+
+/** Every libtorch that could serve `device`, in order of preference, with the reason for each. */
+export function libtorchCandidates(device = 'auto'): readonly LibtorchCandidate[] {
+  const builtIn = join(packageRoot(), 'libtorch');
+  return findLibtorch({ environment: process.env, device, builtIn, nvidiaDriver: hasNvidiaDriver() });
+}
+
+/**
+ * The addon, loaded on first use; `device` then decides whether CUDA comes with it.
+ * @throws NativeError `ADDON_MISSING`, `LIBTORCH`, `ADDON_LOAD`; DeviceError when CUDA is wanted too late.
+ */
+export function native(device?: string): NativeModule {
+  loaded ??= load(device ?? 'auto');
+  if (device?.startsWith('cuda') && !loaded.withCuda) throw missingCuda(device, loaded.libtorch);
+  return loaded.binding;
+}
+
+/** The libtorch that is mapped; undefined before the first use. */
+export function loadedLibtorch(): LibtorchCandidate | undefined {
+  return loaded?.libtorch;
+}
+
+function missingCuda(device: string, libtorch: LibtorchCandidate): DeviceError {
+  const reason = libtorch.cuda
+    ? 'this process loaded libtorch for the CPU first; load the CUDA policy before any other'
+    : 'no CUDA build of libtorch was found; `exit-rl doctor` says where it looked';
+  return new DeviceError('DEVICE', `device \`${device}\` cannot be used: ${reason}`, { device, reason, libtorch });
+}
+
+function load(device: string): Loaded {
+  const file = addonFile();
+  if (file === undefined) {
+    const where = { platform: process.platform, arch: process.arch, folder: packageRoot() };
+    throw new NativeError('ADDON_MISSING', `the native addon is not in ${where.folder}; run \`npm run build\``, where);
+  }
+  const libtorch = chosenLibtorch(libtorchCandidates(device));
+  if (libtorch.source !== 'built-in') preload(join(libtorch.folder, 'lib', 'libtorch_cpu.so'));
+  const binding = requireBinding(file);
+  const withCuda = device !== 'cpu' && libtorch.cuda;
+  if (withCuda) crossingNow(() => binding.loadCuda(join(libtorch.folder, 'lib', 'libtorch_cuda.so')));
+  // The engine thread ends before Node takes the process down. A worker's exit must not end the shared engine.
+  if (isMainThread) process.once('exit', () => binding.shutdown());
+  return { binding, libtorch, withCuda };
+}
+
+/**
+ * Maps a library, so that the addon's own need for this name is met by it. Node throws, because the library is no addon,
+ * but glibc keeps it: it has unique symbols.
+ */
+function preload(library: string): void {
   try {
-    const binding = createRequire(import.meta.url)(file) as NativeModule;
-    process.once('exit', () => binding.shutdown());
-    return binding;
+    process.dlopen({ exports: {} }, library);
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    const message = `the native addon cannot be loaded (${reason}); run \`npm run build\`, then \`exit-rl doctor\``;
-    throw new NativeError('ADDON_MISSING', message, { file }, { cause: error });
+    const message = firstLine(error);
+    if (!message.includes('did not self-register')) throw loadFailure(library, message, error);
   }
 }
 
-/** The addon, loaded on first use. @throws NativeError `ADDON_MISSING` when it cannot be. */
-export function native(): NativeModule {
-  loaded ??= loadBinding();
-  return loaded;
+function requireBinding(file: string): NativeModule {
+  try {
+    return createRequire(import.meta.url)(join(packageRoot(), 'binding.cjs')) as NativeModule;
+  } catch (error) {
+    throw loadFailure(file, rootMessage(error), error);
+  }
+}
+
+function loadFailure(file: string, reason: string, cause: unknown): NativeError {
+  const message = `the native addon cannot be loaded (${reason}); run \`npm run build\`, then \`exit-rl doctor\``;
+  return new NativeError('ADDON_LOAD', message, { file, reason }, { cause });
+}
+
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+
+/** The generated loader tries many names; the failure that matters is the one the system's linker reports. */
+function rootMessage(error: unknown): string {
+  const messages: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) messages.push(firstLine(at));
+  return messages.find((message) => /\.so|\.node:|symbol|GLIBC/.test(message)) ?? messages[0] ?? String(error);
 }
 
 /** A rejection's message is JSON: code, message, fields. Anything else stays as it is. */
-function translate(error: unknown): unknown {
+export function translateError(error: unknown): unknown {
   if (!(error instanceof Error) || !error.message.startsWith('{')) return error;
   try {
     const { code, message, fields } = JSON.parse(error.message);
@@ -65,7 +134,7 @@ export async function crossing<Value>(call: () => Value | Promise<Value>): Promi
   try {
     return await call();
   } catch (error) {
-    throw translate(error);
+    throw translateError(error);
   }
 }
 
@@ -74,6 +143,6 @@ export function crossingNow<Value>(call: () => Value): Value {
   try {
     return call();
   } catch (error) {
-    throw translate(error);
+    throw translateError(error);
   }
 }

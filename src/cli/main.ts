@@ -1,8 +1,5 @@
 #!/usr/bin/env node
 /** The command line: one thin file per command; what a command needs is imported when it runs, so that help is instant. */
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type CAC, cac } from 'cac';
 import { nearest } from '../config/nearest.js';
 import { UsageError } from '../errors.js';
@@ -16,16 +13,7 @@ import { watchClosedOutput } from './output.js';
 import { registerReport } from './report.js';
 import { registerScore } from './score.js';
 import { registerTrain } from './train.js';
-
-function packageVersion(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    try {
-      return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version;
-    } catch {
-      if (folder === dirname(folder)) return 'unknown';
-    }
-  }
-}
+import { packageVersion } from './version.js';
 
 function createCli(): CAC {
   const cli = cac('exit-rl');

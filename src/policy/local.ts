@@ -116,12 +116,13 @@ const dtypeNames = { float32: 'fp32', bfloat16: 'bf16' } as const;
 
 function resolveDtype(dtype: LocalPolicyOptions['dtype'], device: string): string {
   if (dtype !== undefined && dtype !== 'auto') return dtypeNames[dtype];
-  const onCpu = device === 'cpu' || (device === 'auto' && !native().engineInfo().cudaAvailable);
+  const onCpu = device === 'cpu' || (device === 'auto' && !native(device).engineInfo().cudaAvailable);
   return onCpu ? 'fp32' : 'bf16';
 }
 
 export class LocalPolicy implements Policy {
   private updates = 0;
+  private closing: Promise<void> | undefined;
 
   private constructor(
     private readonly engine: NativePolicy,
@@ -133,7 +134,7 @@ export class LocalPolicy implements Policy {
     const { device = 'auto', threads = 0, reference = false, slots = 0, backend = 'auto' } = options;
     const dtype = resolveDtype(options.dtype, device);
     const choice = { device, dtype, threads, reference, slots, backend };
-    const engine = await crossing(() => native().NativePolicy.load(folder, choice));
+    const engine = await crossing(() => native(device).NativePolicy.load(folder, choice));
     return new LocalPolicy(engine, options.microbatchTokens ?? 16384);
   }
 
@@ -209,7 +210,9 @@ export class LocalPolicy implements Policy {
     return crossing(() => this.engine.stats());
   }
 
+  /** Frees the policy after the requests before it; closing again is the same close. Other calls then fail with PolicyClosedError. */
   close(): Promise<void> {
-    return crossing(() => this.engine.close());
+    this.closing ??= crossing(() => this.engine.close());
+    return this.closing;
   }
 }

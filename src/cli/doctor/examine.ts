@@ -1,0 +1,141 @@
+/** Looks at everything a run needs and says what it found; prints nothing. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { hasNvidiaDriver, type LibtorchCandidate } from '../../libtorch.js';
+import { addonFile, type EngineInfo, libtorchCandidates, loadedLibtorch, native } from '../../native.js';
+import { packageVersion } from '../version.js';
+
+/** Something that is wrong, and what to do about it. `needed` is false when all works without it. */
+export interface Problem {
+  readonly what: string;
+  readonly fix: string;
+  readonly needed: boolean;
+}
+
+/** A device and whether `--device auto` can use it. */
+export interface DeviceReport {
+  readonly device: 'cpu' | 'cuda';
+  readonly usable: boolean;
+  readonly count: number;
+  readonly reason: string;
+}
+
+export interface Examination {
+  readonly ok: boolean;
+  readonly versions: Readonly<Record<'exitRl' | 'node' | 'libtorch' | 'rustc', string | undefined>>;
+  readonly addon: { readonly file: string | undefined; readonly loaded: boolean; readonly error: string | undefined };
+  readonly libtorch: readonly LibtorchCandidate[];
+  readonly devices: readonly DeviceReport[];
+  readonly cpu: {
+    readonly model: string;
+    readonly flags: readonly string[];
+    /** Vector instructions that the decoding kernels use; undefined when the addon is not loaded. */
+    readonly instructions: string | undefined;
+    readonly threads: number;
+  };
+  readonly problems: readonly Problem[];
+}
+
+const usefulFlags = ['avx2', 'fma', 'avx512f', 'avx512_bf16', 'amx_bf16'];
+
+/** The CPU's vector flags, as the kernel lists them; empty where it does not. */
+function cpuFlags(): string[] {
+  if (!existsSync('/proc/cpuinfo')) return [];
+  const words = /^flags\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
+  return usefulFlags.filter((flag) => words.includes(flag));
+}
+
+/** Rust is needed to build, not to run. */
+function rustVersion(): string | undefined {
+  const { status, stdout } = spawnSync('rustc', ['--version'], { encoding: 'utf8' });
+  return status === 0 ? stdout.split(' ')[1] : undefined;
+}
+
+interface Attempt {
+  readonly info: EngineInfo | undefined;
+  readonly error: string | undefined;
+}
+
+function tryAddon(device: string): Attempt {
+  try {
+    return { info: native(device).engineInfo(), error: undefined };
+  } catch (error) {
+    return { info: undefined, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Why CUDA cannot be used, most basic reason first. */
+function cudaReason(driver: boolean, attempt: Attempt): string {
+  if (attempt.info?.cudaAvailable) return 'used';
+  if (!driver) return 'no NVIDIA driver on this machine';
+  if (attempt.error) return 'the addon does not load';
+  if (!loadedLibtorch()?.cuda) return 'the libtorch in use is a CPU build';
+  return 'libtorch has CUDA but finds no device';
+}
+
+function cudaFix(candidates: readonly LibtorchCandidate[], driver: boolean): string {
+  if (!driver) return 'nothing to do on a machine without an NVIDIA GPU';
+  if (candidates.some(({ used, cuda }) => used && cuda)) return 'look at `nvidia-smi` and CUDA_VISIBLE_DEVICES';
+  return 'activate a Python environment with torch 2.11 for CUDA, or export LIBTORCH=<its site-packages/torch>';
+}
+
+/** Folders of LD_LIBRARY_PATH that hold a libtorch: the system's linker takes them before ours. */
+function shadowing(environment: NodeJS.ProcessEnv): string[] {
+  const folders = (environment.LD_LIBRARY_PATH ?? '').split(delimiter).filter(Boolean);
+  return folders.filter((folder) => existsSync(join(folder, 'libtorch_cpu.so')));
+}
+
+function findProblems(attempt: Attempt, cuda: DeviceReport, candidates: readonly LibtorchCandidate[]): Problem[] {
+  const problems: Problem[] = [];
+  if (attempt.error) problems.push({ what: attempt.error, fix: addonFix(candidates), needed: true });
+  if (!cuda.usable) {
+    problems.push({ what: `CUDA: ${cuda.reason}`, fix: cudaFix(candidates, hasNvidiaDriver()), needed: false });
+  }
+  for (const folder of shadowing(process.env)) {
+    const what = `LD_LIBRARY_PATH has a libtorch of its own: ${folder}`;
+    problems.push({ what, fix: 'take it out of LD_LIBRARY_PATH, or export LIBTORCH instead', needed: false });
+  }
+  return problems;
+}
+
+function addonFix(candidates: readonly LibtorchCandidate[]): string {
+  const refused = candidates.some((candidate) => candidate.refused);
+  return refused ? '`unset LIBTORCH`, or point it at libtorch 2.11' : '`npm run build` in the checkout';
+}
+
+/** Loads the addon for `device`, so that what is reported is what a run would get. */
+export function examine(device = 'auto'): Examination {
+  const attempt = tryAddon(device);
+  const candidates = libtorchCandidates(device);
+  const count = attempt.info?.cudaDevices ?? 0;
+  const usable = attempt.info?.cudaAvailable ?? false;
+  const cuda: DeviceReport = { device: 'cuda', usable, count, reason: cudaReason(hasNvidiaDriver(), attempt) };
+  const cpuUsable = attempt.info !== undefined;
+  const cpuReason = cpuUsable
+    ? usable
+      ? 'CUDA comes first; --device cpu takes it'
+      : 'used'
+    : 'the addon does not load';
+  const problems = findProblems(attempt, cuda, candidates);
+  return {
+    ok: !problems.some(({ needed }) => needed),
+    versions: {
+      exitRl: packageVersion(),
+      node: process.versions.node,
+      libtorch: candidates.find(({ used }) => used)?.version,
+      rustc: rustVersion(),
+    },
+    addon: { file: addonFile(), loaded: cpuUsable, error: attempt.error },
+    libtorch: candidates,
+    devices: [cuda, { device: 'cpu', usable: cpuUsable, count: 1, reason: cpuReason }],
+    cpu: {
+      model: cpus()[0]?.model ?? 'unknown',
+      flags: cpuFlags(),
+      instructions: attempt.info?.instructions,
+      threads: attempt.info?.threads ?? availableParallelism(),
+    },
+    problems,
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * Which libtorch a process runs on. The addon was linked against the one its RUNPATH names; another build of the same
+ * version can be mapped before the addon is, which is how CUDA comes in without a second addon.
+ */
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { NativeError } from './errors.js';
+
+/** Patch releases keep the C++ interface; anything else needs another addon. */
+export const libtorchSeries = '2.11';
+
+export type LibtorchSource = 'LIBTORCH' | 'VIRTUAL_ENV' | 'CONDA_PREFIX' | 'built-in';
+
+/** A place where libtorch may be, and why it is or is not the one in use. */
+export interface LibtorchCandidate {
+  readonly source: LibtorchSource;
+  /** Holds lib/libtorch_cpu.so. */
+  readonly folder: string;
+  readonly version: string | undefined;
+  readonly cuda: boolean;
+  readonly used: boolean;
+  readonly reason: string;
+  /** True when the user asked for this one and it cannot be had. */
+  readonly refused: boolean;
+}
+
+/** What the choice depends on, beside the files. */
+export interface LibtorchQuestion {
+  readonly environment: NodeJS.ProcessEnv;
+  /** `auto`, `cpu`, `cuda` or `cuda:N`. */
+  readonly device: string;
+  /** The folder that the addon's RUNPATH names. */
+  readonly builtIn: string;
+  readonly nvidiaDriver: boolean;
+}
+
+/** The package's folder, from source and from dist. */
+export function packageRoot(from = dirname(fileURLToPath(import.meta.url))): string {
+  if (existsSync(join(from, 'package.json')) || from === dirname(from)) return from;
+  return packageRoot(dirname(from));
+}
+
+/** Whether the kernel has an NVIDIA driver; libtorch's CUDA build is not worth loading without one. */
+export function hasNvidiaDriver(): boolean {
+  return ['/dev/nvidiactl', '/proc/driver/nvidia/version', '/dev/dxg'].some((path) => existsSync(path));
+}
+
+/** The version a libtorch folder or a Python `torch` folder states, with its local part (`2.11.0+cu130`). */
+export function libtorchVersion(folder: string): string | undefined {
+  const buildVersion = join(folder, 'build-version');
+  if (existsSync(buildVersion)) return readFileSync(buildVersion, 'utf8').trim();
+  const python = join(folder, 'version.py');
+  return existsSync(python) ? /__version__ = '([^']+)'/.exec(readFileSync(python, 'utf8'))?.[1] : undefined;
+}
+
+/** All candidates in order of preference; exactly one is used, or none when there is none. */
+export function findLibtorch(question: LibtorchQuestion): readonly LibtorchCandidate[] {
+  const places = [...exportedPlaces(question), ...pythonPlaces(question.environment)];
+  const found: LibtorchCandidate[] = [];
+  for (const [source, folder] of [...places, ['built-in', question.builtIn] as const]) {
+    const used = found.some((candidate) => candidate.used || candidate.refused);
+    found.push(judge(source, folder, question, used));
+  }
+  return found;
+}
+
+type Place = readonly [LibtorchSource, string];
+
+function exportedPlaces({ environment, builtIn }: LibtorchQuestion): Place[] {
+  const { LIBTORCH } = environment;
+  if (!LIBTORCH || samePlace(LIBTORCH, builtIn)) return [];
+  return [['LIBTORCH', resolve(LIBTORCH)]];
+}
+
+function samePlace(a: string, b: string): boolean {
+  return resolve(a) === resolve(b) || (existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b));
+}
+
+/** The `torch` folders of the active Python environment. */
+function pythonPlaces(environment: NodeJS.ProcessEnv): Place[] {
+  return (['VIRTUAL_ENV', 'CONDA_PREFIX'] as const).flatMap((source) => {
+    const library = environment[source] ? join(environment[source], 'lib') : '';
+    if (!library || !existsSync(library)) return [];
+    const pythons = readdirSync(library).filter((name) => /^python3\.\d+$/.test(name));
+    const folders = pythons.map((python) => join(library, python, 'site-packages', 'torch'));
+    return folders.filter((folder) => existsSync(folder)).map((folder): Place => [source, folder]);
+  });
+}
+
+function judge(source: LibtorchSource, folder: string, question: LibtorchQuestion, taken: boolean): LibtorchCandidate {
+  const version = libtorchVersion(folder);
+  const cuda = existsSync(join(folder, 'lib', 'libtorch_cuda.so'));
+  const against =
+    objection(source, folder, version) ?? (taken ? 'another one is used' : preference(source, cuda, question));
+  const refused = source === 'LIBTORCH' && against !== undefined;
+  const reason = against ?? (source === 'built-in' ? 'the addon was built with it' : `found through ${source}`);
+  return { source, folder, version, cuda, used: against === undefined, refused, reason };
+}
+
+/** Why this folder cannot be used at all. */
+function objection(source: LibtorchSource, folder: string, version: string | undefined): string | undefined {
+  if (!existsSync(join(folder, 'lib', 'libtorch_cpu.so'))) return 'lib/libtorch_cpu.so is not there';
+  if (version?.startsWith(`${libtorchSeries}.`)) return undefined;
+  if (version === undefined && source === 'built-in') return undefined;
+  return `version ${version ?? 'unknown'}, ${libtorchSeries} is needed`;
+}
+
+/** Why a usable Python environment is passed over: it is loaded only for CUDA. */
+function preference(source: LibtorchSource, cuda: boolean, question: LibtorchQuestion): string | undefined {
+  if (source === 'LIBTORCH' || source === 'built-in') return undefined;
+  if (question.device === 'cpu') return 'the device is cpu';
+  if (!cuda) return 'a build without CUDA';
+  return question.device === 'auto' && !question.nvidiaDriver ? 'no NVIDIA driver on this machine' : undefined;
+}
+
+/**
+ * The one to use.
+ * @throws NativeError `LIBTORCH` when an exported LIBTORCH cannot be used, or nothing is there.
+ */
+export function chosenLibtorch(candidates: readonly LibtorchCandidate[]): LibtorchCandidate {
+  const refused = candidates.find((candidate) => candidate.refused);
+  if (refused) {
+    const advice = `point it at libtorch ${libtorchSeries}, or unset it`;
+    throw new NativeError('LIBTORCH', `LIBTORCH=${refused.folder}: ${refused.reason}; ${advice}`, { ...refused });
+  }
+  const used = candidates.find((candidate) => candidate.used);
+  if (used) return used;
+  const tried = candidates.map(({ folder, reason }) => `${folder}: ${reason}`).join('; ');
+  throw new NativeError('LIBTORCH', `no libtorch was found (${tried}); run \`npm run build\``, { candidates });
+}
