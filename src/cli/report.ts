@@ -1,11 +1,14 @@
 /** `exit-rl report RUN`: the static page of a run folder or a comparison folder. */
 import path from 'node:path';
 import type { CAC } from 'cac';
-import { writeReport } from '../report/page.js';
+import { type Flags, textFlag } from './flags.js';
+import { printJson, printLine } from './output.js';
 
-interface ReportFlags {
-  readonly out?: string;
-  readonly json?: boolean;
+async function runReport(run: string, flags: Flags): Promise<void> {
+  const { writeReport } = await import('../report/page.js');
+  const out = textFlag(process.argv, 'out');
+  const report = path.resolve(await writeReport(run, out === undefined ? {} : { out }));
+  await (flags.json === true ? printJson({ report }) : printLine(report));
 }
 
 /** Adds the command `report`. */
@@ -14,9 +17,6 @@ export function registerReport(cli: CAC): void {
     .command('report <run>', 'Write report.html of a run folder or a comparison folder')
     .option('--out <file>', 'Where the page goes (default: report.html in the folder)')
     .option('--json', 'Print {"report": path} for machines')
-    .example('exit-rl report runs/code-breaker-exit')
-    .action(async (run: string, { out, json }: ReportFlags) => {
-      const file = path.resolve(await writeReport(run, out === undefined ? {} : { out }));
-      process.stdout.write(json === true ? `${JSON.stringify({ report: file })}\n` : `${file}\n`);
-    });
+    .example('  $ exit-rl report runs/code-breaker-exit')
+    .action(runReport);
 }

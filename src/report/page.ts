@@ -3,7 +3,13 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RunFolderError } from '../errors.js';
 import type { Evaluation, SolvedExample } from '../evaluation/evaluation.js';
-import { comparisonSection, comparisonTitle, evaluationSection, resultSentence } from './comparison.js';
+import {
+  acceptanceSection,
+  comparisonSection,
+  comparisonTitle,
+  evaluationSection,
+  resultSentence,
+} from './comparison.js';
 import { configSection } from './configuration.js';
 import { curveSections } from './curves.js';
 import { type ComparisonData, type RunData, readReportFolder } from './folder.js';
@@ -151,7 +157,9 @@ function comparisonNotes({ comparison, runs, missing }: ComparisonData): string[
   return [
     ...comparison.notes,
     ...failureNotes(comparison.rows.map(({ evaluation }) => evaluation)),
-    ...(comparison.seeds.length === 1 ? ['One seed: differences between methods may be chance.'] : []),
+    ...(comparison.seeds.length === 1 && comparison.notes.length === 0
+      ? ['One seed: differences between methods may be chance.']
+      : []),
     ...(open.length === 0 ? [] : [`Not finished: ${open.join(', ')}.`]),
     ...(missing.length === 0
       ? []
@@ -183,6 +191,7 @@ function comparisonContent(data: ComparisonData): Content {
     notes: comparisonNotes(data),
     sections: [
       comparisonSection(data.comparison),
+      acceptanceSection(data.comparison),
       iterationSection(rows),
       chosen === undefined ? '' : exampleSection(chosen.example, chosen.origin),
       curveSections(data.runs),

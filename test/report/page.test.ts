@@ -1,0 +1,225 @@
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { SolvedExample } from '../../src/evaluation/evaluation.js';
+import { readReportFolder } from '../../src/report/folder.js';
+import { renderPage, writeReport } from '../../src/report/page.js';
+import { escapeHtml } from '../../src/report/text.js';
+import { exampleSection } from '../../src/report/tiles.js';
+import { copyOfFixture, fixture } from './support.js';
+
+const esc = String.fromCharCode(27);
+const hostile = `</title><script>alert(1)</script><img src=x onerror="alert(2)">${esc}[31m'"&`;
+
+/** Changes a JSON file of a folder. */
+async function edit(folder: string, name: string, change: (value: Record<string, never>) => unknown): Promise<void> {
+  const file = path.join(folder, name);
+  const value = JSON.parse(await readFile(file, 'utf8'));
+  change(value);
+  await writeFile(file, JSON.stringify(value));
+}
+
+/** Every element must be closed in order: a stray `<` or quote from data would break this. */
+function unbalanced(page: string): string[] {
+  const empty = new Set(['meta', 'path', 'rect', 'circle', '!doctype']);
+  const open: string[] = [];
+  for (const [, close, name] of page.matchAll(/<(\/?)([!a-z][a-z0-9]*)(?:\s+[a-z-]+(?:="[^"<>]*")?)*\s*\/?>/gi)) {
+    if (empty.has((name ?? '').toLowerCase())) continue;
+    if (close === '') open.push(name ?? '');
+    else if (open.at(-1) === name) open.pop();
+    else return [...open, `/${name}`];
+  }
+  return open;
+}
+
+describe('the page of a comparison', () => {
+  let page = '';
+  beforeAll(async () => {
+    page = renderPage(await readReportFolder(fixture));
+  });
+
+  test('says what was compared and the result seed by seed', () => {
+    expect(page).toContain('<h1>code-breaker: exit against grpo and base</h1>');
+    expect(page).toMatch(
+      /Solved after 4 iterations: exit [\d.]+\u00a0%\u00a0±\u00a0[\d.]+, grpo .*, base [\d.]+\u00a0%\./,
+    );
+    expect(page).toMatch(/exit\u00a0−\u00a0grpo: \+[\d.]+ points \(seed by seed \+[\d.]+, \+[\d.]+\)/);
+    expect(page).toContain('this is not a general ranking');
+  });
+
+  test('loads nothing: no script, no address, a strict policy', () => {
+    expect(page).toContain(
+      `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'none'`,
+    );
+    expect(page).not.toMatch(/https?:|\/\/[a-z]|<script|<link|<iframe|<img|@import|url\(|\son[a-z]+=/i);
+  });
+
+  test('is well-formed, and no value is NaN, undefined or null', () => {
+    expect(unbalanced(page)).toEqual([]);
+    expect(page.replace(/<style>[\s\S]*?<\/style>/, '')).not.toMatch(/NaN|undefined|Infinity|\[object|>null</);
+  });
+
+  test('has its table with a header for each row and column', () => {
+    const table = /<table class="comparison">[\s\S]*?<\/table>/.exec(page)?.[0] ?? '';
+    const heads = [...table.matchAll(/<th scope="col">([^<]*)</g)].map((match) => match[1]);
+    expect(heads).toEqual(['method', 'k = 0', 'k = 1', 'k = 2', 'k = 4', 'ΔK', 'net corrections', 'seconds']);
+    const rows = [...table.matchAll(/<th scope="row">.*?<\/svg>([^<]*)<\/th>((?:<td>.*?<\/td>)*)/g)];
+    expect(rows.map((row) => row[1])).toEqual(['base', 'grpo', 'exit']);
+    for (const row of rows) expect(row[2]?.match(/<td>/g)?.length).toBe(7);
+  });
+
+  test('draws each metric that varies, with words for who cannot see it', () => {
+    const captions = [...page.matchAll(/<figcaption>([^<]*)/g)].map((match) => match[1]?.trim());
+    for (const title of [
+      'Solved',
+      'Net corrections',
+      'Reward',
+      'Entropy',
+      'Gradient norm',
+      'Completion length',
+      'Depth',
+      'Buffer',
+      'Distinct starts',
+    ])
+      expect(captions).toContain(title);
+    expect(captions).not.toContain('KL');
+    const figures = page.match(/<figure/g)?.length ?? 0;
+    expect(page.match(/role="img" aria-label="[^"]+ from [^"]+ to /g)?.length).toBeGreaterThanOrEqual(figures);
+  });
+
+  test('a missing value is a gap in its line', () => {
+    const entropy = page.split('<figcaption>Entropy')[1]?.split('</figure>')[0] ?? '';
+    const line = /class="line look1" d="([^"]*)"/.exec(entropy)?.[1] ?? '';
+    expect(line.match(/M/g)?.length).toBe(2);
+    const reward = page.split('<figcaption>Reward')[1]?.split('</figure>')[0] ?? '';
+    expect(/class="line look1" d="([^"]*)"/.exec(reward)?.[1]?.match(/M/g)?.length).toBe(1);
+  });
+
+  test('shows every config value once, what differs apart', () => {
+    const section = page.split('<h2>Configuration</h2>')[1] ?? '';
+    expect(section.match(/optimizer\.learningRate/g)?.length).toBe(1);
+    expect(section).toContain('<summary>exit, seed 2 <span>2 values</span></summary>');
+  });
+
+  test('has both colour schemes and a form for print', () => {
+    for (const media of ['prefers-color-scheme:dark', 'print', 'max-width:560px'])
+      expect(page).toContain(`@media (${media})`.replace('(print)', 'print'));
+  });
+});
+
+describe('hostile text', () => {
+  test('in configs, notes, names and answers stays text', async () => {
+    const folder = await copyOfFixture();
+    await edit(folder, 'comparison.json', (value) => {
+      const comparison = value as unknown as {
+        task: string;
+        notes: string[];
+        rows: { method: string; evaluation: object }[];
+      };
+      comparison.task = hostile;
+      comparison.notes.push(hostile);
+      const steps = [{ k: 0, answer: hostile, feedback: hostile, quality: 0.5 }];
+      const example = { taskId: hostile, openings: [{ text: hostile, marks: hostile }], steps };
+      Object.assign(comparison.rows[1]?.evaluation ?? {}, { example, failures: { count: 3, first: hostile } });
+      Object.assign(comparison.rows[2] ?? {}, { method: hostile });
+    });
+    await edit(folder, 'exit-1/config.json', (value) => Object.assign(value, { method: hostile, [hostile]: hostile }));
+    const page = renderPage(await readReportFolder(folder));
+    expect(page).not.toMatch(/<script|<img|alert\(2\)"/i);
+    expect(page).not.toContain(esc);
+    expect(page.split(escapeHtml(hostile)).length).toBeGreaterThan(8);
+    expect(unbalanced(page)).toEqual([]);
+  });
+});
+
+describe('the page of a run', () => {
+  test('says what it solves, and that one run shows no spread', async () => {
+    const page = renderPage(await readReportFolder(path.join(fixture, 'exit-1')));
+    expect(page).toMatch(
+      /20 updates\. Of 60 tasks the first attempt solves [\d.]+ %, 4 iterations of self-improvement [\d.]+ %/,
+    );
+    expect(page).toContain('One run: how much the result varies with the seed is not known');
+    expect(unbalanced(page)).toEqual([]);
+  });
+
+  test('a run that still trains, or has only begun, gives a page that says so', async () => {
+    const folder = path.join(await copyOfFixture(), 'exit-1');
+    await rm(path.join(folder, 'evaluation.json'));
+    await edit(folder, 'config.json', (value) => Object.assign(value, { updates: 1200 }));
+    const page = renderPage(await readReportFolder(folder));
+    expect(page).toContain('20 of 1,200 updates so far; not evaluated yet.');
+    expect(page).toContain('<figcaption>Reward');
+    await rm(path.join(folder, 'metrics.jsonl'));
+    const begun = renderPage(await readReportFolder(folder));
+    expect(begun).toContain('0 of 1,200 updates so far');
+    expect(begun).not.toContain('<figure');
+    expect(unbalanced(begun)).toEqual([]);
+  });
+
+  test('values that are missing everywhere or not numbers crash nothing', async () => {
+    const folder = path.join(await copyOfFixture(), 'exit-1');
+    const lines = [
+      '{"update":1,"reward":null,"entropy":"much"}',
+      '{"update":2,"reward":0.5,"kl":1e400}',
+      '{"update":3}',
+    ];
+    await writeFile(path.join(folder, 'metrics.jsonl'), `${lines.join('\n')}\n`);
+    await edit(folder, 'evaluation.json', (value) =>
+      Object.assign(value, { quality: [null, 0.1], fixed: [], deltaSolved: null }),
+    );
+    const page = renderPage(await readReportFolder(folder));
+    expect(page.replace(/<style>[\s\S]*?<\/style>/, '')).not.toMatch(/NaN|Infinity|undefined/);
+    expect(unbalanced(page)).toEqual([]);
+  });
+});
+
+describe('writing', () => {
+  test('goes into the folder, or where it is told, whole', async () => {
+    const folder = await copyOfFixture();
+    expect(await writeReport(folder)).toBe(path.join(folder, 'report.html'));
+    const out = path.join(folder, 'other.html');
+    await writeReport(folder, { out });
+    expect(await readFile(out, 'utf8')).toBe(await readFile(path.join(folder, 'report.html'), 'utf8'));
+    await expect(stat(`${out}.part`)).rejects.toThrow();
+  });
+
+  test('where it cannot be written is named', async () => {
+    const out = path.join(await copyOfFixture(), 'no', 'such', 'page.html');
+    await expect(writeReport(fixture, { out })).rejects.toThrow(`${out}: cannot be written`);
+  });
+});
+
+describe('the solved task', () => {
+  const draw = (example: Partial<SolvedExample>) =>
+    exampleSection({ taskId: 't', openings: [], steps: [], ...example }, 'after exit');
+
+  test('code breaker is drawn as tiles with their marks, read aloud slot by slot', () => {
+    const section = draw({
+      openings: [{ text: 'a1 b4', marks: '=x' }],
+      steps: [{ k: 0, answer: 'a1 b2', feedback: 'a1= b2~', quality: 0.5 }],
+    });
+    const spoken = [...section.matchAll(/aria-label="([^"]*)"/g)].map((match) => match[1]);
+    expect(spoken).toEqual([
+      'slot a colour 1 hit, slot b colour 4 absent',
+      'slot a colour 1 hit, slot b colour 2 present',
+    ]);
+    expect(section.match(/class="tile c\d"/g)).toEqual([
+      'class="tile c1"',
+      'class="tile c4"',
+      'class="tile c1"',
+      'class="tile c2"',
+    ]);
+    expect(section).toContain('<td class="number">0.50</td>');
+  });
+
+  test('a malformed answer and any other task are rows of text', () => {
+    const section = draw({
+      steps: [
+        { k: 0, answer: 'a1 b2 and more', quality: 0 },
+        { k: 1, answer: 'x = 3', feedback: 'line 1\nline 2', quality: 1 },
+      ],
+    });
+    expect(section).not.toContain('class="tiles"');
+    expect(section).toContain('<pre>x = 3</pre><pre class="feedback">line 1\nline 2</pre>');
+  });
+});
