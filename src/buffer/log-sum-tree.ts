@@ -29,8 +29,8 @@ export class LogSumTree {
     while (node < this.firstLeaf) {
       const [left, right] = [this.at(2 * node), this.at(2 * node + 1)];
       const leftShare = 1 / (1 + Math.exp(right - left));
-      const goesLeft = right === -Infinity || share < leftShare;
-      // What is left of the draw is again uniform within the chosen half.
+      const goesLeft = share < leftShare;
+      // Again uniform within the chosen half, and below 1: an empty right half (left share 1) is never entered.
       share = goesLeft ? share / leftShare : (share - leftShare) / (1 - leftShare);
       node = 2 * node + (goesLeft ? 0 : 1);
     }
