@@ -93,33 +93,40 @@ function createLive({ stream, title, colours, host, now }: Required<ProgressOpti
   return { update, finish };
 }
 
-/** A line per row at its first update, then at most every 5 s, when its phase changes, and when it is done. */
+/** The last line written of a row. */
+interface Written {
+  readonly at: number;
+  readonly state: ProgressState;
+  readonly line: string;
+}
+
+/** Whether a row's state is news: its first, a new phase, its last update, or the first for 5 s. */
+function isDue(last: Written | undefined, state: ProgressState, time: number): boolean {
+  if (last === undefined || last.state.phase !== state.phase) return true;
+  const done = state.update >= state.updates && last.state.update < state.updates;
+  return done || time - last.at >= lineMilliseconds;
+}
+
+/** A plain line per row now and then; `finish` writes the last state of each row that has not been seen. */
 function createLog({ stream, title, now }: Required<ProgressOptions>): Progress {
-  const written = new Map<string, { at: number; state: ProgressState }>();
+  const written = new Map<string, Written>();
   const latest = new Map<string, ProgressState>();
-  let titled = false;
-  const write = (id: string, state: ProgressState) => {
-    if (!titled) stream.write(`${plainLine(title)}\n`);
-    titled = true;
-    written.set(id, { at: now(), state });
-    stream.write(`${progressLine({ id, state })}\n`);
-  };
-  const due = (id: string, state: ProgressState) => {
-    const last = written.get(id);
-    if (last === undefined || last.state.phase !== state.phase) return true;
-    const done = state.update >= state.updates && last.state.update < state.updates;
-    return done || now() - last.at >= lineMilliseconds;
-  };
   let open = true;
+  const write = (id: string, state: ProgressState) => {
+    const line = progressLine({ id, state });
+    if (line === written.get(id)?.line) return;
+    if (written.size === 0) stream.write(`${plainLine(title)}\n`);
+    written.set(id, { at: now(), state, line });
+    stream.write(`${line}\n`);
+  };
   const update = (rowId: string, state: ProgressState) => {
     if (!open) return;
     latest.set(rowId, state);
-    if (due(rowId, state)) write(rowId, state);
+    if (isDue(written.get(rowId), state, now())) write(rowId, state);
   };
   const finish = () => {
-    if (!open) return;
+    if (open) for (const [id, state] of latest) write(id, state);
     open = false;
-    for (const [id, state] of latest) if (written.get(id)?.state !== state) write(id, state);
   };
   return { update, finish };
 }

@@ -27,16 +27,29 @@ export function metricPoints(run: RunData, metric: string): Point[] {
   return points.some(({ y }) => Number.isFinite(y)) ? points : [];
 }
 
+/** Mean of the finite `y` of points `from` (included) to `to` (excluded); NaN where there are none. */
+function meanBetween(points: readonly Point[], from: number, to: number): number {
+  let [sum, known] = [0, 0];
+  for (let index = from; index < to; index++) {
+    const y = points[index]?.y ?? Number.NaN;
+    if (!Number.isFinite(y)) continue;
+    sum += y;
+    known += 1;
+  }
+  return sum / known;
+}
+
 /**
- * Means of equal stretches of points, so that a long run stays a small page: at most `limit` of them.
- * Gaps are left out of a mean; a stretch of gaps alone stays one.
+ * Means of equal stretches of points, so that a long run stays a small page: at most `limit` of them, each at the
+ * middle of its stretch. Gaps are left out of a mean; a stretch of gaps alone stays one.
  */
 export function thin(points: readonly Point[], limit: number): Point[] {
   if (points.length <= limit) return [...points];
   return Array.from({ length: limit }, (_, index) => {
-    const [start, end] = [index, index + 1].map((edge) => Math.round((edge * points.length) / limit));
-    const stretch = points.slice(start, end);
-    return { x: spread(stretch.map(({ x }) => x)).mean, y: spread(stretch.map(({ y }) => y)).mean };
+    const from = Math.round((index * points.length) / limit);
+    const to = Math.round(((index + 1) * points.length) / limit);
+    const middle = ((points[from]?.x ?? Number.NaN) + (points[to - 1]?.x ?? Number.NaN)) / 2;
+    return { x: middle, y: meanBetween(points, from, to) };
   });
 }
 
@@ -48,8 +61,7 @@ export function smooth(points: readonly Point[], width: number): Point[] {
   const half = Math.floor(width / 2);
   return points.map(({ x, y }, index) => {
     const reach = Math.min(half, index, points.length - 1 - index);
-    const near = points.slice(index - reach, index + reach + 1).map((point) => point.y);
-    return { x, y: Number.isFinite(y) ? spread(near).mean : Number.NaN };
+    return { x, y: Number.isFinite(y) ? meanBetween(points, index - reach, index + reach + 1) : y };
   });
 }
 

@@ -237,6 +237,8 @@ describe('not on a terminal', () => {
     progress.update('a', { update: 1, updates: 9 });
     progress.update('b', { update: 1, updates: 9, reward: Number.NaN });
     progress.update('b', { update: 2, updates: 9, reward: 0.25 });
+    progress.update('a', { update: 1, updates: 9 });
+    progress.finish();
     progress.finish();
     expect(stream.writes).toEqual([
       'demo\n',
