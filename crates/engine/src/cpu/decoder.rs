@@ -42,6 +42,9 @@ pub struct Segment<'a> {
     pub own: &'a mut KvCache,
 }
 
+/// Query heads attended together at most.
+const MAX_QUERIES: usize = 4;
+
 /// Buffers of one pass, kept from pass to pass. M rows.
 #[derive(Default)]
 pub struct Workspace {
@@ -156,7 +159,7 @@ fn forward<I: Isa>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &m
         layer.qkv.apply::<I>(&workspace.normed, &mut workspace.qkv, false);
         prepare_heads(decoder, layer, segments, &mut workspace.qkv);
         store_keys_and_values(config, index, segments, &workspace.qkv);
-        attend(config, index, segments, workspace);
+        attend::<I>(config, index, segments, workspace);
         layer.output.apply::<I>(&workspace.attended, &mut workspace.x, true);
         normalise_rows(&workspace.x, &layer.mlp_norm, config, &mut workspace.normed);
         layer.gate_up.apply::<I>(&workspace.normed, &mut workspace.gate_up, false);
@@ -181,7 +184,7 @@ impl Workspace {
         self.attended.resize(rows * config.attention_width(), 0.0);
         self.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
         self.activated.resize(rows * config.intermediate_size, 0.0);
-        self.scores.resize(longest + 4 * LANES, 0.0);
+        self.scores.resize(MAX_QUERIES * (longest + 4 * LANES), 0.0);
     }
 }
 
@@ -262,19 +265,29 @@ fn store_keys_and_values(config: &DecoderConfig, layer: usize, segments: &mut [S
 }
 
 #[inline(always)]
-fn attend(config: &DecoderConfig, layer: usize, segments: &[Segment], workspace: &mut Workspace) {
+fn attend<I: Isa>(config: &DecoderConfig, layer: usize, segments: &[Segment], workspace: &mut Workspace) {
     let share = config.heads / config.kv_heads;
+    let (width, dim) = (config.attention_width(), config.head_dim);
     let queries = workspace.qkv.chunks_exact(config.qkv_rows());
-    let outputs = workspace.attended.chunks_exact_mut(config.attention_width());
+    let outputs = workspace.attended.chunks_exact_mut(width);
     let places = segments
         .iter()
         .flat_map(|segment| (1..=segment.tokens.len()).map(move |offset| (segment, segment.own.length + offset)));
     for ((query, out), (segment, own_length)) in queries.zip(outputs).zip(places) {
-        for head in 0..config.heads {
+        let mut head = 0;
+        while head < config.heads {
             let spot = Spot { layer, head: head / share, own_length };
-            let query = &query[head * config.head_dim..][..config.head_dim];
-            let out = &mut out[head * config.head_dim..][..config.head_dim];
-            attend_head(segment, &spot, query, &mut workspace.scores, out);
+            // Query heads of one key head go together: keys and values are loaded once for all.
+            let left = share - head % share;
+            let together = if left >= 4 { 4 } else { left.min(2) };
+            let range = head * dim..(head + together) * dim;
+            let (query, out) = (&query[range.clone()], &mut out[range]);
+            match together {
+                4 => attend_heads::<I, 4>(segment, &spot, query, &mut workspace.scores, out),
+                2 => attend_heads::<I, 2>(segment, &spot, query, &mut workspace.scores, out),
+                _ => attend_heads::<I, 1>(segment, &spot, query, &mut workspace.scores, out),
+            }
+            head += together;
         }
     }
 }
@@ -285,39 +298,68 @@ struct Spot {
     own_length: usize,
 }
 
-/// softmax(q · kᵀ / √d) · v over the prefix and then the sequence's own positions.
+/// softmax(q · kᵀ / √d) · v over the prefix and then the sequence's own positions, for Q query heads of one key head.
+/// A head's numbers do not depend on Q.
 #[inline(always)]
-fn attend_head(segment: &Segment, spot: &Spot, query: &[f32], scores: &mut [f32], out: &mut [f32]) {
+fn attend_heads<I: Isa, const Q: usize>(
+    segment: &Segment,
+    spot: &Spot,
+    query: &[f32],
+    scores: &mut [f32],
+    out: &mut [f32],
+) {
     let before = segment.prefix_length();
     let total = before + spot.own_length;
+    let stride = scores.len() / MAX_QUERIES;
     if let Some(prefix) = segment.prefix {
-        score(prefix.head(spot.layer, spot.head).0, prefix.capacity, query, before, scores);
+        score::<I, Q>(prefix.head(spot.layer, spot.head).0, prefix.capacity, query, before, scores, stride);
     }
     let (own_keys, own_values) = segment.own.head(spot.layer, spot.head);
-    score(own_keys, segment.own.capacity, query, spot.own_length, &mut scores[before..]);
-    softmax(&mut scores[..total]);
+    score::<I, Q>(own_keys, segment.own.capacity, query, spot.own_length, &mut scores[before..], stride);
+    for head in 0..Q {
+        softmax(&mut scores[head * stride..][..total]);
+    }
     out.fill(0.0);
     if let Some(prefix) = segment.prefix {
-        mix(prefix.head(spot.layer, spot.head).1, prefix.value_width(), &scores[..before], out);
+        mix::<I, Q>(prefix.head(spot.layer, spot.head).1, prefix.value_width(), scores, stride, before, out);
     }
-    mix(own_values, segment.own.value_width(), &scores[before..total], out);
+    mix::<I, Q>(own_values, segment.own.value_width(), &scores[before..], stride, spot.own_length, out);
 }
 
-/// Scaled products with `count` transposed keys; writes whole vectors, so up to 15 numbers past `count`.
+/// Scaled products with `count` transposed keys, for each query `stride` apart. Two vectors of positions at a time, so
+/// that multiply-adds do not wait for each other; writes up to 31 numbers past `count`.
 #[inline(always)]
-fn score(keys: &[f32], capacity: usize, query: &[f32], count: usize, scores: &mut [f32]) {
-    let scale = 1.0 / (query.len() as f32).sqrt();
-    for start in (0..count).step_by(LANES) {
-        let mut lanes = [0f32; LANES];
-        for (row, &value) in keys.chunks_exact(capacity).zip(query) {
-            let key: &[f32; LANES] = row[start..start + LANES].try_into().expect("capacity is whole vectors");
-            for (lane, key) in lanes.iter_mut().zip(key) {
-                *lane = value.mul_add(*key, *lane);
+fn score<I: Isa, const Q: usize>(
+    keys: &[f32],
+    capacity: usize,
+    query: &[f32],
+    count: usize,
+    scores: &mut [f32],
+    stride: usize,
+) {
+    let dim = query.len() / Q;
+    let scale = 1.0 / (dim as f32).sqrt();
+    let block = 2 * I::LANES;
+    assert!(keys.len() == dim * capacity && count.next_multiple_of(block) <= capacity);
+    assert!((Q - 1) * stride + count.next_multiple_of(block) <= scores.len());
+    // SAFETY: reads stay below `capacity` in each of the `dim` rows and writes below `scores.len()`, as asserted.
+    unsafe {
+        for start in (0..count).step_by(block) {
+            let mut sums = [[I::splat(0.0); 2]; Q];
+            for index in 0..dim {
+                let key = keys.as_ptr().add(index * capacity + start);
+                let (first, second) = (I::load(key), I::load(key.add(I::LANES)));
+                for (head, sum) in sums.iter_mut().enumerate() {
+                    let value = I::splat(query.get_unchecked(head * dim + index) * scale);
+                    sum[0] = I::fma(value, first, sum[0]);
+                    sum[1] = I::fma(value, second, sum[1]);
+                }
             }
-        }
-        let target: &mut [f32; LANES] = (&mut scores[start..start + LANES]).try_into().expect("scores have slack");
-        for (slot, lane) in target.iter_mut().zip(lanes) {
-            *slot = lane * scale;
+            for (head, sum) in sums.iter().enumerate() {
+                let target = scores.as_mut_ptr().add(head * stride + start);
+                I::store(target, sum[0]);
+                I::store(target.add(I::LANES), sum[1]);
+            }
         }
     }
 }
@@ -334,20 +376,38 @@ fn softmax(scores: &mut [f32]) {
     }
 }
 
-/// out += Σ_t weights[t] · values[t]
+/// out += Σ_t weights[t] · values[t] over `count` positions, for each query. Even and odd positions are summed apart.
 #[inline(always)]
-fn mix(values: &[f32], width: usize, weights: &[f32], out: &mut [f32]) {
-    for (start, out) in (0..width).step_by(VALUE_LANES).zip(out.chunks_mut(VALUE_LANES)) {
-        let mut lanes = [[0f32; VALUE_LANES]; 2];
-        for (position, &weight) in weights.iter().enumerate() {
-            let row = &values[position * width + start..][..VALUE_LANES];
-            let row: &[f32; VALUE_LANES] = row.try_into().expect("value rows are whole vectors");
-            for (lane, value) in lanes[position % 2].iter_mut().zip(row) {
-                *lane = weight.mul_add(*value, *lane);
+fn mix<I: Isa, const Q: usize>(
+    values: &[f32],
+    width: usize,
+    weights: &[f32],
+    stride: usize,
+    count: usize,
+    out: &mut [f32],
+) {
+    let dim = out.len() / Q;
+    assert!(values.len() >= count * width && weights.len() >= (Q - 1) * stride + count);
+    for start in (0..dim).step_by(I::LANES) {
+        let mut parts = [[0f32; VALUE_LANES]; Q];
+        // SAFETY: `width` is `dim` rounded up to whole vectors, so a row is readable from any `start`; see the assert.
+        unsafe {
+            let mut sums = [[I::splat(0.0); 2]; Q];
+            for position in 0..count {
+                let row = I::load(values.as_ptr().add(position * width + start));
+                for (head, sum) in sums.iter_mut().enumerate() {
+                    let weight = I::splat(*weights.get_unchecked(head * stride + position));
+                    // Alternating by exchange keeps both sums in registers.
+                    *sum = [sum[1], I::fma(weight, row, sum[0])];
+                }
+            }
+            for (part, sum) in parts.iter_mut().zip(sums) {
+                I::store(part.as_mut_ptr(), I::fma(I::splat(1.0), sum[0], sum[1]));
             }
         }
-        for ((slot, even), odd) in out.iter_mut().zip(lanes[0]).zip(lanes[1]) {
-            *slot += even + odd;
+        for (head, part) in parts.iter().enumerate() {
+            let end = (start + I::LANES).min(dim);
+            out[head * dim + start..head * dim + end].iter_mut().zip(part).for_each(|(slot, value)| *slot += value);
         }
     }
 }
