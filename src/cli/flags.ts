@@ -16,6 +16,18 @@ export function numberOf(flags: Flags, name: string, fallback: number): number {
   throw new UsageError(`--${dashed(name)} takes a number of at least 0, not ${String(value)}`);
 }
 
+/** Joins `--name -` and `--name -1`, which the parser would take for two flags. */
+export function joinDashes(argv: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (const word of argv) {
+    const flag = joined.at(-1);
+    const isValue = word === '-' || /^-\.?\d/.test(word);
+    if (isValue && flag !== undefined && /^--[^=]+$/.test(flag)) joined[joined.length - 1] = `${flag}=${word}`;
+    else joined.push(word);
+  }
+  return joined;
+}
+
 /** The text after `--name`, as it was typed: the parser makes numbers of texts like 007. */
 export function textFlag(argv: readonly string[], name: string): string | undefined {
   const flag = `--${name}`;

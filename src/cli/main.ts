@@ -8,6 +8,7 @@ import { registerDoctor } from './doctor.js';
 import { registerEmbed } from './embed.js';
 import { registerEvaluate } from './evaluate.js';
 import { reportFailure } from './failure.js';
+import { joinDashes } from './flags.js';
 import { registerGenerate } from './generate.js';
 import { watchClosedOutput } from './output.js';
 import { registerReport } from './report.js';
@@ -44,7 +45,7 @@ function unknownCommand(cli: CAC): UsageError {
 
 async function run(argv: readonly string[]): Promise<void> {
   const cli = createCli();
-  cli.parse([...argv], { run: false });
+  cli.parse(joinDashes(argv), { run: false });
   if (cli.options.help || cli.options.version) return;
   if (cli.matchedCommand === undefined) throw unknownCommand(cli);
   await cli.runMatchedCommand();

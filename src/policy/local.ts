@@ -1,4 +1,5 @@
 /** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
+import { setMaxListeners } from 'node:events';
 import { CancelledError } from '../errors.js';
 import {
   crossing,
@@ -45,6 +46,8 @@ async function cancellable<Value>(
   if (signal?.aborted) throw new CancelledError();
   const ticket = ++tickets;
   const cancel = (): void => native().cancel(ticket);
+  // One signal ends all requests in flight, so many listeners are no leak.
+  if (signal) setMaxListeners(0, signal);
   signal?.addEventListener('abort', cancel, { once: true });
   try {
     return await crossing(() => call(ticket));

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RunFolderError } from '../errors.js';
+import { NativeError, RunFolderError } from '../errors.js';
 
 const fixes: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full: free space, then resume',
@@ -22,12 +22,24 @@ export function runFolderError(path: string, problem: string, fix: string): RunF
   return new RunFolderError(`${path}: ${problem}; ${fix}`, { path, problem, fix });
 }
 
+/** The engine writes weights itself and reports the system's words, not its codes. */
+function engineRefusal(path: string, error: NativeError): RunFolderError {
+  const reason = String(error.fields.reason ?? error.message);
+  const full = /no space|disk full|quota/i.test(reason);
+  return runFolderError(
+    path,
+    `cannot be written (${reason})`,
+    full ? (fixes.ENOSPC ?? '') : 'choose another folder with --out',
+  );
+}
+
 /** Runs `write` and turns what the file system refuses into a RunFolderError that names path and fix. */
 export async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write();
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
+    if (NativeError.isInstance(error) && code === 'IO') throw engineRefusal(path, error);
     const fix = code === undefined ? undefined : fixes[code];
     if (fix === undefined) throw error;
     throw runFolderError(path, `cannot be written (${code})`, fix);

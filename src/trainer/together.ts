@@ -1,5 +1,4 @@
 /** Runs parts of one piece of work side by side: when one fails the others are cancelled, and all have ended on return. */
-import { setMaxListeners } from 'node:events';
 import { CancelledError } from '../errors.js';
 
 function firstFailure(settled: readonly PromiseSettledResult<unknown>[]): unknown {
@@ -17,8 +16,6 @@ export async function together<Value>(
 ): Promise<Value[]> {
   // Not AbortSignal.any: on a signal as long-lived as a run it keeps every derived signal alive.
   const inner = new AbortController();
-  // Every part listens: as many as there are is no leak.
-  setMaxListeners(0, inner.signal);
   const abort = (): void => inner.abort();
   outer?.addEventListener('abort', abort);
   if (outer?.aborted) abort();

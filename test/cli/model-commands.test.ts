@@ -1,0 +1,120 @@
+/** generate, score, embed and evaluate on the shipped model. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { missingEngine, runCli, tinyModel } from './support/cli.js';
+
+const prompt = '<bos> solve a1x b2~ c3= d4x e5x a6~ b1x c2x d3~ e4= previous a? b? c? d? e? answer';
+
+let root = '';
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'exit-rl-model-'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+interface Line {
+  readonly completions: readonly { text: string; tokens: number[]; logprobs: number[]; finishReason: string }[];
+  readonly tokens: number[];
+  readonly logprobs: (number | null)[];
+  readonly embedding: number[];
+}
+
+const parse = (text: string): Line[] =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+async function lines(args: readonly string[], input?: string): Promise<Line[]> {
+  const { stdout, stderr, code } = await runCli(args, input === undefined ? {} : { input });
+  expect({ stderr, code }).toEqual({ stderr: '', code: 0 });
+  return parse(stdout);
+}
+
+const model = ['--model', tinyModel, '--threads', '1'];
+
+describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine ? ` (${missingEngine})` : ''}`, () => {
+  test('generate answers every line in order, the same on every call, and score agrees with it', async () => {
+    const file = join(root, 'prompts.jsonl');
+    await writeFile(
+      file,
+      [{ prompt }, { tokens: [1, 4, 5] }, { prompt }].map((line) => JSON.stringify(line)).join('\n'),
+    );
+    const args = ['generate', ...model, '--input', file, '--n', '3', '--max-new-tokens', '6', '--seed', '11'];
+    const answers = await lines(args);
+    expect(answers.map(({ completions }) => completions.length)).toEqual([3, 3, 3]);
+    expect(answers[0]).not.toEqual(answers[2]);
+    expect(await lines(args)).toEqual(answers);
+    const first = answers[1]?.completions[0];
+    const tokens = [1, 4, 5, ...(first?.tokens ?? [])];
+    const [scored] = await lines(['score', ...model, '--input', '-'], JSON.stringify({ tokens }));
+    expect(scored?.tokens).toEqual(tokens);
+    expect(scored?.logprobs[0]).toBeNull();
+    scored?.logprobs.slice(3).forEach((logprob, at) => {
+      expect(logprob).toBeCloseTo(first?.logprobs[at] ?? Number.NaN, 4);
+    });
+  });
+
+  test('greedy generation prints a row of five words', async () => {
+    const { stdout } = await runCli([
+      'generate',
+      ...model,
+      '--prompt',
+      prompt,
+      '--temperature',
+      '0',
+      '--max-new-tokens',
+      '6',
+    ]);
+    expect(stdout.trim()).toMatch(/^a\d b\d c\d d\d e\d$/);
+  });
+
+  test('score takes prompt and completion, and a single token', async () => {
+    const input = `${JSON.stringify({ prompt: '<bos> solve', completion: 'a1 b2' })}\n{"tokens":[5]}\n`;
+    const [pair, single] = await lines(['score', ...model, '--input', '-'], input);
+    expect(pair?.tokens).toHaveLength(4);
+    expect(pair?.logprobs.slice(1).every((value) => typeof value === 'number' && value < 0)).toBe(true);
+    expect(single).toEqual({ tokens: [5], logprobs: [null] });
+  });
+
+  test('embed gives equal texts equal vectors', async () => {
+    const input = ['a1 b2', 'b2 a1', 'c3'].map((text) => JSON.stringify({ text })).join('\n');
+    const flags = ['--dimension', '64', '--maximum-length', '1', '--input', '-'];
+    const [first, second, third] = await lines(['embed', ...flags], input);
+    expect(first?.embedding).toHaveLength(64);
+    expect(second).toEqual(first);
+    expect(third).not.toEqual(first);
+  });
+
+  test('evaluate prints JSON and a table, and writes where it is told', async () => {
+    const out = join(root, 'evaluation.json');
+    const args = ['evaluate', ...model, '--task', 'code-breaker', '--limit', '20', '--draws', '2', '--iterations', '3'];
+    const [first] = (await lines([...args, '--json', '--out', out])) as unknown as Record<string, unknown>[];
+    expect(first).toMatchObject({ k: [0, 1, 2, 3], tasks: 20, draws: 2, task: 'code-breaker', split: 'test', seed: 0 });
+    expect(JSON.parse(await readFile(out, 'utf8'))).toEqual(first);
+    const { stdout, stderr } = await runCli(args);
+    expect(stdout).toContain('net corrections per 100');
+    expect(stderr).toBe('');
+  });
+
+  test.each([
+    [['generate', '--model', '/nowhere', '--prompt', 'x'], 1, 'config.json` is missing'],
+    [['generate', ...model, '--prompt', 'a1 '.repeat(400)], 1, 'the context holds'],
+    [['generate', ...model, '--input', '/nowhere.jsonl'], 2, '/nowhere.jsonl: cannot be read'],
+    [['evaluate', ...model, '--task', 'code-breaker', '--split', 'dev'], 1, 'use train, test or fresh'],
+    [['generate', ...model, '--prompt', 'x', '--device', 'cuda:99'], 1, 'cuda'],
+  ])('%j fails with code %i', async (args, code, message) => {
+    const ended = await runCli(args);
+    expect(ended.stderr).toContain(message);
+    expect(ended.code).toBe(code);
+  });
+
+  test('a bad line is named by file and number', async () => {
+    const { stderr, code } = await runCli(['score', ...model, '--input', '-'], {
+      input: '{"tokens":[1,2]}\n{"tokens":[1.5]}\n',
+    });
+    expect(code).toBe(2);
+    expect(stderr).toContain('-:2: `tokens` must be a list of token ids');
+  });
+});
