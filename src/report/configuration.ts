@@ -17,6 +17,9 @@ function folded(title: string, note: string, entries: readonly (readonly [string
   return `<details><summary>${escapeHtml(title)} <span>${escapeHtml(note)}</span></summary><table>${rows.join('')}</table></details>`;
 }
 
+// These stand in the title of a run's fold.
+const titleKeys = ['method', 'seed'];
+
 /** One fold with what all runs share, then one per run with what is its own. */
 export function configSection(runs: readonly RunData[]): string {
   const [first, ...others] = runs.map((run) => new Map(flatten(run.config)));
@@ -24,7 +27,7 @@ export function configSection(runs: readonly RunData[]): string {
   const shared = [...first].filter(([key, text]) => others.every((other) => other.get(key) === text));
   const sharedKeys = new Set(shared.map(([key]) => key));
   const own = runs.map(({ method, seed, config }) => {
-    const entries = flatten(config).filter(([key]) => !sharedKeys.has(key));
+    const entries = flatten(config).filter(([key]) => !sharedKeys.has(key) && !titleKeys.includes(key));
     return entries.length === 0 ? '' : folded(`${method}, seed ${seed}`, count(entries.length, 'value'), entries);
   });
   const title = runs.length === 1 ? 'All values' : 'What all runs share';

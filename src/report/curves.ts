@@ -45,7 +45,7 @@ const starts: readonly Panel[] = [
   { metric: 'curriculum/pairwise_cosine', title: 'Distance of starts', note: 'mean pairwise cosine' },
   { metric: 'buffer/size', title: 'Buffer', note: 'starts held', show: [0] },
   { metric: 'buffer/score_mean', title: 'Score in the buffer', note: 'mean variance of quality', show: [0] },
-  { metric: 'buffer/score_max', title: 'Best score in the buffer', note: 'largest variance of quality', show: [0] },
+  { metric: 'buffer/score_max', title: 'Best score', note: 'largest variance of quality', show: [0] },
   { metric: 'diversity/mean', title: 'Diversity bonus', note: 'factor d, mean' },
 ];
 
@@ -95,8 +95,19 @@ function section(title: string, text: string, body: string): string {
     : `<section><h2>${escapeHtml(title)}</h2><p class="lead">${escapeHtml(text)}</p>${body}</section>`;
 }
 
+/** Plots without those that repeat an earlier one line by line, as quality does where it is the reward. */
+function distinct(plots: readonly Plot[]): Plot[] {
+  const seen = new Set<string>();
+  return plots.filter(({ lines }) => {
+    const drawn = JSON.stringify(lines);
+    const fresh = !seen.has(drawn);
+    seen.add(drawn);
+    return fresh;
+  });
+}
+
 function panels(all: readonly Panel[], runs: readonly RunData[]): string {
-  const plots = all.map((panel) => panelPlot(panel, runs)).filter(isPlot);
+  const plots = distinct(all.map((panel) => panelPlot(panel, runs)).filter(isPlot));
   const entries = orderMethods(runs.map(({ method }) => method)).map((label, index) => ({
     label,
     look: lookOf(label, index),

@@ -54,14 +54,14 @@ export function thin(points: readonly Point[], limit: number): Point[] {
 }
 
 /**
- * Centred moving mean over `width` points (odd), narrower at the ends so that nothing is shifted in time;
- * gaps stay gaps and are left out of their neighbours' means.
+ * Centred moving mean over `width` points (odd), cut off at the ends of the line; gaps stay gaps and are left out of
+ * their neighbours' means.
  */
 export function smooth(points: readonly Point[], width: number): Point[] {
   const half = Math.floor(width / 2);
   return points.map(({ x, y }, index) => {
-    const reach = Math.min(half, index, points.length - 1 - index);
-    return { x, y: Number.isFinite(y) ? meanBetween(points, index - reach, index + reach + 1) : y };
+    const [from, to] = [Math.max(0, index - half), Math.min(points.length, index + half + 1)];
+    return { x, y: Number.isFinite(y) ? meanBetween(points, from, to) : y };
   });
 }
 

@@ -95,10 +95,27 @@ describe('the page of a comparison', () => {
     expect(/class="line look1" d="([^"]*)"/.exec(reward)?.[1]?.match(/M/g)?.length).toBe(1);
   });
 
-  test('shows every config value once, what differs apart', () => {
-    const section = page.split('<h2>Configuration</h2>')[1] ?? '';
+  test('shows the config values that runs share once, and what differs apart', async () => {
+    const folder = await copyOfFixture();
+    await edit(folder, 'exit-2/config.json', (value) => Object.assign(value, { updates: 30 }));
+    const section = renderPage(await readReportFolder(folder)).split('<h2>Configuration</h2>')[1] ?? '';
     expect(section.match(/optimizer\.learningRate/g)?.length).toBe(1);
-    expect(section).toContain('<summary>exit, seed 2 <span>2 values</span></summary>');
+    const own = /<summary>exit, seed 2 <span>1 value<\/span><\/summary>.*?<\/details>/.exec(section)?.[0];
+    expect(own).toContain('<th scope="row">updates</th><td>30</td>');
+  });
+
+  test('a metric that repeats another is drawn once', async () => {
+    const folder = path.join(await copyOfFixture(), 'exit-1');
+    const captions = async () =>
+      renderPage(await readReportFolder(folder)).match(/<figcaption>Quality <span>mean/g)?.length ?? 0;
+    expect(await captions()).toBe(1);
+    const file = path.join(folder, 'metrics.jsonl');
+    const lines = (await readFile(file, 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    await writeFile(file, lines.map((line) => `${JSON.stringify({ ...line, quality: line.reward })}\n`).join(''));
+    expect(await captions()).toBe(0);
   });
 
   test('has both colour schemes and a form for print', () => {

@@ -18,10 +18,10 @@ function runOf(method: string, seed: number, rewards: readonly number[]): RunDat
 }
 
 describe('curves', () => {
-  test('smoothing keeps the mean of a line, the ends and the gaps', () => {
-    expect(ys(smooth(points([0, 3, 6, 9, 12]), 3))).toEqual([0, 3, 6, 9, 12]);
-    expect(ys(smooth(points([0, 9, 0, 9, 0]), 3))).toEqual([0, 3, 6, 3, 0]);
-    expect(ys(smooth(points([1, Number.NaN, 3, 5, 1]), 3))).toEqual([1, Number.NaN, 4, 3, 1]);
+  test('smoothing takes means of neighbours, fewer at the ends, and keeps the gaps', () => {
+    expect(ys(smooth(points([0, 3, 6, 9, 12]), 3))).toEqual([1.5, 3, 6, 9, 10.5]);
+    expect(ys(smooth(points([0, 9, 0, 9, 0]), 3))).toEqual([4.5, 3, 6, 3, 4.5]);
+    expect(ys(smooth(points([1, Number.NaN, 3, 5, 1]), 3))).toEqual([1, Number.NaN, 4, 3, 3]);
   });
 
   test('thinning takes means of equal stretches and keeps a stretch of gaps as a gap', () => {
