@@ -128,5 +128,5 @@ details th{color:var(--soft);font-weight:400}
 .unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 footer{margin-top:64px;color:var(--soft);font-size:13px}
 @media (max-width:560px){main{padding:32px 18px 48px}h1{font-size:27px}section{margin-top:48px}.comparison th,.comparison td{padding-left:14px}.comparison th:first-child{position:sticky;left:0;background:var(--paper)}.example tbody th{padding-right:12px}.example .number{padding-left:12px}.tiles{width:min(230px,52vw);height:auto}}
-@media print{:root{${light}}body{font-size:11pt;background:none}main{max-width:none;padding:0}section{margin-top:28pt}.plots{grid-template-columns:repeat(3,1fr)}.scroll{overflow:visible}h2,.lead{break-after:avoid}tr{break-inside:avoid}.tile,.line,.marker,.band{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+@media print{:root{${light}}body{font-size:11pt;background:none}main{max-width:none;padding:0}section{margin-top:28pt}.plots{grid-template-columns:repeat(3,1fr)}.scroll{overflow:visible}h2,.lead{break-after:avoid}tr,table.example{break-inside:avoid}.tile,.line,.marker,.band{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 `;
