@@ -92,7 +92,8 @@ function judge(source: LibtorchSource, folder: string, question: LibtorchQuestio
   const version = libtorchVersion(folder);
   const cuda = existsSync(join(folder, 'lib', 'libtorch_cuda.so'));
   const against =
-    objection(source, folder, version) ?? (taken ? 'another one is used' : preference(source, cuda, question));
+    objection(source, folder, version) ??
+    (taken ? 'one before it in this list comes first' : preference(source, cuda, question));
   const refused = source === 'LIBTORCH' && against !== undefined;
   const reason = against ?? (source === 'built-in' ? 'the addon was built with it' : `found through ${source}`);
   return { source, folder, version, cuda, used: against === undefined, refused, reason };

@@ -96,7 +96,7 @@ export const addon = {
   },
 };
 
-/** CPU seconds that a first build took when measured; its time left is guessed from it until cargo has counted enough. */
+/** CPU seconds that a first build took when measured; the time left is guessed from it. */
 const firstBuildCpuSeconds = 330;
 
 /**
@@ -105,16 +105,14 @@ const firstBuildCpuSeconds = 330;
  * @param {number} begin
  */
 function buildMeter(progress, begin) {
-  let done = 0;
-  let total = 0;
+  let [done, total, waiting] = [0, 0, false];
   const show = () => {
     const elapsed = (performance.now() - begin) / 1000;
-    const counted = total > 0 ? `${done} of ${total} crates, ` : '';
+    if (waiting) return progress.show(`native addon: another cargo is building, waiting for it: ${duration(elapsed)}`);
+    if (total === 0) return progress.show(`native addon: ${duration(elapsed)}`);
     const expected = firstBuildCpuSeconds / availableParallelism();
-    const share = total > 0 ? done / total : 0;
-    const left =
-      share < 0.9 && elapsed < expected ? `, about ${duration(expected - elapsed)} left in a first build` : '';
-    progress.show(`native addon: ${counted}${duration(elapsed)}${left}`);
+    const left = done / total < 0.9 && elapsed < expected ? `, about ${duration(expected - elapsed)} left` : '';
+    progress.show(`native addon: ${done} of ${total} crates, ${duration(elapsed)}${left}`);
   };
   const beat = setInterval(show, 1000);
   return {
@@ -122,6 +120,7 @@ function buildMeter(progress, begin) {
     read(text) {
       const last = [...text.matchAll(/\] (\d+)\/(\d+)/g)].at(-1);
       if (last) [done, total] = [Number(last[1]), Number(last[2])];
+      waiting = text.includes('Blocking waiting for file lock') || (waiting && !last && !text.includes('Compiling'));
     },
     stop: () => clearInterval(beat),
   };
