@@ -1,11 +1,8 @@
 /** `exit-rl demo`: GRPO against ExIt (or every ablation) on the embedded default, the table, the report. */
 import { access } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { CancelledError } from '../errors.js';
-import type { ComparisonRow } from '../evaluation/compare.js';
-import type { Board } from './demo/board.js';
 import type { DemoComparison } from './demo/comparison.js';
 import type { DemoOptions, DemoPlan } from './demo/plan.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
@@ -43,45 +40,11 @@ interface Demo {
   readonly stop: StopSignals;
 }
 
-/** Runs everything; the rows are written as they come, so that what is done stays when the rest is stopped. */
-async function runJobs({ plan, out, json, stop }: Demo): Promise<DemoComparison> {
-  const [{ listJobs }, { runPool }, { Board: BoardClass }, { compareRows, writeComparison }, { codeBreaker }] =
-    await Promise.all([
-      import('./demo/jobs.js'),
-      import('./demo/pool.js'),
-      import('./demo/board.js'),
-      import('./demo/comparison.js'),
-      import('../../recipes/code-breaker.js'),
-    ]);
-  const { progressRows } = await import('./demo/display.js');
-  const { createProgress } = await import('../report/progress.js');
-  const width = availableParallelism();
-  const board: Board = new BoardClass(plan, width, () => {
-    for (const [name, state] of progressRows(board)) progress?.update(name, state);
-  });
-  const title = `code-breaker, ${plan.updates} updates a run, ${width} at a time`;
-  const { stdout } = process;
-  const progress = json ? undefined : createProgress({ stream: stdout, isTTY: stdout.isTTY, title });
-  const rows: ComparisonRow[] = [];
-  const onRow = async (row: ComparisonRow): Promise<void> => {
-    rows.push(row);
-    await writeComparison(out, compareRows(plan, rows));
-  };
-  const program = process.argv[1] as string;
-  const jobs = { plan, program, model: codeBreaker().model, out, board, signal: stop.signal, onRow };
-  try {
-    await runPool(await listJobs(jobs), width, stop.stop);
-  } finally {
-    progress?.finish();
-  }
-  return compareRows(plan, rows);
-}
-
-async function printComparison({ rows, notes, acceptance }: DemoComparison, out: string): Promise<void> {
-  const [{ comparisonTable }, { terminalColours }, { writeReport }] = await Promise.all([
+async function printComparison(comparison: DemoComparison, out: string, report: string): Promise<void> {
+  const { rows, notes, acceptance } = comparison;
+  const [{ comparisonTable }, { terminalColours }] = await Promise.all([
     import('../report/table.js'),
     import('../report/colours.js'),
-    import('../report/page.js'),
   ]);
   const colours = terminalColours(process.stdout.isTTY);
   await printLine(`\n${comparisonTable(rows, { colours, width: process.stdout.columns ?? 100 })}`);
@@ -90,7 +53,7 @@ async function printComparison({ rows, notes, acceptance }: DemoComparison, out:
   }
   for (const note of notes) await printLine(`* ${note}`);
   await printLine(`\nrun folders: ${rows.flatMap(({ run }) => (run === null ? [] : [join(out, run)])).join('  ')}`);
-  await printLine(`report:      ${await writeReport(out)}`);
+  await printLine(`report:      ${report}`);
 }
 
 /** What a stopped demo leaves, and how to go on with it. */
@@ -109,7 +72,18 @@ async function sayWhatIsLeft({ plan, out }: Demo): Promise<void> {
   for (const { path } of open) say(`go on with: exit-rl train --resume ${path} && exit-rl evaluate --model ${path}`);
 }
 
-async function runDemo(flags: Flags): Promise<void> {
+async function demonstrate(demo: Demo): Promise<void> {
+  const { runDemo } = await import('./demo/run.js');
+  const { plan, out, json, stop } = demo;
+  const screen = json ? {} : { screen: process.stdout };
+  const program = process.argv[1] as string;
+  const comparison = await runDemo({ plan, out, program, signal: stop.signal, stop: stop.stop, ...screen });
+  const { writeReport } = await import('../report/page.js');
+  const report = await writeReport(out);
+  await (json ? printJson({ ...comparison, out, report }) : printComparison(comparison, out, report));
+}
+
+async function startDemo(flags: Flags): Promise<void> {
   const [{ planDemo }, { prepareFolder }] = await Promise.all([
     import('./demo/plan.js'),
     import('./demo/comparison.js'),
@@ -121,12 +95,11 @@ async function runDemo(flags: Flags): Promise<void> {
   onClosedOutput(stop.stop);
   const demo: Demo = { plan, out: options.out, json: flags.json === true, stop };
   try {
-    const comparison = await runJobs(demo);
-    await (demo.json ? printJson({ ...comparison, out: options.out }) : printComparison(comparison, options.out));
+    await demonstrate(demo);
   } catch (error) {
+    if (!CancelledError.isInstance(error)) throw error;
     const code = stop.exitCode();
-    if (code === undefined || !CancelledError.isInstance(error)) throw error;
-    process.exitCode = code;
+    if (code !== undefined) process.exitCode = code;
     await sayWhatIsLeft(demo);
   } finally {
     stop.dispose();
@@ -144,5 +117,5 @@ export function registerDemo(cli: CAC): void {
     .option('--json', 'Print the comparison as JSON')
     .example('  $ exit-rl demo')
     .example('  $ exit-rl demo --all --seeds 5 --out runs/five-seeds')
-    .action(runDemo);
+    .action(startDemo);
 }

@@ -1,4 +1,5 @@
 /** K-step evaluation: attempt once, then improve K times; quality and solved share at every k, averaged over draws. */
+import { setMaxListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { emptyHistory } from '../history.js';
 import type { Completion, Policy, Sampling } from '../policy/policy.js';
@@ -71,6 +72,25 @@ async function mapBounded<Value>(
   return results;
 }
 
+/** `work` under a signal that aborts with `outer`, or when a part of the work fails: no other part goes on for nothing. */
+async function underSignal<Value>(
+  outer: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value> {
+  const inner = new AbortController();
+  // Every request in flight listens, and there are as many as chains.
+  setMaxListeners(0, inner.signal);
+  const abort = (): void => inner.abort();
+  outer?.addEventListener('abort', abort);
+  if (outer?.aborted) abort();
+  try {
+    return await work(inner.signal);
+  } finally {
+    outer?.removeEventListener('abort', abort);
+    abort();
+  }
+}
+
 type Measures = Omit<Evaluation, 'tasks' | 'draws' | 'seconds' | 'failures' | 'example'>;
 
 function measure(chains: readonly Chain[], iterations: number): Measures {
@@ -102,13 +122,16 @@ export async function evaluateIterations(options: EvaluationOptions): Promise<Ev
   const failures: string[] = [];
   const rng = createRng(options.seed).fork('evaluation');
   let tasksDone = 0;
-  const chains = await mapBounded(tasks.length, Math.max(1, Math.floor(concurrency / draws)), async (index) => {
-    const task = tasks[index] as Task;
-    const context: ChainContext = { ...options, task, onFailure: (detail) => failures.push(detail) };
-    const done = await evaluateTask(context, options, rng.fork('task', task.id));
-    options.onProgress?.({ tasksDone: ++tasksDone, tasks: tasks.length });
-    return done;
-  });
+  const limit = Math.max(1, Math.floor(concurrency / draws));
+  const chains = await underSignal(options.signal, (signal) =>
+    mapBounded(tasks.length, limit, async (index) => {
+      const task = tasks[index] as Task;
+      const context: ChainContext = { ...options, signal, task, onFailure: (detail) => failures.push(detail) };
+      const done = await evaluateTask(context, options, rng.fork('task', task.id));
+      options.onProgress?.({ tasksDone: ++tasksDone, tasks: tasks.length });
+      return done;
+    }),
+  );
   const example = family.turns === 1 ? chooseExample(family, tasks, chains) : undefined;
   return {
     ...measure(chains.flat(), iterations),

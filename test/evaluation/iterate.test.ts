@@ -218,6 +218,36 @@ describe('trouble', () => {
     await expect(evaluate({ ...scripted(() => '9'), generate })).rejects.toThrow('no memory');
   });
 
+  test('a failing engine ends the requests of the other chains', async () => {
+    const waiting: AbortSignal[] = [];
+    const generate = ({ signal }: GenerateRequest): Promise<Generated> => {
+      if (signal) waiting.push(signal);
+      if (waiting.length === 3) return Promise.reject(nativeError('OUT_OF_MEMORY', 'no memory'));
+      return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new CancelledError())));
+    };
+    await expect(evaluate({ ...scripted(() => '9'), generate })).rejects.toThrow('no memory');
+    expect(waiting.map(({ aborted }) => aborted)).toEqual([true, true, true]);
+  });
+
+  test('the signal reaches every request in flight, without a warning', async () => {
+    const warnings: string[] = [];
+    const warned = ({ name }: Error) => void warnings.push(name);
+    process.on('warning', warned);
+    const controller = new AbortController();
+    let inFlight = 0;
+    const generate = ({ signal }: GenerateRequest): Promise<Generated> =>
+      new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(new CancelledError()));
+        if (++inFlight === 40) controller.abort();
+      });
+    const many = Array.from({ length: 40 }, (_, id) => ({ id: String(id), data: null }));
+    const cancelled = evaluate({ ...scripted(() => '9'), generate }, { tasks: many, signal: controller.signal });
+    await expect(cancelled).rejects.toSatisfy((error) => CancelledError.isInstance(error));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', warned);
+    expect(warnings).toEqual([]);
+  });
+
   test('a cancelled request rejects', async () => {
     const policy = scripted(() => completion('', 'abort'));
     await expect(evaluate(policy)).rejects.toSatisfy((error) => CancelledError.isInstance(error));

@@ -46,3 +46,17 @@ export function progressRows(board: Board): [name: string, state: ProgressState]
     ['all', togetherState(board)],
   ];
 }
+
+/** Passes rows on, each only when it has changed since the last time. */
+export function forwardChanges(
+  update: (name: string, state: ProgressState) => void,
+): (rows: readonly [name: string, state: ProgressState][]) => void {
+  const known = new Map<string, string>();
+  return (rows) => {
+    for (const [name, state] of rows) {
+      const text = JSON.stringify(state);
+      if (known.get(name) !== text) update(name, state);
+      known.set(name, text);
+    }
+  };
+}

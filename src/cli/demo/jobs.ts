@@ -1,5 +1,4 @@
 /** The work of a demo: evaluate the base; train and evaluate each run. Each part is a child process of this program. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExitError } from '../../errors.js';
 import type { ComparisonRow } from '../../evaluation/compare.js';
@@ -53,12 +52,12 @@ async function evaluateBase(jobs: DemoJobs): Promise<void> {
 }
 
 async function trainAndEvaluate(jobs: DemoJobs, run: PlannedRun): Promise<void> {
-  const { board, plan, out, onRow } = jobs;
+  const { board, plan, model, out, onRow } = jobs;
   const { method, seed, folder } = run;
   const path = join(out, folder);
   board.enter(folder, 'training');
-  const settings = ['--method', method, '--seed', seed, '--updates', plan.updates, '--threads', 1, '--out', path];
-  await exit(jobs, ['train', plan.recipe, ...settings], (line) => {
+  const what = ['--model', model, '--method', method, '--seed', seed, '--updates', plan.updates];
+  await exit(jobs, ['train', plan.recipe, ...what, '--threads', 1, '--out', path], (line) => {
     if (typeof line.update === 'number') board.trained(run, line as Readonly<Record<string, number>>);
   });
   board.enter(folder, 'evaluating');
@@ -69,7 +68,6 @@ async function trainAndEvaluate(jobs: DemoJobs, run: PlannedRun): Promise<void> 
 }
 
 /** Longest first, so that the cores end together; the base, which only is evaluated, comes last. */
-export async function listJobs(jobs: DemoJobs): Promise<(() => Promise<void>)[]> {
-  await mkdir(jobs.out, { recursive: true });
+export function listJobs(jobs: DemoJobs): (() => Promise<void>)[] {
   return [...jobs.plan.runs.map((run) => () => trainAndEvaluate(jobs, run)), () => evaluateBase(jobs)];
 }

@@ -37,8 +37,8 @@ export interface DemoPlan {
   readonly iterations: number;
 }
 
-/** About 20 seconds on two cores. */
-const quickUpdates = 150;
+/** Trained and evaluated within 20 seconds on two cores. */
+const quickUpdates = 100;
 
 function requireWhole(value: number, name: string, least: number): void {
   if (Number.isSafeInteger(value) && value >= least) return;

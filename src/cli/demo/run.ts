@@ -1,0 +1,61 @@
+/** Runs a whole demo: jobs side by side, the live table, and a comparison that is written as it grows. */
+import { availableParallelism } from 'node:os';
+import { codeBreaker } from '../../../recipes/code-breaker.js';
+import type { ComparisonRow } from '../../evaluation/compare.js';
+import { createProgress, type Progress } from '../../report/progress.js';
+import { Board } from './board.js';
+import { compareRows, type DemoComparison, writeComparison } from './comparison.js';
+import { forwardChanges, progressRows } from './display.js';
+import { listJobs } from './jobs.js';
+import type { DemoPlan } from './plan.js';
+import { runPool } from './pool.js';
+
+export interface DemoRun {
+  readonly plan: DemoPlan;
+  /** The comparison folder. */
+  readonly out: string;
+  /** The program's own file, which the children run. */
+  readonly program: string;
+  /** Where the live table goes; absent shows none. */
+  readonly screen?: NodeJS.WriteStream;
+  readonly signal: AbortSignal;
+  /** Aborts `signal` when one child fails, so that the others end too. */
+  readonly stop: () => void;
+}
+
+function openProgress({ plan, screen }: DemoRun, width: number): Progress | undefined {
+  if (screen === undefined) return undefined;
+  const title = `code-breaker, ${plan.updates} updates a run, ${width} at a time`;
+  return createProgress({ stream: screen, isTTY: screen.isTTY === true, title });
+}
+
+/** Collects rows and writes the comparison after each: one writing at a time, what is done stays. */
+function collectRows({ plan, out }: DemoRun) {
+  const rows: ComparisonRow[] = [];
+  let written = Promise.resolve();
+  const onRow = (row: ComparisonRow): Promise<void> => {
+    rows.push(row);
+    written = written.then(() => writeComparison(out, compareRows(plan, rows)));
+    return written;
+  };
+  return { rows, onRow };
+}
+
+/**
+ * Trains and evaluates everything of the plan, as many children at once as there are cores.
+ * @throws CancelledError when `signal` fired, ExitError `CHILD_FAILED` when a child failed.
+ */
+export async function runDemo(run: DemoRun): Promise<DemoComparison> {
+  const width = availableParallelism();
+  const progress = openProgress(run, width);
+  const forward = forwardChanges((name, state) => progress?.update(name, state));
+  const board: Board = new Board(run.plan, width, () => forward(progressRows(board)));
+  const { rows, onRow } = collectRows(run);
+  const model = codeBreaker().model;
+  try {
+    await runPool(listJobs({ ...run, model, board, onRow }), width, run.stop);
+  } finally {
+    progress?.finish();
+  }
+  return compareRows(run.plan, rows);
+}
