@@ -1,6 +1,6 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { copyOfFixture } from '../report/support.js';
 import { runCli } from './support/cli.js';
 
@@ -8,7 +8,6 @@ let folder = '';
 beforeAll(async () => {
   folder = await copyOfFixture();
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('report', () => {
   test('writes the page into the folder and prints its path', async () => {

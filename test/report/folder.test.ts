@@ -1,10 +1,9 @@
-import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { RunFolderError } from '../../src/errors.js';
 import { parseMetrics, readReportFolder } from '../../src/report/folder.js';
-import { copyOfFixture, fixture } from './support.js';
+import { copyOfFixture, emptyFolder, fixture } from './support.js';
 
 /** The error of a promise that must fail. */
 async function failureOf(promise: Promise<unknown>): Promise<RunFolderError> {
@@ -66,7 +65,7 @@ describe('folders', () => {
   });
 
   test('what is missing or no run folder is named with what to do', async () => {
-    const empty = await mkdtemp(path.join(tmpdir(), 'exit-rl-report-'));
+    const empty = await emptyFolder();
     expect((await failureOf(readReportFolder(path.join(empty, 'none')))).message).toMatch(/none: does not exist/);
     expect((await failureOf(readReportFolder(empty))).message).toMatch(/config\.json: is missing/);
     const file = path.join(fixture, 'comparison.json');

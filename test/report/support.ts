@@ -1,8 +1,9 @@
 /** Values for the report's tests: evaluations, rows, folders on disk. */
-import { cp, mkdtemp } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pc from 'picocolors';
+import { afterAll } from 'vitest';
 import type { ComparisonRow } from '../../src/evaluation/compare.js';
 import type { Evaluation } from '../../src/evaluation/evaluation.js';
 
@@ -43,9 +44,19 @@ export function rowOf(method: string, seed: number | null, solved: readonly numb
   };
 }
 
+const temporary: string[] = [];
+afterAll(() => Promise.all(temporary.map((folder) => rm(folder, { recursive: true, force: true }))));
+
+/** An empty folder that goes when the test file has ended. */
+export async function emptyFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'exit-rl-report-'));
+  temporary.push(folder);
+  return folder;
+}
+
 /** A copy of the fixture that a test may damage. */
 export async function copyOfFixture(): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'exit-rl-report-'));
+  const folder = await emptyFolder();
   await cp(fixture, folder, { recursive: true });
   return folder;
 }
