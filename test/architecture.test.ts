@@ -13,18 +13,19 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
  */
 const levels: readonly (readonly string[])[] = [
   /*  0 */ ['src/errors', 'src/rng', 'src/history'],
-  /*  1 */ ['src/native', 'src/libtorch', 'src/task'],
-  /*  2 */ ['src/prompt', 'src/policy', 'src/reward'],
-  /*  3 */ ['src/rollout'],
-  /*  4 */ ['src/group'],
-  /*  5 */ ['src/advantage', 'src/diversity', 'src/buffer'],
-  /*  6 */ ['src/curriculum'],
-  /*  7 */ ['src/trainer', 'src/evaluation'],
-  /*  8 */ ['src/report', 'src/config'],
-  /*  9 */ ['recipes'],
-  /* 10 */ ['src/config/load'],
-  /* 11 */ ['src/index'],
-  /* 12 */ ['src/cli'],
+  /*  1 */ ['src/libtorch', 'src/task'],
+  /*  2 */ ['src/native', 'src/prompt', 'src/reward'],
+  /*  3 */ ['src/policy'],
+  /*  4 */ ['src/rollout'],
+  /*  5 */ ['src/group'],
+  /*  6 */ ['src/advantage', 'src/diversity', 'src/buffer'],
+  /*  7 */ ['src/curriculum'],
+  /*  8 */ ['src/trainer', 'src/evaluation'],
+  /*  9 */ ['src/report', 'src/config'],
+  /* 10 */ ['recipes'],
+  /* 11 */ ['src/config/load'],
+  /* 12 */ ['src/index'],
+  /* 13 */ ['src/cli'],
 ];
 
 /** What a concrete task family may import, beside its own folder. */
