@@ -1,75 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { CancelledError, nativeError } from '../../src/errors.js';
-import { evaluateIterations } from '../../src/evaluation/iterate.js';
-import type { Completion, Generated, GenerateRequest } from '../../src/policy/policy.js';
+import type { GenerateRequest } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';
-import type { Task, TaskFamily } from '../../src/task/task.js';
-
-/** The prompt is JSON of what the task wants and what was said; an answer is a digit, its quality a ninth of it. */
-interface Shown {
-  readonly id: string;
-  readonly intent: string;
-  readonly said: readonly string[];
-}
-
-const digits = (turns = 1): TaskFamily => ({
-  name: 'digits',
-  turns,
-  tasks: () => tasks,
-  prompt: (task, history, intent) =>
-    JSON.stringify({
-      id: task.id,
-      intent,
-      said: history.turns.map((turn) => turn.iterates.map(({ text }) => text).join('>')),
-    }),
-  judge: (_task, _history, answer) =>
-    /^\d$/.test(answer)
-      ? { quality: Number(answer) / 9, wellFormed: true, feedback: `got ${answer}` }
-      : { quality: 0, wellFormed: false },
-});
-
-const tasks: Task[] = ['x', 'y', 'z'].map((id) => ({ id, data: null }));
-
-const completion = (text: string, finishReason: Completion['finishReason'] = 'stop'): Completion => ({
-  tokens: Int32Array.of(1),
-  logprobs: Float32Array.of(0),
-  text,
-  finishReason,
-});
-
-/** Answers by the shown prompt; `said` of the current turn is the last entry. */
-function scripted(answer: (shown: Shown, request: GenerateRequest, member: number) => string | Completion) {
-  const requests: (GenerateRequest & { shown: Shown })[] = [];
-  const generate = async (request: GenerateRequest): Promise<Generated> => {
-    const shown = JSON.parse(String(request.prompt)) as Shown;
-    requests.push({ ...request, shown });
-    await new Promise((resolve) => setTimeout(resolve, requests.length % 3));
-    const completions = Array.from({ length: request.n }, (_, member) => {
-      const given = answer(shown, request, member);
-      return typeof given === 'string' ? completion(given) : given;
-    });
-    return { promptTokens: Int32Array.of(1), completions };
-  };
-  return { generate, requests };
-}
-
-const evaluate = (
-  policy: ReturnType<typeof scripted>,
-  changes: Partial<Parameters<typeof evaluateIterations>[0]> = {},
-) =>
-  evaluateIterations({
-    policy,
-    family: digits(),
-    tasks,
-    iterations: 3,
-    draws: 2,
-    sampling: { temperature: 1, maxNewTokens: 4 },
-    seed: 5,
-    ...changes,
-  });
-
-/** Number of answers that stand in the current turn. */
-const depth = ({ said }: Shown): number => (said.length === 0 ? 0 : (said.at(-1)?.split('>').length ?? 0));
+import { completionOf } from '../support/scripted-policy.js';
+import { depth, digits, evaluate, scripted, tasks } from './digits.js';
 
 describe('one turn', () => {
   test('quality, solved share, corrections and gains of a known course', async () => {
@@ -113,7 +46,7 @@ describe('one turn', () => {
   });
 
   test('an overlong answer is no answer, even when it reads well', async () => {
-    const policy = scripted((shown) => (shown.intent === 'attempt' ? completion('9', 'length') : '9'));
+    const policy = scripted((shown) => (shown.intent === 'attempt' ? completionOf('9', 'length') : '9'));
     expect((await evaluate(policy)).solved).toEqual([0, 0, 0, 0]);
   });
 
@@ -172,7 +105,7 @@ describe('whatever the order', () => {
       inFlight -= request.n;
       return generated;
     };
-    await evaluate({ ...policy, generate }, { concurrency: 4, draws: 2 });
+    await evaluate({ generate }, { concurrency: 4, draws: 2 });
     expect(most).toBe(4);
   });
 
@@ -201,64 +134,3 @@ describe('several turns', () => {
     expect(policy.requests).toHaveLength(6);
   });
 });
-
-describe('trouble', () => {
-  test('a failing judge is counted and leaves the answer before standing', async () => {
-    const family = { ...digits(), judge: failingJudge };
-    const result = await evaluate(
-      scripted(() => '9'),
-      { family, tasks: tasks.slice(0, 1), draws: 1 },
-    );
-    expect(result.solved).toEqual([1, 1, 1, 1]);
-    expect(result.failures).toEqual({ count: 3, first: 'the judge fell asleep' });
-  });
-
-  test('a failing engine rejects', async () => {
-    const generate = () => Promise.reject(nativeError('OUT_OF_MEMORY', 'no memory'));
-    await expect(evaluate({ ...scripted(() => '9'), generate })).rejects.toThrow('no memory');
-  });
-
-  test('a failing engine ends the requests of the other chains', async () => {
-    const waiting: AbortSignal[] = [];
-    const generate = ({ signal }: GenerateRequest): Promise<Generated> => {
-      if (signal) waiting.push(signal);
-      if (waiting.length === 3) return Promise.reject(nativeError('OUT_OF_MEMORY', 'no memory'));
-      return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new CancelledError())));
-    };
-    await expect(evaluate({ ...scripted(() => '9'), generate })).rejects.toThrow('no memory');
-    expect(waiting.map(({ aborted }) => aborted)).toEqual([true, true, true]);
-  });
-
-  test('the signal reaches every request in flight, without a warning', async () => {
-    const warnings: string[] = [];
-    const warned = ({ name }: Error) => void warnings.push(name);
-    process.on('warning', warned);
-    const controller = new AbortController();
-    let inFlight = 0;
-    const generate = ({ signal }: GenerateRequest): Promise<Generated> =>
-      new Promise((_, reject) => {
-        signal?.addEventListener('abort', () => reject(new CancelledError()));
-        if (++inFlight === 40) controller.abort();
-      });
-    const many = Array.from({ length: 40 }, (_, id) => ({ id: String(id), data: null }));
-    const cancelled = evaluate({ ...scripted(() => '9'), generate }, { tasks: many, signal: controller.signal });
-    await expect(cancelled).rejects.toSatisfy((error) => CancelledError.isInstance(error));
-    await new Promise((resolve) => setImmediate(resolve));
-    process.off('warning', warned);
-    expect(warnings).toEqual([]);
-  });
-
-  test('a cancelled request rejects', async () => {
-    const policy = scripted(() => completion('', 'abort'));
-    await expect(evaluate(policy)).rejects.toSatisfy((error) => CancelledError.isInstance(error));
-  });
-
-  test('no failures are reported where there are none', async () => {
-    expect(await evaluate(scripted(() => '9'))).not.toHaveProperty('failures');
-  });
-});
-
-const failingJudge: TaskFamily['judge'] = (task, history, answer, intent) => {
-  if (intent === 'improve') throw new Error('the judge fell asleep');
-  return digits().judge(task, history, answer, intent);
-};

@@ -1,0 +1,69 @@
+/** A family of digits, and evaluations of scripted answers to it. */
+import { evaluateIterations } from '../../src/evaluation/iterate.js';
+import type { Completion, Generated, GenerateRequest, Policy } from '../../src/policy/policy.js';
+import type { Task, TaskFamily } from '../../src/task/task.js';
+import { scriptedPolicy } from '../support/scripted-policy.js';
+
+/** What a prompt shows: per turn its answers so far, joined by `>`. */
+export interface Shown {
+  readonly id: string;
+  readonly intent: string;
+  readonly said: readonly string[];
+}
+
+/** The prompt is JSON of what is shown; an answer is a digit, its quality a ninth of it. */
+export const digits = (turns = 1): TaskFamily => ({
+  name: 'digits',
+  turns,
+  tasks: () => tasks,
+  prompt: (task, history, intent) =>
+    JSON.stringify({
+      id: task.id,
+      intent,
+      said: history.turns.map((turn) => turn.iterates.map(({ text }) => text).join('>')),
+    }),
+  judge: (_task, _history, answer) =>
+    /^\d$/.test(answer)
+      ? { quality: Number(answer) / 9, wellFormed: true, feedback: `got ${answer}` }
+      : { quality: 0, wellFormed: false },
+});
+
+export const tasks: Task[] = ['x', 'y', 'z'].map((id) => ({ id, data: null }));
+
+export interface Scripted extends Pick<Policy, 'generate'> {
+  readonly requests: (GenerateRequest & { readonly shown: Shown })[];
+}
+
+const shownIn = ({ prompt }: GenerateRequest): Shown => JSON.parse(String(prompt));
+
+/** Answers by what the prompt shows, some requests sooner than others. */
+export function scripted(
+  answer: (shown: Shown, request: GenerateRequest, member: number) => string | Completion,
+): Scripted {
+  const policy = scriptedPolicy((request, member) => answer(shownIn(request), request, member));
+  const requests: Scripted['requests'] = [];
+  const generate = async (request: GenerateRequest): Promise<Generated> => {
+    requests.push({ ...request, shown: shownIn(request) });
+    await new Promise((resolve) => setTimeout(resolve, requests.length % 3));
+    return policy.generate(request);
+  };
+  return { generate, requests };
+}
+
+export const evaluate = (
+  policy: Pick<Policy, 'generate'>,
+  changes: Partial<Parameters<typeof evaluateIterations>[0]> = {},
+) =>
+  evaluateIterations({
+    policy,
+    family: digits(),
+    tasks,
+    iterations: 3,
+    draws: 2,
+    sampling: { temperature: 1, maxNewTokens: 4 },
+    seed: 5,
+    ...changes,
+  });
+
+/** Number of answers that stand in the current turn, which is the last entry of `said`. */
+export const depth = ({ said }: Shown): number => (said.length === 0 ? 0 : (said.at(-1)?.split('>').length ?? 0));

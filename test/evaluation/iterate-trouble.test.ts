@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { CancelledError, nativeError } from '../../src/errors.js';
+import type { Generated, GenerateRequest } from '../../src/policy/policy.js';
+import type { TaskFamily } from '../../src/task/task.js';
+import { completionOf } from '../support/scripted-policy.js';
+import { digits, evaluate, scripted, tasks } from './digits.js';
+
+const failingJudge: TaskFamily['judge'] = (task, history, answer, intent) => {
+  if (intent === 'improve') throw new Error('the judge fell asleep');
+  return digits().judge(task, history, answer, intent);
+};
+
+test('a failing judge is counted and leaves the answer before standing', async () => {
+  const family = { ...digits(), judge: failingJudge };
+  const result = await evaluate(
+    scripted(() => '9'),
+    { family, tasks: tasks.slice(0, 1), draws: 1 },
+  );
+  expect(result.solved).toEqual([1, 1, 1, 1]);
+  expect(result.failures).toEqual({ count: 3, first: 'the judge fell asleep' });
+});
+
+test('a failing engine rejects', async () => {
+  const generate = () => Promise.reject(nativeError('OUT_OF_MEMORY', 'no memory'));
+  await expect(evaluate({ generate })).rejects.toThrow('no memory');
+});
+
+test('a failing engine ends the requests of the other chains', async () => {
+  const waiting: AbortSignal[] = [];
+  const generate = ({ signal }: GenerateRequest): Promise<Generated> => {
+    if (signal) waiting.push(signal);
+    if (waiting.length === 3) return Promise.reject(nativeError('OUT_OF_MEMORY', 'no memory'));
+    return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new CancelledError())));
+  };
+  await expect(evaluate({ generate })).rejects.toThrow('no memory');
+  expect(waiting.map(({ aborted }) => aborted)).toEqual([true, true, true]);
+});
+
+test('the signal reaches every request in flight, without a warning', async () => {
+  const warnings: string[] = [];
+  const warned = ({ name }: Error) => void warnings.push(name);
+  process.on('warning', warned);
+  const controller = new AbortController();
+  let inFlight = 0;
+  const generate = ({ signal }: GenerateRequest): Promise<Generated> =>
+    new Promise((_, reject) => {
+      signal?.addEventListener('abort', () => reject(new CancelledError()));
+      if (++inFlight === 40) controller.abort();
+    });
+  const many = Array.from({ length: 40 }, (_, id) => ({ id: String(id), data: null }));
+  const cancelled = evaluate({ generate }, { tasks: many, signal: controller.signal });
+  await expect(cancelled).rejects.toSatisfy((error) => CancelledError.isInstance(error));
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', warned);
+  expect(warnings).toEqual([]);
+});
+
+test('a cancelled request rejects', async () => {
+  const policy = scripted(() => completionOf('', 'abort'));
+  await expect(evaluate(policy)).rejects.toSatisfy((error) => CancelledError.isInstance(error));
+});
+
+test('no failures are reported where there are none', async () => {
+  expect(await evaluate(scripted(() => '9'))).not.toHaveProperty('failures');
+});
