@@ -1,0 +1,107 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { NativeError } from '../src/errors.js';
+import { chosenLibtorch, findLibtorch, type LibtorchQuestion } from '../src/libtorch.js';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'exit-rl-libtorch-'));
+  libtorch('built', 'build-version', '2.11.0');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), text);
+}
+
+function libtorch(path: string, versionFile: string, text: string, libraries = ['libtorch_cpu.so']): string {
+  write(`${path}/${versionFile}`, text);
+  for (const library of libraries) write(`${path}/lib/${library}`, '');
+  return join(folder, path);
+}
+
+/** A Python environment with torch. */
+function python(name: string, version: string, cuda = true): string {
+  const libraries = cuda ? ['libtorch_cpu.so', 'libtorch_cuda.so'] : ['libtorch_cpu.so'];
+  libtorch(`${name}/lib/python3.12/site-packages/torch`, 'version.py', `__version__ = '${version}'\n`, libraries);
+  return join(folder, name);
+}
+
+const find = (question: Partial<LibtorchQuestion> = {}) =>
+  findLibtorch({ environment: {}, device: 'auto', builtIn: join(folder, 'built'), nvidiaDriver: true, ...question });
+
+const summary = (candidates: ReturnType<typeof find>) =>
+  candidates.map(({ source, used, reason }) => `${used ? '+' : '-'} ${source}: ${reason}`);
+
+describe('which libtorch is used', () => {
+  test('the built-in one, when there is no other', () => {
+    expect(summary(find())).toEqual(['+ built-in: the addon was built with it']);
+  });
+
+  test('CUDA from the active Python environment, with the driver there', () => {
+    const environment = { VIRTUAL_ENV: python('env', '2.11.0+cu130') };
+    const candidates = find({ environment });
+    expect(summary(candidates)).toEqual([
+      '+ VIRTUAL_ENV: found through VIRTUAL_ENV',
+      '- built-in: one before it in this list comes first',
+    ]);
+    expect(chosenLibtorch(candidates)).toMatchObject({ cuda: true, version: '2.11.0+cu130' });
+  });
+
+  test.each([
+    ['2.10.0', true, 'auto', true, 'version 2.10.0, 2.11 is needed'],
+    ['2.11.0+cpu', false, 'auto', true, 'a build without CUDA'],
+    ['2.11.0+cu130', true, 'cpu', true, 'the device is cpu'],
+    ['2.11.0+cu130', true, 'auto', false, 'no NVIDIA driver on this machine'],
+  ])('Python torch %s (CUDA %s) for device %s, driver %s: %s', (version, cuda, device, nvidiaDriver, reason) => {
+    const environment = { CONDA_PREFIX: python('env', version, cuda) };
+    expect(summary(find({ environment, device, nvidiaDriver }))).toEqual([
+      `- CONDA_PREFIX: ${reason}`,
+      '+ built-in: the addon was built with it',
+    ]);
+  });
+
+  test('a CUDA device that is asked for by name loads CUDA even where no driver was seen', () => {
+    const environment = { VIRTUAL_ENV: python('env', '2.11.1+cu130') };
+    expect(chosenLibtorch(find({ environment, device: 'cuda:0', nvidiaDriver: false })).source).toBe('VIRTUAL_ENV');
+  });
+
+  test('an exported LIBTORCH comes first', () => {
+    const LIBTORCH = libtorch('mine', 'build-version', '2.11.0');
+    const environment = { LIBTORCH, VIRTUAL_ENV: python('env', '2.11.0+cu130') };
+    expect(summary(find({ environment }))[0]).toBe('+ LIBTORCH: found through LIBTORCH');
+  });
+
+  test('LIBTORCH naming the built-in one by another way is the built-in one', () => {
+    symlinkSync(join(folder, 'built'), join(folder, 'link'));
+    expect(summary(find({ environment: { LIBTORCH: join(folder, 'link') } }))).toEqual([
+      '+ built-in: the addon was built with it',
+    ]);
+  });
+});
+
+describe('what cannot be used', () => {
+  test('an exported LIBTORCH of another version is an error that names it and the way out', () => {
+    const LIBTORCH = libtorch('old', 'build-version', '2.9.1');
+    const candidates = find({ environment: { LIBTORCH } });
+    expect(candidates.some(({ used }) => used)).toBe(false);
+    expect(() => chosenLibtorch(candidates)).toThrow(
+      /old: version 2\.9\.1, 2\.11 is needed; point it at .* or unset it/,
+    );
+  });
+
+  test('none at all names what was tried and the command', () => {
+    const caught = (() => {
+      try {
+        return chosenLibtorch(find({ builtIn: join(folder, 'nowhere') }));
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(NativeError.isInstance(caught) && caught.code).toBe('LIBTORCH');
+    expect(String(caught)).toMatch(/nowhere: lib\/libtorch_cpu\.so is not there\); run `npm run build`/);
+  });
+});
