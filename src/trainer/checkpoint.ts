@@ -90,9 +90,13 @@ async function alreadyWritten(folder: string): Promise<boolean> {
 /** Writes `checkpoint-N` and returns its folder. @throws RunFolderError when the disk refuses. */
 export async function writeCheckpoint(request: CheckpointRequest): Promise<string> {
   const folder = join(request.run, `checkpoint-${request.update}`);
+  if (await alreadyWritten(folder)) return folder;
+  return writing(folder, () => writeAndRename(request, folder));
+}
+
+async function writeAndRename(request: CheckpointRequest, folder: string): Promise<string> {
   const temporary = `${folder}.tmp-${process.pid}`;
-  return writing(folder, async () => {
-    if (await alreadyWritten(folder)) return folder;
+  try {
     await rm(temporary, { recursive: true, force: true });
     await mkdir(temporary, { recursive: true });
     await request.write(temporary);
@@ -100,7 +104,11 @@ export async function writeCheckpoint(request: CheckpointRequest): Promise<strin
     await rename(temporary, folder);
     await flush(request.run);
     return folder;
-  });
+  } catch (error) {
+    // Half a checkpoint on a full disk would keep it full.
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
 }
 
 function isManifest(value: unknown): value is Manifest {

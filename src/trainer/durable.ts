@@ -14,6 +14,8 @@ const fixes: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is a file: choose another folder with --out',
   EEXIST: 'a file is in the way: choose another folder with --out',
   EIO: 'the disk reports an error: check it before going on',
+  ENOENT: 'the folder cannot be made there: choose another with --out',
+  ENAMETOOLONG: 'the name is too long: choose another folder with --out',
   EMFILE: 'too many open files: raise `ulimit -n`',
 };
 

@@ -83,6 +83,27 @@ describe.skipIf(missingEngine !== undefined)(
       }
     }, 180_000);
 
+    test('killed again and again while it saves after every update, it still equals its twin', async () => {
+      const path = join(root, 'hammered');
+      const everyUpdate = begin(path).map((word, at, all) => (all[at - 1] === '--checkpoint.every' ? '1' : word));
+      let kills = 0;
+      for (let attempt = 0; attempt < 5; attempt++) {
+        // Moments spread over the write of a checkpoint, which follows the update's line.
+        const onStdout = (text: string, child: { kill(signal: 'SIGKILL'): unknown }): void => {
+          if (lines(text) === 3) setTimeout(() => child.kill('SIGKILL'), attempt * 4);
+        };
+        const { code } = await start(attempt === 0 ? everyUpdate : resume(path), { onStdout }).ended;
+        if (code !== 0) kills += 1;
+      }
+      expect(kills).toBeGreaterThan(1);
+      expect((await runCli(resume(path))).code).toBe(0);
+      const withoutConfig = ({ state, ...rest }: Record<string, unknown>): Record<string, unknown> => {
+        const { identity: _, ...counters } = state as Record<string, unknown>;
+        return { ...rest, counters };
+      };
+      expect(withoutConfig(await lasting(path))).toEqual(withoutConfig(await lasting(twin())));
+    }, 180_000);
+
     test.each([
       ['SIGINT', 130],
       ['SIGTERM', 143],
