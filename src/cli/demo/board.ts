@@ -18,13 +18,16 @@ export interface RunState {
   readonly trainSeconds: number;
 }
 
+/** Until one is measured: evaluating one draw of the test tasks takes about as long as this many updates. */
+const updatesPerDraw = 40;
+
 /** The states of all runs, by name, in the order of the plan with the base first. */
 export class Board {
   private readonly states = new Map<string, RunState>();
   private evaluationSeconds: number | undefined;
 
   constructor(
-    plan: DemoPlan,
+    private readonly plan: DemoPlan,
     /** Runs at a time. */
     private readonly width: number,
     private readonly onChange: () => void,
@@ -64,8 +67,7 @@ export class Board {
     if (phase === 'done') return 0;
     const pace = this.secondsPerUpdate();
     if (pace === undefined) return undefined;
-    // Until one is measured: an evaluation takes about as long as 150 updates here.
-    return (updates - update) * pace + (this.evaluationSeconds ?? 150 * pace);
+    return (updates - update) * pace + (this.evaluationSeconds ?? updatesPerDraw * this.plan.draws * pace);
   }
 
   /** Estimated seconds until all is done: the runs' own, shared out over the places. */

@@ -24,8 +24,8 @@ describe('the board', () => {
     made.enter(grpo.folder, 'training');
     made.trained(grpo, { update: 100, step_time: 5 });
     made.trained(exit, { update: 300, step_time: 15 });
-    // 0.05 s an update: 1,100 and 900 of them left, and three evaluations of 150 updates' time each, in two places.
-    expect(made.secondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 3 * 7.5) / 2, 10);
+    // 0.05 s an update: 1,100 and 900 of them left, and three evaluations of 4 draws, 160 updates' time, each, in two places.
+    expect(made.secondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 3 * 8) / 2, 10);
     made.evaluated('base', 10);
     expect(made.secondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 2 * 10) / 2, 10);
   });
@@ -69,7 +69,7 @@ test('the table has a row per run and one for all, with the metrics under its ow
     solved: 0.25,
     depth: 1.5,
     buffer: 64,
-    secondsLeft: 900 * 0.1 + 150 * 0.1,
+    secondsLeft: 900 * 0.1 + 160 * 0.1,
   });
   expect(rows.get('all')).toMatchObject({ update: 300, updates: 2400 });
 });
