@@ -1,36 +1,21 @@
 // A task of your own with a reward of your own: answer with as many words of colour 3 as possible.
 import { LocalPolicy, parseConfig, train } from 'exit-rl';
 
-const reds = {
-  name: 'reds',
+const threes = {
+  name: 'threes',
   turns: 1,
   tasks: () => [{ id: 'only', data: {} }],
-  prompt: (_task, _history, intent) =>
-    `<bos> ${intent === 'attempt' ? 'solve' : intent} a1 b2 c3 d4 e5 a6 b1 c2 d3 e4 previous a? b? c? d? e? answer`,
+  prompt: () => '<bos> solve a1 b2 c3 d4 e5 a6 b1 c2 d3 e4 previous a? b? c? d? e? answer',
   judge: (_task, _history, answer) => {
     const words = answer.split(' ');
     return { quality: words.filter((word) => word.endsWith('3')).length / 5, wellFormed: words.length === 5 };
   },
 };
-
+const settings = { method: 'grpo', sampling: { maxNewTokens: 6 }, optimizer: { learningRate: 1e-3 } };
 const updates = Number(process.argv[2] ?? 60);
-const model = process.argv[3] ?? 'models/tiny';
-const sampling = { maxNewTokens: 6 };
-const config = parseConfig({
-  task: 'reds',
-  model,
-  method: 'grpo',
-  updates,
-  sampling,
-  optimizer: { learningRate: 1e-3 },
-});
+const config = parseConfig({ task: 'threes', model: 'models/tiny', updates, ...settings });
 const policy = await LocalPolicy.load(config.model, { device: 'cpu', threads: 1 });
 const reward = ({ quality }) => quality ** 2;
-await train({
-  config,
-  policy,
-  family: reds,
-  reward,
-  onUpdate: (row) => console.log(row.update, row.quality.toFixed(3)),
-});
+const onUpdate = (row) => console.log(row.update, row.quality.toFixed(3));
+await train({ config, policy, family: threes, reward, onUpdate });
 await policy.close();
