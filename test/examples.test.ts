@@ -27,3 +27,8 @@ test('every example is named by a test', () => {
   const tested = readFileSync(fileURLToPath(import.meta.url), 'utf8');
   for (const name of readdirSync(`${root}examples`)) expect(tested).toContain(name);
 });
+
+test('README shows the example as it is run', () => {
+  const example = readFileSync(`${root}examples/custom-task.mjs`, 'utf8').trim();
+  expect(readFileSync(`${root}README.md`, 'utf8')).toContain(example);
+});
