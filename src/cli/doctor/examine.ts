@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { DeviceError } from '../../errors.js';
 import { hasNvidiaDriver, type LibtorchCandidate } from '../../libtorch.js';
 import { addonFile, type EngineInfo, libtorchCandidates, loadedLibtorch, native } from '../../native.js';
 import { packageVersion } from '../version.js';
@@ -55,14 +56,19 @@ function rustVersion(): string | undefined {
 
 interface Attempt {
   readonly info: EngineInfo | undefined;
+  /** Why the addon does not load. */
   readonly error: string | undefined;
+  /** Why the device that was asked for cannot be used, although the addon loads. */
+  readonly deviceError?: string;
 }
 
 function tryAddon(device: string): Attempt {
   try {
     return { info: native(device).engineInfo(), error: undefined };
   } catch (error) {
-    return { info: undefined, error: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    if (DeviceError.isInstance(error)) return { ...tryAddon('cpu'), deviceError: message };
+    return { info: undefined, error: message };
   }
 }
 
@@ -87,11 +93,17 @@ function shadowing(environment: NodeJS.ProcessEnv): string[] {
   return folders.filter((folder) => existsSync(join(folder, 'libtorch_cpu.so')));
 }
 
-function findProblems(attempt: Attempt, cuda: DeviceReport, candidates: readonly LibtorchCandidate[]): Problem[] {
+function findProblems(
+  wanted: string,
+  attempt: Attempt,
+  cuda: DeviceReport,
+  candidates: readonly LibtorchCandidate[],
+): Problem[] {
   const problems: Problem[] = [];
   if (attempt.error) problems.push({ what: attempt.error, fix: addonFix(candidates), needed: true });
   if (!cuda.usable) {
-    problems.push({ what: `CUDA: ${cuda.reason}`, fix: cudaFix(candidates, hasNvidiaDriver()), needed: false });
+    const what = attempt.deviceError ?? `CUDA: ${cuda.reason}`;
+    problems.push({ what, fix: cudaFix(candidates, hasNvidiaDriver()), needed: wanted.startsWith('cuda') });
   }
   for (const folder of shadowing(process.env)) {
     const what = `LD_LIBRARY_PATH has a libtorch of its own: ${folder}`;
@@ -118,7 +130,7 @@ export function examine(device = 'auto'): Examination {
       ? 'CUDA comes first; --device cpu takes it'
       : 'used'
     : 'the addon does not load';
-  const problems = findProblems(attempt, cuda, candidates);
+  const problems = findProblems(device, attempt, cuda, candidates);
   return {
     ok: !problems.some(({ needed }) => needed),
     versions: {

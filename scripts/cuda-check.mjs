@@ -1,0 +1,183 @@
+/**
+ * The checks of scripts/cuda-check.sh: doctor, parity with the CPU, tokens/s, clean exits.
+ * `--device cpu` walks the same road on libtorch's CPU decoder, to test the checks themselves where there is no GPU.
+ */
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { examine } from '../dist/src/cli/doctor/examine.js';
+import { describe } from '../dist/src/cli/doctor.js';
+import { LocalPolicy } from '../dist/src/policy/local.js';
+import { createRng } from '../dist/src/rng.js';
+
+const model = fileURLToPath(new URL('../models/tiny', import.meta.url));
+const noDeviceExit = 3;
+const inFlightExit = 7;
+
+/** Largest differences allowed against float32 on the CPU. */
+const bounds = {
+  logprob: 1e-4,
+  logprobAfterUpdate: 1e-3,
+  metric: 1e-3,
+  /** reliability.md: mean exp|Δ| of bf16 log-probabilities. */
+  meanRatioBf16: 1.01,
+};
+
+const settings = {
+  objective: {
+    kind: 'grpo',
+    clipEpsilonLow: 0.2,
+    clipEpsilonHigh: 0.2,
+    beta: 0,
+    normalisation: 'sequence-mean',
+    maxCompletionLength: 6,
+    temperature: 1,
+    epochs: 1,
+    useRolloutLogprobs: false,
+  },
+  learningRate: 1e-3,
+  adamBeta1: 0.9,
+  adamBeta2: 0.95,
+  adamEpsilon: 1e-8,
+  weightDecay: 0,
+  maxGradNorm: 1,
+  microbatchTokens: 4096,
+};
+const sampling = { temperature: 1, maxNewTokens: 6 };
+const comparedMetrics = ['loss', 'grad_norm', 'entropy'];
+
+const { values } = parseArgs({
+  options: { device: { type: 'string', default: 'cuda' }, out: { type: 'string' }, 'in-flight': { type: 'boolean' } },
+});
+const { device } = values;
+const onDevice = device === 'cpu' ? { device, backend: 'torch' } : { device };
+
+/** 16 prompts of ordinary words with 8 random completions each. */
+function randomBatch(vocabularySize) {
+  const rng = createRng(7);
+  const words = (count) => Int32Array.from({ length: count }, () => 5 + rng.int(vocabularySize - 5));
+  const prompts = Array.from({ length: 16 }, () => words(19));
+  const sequences = Array.from({ length: 128 }, (_, rollout) => ({
+    prompt: Math.floor(rollout / 8),
+    rollout,
+    tokens: words(6),
+    advantage: rng.next() * 2 - 1,
+  }));
+  return { prompts, sequences };
+}
+
+/** Differences of two lists of log-probabilities: the largest, and the mean of exp|Δ|. */
+function compare(ours, theirs) {
+  const differences = ours.flatMap((list, at) => [...list].map((value, t) => Math.abs(value - theirs[at][t])));
+  const total = differences.reduce((sum, difference) => sum + Math.exp(difference), 0);
+  return { largest: Math.max(...differences), meanRatio: total / differences.length };
+}
+
+const results = [];
+
+function check(name, value, bound) {
+  const good = value <= bound;
+  results.push({ name, value, bound, good });
+  console.log(`${good ? '✓' : '✗'} ${name}: ${value.toExponential(2)} (at most ${bound})`);
+}
+
+const relative = (a, b) => Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), 1e-6);
+
+/** Log-probabilities before and after one update on the same batch, against the CPU in float32. */
+async function checkParity() {
+  // The device first: the process loads CUDA with its first policy or never.
+  const theirs = await LocalPolicy.load(model, { ...onDevice, dtype: 'float32' });
+  const ours = await LocalPolicy.load(model, { device: 'cpu', backend: 'kernels', dtype: 'float32' });
+  const batch = randomBatch(ours.info().vocabularySize);
+  check('log-probabilities', compare(await ours.score(batch), await theirs.score(batch)).largest, bounds.logprob);
+  const [expected, found] = [await ours.update(batch, settings), await theirs.update(batch, settings)];
+  for (const name of comparedMetrics) check(`update: ${name}`, relative(expected[name], found[name]), bounds.metric);
+  const after = compare(await ours.score(batch), await theirs.score(batch));
+  check('log-probabilities after the update', after.largest, bounds.logprobAfterUpdate);
+  await Promise.all([ours.close(), theirs.close()]);
+}
+
+/** The sampler's log-probabilities against the trainer's, of the same weights and tokens. */
+async function checkRollouts(dtype) {
+  const policy = await LocalPolicy.load(model, { ...onDevice, dtype });
+  const { prompts } = randomBatch(policy.info().vocabularySize);
+  const groups = await Promise.all(
+    prompts.map((prompt, requestId) => policy.generate({ prompt, n: 8, sampling, seed: 3, requestId })),
+  );
+  const completions = groups.flatMap((group, prompt) =>
+    group.completions.map((completion) => ({ ...completion, prompt })),
+  );
+  const sequences = completions.map(({ tokens, prompt }, rollout) => ({ tokens, prompt, rollout, advantage: 0 }));
+  const { largest, meanRatio } = compare(
+    completions.map(({ logprobs }) => logprobs),
+    await policy.score({ prompts, sequences }),
+  );
+  if (dtype === 'float32') check('float32 rollout against training: log-probabilities', largest, bounds.logprob);
+  else check('bfloat16 rollout against training: mean exp|Δ|', meanRatio, bounds.meanRatioBf16);
+  await policy.close();
+}
+
+/** Generated tokens per second: the median of three runs after one that warms up. */
+async function measureRollouts() {
+  const policy = await LocalPolicy.load(model, { ...onDevice, dtype: device === 'cpu' ? 'float32' : 'bfloat16' });
+  const { prompts } = randomBatch(policy.info().vocabularySize);
+  for (const n of [1, 16, 128]) {
+    const rates = [];
+    for (let seed = 0; seed < 4; seed++) rates.push(await rolloutRate(policy, prompts, n, seed));
+    const median = rates.slice(1).sort((a, b) => a - b)[1];
+    results.push({ name: `tokens/s, ${prompts.length} prompts × ${n}`, value: median });
+    console.log(`· ${prompts.length} prompts × ${n}: ${Math.round(median)} tokens/s`);
+  }
+  await policy.close();
+}
+
+async function rolloutRate(policy, prompts, n, seed) {
+  const begin = performance.now();
+  const requests = prompts.map((prompt, requestId) => policy.generate({ prompt, n, sampling, seed, requestId }));
+  const found = await Promise.all(requests);
+  const tokens = found.flatMap(({ completions }) => completions).reduce((sum, { tokens }) => sum + tokens.length, 0);
+  return tokens / ((performance.now() - begin) / 1000);
+}
+
+/** A process of its own that leaves with work in flight. */
+function checkExit() {
+  const args = [fileURLToPath(import.meta.url), '--device', device, '--in-flight'];
+  const { status, signal } = spawnSync(process.execPath, args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    timeout: 120_000,
+  });
+  const good = status === inFlightExit;
+  results.push({ name: 'process.exit with work in flight', value: status ?? -1, bound: inFlightExit, good });
+  console.log(`${good ? '✓' : '✗'} process.exit with work in flight: ${signal ?? `exit code ${status}`}`);
+}
+
+async function leaveInFlight() {
+  const policy = await LocalPolicy.load(model, onDevice);
+  const [prompt] = randomBatch(policy.info().vocabularySize).prompts;
+  policy.generate({ prompt, n: 100_000, sampling, seed: 1, requestId: 1 });
+  setTimeout(() => process.exit(inFlightExit), 200);
+}
+
+async function main() {
+  const found = examine(device);
+  for (const line of describe(found)) console.log(line);
+  const wanted = found.devices.find((entry) => device.startsWith(entry.device));
+  if (!wanted?.usable) {
+    console.log(`\nno CUDA device was found: ${wanted?.reason ?? `unknown device ${device}`}`);
+    process.exitCode = noDeviceExit;
+    return;
+  }
+  console.log('');
+  await checkParity();
+  for (const dtype of ['float32', 'bfloat16']) await checkRollouts(dtype);
+  await measureRollouts();
+  checkExit();
+  const good = results.every((result) => result.good !== false);
+  if (values.out)
+    writeFileSync(values.out, `${JSON.stringify({ device, good, examination: found, results }, null, 2)}\n`);
+  console.log(good ? 'all good' : 'something differs');
+  process.exitCode = good ? 0 : 1;
+}
+
+await (values['in-flight'] ? leaveInFlight() : main());
