@@ -1,6 +1,7 @@
 /** Update tokens/s and whole GRPO iterations/s of the embedded default's shape, against TRL's GRPOTrainer. */
 import { groupAdvantages } from '../dist/src/advantage.js';
 import { row, summarise } from './lib/measure.mjs';
+import { watchNeighbours } from './lib/neighbours.mjs';
 import { generateAll, makePrompts } from './rollout.mjs';
 
 const starts = 16;
@@ -68,6 +69,7 @@ export async function benchIteration({ policy, peer, vocabularySize }, report, w
   const texts = policy.decode(prompts.map((prompt) => Int32Array.from(prompt)));
   const ask = { do: 'iterations', prompts: texts, group_size: groupSize, new_tokens: newTokens, warmup, steps };
   const [ours, theirs] = [[], []];
+  const neighbours = watchNeighbours([process.pid, peer.processId]);
   for (let round = 0; round < rounds; round++) {
     ours.push(await ourIterations(policy, prompts, round));
     theirs.push(await peer.ask(ask));
@@ -76,7 +78,7 @@ export async function benchIteration({ policy, peer, vocabularySize }, report, w
   const rates = (runs, key, amount) => summarise(runs.flatMap((run) => run[key].map((seconds) => amount / seconds)));
   const both = (key, amount) => ({ ours: rates(ours, key, amount), peer: rates(theirs, key, amount) });
   const promptTokens = prompts[0].length;
-  const details = { starts, group: groupSize, promptTokens, newTokens };
+  const details = { starts, group: groupSize, promptTokens, newTokens, busyElsewhere: neighbours() };
   const shape = `${starts} × ${groupSize}, ${promptTokens} + ${newTokens} tokens`;
   const tokens = starts * groupSize * (promptTokens + newTokens);
   const rows = [

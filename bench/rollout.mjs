@@ -1,5 +1,6 @@
 /** Rollout tokens/s: distinct prompts, and groups of 8 that share one, against transformers `generate`. */
 import { alternate, row, secondsOf } from './lib/measure.mjs';
+import { watchNeighbours } from './lib/neighbours.mjs';
 
 const promptLength = 19;
 const batchSizes = [1, 8, 64, 256];
@@ -49,7 +50,9 @@ async function measure({ policy, peer, vocabularySize, newTokens, batch, n }) {
     tokens / (await peer.ask({ do: 'rollout', prompts: repeated, new_tokens: newTokens })).seconds;
   const details = { batch, group: n, promptTokens: promptLength, newTokens };
   const label = `rollout, batch ${batch}${n > 1 ? ` as groups of ${n}` : ''}, ${promptLength} + ${newTokens} tokens`;
-  return { label, ...row('rollout', 'tokens/s', details, await alternate(ours, theirs, repeatsFor(batch, newTokens))) };
+  const neighbours = watchNeighbours([process.pid, peer.processId]);
+  const sides = await alternate(ours, theirs, repeatsFor(batch, newTokens));
+  return { label, ...row('rollout', 'tokens/s', details, sides), busyElsewhere: neighbours() };
 }
 
 /** Fails when a completion is not as long as asked for: the comparison would not be one. */

@@ -25,6 +25,10 @@ export class Peer {
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
   }
 
+  get processId() {
+    return this.#process.pid;
+  }
+
   /** Rejects with the end of what Python printed when it dies instead of answering. */
   async ask(command) {
     this.#process.stdin.write(`${JSON.stringify(command)}\n`);

@@ -1,4 +1,5 @@
 /** Results as a table for the terminal. */
+import { tooBusy } from './neighbours.mjs';
 
 const number = (value) => (value >= 100 ? Math.round(value).toLocaleString('en') : value.toPrecision(3));
 
@@ -17,5 +18,9 @@ export function printTable(rows) {
       column < 2 ? text.padEnd(widths[column]) : text.padStart(widths[column]),
     );
     console.log(padded.join('   ').trimEnd());
+  }
+  for (const { label, busyElsewhere } of rows.filter((row) => row.busyElsewhere > tooBusy)) {
+    const share = Math.round(100 * busyElsewhere);
+    console.log(`not reliable: ${label}: other processes took ${share} % of the machine`);
   }
 }
