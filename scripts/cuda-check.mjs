@@ -79,7 +79,7 @@ const results = [];
 function check(name, value, bound) {
   const good = value <= bound;
   results.push({ name, value, bound, good });
-  console.log(`${good ? '✓' : '✗'} ${name}: ${value.toExponential(2)} (at most ${bound})`);
+  console.log(`${good ? '✓' : '✗'} ${name}: ${value.toPrecision(4)} (at most ${bound})`);
 }
 
 const relative = (a, b) => Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), 1e-6);
