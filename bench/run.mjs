@@ -2,7 +2,7 @@
  * node bench/run.mjs [rollout|update|iteration …] [--threads N] [--model FOLDER] [--json]
  *
  * Side by side with transformers and TRL on this machine: same weights, same lengths, the two sides in turn. Prints a
- * table and writes bench/results/KIND-DATE.json. Peers go into bench/.venv, or set EXIT_RL_BENCH_PYTHON.
+ * table and writes bench/results/KIND-threads-N-DATE.json. Peers go into bench/.venv, or set EXIT_RL_BENCH_PYTHON.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
@@ -58,7 +58,7 @@ function writeResult(result, wanted) {
   const folder = join(root, 'bench', 'results');
   mkdirSync(folder, { recursive: true });
   const name = wanted.size === kinds.length ? 'all' : [...wanted].join('-');
-  const file = join(folder, `${name}-${result.date.slice(0, 10)}.json`);
+  const file = join(folder, `${name}-threads-${result.threads}-${result.date.slice(0, 10)}.json`);
   writeFileSync(file, `${JSON.stringify(result, roundNumbers, 1)}\n`);
   return file;
 }
