@@ -1,7 +1,7 @@
 /** What a result must say about where it comes from. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -17,7 +17,6 @@ export function describeMachine() {
     cores: cpus().length,
     flags: flags.split(' ').filter((flag) => relevantFlags.test(flag)),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
     node: process.version,
     loadBefore: loadavg()[0],
   };
@@ -26,6 +25,6 @@ export function describeMachine() {
 /** The commit, and whether files under version control differ from it. */
 export function describeCommit() {
   const git = (...parameters) => spawnSync('git', parameters, { cwd: root, encoding: 'utf8' }).stdout.trim();
-  const built = ['src', 'crates', 'bench', 'Cargo.lock'];
+  const built = ['src', 'crates', 'bench', 'Cargo.lock', ':!bench/results'];
   return { commit: git('rev-parse', 'HEAD'), modified: git('status', '--porcelain', '--', ...built) !== '' };
 }
