@@ -29,8 +29,9 @@ export class LogSumTree {
     while (node < this.firstLeaf) {
       const [left, right] = [this.at(2 * node), this.at(2 * node + 1)];
       const leftShare = 1 / (1 + Math.exp(right - left));
-      const goesLeft = share < leftShare;
-      // Again uniform within the chosen half, and below 1: an empty right half (left share 1) is never entered.
+      // Rounding can carry a share up to 1, so an empty right half is refused by itself.
+      const goesLeft = share < leftShare || right === -Infinity;
+      // Again uniform within the chosen half.
       share = goesLeft ? share / leftShare : (share - leftShare) / (1 - leftShare);
       node = 2 * node + (goesLeft ? 0 : 1);
     }
