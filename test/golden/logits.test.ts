@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { largestGap, modelNames, openPolicy, readGolden, toScoreBatch } from './support.js';
+import { backends, largestGap, modelNames, openPolicy, readGolden, toScoreBatch } from './support.js';
 
 interface Scored {
   readonly prompt: number[];
@@ -18,55 +18,58 @@ interface ModelGolden {
 const golden = readGolden<Record<string, ModelGolden>>('logits.json');
 const tolerance = 1e-4;
 
-describe.each(modelNames)('%s, as transformers computes it in fp32', (name) => {
-  const { sequences, rows, greedy, texts } = golden[name] as ModelGolden;
+describe.each(modelNames.flatMap((name) => backends.map((backend) => [name, backend] as const)))(
+  '%s on %s, as transformers computes it in fp32',
+  (name, backend) => {
+    const { sequences, rows, greedy, texts } = golden[name] as ModelGolden;
 
-  test.each(['logprobs@1', 'logprobs@0.7'] as const)('score: %s', async (key) => {
-    const policy = await openPolicy(name);
-    const scores = await policy.score(toScoreBatch(sequences), Number(key.split('@')[1]));
-    const gaps = sequences.map((sequence, index) => largestGap(scores[index] as Float32Array, sequence[key]));
-    expect(Math.max(...gaps)).toBeLessThanOrEqual(tolerance);
-  });
+    test.each(['logprobs@1', 'logprobs@0.7'] as const)('score: %s', async (key) => {
+      const policy = await openPolicy(name, { backend });
+      const scores = await policy.score(toScoreBatch(sequences), Number(key.split('@')[1]));
+      const gaps = sequences.map((sequence, index) => largestGap(scores[index] as Float32Array, sequence[key]));
+      expect(Math.max(...gaps)).toBeLessThanOrEqual(tolerance);
+    });
 
-  test('the whole log-softmax after a prompt', async () => {
-    const policy = await openPolicy(name);
-    for (const { prompt, logprobs } of rows) {
-      const everyToken = logprobs.map((_, token) => ({
-        prompt: 0,
-        tokens: Int32Array.of(token),
-        rollout: token,
-        advantage: 0,
-      }));
-      const scores = await policy.score({ prompts: [Int32Array.from(prompt)], sequences: everyToken });
+    test('the whole log-softmax after a prompt', async () => {
+      const policy = await openPolicy(name, { backend });
+      for (const { prompt, logprobs } of rows) {
+        const everyToken = logprobs.map((_, token) => ({
+          prompt: 0,
+          tokens: Int32Array.of(token),
+          rollout: token,
+          advantage: 0,
+        }));
+        const scores = await policy.score({ prompts: [Int32Array.from(prompt)], sequences: everyToken });
+        expect(
+          largestGap(
+            scores.map((score) => score[0] as number),
+            logprobs,
+          ),
+        ).toBeLessThanOrEqual(tolerance);
+      }
+    });
+
+    test('greedy tokens and where they end', async () => {
+      const policy = await openPolicy(name, { backend });
+      for (const [requestId, { prompt, tokens, finish }] of greedy.entries()) {
+        const sampling = { temperature: 0, maxNewTokens: 64 };
+        const { completions } = await policy.generate({ prompt, n: 1, sampling, seed: 1, requestId });
+        expect(Array.from(completions[0]?.tokens ?? [])).toEqual(tokens);
+        expect(completions[0]?.finishReason).toBe(finish);
+      }
+    });
+
+    test('text to tokens and back', async () => {
+      const policy = await openPolicy(name, { backend });
+      expect(policy.encode(texts.map(({ text }) => text)).map((tokens) => Array.from(tokens))).toEqual(
+        texts.map(({ tokens }) => tokens),
+      );
       expect(
-        largestGap(
-          scores.map((score) => score[0] as number),
-          logprobs,
+        policy.decode(
+          texts.map(({ tokens }) => Int32Array.from(tokens)),
+          { skipSpecialTokens: true },
         ),
-      ).toBeLessThanOrEqual(tolerance);
-    }
-  });
-
-  test('greedy tokens and where they end', async () => {
-    const policy = await openPolicy(name);
-    for (const [requestId, { prompt, tokens, finish }] of greedy.entries()) {
-      const sampling = { temperature: 0, maxNewTokens: 64 };
-      const { completions } = await policy.generate({ prompt, n: 1, sampling, seed: 1, requestId });
-      expect(Array.from(completions[0]?.tokens ?? [])).toEqual(tokens);
-      expect(completions[0]?.finishReason).toBe(finish);
-    }
-  });
-
-  test('text to tokens and back', async () => {
-    const policy = await openPolicy(name);
-    expect(policy.encode(texts.map(({ text }) => text)).map((tokens) => Array.from(tokens))).toEqual(
-      texts.map(({ tokens }) => tokens),
-    );
-    expect(
-      policy.decode(
-        texts.map(({ tokens }) => Int32Array.from(tokens)),
-        { skipSpecialTokens: true },
-      ),
-    ).toEqual(texts.map(({ decoded }) => decoded));
-  });
-});
+      ).toEqual(texts.map(({ decoded }) => decoded));
+    });
+  },
+);

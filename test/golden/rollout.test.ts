@@ -13,6 +13,16 @@ describe.each(modelNames)('%s', (name) => {
     const gaps = batch.sequences.map(({ logprobs }, index) =>
       largestGap(scores[index] as Float32Array, logprobs as Float32Array),
     );
+    expect(Math.max(...gaps)).toBe(0);
+  });
+
+  test('libtorch scores the rollouts of our kernels as they do', async () => {
+    const [kernels, torch] = [await openPolicy(name), await openPolicy(name, { backend: 'torch' })];
+    const batch = await rolloutBatch(kernels, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature: 1 });
+    const scores = await torch.score(batch, 1);
+    const gaps = batch.sequences.map(({ logprobs }, index) =>
+      largestGap(scores[index] as Float32Array, logprobs as Float32Array),
+    );
     expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-5);
   });
 
@@ -20,15 +30,15 @@ describe.each(modelNames)('%s', (name) => {
     const policy = await openPolicy(name);
     const before = await rolloutBatch(policy, { seed: 8, update: 0, prompts: 3, groupSize: 4 });
     const metrics = await policy.update(before, { ...onPolicySettings, learningRate: 0.01 });
-    expect(metrics['sampling/sampling_logp_difference/max']).toBeLessThanOrEqual(1e-5);
-    expect(metrics['sampling/sampling_logp_difference/mean']).toBeGreaterThan(0);
+    // Training runs the kernels that sampled: not close, the same.
+    expect(metrics['sampling/sampling_logp_difference/max']).toBe(0);
 
     const after = await rolloutBatch(policy, { seed: 8, update: 1, prompts: 3, groupSize: 4 });
     const scores = await policy.score(after, 1);
     const gaps = after.sequences.map(({ logprobs }, index) =>
       largestGap(scores[index] as Float32Array, logprobs as Float32Array),
     );
-    expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-5);
+    expect(Math.max(...gaps)).toBe(0);
   });
 
   test('a saved folder loads to identical scores, with the weights of the original under the same names', async () => {

@@ -18,10 +18,14 @@ export function readGolden<Content>(name: string): Content {
   return JSON.parse(readFileSync(goldenPath(name), 'utf8')) as Content;
 }
 
+/** Our own kernels, and libtorch as on every other device: the same numbers are asked of both. */
+export const backends = ['kernels', 'torch'] as const;
+export type Backend = (typeof backends)[number];
+
 /** A fixture model (or a folder) on one CPU thread in fp32, closed when the test ends. */
 export async function openPolicy(
   nameOrFolder: string,
-  options: { reference?: boolean; threads?: number } = {},
+  options: { reference?: boolean; threads?: number; backend?: Backend } = {},
 ): Promise<LocalPolicy> {
   const folder = nameOrFolder.startsWith('/') ? nameOrFolder : modelFolder(nameOrFolder);
   const policy = await LocalPolicy.load(folder, { device: 'cpu', threads: 1, ...options });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
 import type { UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
 import {
+  backends,
   modelFolder,
   openPolicy,
   type PlainBatch,
@@ -72,12 +73,14 @@ async function checkWeights(policy: LocalPolicy, { model, change, fp32 }: Case):
   );
 }
 
-describe.each([
-  ['one update against plain PyTorch and TRL', updates],
-  ['AdamW against torch.optim', optimizer],
-])('%s', (_, cases) => {
+describe.each(
+  backends.flatMap((backend) => [
+    ['one update against plain PyTorch and TRL', backend, updates] as const,
+    ['AdamW against torch.optim', backend, optimizer] as const,
+  ]),
+)('%s, on %s', (_, backend, cases) => {
   test.each(cases.map((golden) => [golden.name, golden] as const))('%s', async (_name, golden) => {
-    const policy = await openPolicy(golden.model, { reference: true });
+    const policy = await openPolicy(golden.model, { reference: true, backend });
     const metrics = await runSteps(policy, golden);
     for (const [index, epochs] of golden.metrics.entries())
       checkMetrics(metrics[index] as UpdateMetrics, epochs, golden);

@@ -16,6 +16,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Passes allocate and free megabytes on every thread; glibc gives them back to the system each time, and the unmapping
+/// stops all threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A policy on the engine thread. Close it to free its memory.
 #[napi]
 pub struct NativePolicy {

@@ -1,17 +1,20 @@
 //! A loaded policy: weights, tokenizer, optimizer, reference, and the requests it is generating.
 
 use crate::cpu::isa::Instructions;
+use crate::cpu::trainer::Pool;
 use crate::device;
 use crate::error::{EngineError, Result};
 use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::{Request, Scheduler};
 use crate::generate::torch_backend::TorchBackend;
+use crate::model::config::missing_or_unreadable;
 use crate::model::parameters::Parameters;
+use crate::thread::THREAD_NAME;
 use crate::tokenizer::{Tokenizer, COMPANIONS};
 use crate::train::batch::Batch;
 use crate::train::optimizer::Optimizer;
-use crate::train::update::{score, update, Metrics, UpdateSettings};
-use std::path::{Path, PathBuf};
+use crate::train::update::{score, update, Compute, Metrics, UpdateSettings};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -70,7 +73,8 @@ pub struct Shared {
 }
 
 pub struct Policy {
-    folder: PathBuf,
+    /// Files that go with the weights, kept in memory: the folder they came from may be gone when we save.
+    companions: Vec<(&'static str, Vec<u8>)>,
     shared: Arc<Shared>,
     parameters: Parameters,
     reference: Option<Parameters>,
@@ -78,6 +82,7 @@ pub struct Policy {
     optimizer: Option<Optimizer>,
     scheduler: Scheduler,
     backend: Box<dyn Backend>,
+    compute: Compute,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,17 +95,20 @@ impl Policy {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
         let device = device::parse(&options.device)?;
         let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
-        tch::set_num_threads(threads as i32);
         let kind = if options.dtype == Dtype::Fp32 { Kind::Float } else { Kind::BFloat16 };
         let parameters = Parameters::load(folder, device, kind)?;
         let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
         let reference = options.reference.then(|| parameters.frozen_copy());
         let own_kernels = use_own_kernels(options, device)?;
+        // Beside our own threads libtorch's would spin between its small calls and take their cores.
+        tch::set_num_threads(if own_kernels { 1 } else { threads as i32 });
+        let pool = if own_kernels { start_pool(threads)? } else { None };
         let backend: Box<dyn Backend> = if own_kernels {
-            Box::new(CpuBackend::new(&parameters, threads)?)
+            Box::new(CpuBackend::new(&parameters, pool.clone())?)
         } else {
             Box::new(TorchBackend::new(&parameters))
         };
+        let compute = if own_kernels { Compute::Kernels(pool) } else { Compute::Torch };
         let slots = match options.slots {
             0 if own_kernels => SLOTS_PER_THREAD * threads,
             0 => TORCH_SLOTS,
@@ -118,13 +126,14 @@ impl Policy {
             has_reference: reference.is_some(),
         };
         Ok(Self {
-            folder: folder.to_path_buf(),
+            companions: read_companions(folder, options.dtype)?,
             scheduler: Scheduler::new(slots, parameters.config.context_length),
             shared: Arc::new(Shared { tokenizer, info }),
             parameters,
             reference,
             optimizer: None,
             backend,
+            compute,
         })
     }
 
@@ -173,12 +182,13 @@ impl Policy {
     }
 
     pub fn score(&self, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
-        score(&self.parameters, batch, temperature, microbatch_tokens)
+        score(&self.parameters, &self.compute, batch, temperature, microbatch_tokens)
     }
 
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
         let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
-        let metrics = update(&mut self.parameters, self.reference.as_ref(), optimizer, batch, settings, cancel)?;
+        let (reference, compute) = (self.reference.as_ref(), &self.compute);
+        let metrics = update(&mut self.parameters, reference, optimizer, compute, batch, settings, cancel)?;
         self.backend.refresh(&self.parameters)?;
         Ok(metrics)
     }
@@ -196,14 +206,12 @@ impl Policy {
         Ok(())
     }
 
-    /// Writes a Hugging Face folder: config and tokenizer files as they were, weights as they are.
+    /// Writes a Hugging Face folder: tokenizer files as they were, weights as they are, and a config that says so.
     pub fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| EngineError::io(folder, error))?;
-        for name in COMPANIONS.into_iter().chain(["config.json"]) {
-            let (from, to) = (self.folder.join(name), folder.join(name));
-            if from.exists() && from != to {
-                std::fs::copy(&from, &to).map_err(|error| EngineError::io(&to, error))?;
-            }
+        for (name, bytes) in &self.companions {
+            let file = folder.join(name);
+            std::fs::write(&file, bytes).map_err(|error| EngineError::io(&file, error))?;
         }
         self.parameters.write(&folder.join("model.safetensors"))
     }
@@ -229,6 +237,46 @@ fn optimizer<'a>(slot: &'a mut Option<Optimizer>, parameters: &mut Parameters) -
         *slot = Some(Optimizer::new(parameters)?);
     }
     Ok(slot.as_mut().expect("it was just made"))
+}
+
+/// config.json with the precision we compute and save in, and the tokenizer's files that are there.
+fn read_companions(folder: &Path, dtype: Dtype) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let mut companions = vec![("config.json", config_with_dtype(folder, dtype)?)];
+    for name in COMPANIONS {
+        let file = folder.join(name);
+        match std::fs::read(&file) {
+            Ok(bytes) => companions.push((name, bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(EngineError::io(&file, error)),
+        }
+    }
+    Ok(companions)
+}
+
+fn config_with_dtype(folder: &Path, dtype: Dtype) -> Result<Vec<u8>> {
+    let file = folder.join("config.json");
+    let bytes = std::fs::read(&file).map_err(|error| missing_or_unreadable(folder, "config.json", error))?;
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
+    let name = if dtype == Dtype::Fp32 { "float32" } else { "bfloat16" };
+    // transformers 5 writes `dtype`, earlier versions `torch_dtype`.
+    let stale: Vec<&str> =
+        ["dtype", "torch_dtype"].into_iter().filter(|key| json.get(key).is_some_and(|found| found != name)).collect();
+    if stale.is_empty() {
+        return Ok(bytes);
+    }
+    stale.into_iter().for_each(|key| json[key] = name.into());
+    serde_json::to_vec_pretty(&json).map_err(|error| EngineError::model_file(&file, error))
+}
+
+/// None for a single thread: everything then runs on the engine thread.
+fn start_pool(threads: usize) -> Result<Pool> {
+    if threads <= 1 {
+        return Ok(None);
+    }
+    let name = |index| format!("{THREAD_NAME}-{index}");
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
+    pool.map(|pool| Some(Arc::new(pool))).map_err(EngineError::torch)
 }
 
 fn use_own_kernels(options: &LoadOptions, device: Device) -> Result<bool> {

@@ -3,10 +3,12 @@
 //! A pass takes segments: some tokens of one sequence, which follow a shared prompt (`prefix`) and the sequence's own
 //! earlier tokens (`own`). Decoding is one token a segment, prefilling all tokens of a prompt in one.
 
-use super::cache::{KvCache, VALUE_LANES};
+use super::attention::{attend, MAX_QUERIES};
+use super::cache::KvCache;
 use super::isa::{Instructions, Isa};
 use super::linear::PackedLinear;
-use super::math::{exp, max, rms_norm, rotate, silu, sum, LANES};
+use super::math::{rms_norm, rotate, silu, sum, LANES};
+use super::tape::Tape;
 use crate::error::Result;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::{DecoderLeaves, LayerLeaves, Layout};
@@ -16,21 +18,21 @@ use crate::with_instructions;
 
 pub struct CpuDecoder {
     pub config: DecoderConfig,
-    instructions: Instructions,
-    layers: Vec<Layer>,
+    pub(super) instructions: Instructions,
+    pub(super) layers: Vec<Layer>,
     embedding: Vec<f32>,
-    norm: Vec<f32>,
+    pub(super) norm: Vec<f32>,
     head: PackedLinear,
-    rotary: RotaryTable,
+    pub(super) rotary: RotaryTable,
 }
 
-struct Layer {
-    attention_norm: Vec<f32>,
+pub(super) struct Layer {
+    pub(super) attention_norm: Vec<f32>,
     qkv: PackedLinear,
     qkv_bias: Option<Vec<f32>>,
-    qk_norm: Option<(Vec<f32>, Vec<f32>)>,
+    pub(super) qk_norm: Option<(Vec<f32>, Vec<f32>)>,
     output: PackedLinear,
-    mlp_norm: Vec<f32>,
+    pub(super) mlp_norm: Vec<f32>,
     gate_up: PackedLinear,
     down: PackedLinear,
 }
@@ -41,9 +43,6 @@ pub struct Segment<'a> {
     pub prefix: Option<&'a KvCache>,
     pub own: &'a mut KvCache,
 }
-
-/// Query heads attended together at most.
-const MAX_QUERIES: usize = 4;
 
 /// Buffers of one pass, kept from pass to pass. M rows.
 #[derive(Default)]
@@ -97,8 +96,19 @@ impl CpuDecoder {
 
     /// Computes the segments' tokens and appends them to their own caches; `logits` asks for every row's logits.
     pub fn forward(&self, segments: &mut [Segment], workspace: &mut Workspace, logits: bool) {
+        self.forward_taped(segments, workspace, logits, None);
+    }
+
+    /// As `forward`, keeping on the tape what the gradient needs.
+    pub fn forward_taped(
+        &self,
+        segments: &mut [Segment],
+        workspace: &mut Workspace,
+        logits: bool,
+        tape: Option<&mut Tape>,
+    ) {
         let decoder = self;
-        with_instructions!(self.instructions, fn forward<I>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, logits: bool));
+        with_instructions!(self.instructions, fn forward<I>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, logits: bool, tape: Option<&mut Tape>));
     }
 }
 
@@ -149,22 +159,47 @@ impl Layer {
 }
 
 #[inline(always)]
-fn forward<I: Isa>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, logits: bool) {
+fn forward<I: Isa>(
+    decoder: &CpuDecoder,
+    segments: &mut [Segment],
+    workspace: &mut Workspace,
+    logits: bool,
+    mut tape: Option<&mut Tape>,
+) {
     let config = &decoder.config;
     let rows = segments.iter().map(|segment| segment.tokens.len()).sum();
     workspace.resize(config, rows, longest(segments));
     embed(decoder, segments, &mut workspace.x);
     for (index, layer) in decoder.layers.iter().enumerate() {
+        let mut record = tape.as_deref_mut().map(|tape| tape.layer());
+        let before = record.is_some().then(|| workspace.x.clone());
         normalise_rows(&workspace.x, &layer.attention_norm, config, &mut workspace.normed);
         layer.qkv.apply::<I>(&workspace.normed, &mut workspace.qkv, false);
+        if let Some(record) = &mut record {
+            record.x = before.unwrap_or_default();
+            record.normed.clone_from(&workspace.normed);
+            if layer.qk_norm.is_some() {
+                record.raw_qkv.clone_from(&workspace.qkv);
+            }
+        }
         prepare_heads(decoder, layer, segments, &mut workspace.qkv);
         store_keys_and_values(config, index, segments, &workspace.qkv);
-        attend::<I>(config, index, segments, workspace);
+        attend::<I>(config, index, segments, &workspace.qkv, &mut workspace.scores, &mut workspace.attended);
         layer.output.apply::<I>(&workspace.attended, &mut workspace.x, true);
+        if let Some(record) = &mut record {
+            record.middle.clone_from(&workspace.x);
+        }
         normalise_rows(&workspace.x, &layer.mlp_norm, config, &mut workspace.normed);
         layer.gate_up.apply::<I>(&workspace.normed, &mut workspace.gate_up, false);
         activate(&workspace.gate_up, config.intermediate_size, &mut workspace.activated);
         layer.down.apply::<I>(&workspace.activated, &mut workspace.x, true);
+        if let Some(record) = record {
+            record.qkv.clone_from(&workspace.qkv);
+            record.attended.clone_from(&workspace.attended);
+            record.mlp_normed.clone_from(&workspace.normed);
+            record.gate_up.clone_from(&workspace.gate_up);
+            record.activated.clone_from(&workspace.activated);
+        }
     }
     for segment in segments.iter_mut() {
         segment.own.length += segment.tokens.len();
@@ -173,6 +208,10 @@ fn forward<I: Isa>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &m
         normalise_rows(&workspace.x, &decoder.norm, config, &mut workspace.normed);
         workspace.logits.resize(rows * config.vocab_size, 0.0);
         decoder.head.apply::<I>(&workspace.normed, &mut workspace.logits, false);
+    }
+    if let Some(tape) = tape {
+        tape.x.clone_from(&workspace.x);
+        tape.normed.clone_from(&workspace.normed);
     }
 }
 
@@ -194,7 +233,7 @@ fn longest(segments: &[Segment]) -> usize {
 }
 
 impl Segment<'_> {
-    fn prefix_length(&self) -> usize {
+    pub fn prefix_length(&self) -> usize {
         self.prefix.map_or(0, |prefix| prefix.length)
     }
 
@@ -260,154 +299,6 @@ fn store_keys_and_values(config: &DecoderConfig, layer: usize, segments: &mut [S
                 let (key, value) = (&row[keys + head * dim..][..dim], &row[values + head * dim..][..dim]);
                 segment.own.write(layer, head, start + offset, key, value);
             }
-        }
-    }
-}
-
-#[inline(always)]
-fn attend<I: Isa>(config: &DecoderConfig, layer: usize, segments: &[Segment], workspace: &mut Workspace) {
-    let share = config.heads / config.kv_heads;
-    let (width, dim) = (config.attention_width(), config.head_dim);
-    let queries = workspace.qkv.chunks_exact(config.qkv_rows());
-    let outputs = workspace.attended.chunks_exact_mut(width);
-    let places = segments
-        .iter()
-        .flat_map(|segment| (1..=segment.tokens.len()).map(move |offset| (segment, segment.own.length + offset)));
-    for ((query, out), (segment, own_length)) in queries.zip(outputs).zip(places) {
-        let mut head = 0;
-        while head < config.heads {
-            let spot = Spot { layer, head: head / share, own_length };
-            // Query heads of one key head go together: keys and values are loaded once for all.
-            let left = share - head % share;
-            let together = if left >= 4 { 4 } else { left.min(2) };
-            let range = head * dim..(head + together) * dim;
-            let (query, out) = (&query[range.clone()], &mut out[range]);
-            match together {
-                4 => attend_heads::<I, 4>(segment, &spot, query, &mut workspace.scores, out),
-                2 => attend_heads::<I, 2>(segment, &spot, query, &mut workspace.scores, out),
-                _ => attend_heads::<I, 1>(segment, &spot, query, &mut workspace.scores, out),
-            }
-            head += together;
-        }
-    }
-}
-
-struct Spot {
-    layer: usize,
-    head: usize,
-    own_length: usize,
-}
-
-/// softmax(q · kᵀ / √d) · v over the prefix and then the sequence's own positions, for Q query heads of one key head.
-/// A head's numbers do not depend on Q.
-#[inline(always)]
-fn attend_heads<I: Isa, const Q: usize>(
-    segment: &Segment,
-    spot: &Spot,
-    query: &[f32],
-    scores: &mut [f32],
-    out: &mut [f32],
-) {
-    let before = segment.prefix_length();
-    let total = before + spot.own_length;
-    let stride = scores.len() / MAX_QUERIES;
-    if let Some(prefix) = segment.prefix {
-        score::<I, Q>(prefix.head(spot.layer, spot.head).0, prefix.capacity, query, before, scores, stride);
-    }
-    let (own_keys, own_values) = segment.own.head(spot.layer, spot.head);
-    score::<I, Q>(own_keys, segment.own.capacity, query, spot.own_length, &mut scores[before..], stride);
-    for head in 0..Q {
-        softmax(&mut scores[head * stride..][..total]);
-    }
-    out.fill(0.0);
-    if let Some(prefix) = segment.prefix {
-        mix::<I, Q>(prefix.head(spot.layer, spot.head).1, prefix.value_width(), scores, stride, before, out);
-    }
-    mix::<I, Q>(own_values, segment.own.value_width(), &scores[before..], stride, spot.own_length, out);
-}
-
-/// Scaled products with `count` transposed keys, for each query `stride` apart. Two vectors of positions at a time, so
-/// that multiply-adds do not wait for each other; writes up to 31 numbers past `count`.
-#[inline(always)]
-fn score<I: Isa, const Q: usize>(
-    keys: &[f32],
-    capacity: usize,
-    query: &[f32],
-    count: usize,
-    scores: &mut [f32],
-    stride: usize,
-) {
-    let dim = query.len() / Q;
-    let scale = 1.0 / (dim as f32).sqrt();
-    let block = 2 * I::LANES;
-    assert!(keys.len() == dim * capacity && count.next_multiple_of(block) <= capacity);
-    assert!((Q - 1) * stride + count.next_multiple_of(block) <= scores.len());
-    // SAFETY: reads stay below `capacity` in each of the `dim` rows and writes below `scores.len()`, as asserted.
-    unsafe {
-        for start in (0..count).step_by(block) {
-            let mut sums = [[I::splat(0.0); 2]; Q];
-            for index in 0..dim {
-                let key = keys.as_ptr().add(index * capacity + start);
-                let (first, second) = (I::load(key), I::load(key.add(I::LANES)));
-                for (head, sum) in sums.iter_mut().enumerate() {
-                    let value = I::splat(query.get_unchecked(head * dim + index) * scale);
-                    sum[0] = I::fma(value, first, sum[0]);
-                    sum[1] = I::fma(value, second, sum[1]);
-                }
-            }
-            for (head, sum) in sums.iter().enumerate() {
-                let target = scores.as_mut_ptr().add(head * stride + start);
-                I::store(target, sum[0]);
-                I::store(target.add(I::LANES), sum[1]);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn softmax(scores: &mut [f32]) {
-    let largest = max(scores);
-    for value in scores.iter_mut() {
-        *value = exp(*value - largest);
-    }
-    let scale = 1.0 / sum(scores, |value| value);
-    for value in scores.iter_mut() {
-        *value *= scale;
-    }
-}
-
-/// out += Σ_t weights[t] · values[t] over `count` positions, for each query. Even and odd positions are summed apart.
-#[inline(always)]
-fn mix<I: Isa, const Q: usize>(
-    values: &[f32],
-    width: usize,
-    weights: &[f32],
-    stride: usize,
-    count: usize,
-    out: &mut [f32],
-) {
-    let dim = out.len() / Q;
-    assert!(values.len() >= count * width && weights.len() >= (Q - 1) * stride + count);
-    for start in (0..dim).step_by(I::LANES) {
-        let mut parts = [[0f32; VALUE_LANES]; Q];
-        // SAFETY: `width` is `dim` rounded up to whole vectors, so a row is readable from any `start`; see the assert.
-        unsafe {
-            let mut sums = [[I::splat(0.0); 2]; Q];
-            for position in 0..count {
-                let row = I::load(values.as_ptr().add(position * width + start));
-                for (head, sum) in sums.iter_mut().enumerate() {
-                    let weight = I::splat(*weights.get_unchecked(head * stride + position));
-                    // Alternating by exchange keeps both sums in registers.
-                    *sum = [sum[1], I::fma(weight, row, sum[0])];
-                }
-            }
-            for (part, sum) in parts.iter_mut().zip(sums) {
-                I::store(part.as_mut_ptr(), I::fma(I::splat(1.0), sum[0], sum[1]));
-            }
-        }
-        for (head, part) in parts.iter().enumerate() {
-            let end = (start + I::LANES).min(dim);
-            out[head * dim + start..head * dim + end].iter_mut().zip(part).for_each(|(slot, value)| *slot += value);
         }
     }
 }

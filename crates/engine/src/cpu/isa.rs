@@ -20,6 +20,10 @@ pub trait Isa {
     /// # Safety
     /// The instruction set must be there.
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// The sum of the lanes.
+    /// # Safety
+    /// The instruction set must be there.
+    unsafe fn reduce(value: Self::Vector) -> f32;
 }
 
 /// Plain arrays: correct everywhere, fast where the compiler finds vectors.
@@ -45,6 +49,10 @@ impl Isa for Portable {
     #[inline(always)]
     unsafe fn fma(a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
         std::array::from_fn(|lane| a[lane].mul_add(b[lane], c[lane]))
+    }
+    #[inline(always)]
+    unsafe fn reduce(value: [f32; 8]) -> f32 {
+        value.iter().sum()
     }
 }
 
@@ -77,6 +85,12 @@ mod x86 {
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
             _mm256_fmadd_ps(a, b, c)
         }
+        #[inline(always)]
+        unsafe fn reduce(value: __m256) -> f32 {
+            let mut lanes = [0f32; 8];
+            _mm256_storeu_ps(lanes.as_mut_ptr(), value);
+            lanes.iter().sum()
+        }
     }
 
     impl Isa for Avx512 {
@@ -99,6 +113,10 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
             _mm512_fmadd_ps(a, b, c)
+        }
+        #[inline(always)]
+        unsafe fn reduce(value: __m512) -> f32 {
+            _mm512_reduce_add_ps(value)
         }
     }
 }

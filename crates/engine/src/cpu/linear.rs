@@ -21,6 +21,19 @@ impl PackedLinear {
         packed
     }
 
+    /// Packs the transpose of a row-major `[outputs, inputs]` weight: it takes gradients of outputs to gradients of inputs.
+    pub fn pack_transposed(weight: &[f32], outputs: usize, inputs: usize, instructions: Instructions) -> Self {
+        let width = instructions.panel_width();
+        let mut panels = vec![0.0; inputs.div_ceil(width) * width * outputs];
+        for (index, panel) in panels.chunks_exact_mut(width * outputs).enumerate() {
+            let columns = (inputs - index * width).min(width);
+            for (slot, row) in panel.chunks_exact_mut(width).zip(weight.chunks_exact(inputs)) {
+                slot[..columns].copy_from_slice(&row[index * width..][..columns]);
+            }
+        }
+        Self { inputs: outputs, outputs: inputs, width, panels }
+    }
+
     pub fn repack(&mut self, weight: &[f32]) {
         let (inputs, width) = (self.inputs, self.width);
         for (panel, rows) in self.panels.chunks_exact_mut(width * inputs).zip(weight.chunks(width * inputs)) {

@@ -5,9 +5,9 @@ use super::sampler::{sample, Sampled, Sampling};
 use crate::cpu::cache::KvCache;
 use crate::cpu::decoder::{CpuDecoder, Segment, Workspace};
 use crate::cpu::isa::Instructions;
-use crate::error::{EngineError, Result};
+use crate::cpu::trainer::Pool;
+use crate::error::Result;
 use crate::model::parameters::Parameters;
-use crate::thread::THREAD_NAME;
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -45,8 +45,7 @@ const ROWS_PER_PASS: usize = 32;
 
 pub struct CpuBackend {
     decoder: CpuDecoder,
-    /// None: everything runs on the engine thread.
-    pool: Option<rayon::ThreadPool>,
+    pool: Pool,
     prompts: HashMap<GroupId, Arc<KvCache>>,
     slots: Vec<Option<KvCache>>,
 }
@@ -63,10 +62,7 @@ thread_local! {
 }
 
 impl CpuBackend {
-    pub fn new(parameters: &Parameters, threads: usize) -> Result<Self> {
-        let name = |index| format!("{THREAD_NAME}-{index}");
-        let build = || rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
-        let pool = if threads > 1 { Some(build().map_err(EngineError::torch)?) } else { None };
+    pub fn new(parameters: &Parameters, pool: Pool) -> Result<Self> {
         Ok(Self { decoder: CpuDecoder::new(parameters)?, pool, prompts: HashMap::new(), slots: Vec::new() })
     }
 
@@ -79,7 +75,7 @@ impl CpuBackend {
     }
 
     fn threads(&self) -> usize {
-        self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads)
+        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 }
 

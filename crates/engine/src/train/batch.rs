@@ -113,6 +113,13 @@ impl Batch {
         Ok(())
     }
 
+    /// Most tokens of a prompt with its sequence.
+    pub fn longest_total(&self) -> usize {
+        let total =
+            |index: usize| self.prompts.get(self.prompt[index] as usize).len() + self.sequences.get(index).len();
+        (0..self.sequences.lists()).map(total).max().unwrap_or(0)
+    }
+
     pub fn trained(&self, token: usize) -> bool {
         self.mask.is_empty() || self.mask[token] != 0
     }

@@ -34,6 +34,11 @@ impl Optimizer {
         let _ = tch::no_grad(|| self.grad.zero_());
     }
 
+    /// Replaces the gradient by one computed elsewhere, laid out like the parameters.
+    pub fn set_grad(&mut self, grad: &[f32]) {
+        tch::no_grad(|| self.grad.copy_(&Tensor::from_slice(grad)));
+    }
+
     /// Clips, checks and applies the gradient; returns its norm before clipping. A gradient that is not finite changes nothing.
     pub fn step(&mut self, parameters: &mut Parameters, settings: &OptimizerSettings) -> Result<f64> {
         let grad = self.grad.to_kind(Kind::Float);

@@ -3,6 +3,7 @@
 use super::batch::{Batch, Microbatch};
 use super::objective::{GrpoTokens, Objective};
 use super::optimizer::{Optimizer, OptimizerSettings};
+use crate::cpu::trainer::{CpuTrainer, Pool, Unit};
 use crate::error::{EngineError, Result};
 use crate::model::decoder::Decoder;
 use crate::model::parameters::Parameters;
@@ -19,6 +20,15 @@ pub struct UpdateSettings {
 
 pub type Metrics = BTreeMap<String, f64>;
 
+/// What computes log-probabilities and their gradient.
+#[derive(Clone)]
+pub enum Compute {
+    /// libtorch and its autograd: every device and precision.
+    Torch,
+    /// Our own kernels: fp32 on the CPU.
+    Kernels(Pool),
+}
+
 /// A microbatch with what later epochs need of the first.
 struct Prepared {
     micro: Microbatch,
@@ -34,6 +44,7 @@ pub fn update(
     parameters: &mut Parameters,
     reference: Option<&Parameters>,
     optimizer: &mut Optimizer,
+    compute: &Compute,
     batch: &Batch,
     settings: &UpdateSettings,
     cancel: &AtomicBool,
@@ -46,12 +57,23 @@ pub fn update(
     let mut sums = Sums::new(parameters, batch);
     for epoch in 0..settings.objective.epochs() {
         optimizer.zero_grad();
+        let mut kernels = Kernels::new(compute, parameters, reference, batch)?;
         for part in &mut prepared {
             // From the first step on the update is carried to its end: half of one would not be resumable.
             if epoch == 0 && cancel.load(Ordering::Relaxed) {
                 return Err(EngineError::Cancelled {});
             }
-            accumulate(parameters, reference, part, settings, &mut sums);
+            let frozen = reference.filter(|_| settings.objective.beta() != 0.0 && part.reference_n.is_none());
+            if let Some(reference) = frozen {
+                part.reference_n = Some(reference_logprobs(reference, kernels.as_ref(), batch, part, settings));
+            }
+            match &mut kernels {
+                None => accumulate(parameters, part, settings, &mut sums),
+                Some(kernels) => kernels.accumulate(batch, part, settings, &mut sums)?,
+            }
+        }
+        if let Some(kernels) = kernels {
+            optimizer.set_grad(&kernels.grad);
         }
         sums.check_loss()?;
         sums.grad_norm += optimizer.step(parameters, &settings.optimizer)?;
@@ -60,8 +82,19 @@ pub fn update(
 }
 
 /// Log-probabilities of every token at `temperature`, flat.
-pub fn score(parameters: &Parameters, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
+pub fn score(
+    parameters: &Parameters,
+    compute: &Compute,
+    batch: &Batch,
+    temperature: f64,
+    microbatch_tokens: usize,
+) -> Result<Vec<f32>> {
     batch.check(&parameters.config)?;
+    if let Compute::Kernels(pool) = compute {
+        let trainer = CpuTrainer::new(parameters, batch.longest_total(), pool.clone())?;
+        let ranges = batch.microbatches(microbatch_tokens).into_iter();
+        return Ok(ranges.flat_map(|range| logprobs_of(&trainer.forward(batch, range, temperature))).collect());
+    }
     tch::no_grad(|| {
         let mut logprobs = Vec::with_capacity(batch.sequences.tokens.len());
         for range in batch.microbatches(microbatch_tokens) {
@@ -100,7 +133,7 @@ fn prepare(parameters: &Parameters, batch: &Batch, settings: &UpdateSettings) ->
     prepared.collect()
 }
 
-/// (log-probabilities `[n]`, log-softmax `[n, V]`) of a microbatch's tokens.
+/// (log-probabilities `[n]`, entropies `[n]`) of a microbatch's tokens.
 fn token_logprobs(parameters: &Parameters, micro: &Microbatch, temperature: f64) -> (Tensor, Tensor) {
     let decoder = Decoder::new(parameters);
     let states = decoder.completion_states(&micro.layout);
@@ -112,40 +145,96 @@ fn token_logprobs(parameters: &Parameters, micro: &Microbatch, temperature: f64)
     let logits = if temperature == 1.0 { logits } else { logits / temperature };
     let log_softmax = logits.log_softmax(-1, Kind::Float);
     let chosen = log_softmax.gather(1, &micro.targets.unsqueeze(1), false).squeeze_dim(1);
-    (chosen, log_softmax)
+    let entropy = tch::no_grad(|| -(log_softmax.exp() * &log_softmax).sum_dim_intlist(-1, false, Kind::Float));
+    (chosen, entropy)
 }
 
-fn accumulate(
-    parameters: &Parameters,
-    reference: Option<&Parameters>,
+fn logprobs_of(units: &[Unit]) -> Vec<f32> {
+    units.iter().flat_map(|unit| &unit.logprobs).copied().collect()
+}
+
+fn reference_logprobs(
+    reference: &Parameters,
+    kernels: Option<&Kernels>,
+    batch: &Batch,
+    part: &Prepared,
+    settings: &UpdateSettings,
+) -> Tensor {
+    let temperature = settings.objective.temperature();
+    match kernels.and_then(|kernels| kernels.reference.as_ref()) {
+        Some(trainer) => {
+            let units = trainer.forward(batch, part.micro.sequences.clone(), temperature);
+            Tensor::from_slice(&logprobs_of(&units))
+        }
+        None => tch::no_grad(|| token_logprobs(reference, &part.micro, temperature).0),
+    }
+}
+
+/// Our own kernels at the current weights, and the gradient they gather.
+struct Kernels {
+    trainer: CpuTrainer,
+    reference: Option<CpuTrainer>,
+    grad: Vec<f32>,
+}
+
+impl Kernels {
+    fn new(
+        compute: &Compute,
+        parameters: &Parameters,
+        reference: Option<&Parameters>,
+        batch: &Batch,
+    ) -> Result<Option<Self>> {
+        let Compute::Kernels(pool) = compute else { return Ok(None) };
+        let trainer = |parameters| CpuTrainer::new(parameters, batch.longest_total(), pool.clone());
+        let grad = vec![0f32; parameters.layout.size];
+        Ok(Some(Self { trainer: trainer(parameters)?, reference: reference.map(trainer).transpose()?, grad }))
+    }
+
+    /// The loss of the log-probabilities is libtorch's to differentiate; what lies before them is ours.
+    fn accumulate(
+        &mut self,
+        batch: &Batch,
+        part: &mut Prepared,
+        settings: &UpdateSettings,
+        sums: &mut Sums,
+    ) -> Result<()> {
+        let temperature = settings.objective.temperature();
+        let units = self.trainer.forward(batch, part.micro.sequences.clone(), temperature);
+        let entropies: Vec<f32> = units.iter().flat_map(|unit| &unit.entropies).copied().collect();
+        let logprob_n = Tensor::from_slice(&logprobs_of(&units)).set_requires_grad(true);
+        differentiate(&logprob_n, &Tensor::from_slice(&entropies), part, settings, sums);
+        let d_logprobs = Vec::<f32>::try_from(&logprob_n.grad())?;
+        self.trainer.backward(&units, &d_logprobs, temperature, &mut self.grad);
+        Ok(())
+    }
+}
+
+fn accumulate(parameters: &Parameters, part: &mut Prepared, settings: &UpdateSettings, sums: &mut Sums) {
+    let (logprob_n, entropy_n) = token_logprobs(parameters, &part.micro, settings.objective.temperature());
+    differentiate(&logprob_n, &entropy_n, part, settings, sums);
+}
+
+/// The objective of a microbatch's log-probabilities, its gradient and its metrics.
+fn differentiate(
+    logprob_n: &Tensor,
+    entropy_n: &Tensor,
     part: &mut Prepared,
     settings: &UpdateSettings,
     sums: &mut Sums,
 ) {
-    let temperature = settings.objective.temperature();
-    let (logprob_n, log_softmax) = token_logprobs(parameters, &part.micro, temperature);
     let loss_n = match &settings.objective {
-        Objective::Supervised => -&logprob_n,
+        Objective::Supervised => -logprob_n,
         Objective::Grpo(grpo) => {
-            if let (true, None, Some(reference)) = (grpo.beta != 0.0, &part.reference_n, reference) {
-                let frozen = tch::no_grad(|| token_logprobs(reference, &part.micro, temperature).0);
-                part.reference_n = Some(frozen);
-            }
             let old_n = if grpo.use_rollout_logprobs { part.behaviour_n.as_ref() } else { part.old_n.as_ref() };
-            let tokens = GrpoTokens {
-                logprob_n: &logprob_n,
-                old_n,
-                reference_n: part.reference_n.as_ref(),
-                advantage_n: &part.advantage_n,
-            };
-            let loss = grpo.loss(&tokens);
+            let reference_n = part.reference_n.as_ref();
+            let loss = grpo.loss(&GrpoTokens { logprob_n, old_n, reference_n, advantage_n: &part.advantage_n });
             sums.add_grpo(&loss.ratio_n, loss.kl_n.as_ref(), part, grpo);
             loss.loss_n
         }
     };
     let loss = (loss_n * &part.weight_n).sum(Kind::Float);
     loss.backward();
-    sums.add(&loss, &logprob_n, &log_softmax, part);
+    sums.add(&loss, logprob_n, entropy_n, part);
     part.old_n.get_or_insert_with(|| logprob_n.detach());
 }
 
@@ -185,10 +274,9 @@ impl Sums {
         let _ = self.totals[index].g_add_(&value.detach());
     }
 
-    fn add(&mut self, loss: &Tensor, logprob_n: &Tensor, log_softmax: &Tensor, part: &Prepared) {
+    fn add(&mut self, loss: &Tensor, logprob_n: &Tensor, entropy_n: &Tensor, part: &Prepared) {
         tch::no_grad(|| {
             self.add_total(LOSS, loss);
-            let entropy_n = -(log_softmax.exp() * log_softmax).sum_dim_intlist(-1, false, Kind::Float);
             self.add_total(ENTROPY, &entropy_n.dot(&part.mask_n));
             // Only the first epoch's weights are those that sampled.
             if let (Some(behaviour), None) = (&part.behaviour_n, &part.old_n) {
