@@ -184,6 +184,13 @@ fn forward<I: Isa>(
         }
         prepare_heads(decoder, layer, segments, &mut workspace.qkv);
         store_keys_and_values(config, index, segments, &workspace.qkv);
+        if let Some(record) = &mut record {
+            record.qkv.clone_from(&workspace.qkv);
+        }
+        if !logits && index + 1 == config.layers {
+            // Of a prompt's last layer nobody reads more than keys and values.
+            break;
+        }
         attend::<I>(config, index, segments, &workspace.qkv, &mut workspace.scores, &mut workspace.attended);
         layer.output.apply::<I>(&workspace.attended, &mut workspace.x, true);
         if let Some(record) = &mut record {
@@ -194,7 +201,6 @@ fn forward<I: Isa>(
         activate(&workspace.gate_up, config.intermediate_size, &mut workspace.activated);
         layer.down.apply::<I>(&workspace.activated, &mut workspace.x, true);
         if let Some(record) = record {
-            record.qkv.clone_from(&workspace.qkv);
             record.attended.clone_from(&workspace.attended);
             record.mlp_normed.clone_from(&workspace.normed);
             record.gate_up.clone_from(&workspace.gate_up);

@@ -277,16 +277,19 @@ fn backward_pass<I: Isa>(
     let mut buffers = Buffers::new(config, rows);
     for index in (0..config.layers).rev() {
         let (tape, leaves) = (&pass.tape.layers[index], &trainer.leaves.layers[index]);
-        backward_mlp::<I>(trainer, index, leaves, tape, &mut dx, &mut buffers, grad);
-        let output = trainer.grad_of(leaves.output, grad);
-        gradient::weight::<I>(&dx, &tape.attended, output, config.hidden_size, config.attention_width());
-        trainer.layers[index].output.apply::<I>(&dx, &mut buffers.attended, false);
         buffers.qkv.fill(0.0);
         if prompt.is_none() {
             add_prompt_gradient(trainer, &prompt_kv.layers[index], &mut buffers.qkv);
         }
-        let from = AttentionInputs { layer: index, pass, prompt: prompt.filter(|prompt| prompt.rows() > 0) };
-        backward_attention::<I>(trainer, &from, &buffers.attended, &mut buffers.qkv, &mut prompt_kv.layers[index]);
+        // A prompt's last layer was computed up to its keys and values.
+        if prompt.is_some() || index + 1 < config.layers {
+            backward_mlp::<I>(trainer, index, leaves, tape, &mut dx, &mut buffers, grad);
+            let output = trainer.grad_of(leaves.output, grad);
+            gradient::weight::<I>(&dx, &tape.attended, output, config.hidden_size, config.attention_width());
+            trainer.layers[index].output.apply::<I>(&dx, &mut buffers.attended, false);
+            let from = AttentionInputs { layer: index, pass, prompt: prompt.filter(|prompt| prompt.rows() > 0) };
+            backward_attention::<I>(trainer, &from, &buffers.attended, &mut buffers.qkv, &mut prompt_kv.layers[index]);
+        }
         backward_heads::<I>(trainer, index, leaves, pass, prompt, &mut buffers.qkv, grad);
         let qkv = trainer.grad_of(leaves.qkv, grad);
         gradient::weight::<I>(&buffers.qkv, &tape.normed, qkv, config.qkv_rows(), config.hidden_size);
