@@ -60,7 +60,8 @@ async function evaluate(policy) {
 async function makeBase(initial) {
   const rng = createRng(seed);
   await writeInitialModel(initial, rng.fork('weights'));
-  const policy = await LocalPolicy.load(initial, { device: 'cpu', dtype: 'float32', threads: 1 });
+  // The shipped weights came from libtorch's gradient; another road ends in other last bits.
+  const policy = await LocalPolicy.load(initial, { device: 'cpu', dtype: 'float32', threads: 1, backend: 'torch' });
   try {
     await trainSupervised({
       policy,
