@@ -1,10 +1,12 @@
 /** `exit-rl evaluate`: K-step self-improvement of a model folder, or of a run's latest checkpoint. */
 import { access, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import type { CAC } from 'cac';
 import { parseConfig, type RunConfig } from '../config.js';
 import { RunFolderError, UsageError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
+import type { EvaluationProgress } from '../evaluation/iterate.js';
 import { type Flags, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
 import { printJson, printLine, say } from './output.js';
 import { loadPolicy, policyChoice } from './policy.js';
@@ -78,6 +80,17 @@ function requestOf(flags: Flags, { evaluation, sampling, seed }: RunConfig): Eva
   };
 }
 
+/** One line on a terminal, rewritten as tasks are done; elsewhere nothing. */
+function showTasks(): (progress: EvaluationProgress) => void {
+  const began = performance.now();
+  return ({ tasksDone, tasks }) => {
+    if (process.stderr.isTTY !== true) return;
+    const left = ((performance.now() - began) / 1000) * (tasks / tasksDone - 1);
+    const text = tasksDone < tasks ? `${tasksDone} of ${tasks} tasks, ${left.toFixed(0)} s left` : '';
+    process.stderr.write(`\r\u001b[K${text}`);
+  };
+}
+
 async function evaluate(subject: Subject, request: EvaluationRequest, flags: Flags): Promise<Evaluation> {
   const [{ findFamily }, { evaluateIterations }] = await Promise.all([
     import('./tasks.js'),
@@ -89,7 +102,14 @@ async function evaluate(subject: Subject, request: EvaluationRequest, flags: Fla
   const policy = await loadPolicy(subject.folder, policyChoice(flags));
   const stop = stopOnSignals('stopping');
   try {
-    return await evaluateIterations({ ...request, policy, family, tasks, signal: stop.signal });
+    return await evaluateIterations({
+      ...request,
+      policy,
+      family,
+      tasks,
+      signal: stop.signal,
+      onProgress: showTasks(),
+    });
   } catch (error) {
     const code = stop.exitCode();
     if (code === undefined) throw error;
@@ -100,25 +120,14 @@ async function evaluate(subject: Subject, request: EvaluationRequest, flags: Fla
   }
 }
 
-async function printTable({
-  k,
-  quality,
-  solved,
-  deltaQuality,
-  netCorrections,
-  tasks,
-  draws,
-}: Evaluation): Promise<void> {
+async function printTable(evaluation: Evaluation): Promise<void> {
+  const [{ iterationTable }, { terminalColours }] = await Promise.all([
+    import('../report/table.js'),
+    import('../report/colours.js'),
+  ]);
+  const { deltaQuality, netCorrections, tasks, draws } = evaluation;
   await printLine(`${tasks} tasks x ${draws} draws`);
-  await printLine('  k  quality  solved');
-  for (const at of k) {
-    const row = [
-      String(at).padStart(3),
-      (quality[at] ?? 0).toFixed(3).padStart(7),
-      ((solved[at] ?? 0) * 100).toFixed(1),
-    ];
-    await printLine(`${row[0]}  ${row[1]}  ${row[2]?.padStart(5)} %`);
-  }
+  await printLine(iterationTable(evaluation, { colours: terminalColours(process.stdout.isTTY) }).trimEnd());
   const net = (netCorrections * 100).toFixed(1);
   await printLine(`quality gained: ${deltaQuality.toFixed(3)}; net corrections per 100: ${net}`);
 }

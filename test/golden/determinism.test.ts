@@ -122,3 +122,11 @@ test('a batch does not depend on a mask of ones being written out', async () => 
     await masked.update(toBatch({ prompts, sequences: [{ ...sequence, mask: [1, 1, 1] }] }), onPolicySettings),
   ).toEqual(found);
 });
+
+test('π_old from the sampler needs the log-probabilities of every sequence', async () => {
+  const policy = await openPolicy('llama-tied');
+  const sequence = { prompt: 0, tokens: Int32Array.of(3, 4), rollout: 0, advantage: 1 };
+  const batch = { prompts: [Int32Array.of(1, 2)], sequences: [sequence] };
+  const objective = { ...onPolicySettings.objective, useRolloutLogprobs: true } as const;
+  await expect(policy.update(batch, { ...onPolicySettings, objective })).rejects.toThrow(/useRolloutLogprobs/);
+});

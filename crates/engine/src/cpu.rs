@@ -5,6 +5,7 @@
 //! Here every number of a row is computed from that row alone, in one order: results are batch-invariant, bit for bit.
 
 pub mod attention;
+pub mod backward;
 pub mod cache;
 pub mod decoder;
 pub mod gradient;

@@ -1,23 +1,9 @@
 /** What the live table shows of a demo: one row per run, and one for all of them together. */
 import type { ProgressState } from '../../report/progress.js';
+import { progressFacts } from '../progress-facts.js';
 import type { Board, RunState } from './board.js';
 
 export const rowName = ({ method, seed }: RunState): string => (seed === null ? method : `${method} seed ${seed}`);
-
-/** Metrics that the table shows, under its own names; those that a run does not have are left out. */
-const shown = {
-  reward: 'reward',
-  solved: 'solved',
-  depth: 'curriculum/depth',
-  entropy: 'entropy',
-  buffer: 'buffer/size',
-  tokensPerSecond: 'perf/tokens_per_second',
-} as const;
-
-function metricsOf({ metrics = {} }: RunState): Partial<ProgressState> {
-  const known = Object.entries(shown).filter(([, key]) => metrics[key] !== undefined);
-  return Object.fromEntries(known.map(([name, key]) => [name, metrics[key]]));
-}
 
 function rowState(board: Board, run: RunState): ProgressState {
   const { update, updates, phase } = run;
@@ -26,7 +12,7 @@ function rowState(board: Board, run: RunState): ProgressState {
     update,
     updates,
     phase,
-    ...metricsOf(run),
+    ...progressFacts(run.metrics ?? {}),
     ...(left !== undefined && phase !== 'waiting' && { secondsLeft: left }),
   };
 }

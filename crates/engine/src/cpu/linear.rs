@@ -16,9 +16,15 @@ impl PackedLinear {
     /// Packs a row-major `[outputs, inputs]` weight.
     pub fn pack(weight: &[f32], outputs: usize, inputs: usize, instructions: Instructions) -> Self {
         let width = instructions.panel_width();
-        let mut packed = Self { inputs, outputs, width, panels: vec![0.0; outputs.div_ceil(width) * width * inputs] };
-        packed.repack(weight);
-        packed
+        let mut panels = vec![0.0; outputs.div_ceil(width) * width * inputs];
+        for (panel, rows) in panels.chunks_exact_mut(width * inputs).zip(weight.chunks(width * inputs)) {
+            for (column, row) in rows.chunks_exact(inputs).enumerate() {
+                for (input, &value) in row.iter().enumerate() {
+                    panel[input * width + column] = value;
+                }
+            }
+        }
+        Self { inputs, outputs, width, panels }
     }
 
     /// Packs the transpose of a row-major `[outputs, inputs]` weight: it takes gradients of outputs to gradients of inputs.
@@ -32,17 +38,6 @@ impl PackedLinear {
             }
         }
         Self { inputs: outputs, outputs: inputs, width, panels }
-    }
-
-    pub fn repack(&mut self, weight: &[f32]) {
-        let (inputs, width) = (self.inputs, self.width);
-        for (panel, rows) in self.panels.chunks_exact_mut(width * inputs).zip(weight.chunks(width * inputs)) {
-            for (column, row) in rows.chunks_exact(inputs).enumerate() {
-                for (input, &value) in row.iter().enumerate() {
-                    panel[input * width + column] = value;
-                }
-            }
-        }
     }
 
     /// `out = x · Wᵀ` or, with `add`, `out += x · Wᵀ`, for row-major x `[M, C]` and out `[M, N]`.

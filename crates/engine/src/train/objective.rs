@@ -58,6 +58,10 @@ impl Objective {
         }
     }
 
+    pub fn uses_rollout_logprobs(&self) -> bool {
+        matches!(self, Self::Grpo(grpo) if grpo.use_rollout_logprobs)
+    }
+
     fn normalisation(&self) -> Normalisation {
         match self {
             Self::Grpo(grpo) => grpo.normalisation,

@@ -53,6 +53,10 @@ pub fn update(
     if settings.objective.beta() != 0.0 && reference.is_none() {
         return Err(EngineError::invalid("beta", "a KL penalty needs the policy to be loaded with `reference: true`"));
     }
+    if settings.objective.uses_rollout_logprobs() && batch.behaviour.is_empty() {
+        let reason = "the batch brings no log-probabilities of the sampler for every sequence";
+        return Err(EngineError::invalid("useRolloutLogprobs", reason));
+    }
     let mut prepared = prepare(parameters, batch, settings);
     let mut sums = Sums::new(parameters, batch);
     for epoch in 0..settings.objective.epochs() {

@@ -1,0 +1,297 @@
+//! The gradient of a unit, layer by layer from the logits down. R rows · n completion tokens · V vocabulary · D width.
+
+use super::attention::{score, softmax};
+use super::gradient;
+use super::isa::Isa;
+use super::math::{rotate, LANES};
+use super::tape::LayerTape;
+use super::trainer::{CpuTrainer, Pass, Transposed, Unit};
+use crate::model::config::DecoderConfig;
+use crate::model::layout::LayerLeaves;
+
+/// Gradient of keys and values of a prompt's positions: per layer `[positions, 2 · kv width]`.
+struct KvGradient {
+    layers: Vec<Vec<f32>>,
+}
+
+/// Adds the gradient of one unit to `grad`, given d(loss)/d(log-probability) of its tokens.
+#[inline(always)]
+pub fn backward_unit<I: Isa>(
+    trainer: &CpuTrainer,
+    unit: &Unit,
+    d_logprobs: &[f32],
+    temperature: f32,
+    grad: &mut [f32],
+) {
+    let (config, leaves) = (&trainer.decoder.config, &trainer.leaves);
+    let (vocabulary, width) = (config.vocab_size, config.hidden_size);
+    // d(logit v) = d(logprob) · (1[v = target] − p_v) / temperature
+    let mut d_logits = unit.probabilities.clone();
+    for ((row, &target), &d) in d_logits.chunks_exact_mut(vocabulary).zip(&unit.targets).zip(d_logprobs) {
+        let scale = d / temperature;
+        row.iter_mut().for_each(|value| *value *= -scale);
+        row[target as usize] += scale;
+    }
+    let rows = unit.targets.len();
+    let tape = &unit.completions.tape;
+    gradient::weight::<I>(&d_logits, &tape.normed, trainer.grad_of(leaves.head, grad), vocabulary, width);
+    let mut d_normed = vec![0f32; rows * width];
+    trainer.head.apply::<I>(&d_logits, &mut d_normed, false);
+    let mut dx = vec![0f32; rows * width];
+    let norm = &trainer.decoder.norm;
+    norm_rows::<I>(&tape.x, norm, config.rms_norm_eps, &d_normed, &mut dx, trainer.grad_of(leaves.norm, grad));
+    let prompt_rows = unit.prompt.rows();
+    let layer_size = prompt_rows * 2 * config.kv_width();
+    let mut prompt_kv = KvGradient { layers: vec![vec![0f32; layer_size]; config.layers] };
+    backward_pass::<I>(trainer, &unit.completions, Some(&unit.prompt), dx, &mut prompt_kv, grad);
+    if prompt_rows > 0 {
+        let dx = vec![0f32; prompt_rows * width];
+        backward_pass::<I>(trainer, &unit.prompt, None, dx, &mut prompt_kv, grad);
+    }
+}
+
+/// From d(final residual) down to the embedding. Completions add to the prompt's keys and values; the prompt's own pass
+/// begins from what they added.
+#[inline(always)]
+fn backward_pass<I: Isa>(
+    trainer: &CpuTrainer,
+    pass: &Pass,
+    prompt: Option<&Pass>,
+    mut dx: Vec<f32>,
+    prompt_kv: &mut KvGradient,
+    grad: &mut [f32],
+) {
+    let config = &trainer.decoder.config;
+    let rows = pass.rows();
+    let mut buffers = Buffers::new(config, rows);
+    for index in (0..config.layers).rev() {
+        let (tape, leaves) = (&pass.tape.layers[index], &trainer.leaves.layers[index]);
+        buffers.qkv.fill(0.0);
+        if prompt.is_none() {
+            add_prompt_gradient(trainer, &prompt_kv.layers[index], &mut buffers.qkv);
+        }
+        // A prompt's last layer was computed up to its keys and values.
+        if prompt.is_some() || index + 1 < config.layers {
+            backward_mlp::<I>(trainer, index, leaves, tape, &mut dx, &mut buffers, grad);
+            let output = trainer.grad_of(leaves.output, grad);
+            gradient::weight::<I>(&dx, &tape.attended, output, config.hidden_size, config.attention_width());
+            trainer.layers[index].output.apply::<I>(&dx, &mut buffers.attended, false);
+            let from = AttentionInputs { layer: index, pass, prompt: prompt.filter(|prompt| prompt.rows() > 0) };
+            backward_attention::<I>(trainer, &from, &buffers.attended, &mut buffers.qkv, &mut prompt_kv.layers[index]);
+        }
+        backward_heads::<I>(trainer, index, leaves, pass, prompt, &mut buffers.qkv, grad);
+        let qkv = trainer.grad_of(leaves.qkv, grad);
+        gradient::weight::<I>(&buffers.qkv, &tape.normed, qkv, config.qkv_rows(), config.hidden_size);
+        trainer.layers[index].qkv.apply::<I>(&buffers.qkv, &mut buffers.normed, false);
+        let weight = &trainer.decoder.layers[index].attention_norm;
+        let norm = trainer.grad_of(leaves.attention_norm, grad);
+        norm_rows::<I>(&tape.x, weight, config.rms_norm_eps, &buffers.normed, &mut dx, norm);
+    }
+    let embedding = trainer.grad_of(trainer.leaves.embedding, grad);
+    for (row, &token) in dx.chunks_exact(config.hidden_size).zip(pass.tokens.iter().flatten()) {
+        gradient::add_scaled(&mut embedding[token as usize * config.hidden_size..][..config.hidden_size], 1.0, row);
+    }
+}
+
+struct Buffers {
+    normed: Vec<f32>,
+    attended: Vec<f32>,
+    qkv: Vec<f32>,
+    activated: Vec<f32>,
+    gate_up: Vec<f32>,
+}
+
+impl Buffers {
+    fn new(config: &DecoderConfig, rows: usize) -> Self {
+        Self {
+            normed: vec![0.0; rows * config.hidden_size],
+            attended: vec![0.0; rows * config.attention_width()],
+            qkv: vec![0.0; rows * config.qkv_rows()],
+            activated: vec![0.0; rows * config.intermediate_size],
+            gate_up: vec![0.0; rows * 2 * config.intermediate_size],
+        }
+    }
+}
+
+#[inline(always)]
+fn norm_rows<I: Isa>(x: &[f32], weight: &[f32], eps: f64, dy: &[f32], dx: &mut [f32], dw: &mut [f32]) {
+    let width = weight.len();
+    let inputs = x.chunks_exact(width).zip(dy.chunks_exact(width));
+    for ((x, dy), dx) in inputs.zip(dx.chunks_exact_mut(width)) {
+        gradient::rms_norm::<I>(x, weight, eps as f32, dy, dx, dw);
+    }
+}
+
+#[inline(always)]
+fn backward_mlp<I: Isa>(
+    trainer: &CpuTrainer,
+    index: usize,
+    leaves: &LayerLeaves,
+    tape: &LayerTape,
+    dx: &mut [f32],
+    buffers: &mut Buffers,
+    grad: &mut [f32],
+) {
+    let config = &trainer.decoder.config;
+    let (width, inner) = (config.hidden_size, config.intermediate_size);
+    let Transposed { down, gate_up, .. } = &trainer.layers[index];
+    gradient::weight::<I>(dx, &tape.activated, trainer.grad_of(leaves.down, grad), width, inner);
+    down.apply::<I>(dx, &mut buffers.activated, false);
+    gradient::activate(&tape.gate_up, &buffers.activated, inner, &mut buffers.gate_up);
+    let target = trainer.grad_of(leaves.gate_up, grad);
+    gradient::weight::<I>(&buffers.gate_up, &tape.mlp_normed, target, 2 * inner, width);
+    gate_up.apply::<I>(&buffers.gate_up, &mut buffers.normed, false);
+    let weight = &trainer.decoder.layers[index].mlp_norm;
+    let norm = trainer.grad_of(leaves.mlp_norm, grad);
+    norm_rows::<I>(&tape.middle, weight, config.rms_norm_eps, &buffers.normed, dx, norm);
+}
+
+/// d(keys, values) of the prompt that its completions found.
+#[inline(always)]
+fn add_prompt_gradient(trainer: &CpuTrainer, kv: &[f32], qkv: &mut [f32]) {
+    let config = &trainer.decoder.config;
+    let rows = qkv.chunks_exact_mut(config.qkv_rows()).zip(kv.chunks_exact(2 * config.kv_width()));
+    for (row, kv) in rows {
+        gradient::add_scaled(&mut row[config.attention_width()..], 1.0, kv);
+    }
+}
+
+struct AttentionInputs<'a> {
+    layer: usize,
+    pass: &'a Pass,
+    prompt: Option<&'a Pass>,
+}
+
+/// With p = softmax(scores) and dp_t = dO · v_t: ds_t = p_t (dp_t − dO · O), dq = Σ ds_t k_t / √d, dk_t = ds_t q / √d,
+/// dv_t = p_t dO.
+#[inline(always)]
+fn backward_attention<I: Isa>(
+    trainer: &CpuTrainer,
+    from: &AttentionInputs,
+    d_attended: &[f32],
+    d_qkv: &mut [f32],
+    prompt_kv: &mut [f32],
+) {
+    let config = &trainer.decoder.config;
+    let (dim, stride, width) = (config.head_dim, config.qkv_rows(), config.attention_width());
+    let (share, kv_width) = (config.heads / config.kv_heads, config.kv_width());
+    let tape = &from.pass.tape.layers[from.layer];
+    let prefix = from.prompt.map(|prompt| (&prompt.caches[0], &prompt.tape.layers[from.layer].qkv));
+    let before = prefix.map_or(0, |(cache, _)| cache.length);
+    let longest = before + from.pass.tokens.iter().map(Vec::len).max().unwrap_or(0);
+    let mut scores = vec![0f32; longest + 4 * LANES];
+    let mut d_query = vec![0f32; dim];
+    let mut first = 0;
+    for (tokens, own) in from.pass.tokens.iter().zip(&from.pass.caches) {
+        for (own_length, row) in (1..).zip(first..first + tokens.len()) {
+            for head in 0..config.heads {
+                let kv_head = head / share;
+                let query = &tape.qkv[row * stride + head * dim..][..dim];
+                let spot = row * width + head * dim;
+                let (d_out, out) = (&d_attended[spot..spot + dim], &tape.attended[spot..spot + dim]);
+                if let Some((cache, _)) = prefix {
+                    score::<I, 1>(cache.head(from.layer, kv_head).0, cache.capacity, query, before, &mut scores, 0);
+                }
+                let own_keys = own.head(from.layer, kv_head).0;
+                score::<I, 1>(own_keys, own.capacity, query, own_length, &mut scores[before..], 0);
+                softmax(&mut scores[..before + own_length]);
+                let (of_prefix, of_own) = scores[..before + own_length].split_at(before);
+                let head_of = HeadGradient { query, d_out, delta: gradient::dot::<I>(d_out, out), kv_width };
+                d_query.fill(0.0);
+                if let Some((_, rows)) = prefix {
+                    let keys = KeyRows { rows, start: width + kv_head * dim, stride };
+                    let target = &mut prompt_kv[kv_head * dim..];
+                    head_of.add::<I>(of_prefix, &keys, target, 2 * kv_width, &mut d_query);
+                }
+                let start = first * stride + width + kv_head * dim;
+                let keys = KeyRows { rows: &tape.qkv, start, stride };
+                head_of.add::<I>(of_own, &keys, &mut d_qkv[start..], stride, &mut d_query);
+                gradient::add_scaled(&mut d_qkv[row * stride + head * dim..][..dim], 1.0, &d_query);
+            }
+        }
+        first += tokens.len();
+    }
+}
+
+/// Keys of consecutive positions, `stride` apart; their values follow a key width later.
+struct KeyRows<'a> {
+    rows: &'a [f32],
+    start: usize,
+    stride: usize,
+}
+
+/// One query head at one row.
+struct HeadGradient<'a> {
+    query: &'a [f32],
+    d_out: &'a [f32],
+    /// dO · O
+    delta: f32,
+    kv_width: usize,
+}
+
+impl HeadGradient<'_> {
+    /// Adds what the positions with these weights get: to keys and values at `target`, and to the query.
+    #[inline(always)]
+    fn add<I: Isa>(
+        &self,
+        weights: &[f32],
+        keys: &KeyRows,
+        target: &mut [f32],
+        target_stride: usize,
+        d_query: &mut [f32],
+    ) {
+        let dim = self.query.len();
+        let scale = 1.0 / (dim as f32).sqrt();
+        for (position, &weight) in weights.iter().enumerate() {
+            let source = keys.start + position * keys.stride;
+            let (key, value) = (&keys.rows[source..][..dim], &keys.rows[source + self.kv_width..][..dim]);
+            let d_score = weight * (gradient::dot::<I>(self.d_out, value) - self.delta) * scale;
+            gradient::add_scaled(d_query, d_score, key);
+            let target = &mut target[position * target_stride..];
+            gradient::add_scaled(&mut target[..dim], d_score, self.query);
+            gradient::add_scaled(&mut target[self.kv_width..][..dim], weight, self.d_out);
+        }
+    }
+}
+
+/// Back through rotation, head normalisation and bias: d(rotated q, k, v) becomes d(projection).
+#[inline(always)]
+fn backward_heads<I: Isa>(
+    trainer: &CpuTrainer,
+    index: usize,
+    leaves: &LayerLeaves,
+    pass: &Pass,
+    prompt: Option<&Pass>,
+    d_qkv: &mut [f32],
+    grad: &mut [f32],
+) {
+    let config = &trainer.decoder.config;
+    let (dim, half) = (config.head_dim, config.head_dim / 2);
+    let start = prompt.map_or(0, Pass::rows);
+    let positions = pass.tokens.iter().flat_map(|tokens| start..start + tokens.len());
+    let rotary = &trainer.decoder.rotary;
+    let layer = &trainer.decoder.layers[index];
+    let mut raw = pass.tape.layers[index].raw_qkv.chunks_exact(config.qkv_rows());
+    let mut d_head = vec![0f32; dim];
+    for (row, position) in d_qkv.chunks_exact_mut(config.qkv_rows()).zip(positions) {
+        let cos = &rotary.cos[position * half..][..half];
+        let back: Vec<f32> = rotary.sin[position * half..][..half].iter().map(|sin| -sin).collect();
+        let raw = raw.next();
+        for (head, values) in row.chunks_exact_mut(dim).take(config.heads + config.kv_heads).enumerate() {
+            rotate(values, cos, &back);
+            if let (Some((query, key)), Some((query_leaf, key_leaf)), Some(raw)) = (&layer.qk_norm, leaves.qk_norm, raw)
+            {
+                let is_query = head < config.heads;
+                let (weight, leaf) = if is_query { (query, query_leaf) } else { (key, key_leaf) };
+                d_head.fill(0.0);
+                let x = &raw[head * dim..][..dim];
+                let dw = trainer.grad_of(leaf, grad);
+                gradient::rms_norm::<I>(x, weight, config.rms_norm_eps as f32, values, &mut d_head, dw);
+                values.copy_from_slice(&d_head);
+            }
+        }
+        if let Some(leaf) = leaves.qkv_bias {
+            gradient::add_scaled(trainer.grad_of(leaf, grad), 1.0, row);
+        }
+    }
+}
