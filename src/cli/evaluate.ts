@@ -125,11 +125,7 @@ async function printTable(evaluation: Evaluation): Promise<void> {
     import('../report/table.js'),
     import('../report/colours.js'),
   ]);
-  const { deltaQuality, netCorrections, tasks, draws } = evaluation;
-  await printLine(`${tasks} tasks x ${draws} draws`);
   await printLine(iterationTable(evaluation, { colours: terminalColours(process.stdout.isTTY) }).trimEnd());
-  const net = (netCorrections * 100).toFixed(1);
-  await printLine(`quality gained: ${deltaQuality.toFixed(3)}; net corrections per 100: ${net}`);
 }
 
 async function runEvaluate(flags: Flags): Promise<void> {

@@ -94,7 +94,8 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     expect(first).toMatchObject({ k: [0, 1, 2, 3], tasks: 20, draws: 2, task: 'code-breaker', split: 'test', seed: 0 });
     expect(JSON.parse(await readFile(out, 'utf8'))).toEqual(first);
     const { stdout, stderr } = await runCli(args);
-    expect(stdout).toContain('net corrections per 100');
+    expect(stdout).toMatch(/^20 tasks × 2 draws/m);
+    expect(stdout).toMatch(/net corrections [+−-]?\d+\.\d per 100/);
     expect(stderr).toBe('');
   });
 
