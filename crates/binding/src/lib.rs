@@ -4,7 +4,11 @@ mod answer;
 mod convert;
 
 use answer::{answer, Answer};
-use convert::*;
+use convert::embed::NgramOptions;
+use convert::generate::{generated, NativeGenerateRequest};
+use convert::load::{EngineInfo, LoadOptions, PolicyInfo, PolicyStats};
+use convert::update::{NativeBatch, NativeUpdateSettings};
+use convert::{ragged, Ragged};
 use exit_rl_engine::device;
 use exit_rl_engine::error::EngineError;
 use exit_rl_engine::generate::scheduler::Request;

@@ -66,7 +66,7 @@ impl<'a> Decoder<'a> {
 
     /// Logits in fp32, `[rows, V]`.
     pub fn logits(&self, states_nd: &Tensor) -> Tensor {
-        states_nd.linear::<Tensor>(self.weight(self.parameters.leaves.head), None).to_kind(Kind::Float)
+        self.linear(states_nd, self.parameters.leaves.head, None).to_kind(Kind::Float)
     }
 
     pub fn embed(&self, ids_n: &Tensor) -> Tensor {
@@ -89,16 +89,21 @@ impl<'a> Decoder<'a> {
         attend: impl FnOnce(Qkv) -> Tensor,
     ) -> Tensor {
         let qkv = self.project(leaves, &self.normalise(&x_nd, leaves.attention_norm), rotary);
-        let x_nd = x_nd + attend(qkv).linear::<Tensor>(self.weight(leaves.output), None);
-        let gate_up = self.normalise(&x_nd, leaves.mlp_norm).linear::<Tensor>(self.weight(leaves.gate_up), None);
+        let x_nd = x_nd + self.linear(&attend(qkv), leaves.output, None);
+        let gate_up = self.linear(&self.normalise(&x_nd, leaves.mlp_norm), leaves.gate_up, None);
         let halves = gate_up.chunk(2, -1);
-        let mlp = (halves[0].silu() * &halves[1]).linear::<Tensor>(self.weight(leaves.down), None);
+        let mlp = self.linear(&(halves[0].silu() * &halves[1]), leaves.down, None);
         x_nd + mlp
     }
 
     pub fn normalise(&self, x_nd: &Tensor, leaf: usize) -> Tensor {
         let width = *x_nd.size().last().expect("a row has a width");
         x_nd.rms_norm([width], Some(self.weight(leaf)), self.config.rms_norm_eps)
+    }
+
+    /// x Wᵀ + b, W and b given by their leaves.
+    fn linear(&self, x_nd: &Tensor, weight: usize, bias: Option<usize>) -> Tensor {
+        x_nd.linear(self.weight(weight), bias.map(|leaf| self.weight(leaf)))
     }
 
     fn weight(&self, leaf: usize) -> &Tensor {
@@ -108,8 +113,7 @@ impl<'a> Decoder<'a> {
     fn project(&self, leaves: &LayerLeaves, x_nd: &Tensor, rotary: &Rotary) -> Qkv {
         let (heads, kv_heads, dim) =
             (self.config.heads as i64, self.config.kv_heads as i64, self.config.head_dim as i64);
-        let bias = leaves.qkv_bias.map(|leaf| self.weight(leaf));
-        let qkv = x_nd.linear(self.weight(leaves.qkv), bias).view([-1, heads + 2 * kv_heads, dim]);
+        let qkv = self.linear(x_nd, leaves.qkv, leaves.qkv_bias).view([-1, heads + 2 * kv_heads, dim]);
         let v = qkv.narrow(1, heads + kv_heads, kv_heads);
         match leaves.qk_norm {
             None => {

@@ -1,0 +1,87 @@
+//! Requests for completions, and completions.
+
+use super::offsets;
+use exit_rl_engine::error::Result;
+use exit_rl_engine::generate::sampler::Sampling;
+use exit_rl_engine::generate::scheduler::{Completion, Request};
+use exit_rl_engine::tokenizer::Tokenizer;
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+#[napi(object)]
+pub struct NativeGenerateRequest {
+    /// Token ids.
+    pub prompt: Int32Array,
+    pub n: u32,
+    pub temperature: f64,
+    /// 0 keeps all.
+    pub top_k: u32,
+    /// 1 keeps all.
+    pub top_p: f64,
+    /// 0 keeps all.
+    pub min_p: f64,
+    pub max_new_tokens: u32,
+    /// Beside the folder's own end tokens.
+    pub stop_token_ids: Vec<u32>,
+    /// Generate past end tokens, for benchmarks of fixed length.
+    pub ignore_end_tokens: bool,
+    /// With `requestId`, completion and position it decides every random number; whole numbers below 2^53.
+    pub seed: f64,
+    pub request_id: f64,
+    /// For `cancel`; 0 cannot be cancelled.
+    pub ticket: f64,
+}
+
+#[napi(object)]
+pub struct NativeGenerated {
+    pub tokens: Int32Array,
+    pub offsets: Uint32Array,
+    /// One per token.
+    pub logprobs: Float32Array,
+    /// Without special tokens.
+    pub texts: Vec<String>,
+    /// Per completion: ended by an end token (else by length).
+    pub stopped: Vec<bool>,
+}
+
+impl NativeGenerateRequest {
+    pub fn into_engine(
+        self,
+        end_tokens: &[u32],
+        cancel: Arc<AtomicBool>,
+        reply: impl FnOnce(Result<Vec<Completion>>) + Send + 'static,
+    ) -> Request {
+        let end_tokens = if self.ignore_end_tokens { &[] } else { end_tokens };
+        Request {
+            prompt: self.prompt.iter().map(|&token| token as u32).collect(),
+            n: self.n as usize,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_k: self.top_k as usize,
+                top_p: self.top_p,
+                min_p: self.min_p,
+            },
+            max_new_tokens: self.max_new_tokens as usize,
+            stop_tokens: self.stop_token_ids.iter().chain(end_tokens).copied().collect(),
+            seed: self.seed as u64,
+            request_id: self.request_id as u64,
+            cancel,
+            reply: Box::new(reply),
+        }
+    }
+}
+
+pub fn generated(tokenizer: &Tokenizer, completions: &[Completion]) -> Result<NativeGenerated> {
+    let texts: Result<Vec<_>> = completions.iter().map(|one| tokenizer.decode(&one.tokens, true)).collect();
+    let tokens: Vec<i32> = completions.iter().flat_map(|one| &one.tokens).map(|&token| token as i32).collect();
+    let logprobs: Vec<f32> = completions.iter().flat_map(|one| &one.logprobs).copied().collect();
+    Ok(NativeGenerated {
+        tokens: Int32Array::new(tokens),
+        offsets: Uint32Array::new(offsets(completions.iter().map(|one| one.tokens.len()))),
+        logprobs: Float32Array::new(logprobs),
+        texts: texts?,
+        stopped: completions.iter().map(|one| one.stopped).collect(),
+    })
+}

@@ -1,0 +1,103 @@
+//! What a policy is loaded with, and what is told of it.
+
+use super::unknown;
+use exit_rl_engine::device;
+use exit_rl_engine::error::Result;
+use exit_rl_engine::policy;
+use napi_derive::napi;
+
+#[napi(object)]
+pub struct LoadOptions {
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// `fp32` or `bf16`.
+    pub dtype: String,
+    /// 0: as many as there are cores.
+    pub threads: u32,
+    /// Keeps a reference policy, for the KL penalty.
+    pub reference: bool,
+    /// Completions generated at a time; 0 chooses for the backend.
+    pub slots: u32,
+    /// `auto`, `kernels` (own, fp32 on the CPU) or `torch`.
+    pub backend: String,
+}
+
+#[napi(object)]
+pub struct PolicyInfo {
+    pub parameters: f64,
+    pub vocabulary_size: u32,
+    pub context_length: u32,
+    pub end_token_ids: Vec<u32>,
+    pub device: String,
+    pub dtype: String,
+    /// `avx512`, `avx2`, `portable` or `torch`.
+    pub backend: String,
+    pub threads: u32,
+    pub has_reference: bool,
+}
+
+#[napi(object)]
+pub struct PolicyStats {
+    pub generated_tokens: f64,
+    pub waiting_requests: u32,
+}
+
+#[napi(object)]
+pub struct EngineInfo {
+    pub cuda_available: bool,
+    pub cuda_devices: u32,
+    /// Vector instructions of the decoding kernels.
+    pub instructions: String,
+    pub threads: u32,
+}
+
+impl LoadOptions {
+    pub fn into_engine(self) -> Result<policy::LoadOptions> {
+        let dtype = match self.dtype.as_str() {
+            "fp32" => policy::Dtype::Fp32,
+            "bf16" => policy::Dtype::Bf16,
+            other => return Err(unknown("dtype", other, "fp32 and bf16")),
+        };
+        let backend = match self.backend.as_str() {
+            "auto" => policy::BackendChoice::Auto,
+            "kernels" => policy::BackendChoice::Kernels,
+            "torch" => policy::BackendChoice::Torch,
+            other => return Err(unknown("backend", other, "auto, kernels and torch")),
+        };
+        let (threads, slots) = (self.threads as usize, self.slots as usize);
+        Ok(policy::LoadOptions { device: self.device, dtype, threads, reference: self.reference, slots, backend })
+    }
+}
+
+impl From<&policy::PolicyInfo> for PolicyInfo {
+    fn from(info: &policy::PolicyInfo) -> Self {
+        Self {
+            parameters: info.parameters as f64,
+            vocabulary_size: info.vocabulary as u32,
+            context_length: info.context_length as u32,
+            end_token_ids: info.end_tokens.clone(),
+            device: info.device.clone(),
+            dtype: if info.dtype == policy::Dtype::Fp32 { "fp32" } else { "bf16" }.into(),
+            backend: info.backend.into(),
+            threads: info.threads as u32,
+            has_reference: info.has_reference,
+        }
+    }
+}
+
+impl From<policy::Stats> for PolicyStats {
+    fn from(stats: policy::Stats) -> Self {
+        Self { generated_tokens: stats.generated_tokens as f64, waiting_requests: stats.waiting_requests as u32 }
+    }
+}
+
+impl From<device::EngineInfo> for EngineInfo {
+    fn from(info: device::EngineInfo) -> Self {
+        Self {
+            cuda_available: info.cuda_available,
+            cuda_devices: info.cuda_devices as u32,
+            instructions: info.instructions.into(),
+            threads: info.threads as u32,
+        }
+    }
+}
