@@ -82,6 +82,8 @@ describe('problems', () => {
     ['reference', { alpha: Number.NaN }],
     ['checkpoint', { keep: 1 }],
     ['sampling', null],
+    ['buffer', null],
+    ['diversity', { ngram: null }],
     ['objective', []],
   ])('%s: %j is refused', (key, value) => {
     expect(problemsOf({ ...base, [key]: value }).problems[0]?.key.startsWith(key)).toBe(true);

@@ -1,0 +1,15 @@
+/** AdamW and the schedule of its learning rate. */
+import { z } from 'zod';
+import { countOrZero, notNegative, positive, share } from './values.js';
+
+export const optimizer = z.strictObject({
+  learningRate: positive.default(1e-6),
+  adamBeta1: z.number().min(0).lt(1).default(0.9),
+  adamBeta2: z.number().min(0).lt(1).default(0.999),
+  adamEpsilon: positive.default(1e-8),
+  weightDecay: notNegative.default(0),
+  maxGradNorm: notNegative.default(1),
+  warmupUpdates: countOrZero.default(0),
+  schedule: z.enum(['constant', 'linear', 'cosine']).default('constant'),
+  finalShare: share.default(0),
+});
