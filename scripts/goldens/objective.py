@@ -42,6 +42,11 @@ def k3(logprobs, reference):
     return torch.exp(difference) - difference - 1
 
 
+def k3_size(logprobs, reference):
+    """How far k3 moves when both log-probabilities move by their own size: |∂k3/∂d| (|lp| + |ref|)."""
+    return torch.expm1(reference - logprobs).abs() * (logprobs.abs() + reference.abs())
+
+
 def normalise(losses, masks, rollouts, objective):
     """One number from per-token losses. A rollout (all its sequences) counts as one row, also when fully masked."""
     rows = len(set(rollouts))
@@ -61,9 +66,9 @@ def grpo_loss(model, reference, batch, objective):
     """The loss (with its graph), its rows, and the metrics by TRL's names. `reference` may be None when beta is 0.
 
     `loss_size` is the loss with every token's part taken positive: the parts of the loss cancel, so its rounding error
-    is relative to this, not to the loss.
+    is relative to this, not to the loss. `kl_size` is that of the kl: it is the difference of rounded log-probabilities.
     """
-    losses, rows = [], []
+    losses, sizes, rows = [], [], []
     for sequence in batch["sequences"]:
         prompt = batch["prompts"][sequence["prompt"]]
         tokens = forward_tokens(model, prompt, sequence, objective["temperature"])
@@ -71,21 +76,22 @@ def grpo_loss(model, reference, batch, objective):
         if objective["useRolloutLogprobs"]:
             old = torch.tensor(sequence["logprobs"], dtype=old.dtype)
         loss, ratio = surrogate(tokens.logprobs, old, sequence["advantage"], objective["clipEpsilonLow"], objective["clipEpsilonHigh"])
-        divergence = torch.zeros_like(old)
+        divergence, divergence_size = torch.zeros_like(old), torch.zeros_like(old)
         if objective["beta"] > 0:
             with torch.no_grad():
                 anchor = forward_tokens(reference, prompt, sequence, objective["temperature"]).logprobs
-            divergence = k3(tokens.logprobs, anchor)
+            divergence, divergence_size = k3(tokens.logprobs, anchor), k3_size(tokens.logprobs.detach(), anchor)
         losses.append(loss + objective["beta"] * divergence)
         rows.append((sequence, tokens, old, ratio.detach(), divergence.detach()))
+        sizes.append(divergence_size)
     masks = [tokens.mask for _, tokens, *_ in rows]
     rollouts = [sequence["rollout"] for sequence in batch["sequences"]]
     loss = normalise(losses, masks, rollouts, objective)
     size = normalise([token_losses.detach().abs() for token_losses in losses], masks, rollouts, objective)
-    return loss, rows, {**grpo_metrics(loss, rows, objective), "loss_size": float(size)}
+    return loss, rows, {**grpo_metrics(loss, rows, sizes, objective), "loss_size": float(size)}
 
 
-def grpo_metrics(loss, rows, objective):
+def grpo_metrics(loss, rows, kl_sizes, objective):
     masks = torch.cat([tokens.mask for _, tokens, *_ in rows])
 
     def mean(values):
@@ -102,6 +108,7 @@ def grpo_metrics(loss, rows, objective):
     }
     if objective["beta"] > 0:
         metrics["kl"] = mean([divergence for *_, divergence in rows])
+        metrics["kl_size"] = mean(kl_sizes)
     return metrics
 
 

@@ -119,7 +119,8 @@ impl Grpo {
         let policy_n = -(&ratio_n * tokens.advantage_n).minimum(&(clipped * tokens.advantage_n));
         let kl_n = tokens.reference_n.map(|reference| {
             let difference = reference - tokens.logprob_n;
-            difference.exp() - difference - 1.0
+            // expm1 keeps the digits that e^d − 1 loses where both policies nearly agree.
+            difference.expm1() - difference
         });
         let loss_n = match &kl_n {
             Some(kl) => policy_n + kl * self.beta,
