@@ -86,6 +86,14 @@ export class RewardError extends ExitError {
   }
 }
 
+/** A chat template that is missing, cannot be rendered, or refuses the conversation; `fields.file` names it. */
+export class ChatTemplateError extends ExitError {
+  static override readonly kind = 'ChatTemplateError';
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super('CHAT_TEMPLATE', message, fields, options);
+  }
+}
+
 /** A checkpoint whose files do not match its manifest. */
 export class CheckpointCorruptError extends ExitError {
   static override readonly kind = 'CheckpointCorruptError';

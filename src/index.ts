@@ -15,6 +15,7 @@ export { createUniformCurriculum } from './curriculum/uniform.js';
 export { applyDiversity, plainDiversity } from './diversity.js';
 export {
   CancelledError,
+  ChatTemplateError,
   CheckpointCorruptError,
   ConfigError,
   type ConfigProblem,
@@ -44,6 +45,7 @@ export {
   lastIterate,
   type Turn,
 } from './history.js';
+export type { Message, Prompt, ToolCall } from './message.js';
 export { LocalPolicy } from './policy/local.js';
 export type {
   Completion,

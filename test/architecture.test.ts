@@ -12,9 +12,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
  * of two names that fit, the longer one counts.
  */
 const levels: readonly (readonly string[])[] = [
-  /*  0 */ ['src/errors', 'src/rng', 'src/history'],
+  /*  0 */ ['src/errors', 'src/rng', 'src/history', 'src/message'],
   /*  1 */ ['src/libtorch', 'src/task'],
-  /*  2 */ ['src/native', 'src/prompt', 'src/reward'],
+  /*  2 */ ['src/native', 'src/chat', 'src/prompt', 'src/reward'],
   /*  3 */ ['src/policy'],
   /*  4 */ ['src/rollout'],
   /*  5 */ ['src/group'],

@@ -1,5 +1,7 @@
 /** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
 import { setMaxListeners } from 'node:events';
+import { type ChatFiles, readChatFiles } from '../chat/files.js';
+import { renderChat } from '../chat/template.js';
 import { CancelledError } from '../errors.js';
 import {
   crossing,
@@ -123,12 +125,17 @@ function resolveDtype(dtype: LocalPolicyOptions['dtype'], device: string): strin
   return onCpu ? 'fp32' : 'bf16';
 }
 
+const isTokens = (prompt: GenerateRequest['prompt']): prompt is readonly number[] | Int32Array =>
+  typeof prompt !== 'string' && (prompt.length === 0 || typeof prompt[0] === 'number');
+
 export class LocalPolicy implements Policy {
   private updates = 0;
+  private chat: ChatFiles | undefined;
   private closing: Promise<void> | undefined;
 
   private constructor(
     private readonly engine: NativePolicy,
+    private readonly folder: string,
     private readonly microbatchTokens: number,
   ) {}
 
@@ -138,7 +145,7 @@ export class LocalPolicy implements Policy {
     const dtype = resolveDtype(options.dtype, device);
     const choice = { device, dtype, threads, reference, slots, backend };
     const engine = await crossing(() => native(device).NativePolicy.load(folder, choice));
-    return new LocalPolicy(engine, options.microbatchTokens ?? 16384);
+    return new LocalPolicy(engine, folder, options.microbatchTokens ?? 16384);
   }
 
   get version(): number {
@@ -159,9 +166,19 @@ export class LocalPolicy implements Policy {
     return crossingNow(() => this.engine.decode(flatten(tokens), offsetsOf(tokens), skipSpecialTokens));
   }
 
+  private promptTokens(prompt: GenerateRequest['prompt']): Int32Array {
+    if (isTokens(prompt)) return Int32Array.from(prompt);
+    const text = typeof prompt === 'string' ? prompt : renderChat(this.chatFiles(), prompt);
+    return this.encode([text])[0] as Int32Array;
+  }
+
+  private chatFiles(): ChatFiles {
+    this.chat ??= readChatFiles(this.folder);
+    return this.chat;
+  }
+
   async generate({ prompt, n, sampling, seed, requestId, signal }: GenerateRequest): Promise<Generated> {
-    const promptTokens =
-      typeof prompt === 'string' ? (this.encode([prompt])[0] as Int32Array) : Int32Array.from(prompt);
+    const promptTokens = this.promptTokens(prompt);
     const { temperature, maxNewTokens, topK = 0, topP = 1, minP = 0, stopTokenIds = [] } = sampling;
     const choice = { temperature, maxNewTokens, topK, topP, minP, stopTokenIds: [...stopTokenIds] };
     const found = await cancellable(signal, (ticket) =>

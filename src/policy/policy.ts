@@ -1,4 +1,5 @@
 /** The policy as the method sees it: text or tokens in, completions and log-probabilities out, updates. */
+import type { Prompt } from '../message.js';
 
 export interface Sampling {
   /** 0 is greedy. Log-probabilities are taken at this temperature (at 1 when greedy). */
@@ -15,7 +16,8 @@ export interface Sampling {
 }
 
 export interface GenerateRequest {
-  readonly prompt: string | readonly number[] | Int32Array;
+  /** Text, messages for the folder's chat template, or token ids. */
+  readonly prompt: Prompt | readonly number[] | Int32Array;
   /** Completions of this prompt (the group size); the prompt is prefilled once. */
   readonly n: number;
   readonly sampling: Sampling;

@@ -3,6 +3,7 @@
  * a family holds no state between calls, so any history can be continued at any time.
  */
 import type { History, Intent } from '../history.js';
+import type { Prompt } from '../message.js';
 
 /** One problem: an id that is unique in its family, and frozen, serialisable data. */
 export interface Task<Data = unknown> {
@@ -28,8 +29,8 @@ export interface TaskFamily<Data = unknown> {
   readonly turns: number;
   /** The tasks of a split (`train`, `test`, or a name the family defines). The same call gives the same tasks. */
   tasks(split: string): readonly Task<Data>[];
-  /** The text the policy sees: attempt at the turn after `history`, or a rewrite of the history's last turn. */
-  prompt(task: Task<Data>, history: History, intent: Intent): string;
+  /** What the policy sees, as text or as messages: attempt at the turn after `history`, or a rewrite of the history's last turn. */
+  prompt(task: Task<Data>, history: History, intent: Intent): Prompt;
   /**
    * Judges `answer`, given to `prompt(task, history, intent)`: an attempt answers the turn after `history`, any other
    * intent rewrites its last turn. A rejected promise is a failed rollout, not a reward.

@@ -8,6 +8,7 @@ import type { Curriculum, CurriculumState } from '../curriculum/curriculum.js';
 import { startDistances } from '../curriculum/distances.js';
 import { CancelledError, NonFiniteError } from '../errors.js';
 import { type Group, isTrainable, rolloutGroup } from '../group.js';
+import { promptText } from '../message.js';
 import type { Policy, UpdateMetrics } from '../policy/policy.js';
 import type { Reward } from '../reward.js';
 import { createRng, type Rng } from '../rng.js';
@@ -206,7 +207,7 @@ async function measureRooms(
   factors: readonly Float64Array[],
   update: number,
 ): Promise<Record<string, number>> {
-  const texts = starts.map(({ task, history, intent }) => family.prompt(task, history, intent));
+  const texts = starts.map(({ task, history, intent }) => promptText(family.prompt(task, history, intent)));
   const distances = startDistances(await embedder.embed(texts), embedder.dimension);
   const evaluated = evaluation && isDue(update, evaluation.every) ? await evaluation.evaluate(update) : {};
   return { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors), ...evaluated };

@@ -45,8 +45,13 @@ function drawSplit(split: string, freshSeed: number): CodeBreakerTask[] {
   }
 }
 
+/** Its prompts are always texts. */
+export interface CodeBreaker extends TaskFamily<CodeBreakerData> {
+  prompt(task: CodeBreakerTask, history: History, intent: Intent): string;
+}
+
 /** The task family; a split is drawn on first use and kept. */
-export function codeBreaker({ freshSeed = 0 }: CodeBreakerOptions = {}): TaskFamily<CodeBreakerData> {
+export function codeBreaker({ freshSeed = 0 }: CodeBreakerOptions = {}): CodeBreaker {
   const drawn = new Map<string, readonly CodeBreakerTask[]>();
   const tasks = (split: string): readonly CodeBreakerTask[] => {
     const known = drawn.get(split) ?? drawSplit(split, freshSeed);
