@@ -836,6 +836,7 @@ function __napiStampBindingTarget(exportsObject, target) {
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
 module.exports.NativePolicy = nativeBinding.NativePolicy
+module.exports.NativeSnapshot = nativeBinding.NativeSnapshot
 module.exports.cancel = nativeBinding.cancel
 module.exports.diversity = nativeBinding.diversity
 module.exports.embedNgrams = nativeBinding.embedNgrams

@@ -25,14 +25,21 @@ export declare class NativePolicy {
   update(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>
-  /** Writes a Hugging Face folder. */
-  save(folder: string): Promise<void>
-  /** Writes optimizer state, unrounded weights and the reference policy as safetensors. */
-  saveTraining(file: string): Promise<void>
+  /** Copies the weights and, with `training`, optimizer state and reference policy to host memory. */
+  snapshot(training: boolean): Promise<NativeSnapshot>
   loadTraining(file: string): Promise<void>
   stats(): Promise<PolicyStats>
   /** Frees the policy after the requests before it; later ones are refused with the code CLOSED. */
   close(): Promise<void>
+}
+
+/** A copy of a policy in host memory. Writing it frees the memory. */
+export declare class NativeSnapshot {
+  /**
+   * Writes a Hugging Face folder, and `training.safetensors` beside it where the snapshot holds training state, on a
+   * thread of its own. Resolves when every file is on the disk.
+   */
+  write(folder: string): Promise<Array<WrittenFile>>
 }
 
 /** Cancels the request or update with this ticket, if it has not been answered. */
@@ -178,3 +185,11 @@ export interface Ragged {
 
 /** Cancels everything and joins the engine thread; call it once, before the process ends. */
 export declare function shutdown(): void
+
+export interface WrittenFile {
+  /** Relative to the folder. */
+  name: string
+  size: number
+  /** In hexadecimal. */
+  sha256: string
+}

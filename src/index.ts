@@ -54,12 +54,14 @@ export type {
   GenerateRequest,
   GrpoObjective,
   Policy,
+  PolicySnapshot,
   Sampling,
   SupervisedObjective,
   TrainingSequence,
   UpdateBatch,
   UpdateMetrics,
   UpdateSettings,
+  WrittenFile,
 } from './policy/policy.js';
 export { defaultTemplates, type PromptTemplates, promptFromTemplates } from './prompt.js';
 export type { Answered, GroupReward, Reward, RewardFunction, RewardKind } from './reward.js';

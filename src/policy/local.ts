@@ -17,6 +17,7 @@ import type {
   Generated,
   GenerateRequest,
   Policy,
+  PolicySnapshot,
   TrainingSequence,
   UpdateBatch,
   UpdateMetrics,
@@ -214,12 +215,14 @@ export class LocalPolicy implements Policy {
     return crossing(() => this.engine.blendReference(alpha));
   }
 
-  save(folder: string): Promise<void> {
-    return crossing(() => this.engine.save(folder));
+  async save(folder: string): Promise<void> {
+    const snapshot = await crossing(() => this.engine.snapshot(false));
+    await crossing(() => snapshot.write(folder));
   }
 
-  saveTraining(file: string): Promise<void> {
-    return crossing(() => this.engine.saveTraining(file));
+  async snapshot(): Promise<PolicySnapshot> {
+    const snapshot = await crossing(() => this.engine.snapshot(true));
+    return { write: (folder) => crossing(() => snapshot.write(folder)) };
   }
 
   loadTraining(file: string): Promise<void> {

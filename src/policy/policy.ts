@@ -106,6 +106,24 @@ export interface UpdateSettings extends OptimizerSettings {
 /** Metrics of one update by TRL's names: loss, grad_norm, entropy, kl, clip_ratio/…, sampling/…, num_tokens. */
 export type UpdateMetrics = Readonly<Record<string, number>>;
 
+/** A file that is on the disk, with what a manifest says of it. */
+export interface WrittenFile {
+  /** Relative to the folder that was written. */
+  readonly name: string;
+  readonly size: number;
+  /** In hexadecimal. */
+  readonly sha256: string;
+}
+
+/** The name of the file with optimizer state, unrounded weights and reference weights. */
+export const trainingFile = 'training.safetensors';
+
+/** A policy at one moment, held in memory until it is written. */
+export interface PolicySnapshot {
+  /** Writes what `save` writes, and `trainingFile`, into an existing folder, once. Resolves when all is on the disk. */
+  write(folder: string): Promise<readonly WrittenFile[]>;
+}
+
 export interface Policy {
   /** Number of updates made to these weights. */
   readonly version: number;
@@ -117,8 +135,9 @@ export interface Policy {
   blendReference(alpha: number): Promise<void>;
   /** Writes a folder that transformers loads: config, weights, tokenizer files. */
   save(folder: string): Promise<void>;
-  /** Writes (reads) optimizer state and reference weights as one safetensors file. */
-  saveTraining(file: string): Promise<void>;
+  /** A copy of what `save` writes and of what training needs to go on; written while training goes on. */
+  snapshot(): Promise<PolicySnapshot>;
+  /** Reads optimizer state and reference weights back from the file that a snapshot named `trainingFile`. */
   loadTraining(file: string): Promise<void>;
   close(): Promise<void>;
 }

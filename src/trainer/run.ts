@@ -16,7 +16,7 @@ import { fingerprintModel, hashValue } from './fingerprint.js';
 import { refuseChanges } from './resume.js';
 import { lockRunFolder, openRunFolder, type RunFolder } from './run-folder.js';
 import type { TrainSettings } from './settings.js';
-import { type RunIdentity, type RunState, readState, serialiseState, stateName, trainingName } from './state.js';
+import { type RunIdentity, type RunState, readState, serialiseState, stateName } from './state.js';
 
 export interface OpenRunOptions {
   readonly config: TrainSettings & { readonly model: string };
@@ -112,8 +112,7 @@ export async function saveRun(
     configHash: hashValue(identity.config),
     modelFingerprint: identity.model,
     async write(to) {
-      await policy.save(to);
-      await policy.saveTraining(join(to, trainingName));
+      await (await policy.snapshot()).write(to);
       await writeDurably(join(to, stateName), serialiseState({ ...state, identity, ...sizes }));
     },
   });

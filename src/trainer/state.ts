@@ -5,7 +5,6 @@ import type { CurriculumState } from '../curriculum/curriculum.js';
 import { CheckpointCorruptError } from '../errors.js';
 
 export const stateName = 'state.json';
-export const trainingName = 'training.safetensors';
 const formatVersion = 1;
 
 /** Counters of a run. Random streams need none: each is a function of the run's seed and the update's number. */

@@ -9,7 +9,7 @@ import { startDistances } from '../curriculum/distances.js';
 import { CancelledError, NonFiniteError } from '../errors.js';
 import { type Group, isTrainable, rolloutGroup } from '../group.js';
 import { promptText } from '../message.js';
-import type { Policy, UpdateMetrics } from '../policy/policy.js';
+import { type Policy, trainingFile, type UpdateMetrics } from '../policy/policy.js';
 import type { Reward } from '../reward.js';
 import { createRng, type Rng } from '../rng.js';
 import type { Start } from '../rollout.js';
@@ -21,7 +21,7 @@ import { methods } from './methods.js';
 import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from './metrics.js';
 import { type Run, saveRun } from './run.js';
 import type { TrainSettings } from './settings.js';
-import { type Progress, trainingName } from './state.js';
+import type { Progress } from './state.js';
 import { together } from './together.js';
 import { traceUpdate } from './traces.js';
 import { updateSettings } from './update-settings.js';
@@ -95,7 +95,7 @@ async function begin(options: TrainOptions): Promise<Training> {
   const progress: Progress = { update: 0, tokens: 0, nonFinite: 0 };
   if (run?.resumed) {
     const { checkpoint, state } = run.resumed;
-    await policy.loadTraining(`${checkpoint}/${trainingName}`);
+    await policy.loadTraining(`${checkpoint}/${trainingFile}`);
     curriculum.restore(state.curriculum);
     Object.assign(progress, state.progress);
   }

@@ -1,7 +1,9 @@
 /** What the sampler reports, what training computes, and what a saved folder gives back are the same numbers. */
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { trainingFile } from '../../src/policy/policy.js';
 import { rolloutBatch } from './rollout-batch.js';
 import { largestGap, modelNames, onPolicySettings, openPolicy, readWeights, temporaryFolder } from './support.js';
 
@@ -67,10 +69,19 @@ test('training state saved and loaded goes on bit for bit', async () => {
   const first = await rolloutBatch(policy, { seed: 2, update: 0, prompts: 3, groupSize: 4 });
   await policy.update(first, settings);
   await policy.blendReference(0.5);
-  const file = join(temporaryFolder(), 'training.safetensors');
-  await policy.saveTraining(file);
-  await twin.loadTraining(file);
+  const folder = temporaryFolder();
+  const snapshot = await policy.snapshot();
   const second = await rolloutBatch(policy, { seed: 2, update: 1, prompts: 3, groupSize: 4 });
-  expect(await twin.update(second, settings)).toEqual(await policy.update(second, settings));
+  const trained = await policy.update(second, settings);
+  // The snapshot is of the moment it was taken, whatever training did until it was written.
+  const written = await snapshot.write(folder);
+  await expect(snapshot.write(folder)).rejects.toThrow('written already');
+  for (const { name, size, sha256 } of written) {
+    const bytes = readFileSync(join(folder, name));
+    expect([size, sha256]).toEqual([bytes.length, createHash('sha256').update(bytes).digest('hex')]);
+  }
+  expect(written.map(({ name }) => name).sort()).toEqual(readdirSync(folder).sort());
+  await twin.loadTraining(join(folder, trainingFile));
+  expect(await twin.update(second, settings)).toEqual(trained);
   expect(await twin.score(second, 1)).toEqual(await policy.score(second, 1));
 });

@@ -2,6 +2,7 @@
 
 mod answer;
 mod convert;
+mod snapshot;
 
 use answer::{answer, Answer};
 use convert::embed::NgramOptions;
@@ -16,6 +17,7 @@ use exit_rl_engine::policy::{Policy, Shared};
 use exit_rl_engine::thread::{self, guarded, send, Job, PolicyId, Ticket};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use snapshot::NativeSnapshot;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -129,16 +131,16 @@ impl NativePolicy {
         self.with_policy(env, move |policy| policy.blend_reference(alpha))
     }
 
-    /// Writes a Hugging Face folder.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn save(&self, env: &Env, folder: String) -> Result<Object<'static>> {
-        self.with_policy(env, move |policy| policy.save(Path::new(&folder)))
-    }
-
-    /// Writes optimizer state, unrounded weights and the reference policy as safetensors.
-    #[napi(ts_return_type = "Promise<void>")]
-    pub fn save_training(&self, env: &Env, file: String) -> Result<Object<'static>> {
-        self.with_policy(env, move |policy| policy.save_training(Path::new(&file)))
+    /// Copies the weights and, with `training`, optimizer state and reference policy to host memory.
+    #[napi(ts_return_type = "Promise<NativeSnapshot>")]
+    pub fn snapshot(&self, env: &Env, training: bool) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let id = self.id;
+        submit_work(Some(id), answer, move |policies| {
+            let snapshot = policies.get(id)?.snapshot(training)?;
+            Ok(NativeSnapshot(Some(snapshot)))
+        })?;
+        Ok(promise)
     }
 
     #[napi(ts_return_type = "Promise<void>")]

@@ -9,6 +9,7 @@ use crate::generate::scheduler::{Request, Scheduler};
 use crate::generate::torch_backend::TorchBackend;
 use crate::model::config::missing_or_unreadable;
 use crate::model::parameters::Parameters;
+use crate::snapshot::{Companions, HostTensor, Snapshot, Weights};
 use crate::thread::THREAD_NAME;
 use crate::tokenizer::{Tokenizer, COMPANIONS};
 use crate::train::batch::Batch;
@@ -74,7 +75,7 @@ pub struct Shared {
 
 pub struct Policy {
     /// Files that go with the weights, kept in memory: the folder they came from may be gone when we save.
-    companions: Vec<(&'static str, Vec<u8>)>,
+    companions: Arc<Companions>,
     shared: Arc<Shared>,
     parameters: Parameters,
     reference: Option<Parameters>,
@@ -126,7 +127,7 @@ impl Policy {
             has_reference: reference.is_some(),
         };
         Ok(Self {
-            companions: read_companions(folder, options.dtype)?,
+            companions: Arc::new(read_companions(folder, options.dtype)?),
             scheduler: Scheduler::new(slots, parameters.config.context_length),
             shared: Arc::new(Shared { tokenizer, info }),
             parameters,
@@ -206,19 +207,20 @@ impl Policy {
         Ok(())
     }
 
-    /// Writes a Hugging Face folder: tokenizer files as they were, weights as they are, and a config that says so.
-    pub fn save(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(|error| EngineError::io(folder, error))?;
-        for (name, bytes) in &self.companions {
-            let file = folder.join(name);
-            std::fs::write(&file, bytes).map_err(|error| EngineError::io(&file, error))?;
-        }
-        self.parameters.write(&folder.join("model.safetensors"))
-    }
-
-    pub fn save_training(&mut self, file: &Path) -> Result<()> {
-        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
-        optimizer.save(file, &self.parameters, self.reference.as_ref())
+    /// Copies the weights and, with `training`, all that training needs to go on: what it writes is a Hugging Face folder
+    /// with tokenizer files as they were, weights as they are, and a config that says so.
+    pub fn snapshot(&mut self, training: bool) -> Result<Snapshot> {
+        let threads = self.shared.info.threads;
+        let master = Arc::new(HostTensor::copy(&self.parameters.master, threads)?);
+        let layout = Arc::new(self.parameters.layout.clone());
+        let weights = Weights { layout, kind: self.parameters.kind(), master: master.clone() };
+        let training = if training {
+            let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
+            Some(optimizer.snapshot(master, self.reference.as_ref(), threads)?)
+        } else {
+            None
+        };
+        Ok(Snapshot { companions: self.companions.clone(), weights, training })
     }
 
     pub fn load_training(&mut self, file: &Path) -> Result<()> {
@@ -240,7 +242,7 @@ fn optimizer<'a>(slot: &'a mut Option<Optimizer>, parameters: &mut Parameters) -
 }
 
 /// config.json with the precision we compute and save in, and the tokenizer's files that are there.
-fn read_companions(folder: &Path, dtype: Dtype) -> Result<Vec<(&'static str, Vec<u8>)>> {
+fn read_companions(folder: &Path, dtype: Dtype) -> Result<Companions> {
     let mut companions = vec![("config.json", config_with_dtype(folder, dtype)?)];
     for name in COMPANIONS {
         let file = folder.join(name);

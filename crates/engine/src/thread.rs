@@ -61,6 +61,8 @@ struct Engine {
 
 static ENGINE: LazyLock<Mutex<Option<Engine>>> = LazyLock::new(|| Mutex::new(None));
 static STOPPING: AtomicBool = AtomicBool::new(false);
+/// Threads that write snapshots.
+static WRITERS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 static QUEUED: AtomicUsize = AtomicUsize::new(0);
 /// Cancel flags by ticket, for requests that have not been answered.
 static TICKETS: LazyLock<Mutex<HashMap<u64, Arc<AtomicBool>>>> = LazyLock::new(Mutex::default);
@@ -112,6 +114,24 @@ pub fn send(job: Job) -> Result<()> {
     engine.sender.send(job).map_err(|_| EngineError::Closed {})
 }
 
+/// The process is about to end: whatever takes long should give up.
+pub fn is_stopping() -> bool {
+    STOPPING.load(Ordering::Acquire)
+}
+
+/// Runs `body` beside the engine thread, on a thread that `shutdown` waits for.
+pub fn beside(body: impl FnOnce() + Send + 'static) -> Result<()> {
+    let mut writers = lock(&WRITERS);
+    if is_stopping() {
+        return Err(EngineError::Closed {});
+    }
+    writers.retain(|writer| !writer.is_finished());
+    let builder = std::thread::Builder::new().name(format!("{THREAD_NAME}-writer"));
+    let writer = builder.spawn(body).map_err(|error| EngineError::OutOfMemory { message: error.to_string() })?;
+    writers.push(writer);
+    Ok(())
+}
+
 /// Cancels what is in flight, lets the thread finish its step, and joins it. Later jobs are refused.
 pub fn shutdown() {
     STOPPING.store(true, Ordering::Release);
@@ -123,6 +143,10 @@ pub fn shutdown() {
         if let Some(thread) = engine.thread.take() {
             let _ = thread.join();
         }
+    }
+    let writers = std::mem::take(&mut *lock(&WRITERS));
+    for writer in writers {
+        let _ = writer.join();
     }
 }
 

@@ -1,13 +1,28 @@
 /** A policy with ten weights, one a digit, that really samples, learns and saves: the trainer runs on it as it is. */
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { plainDiversity, rowsOf } from '../../../src/diversity.js';
 import { CancelledError, NonFiniteError } from '../../../src/errors.js';
-import type { Generated, GenerateRequest, Policy, UpdateBatch, UpdateSettings } from '../../../src/policy/policy.js';
+import {
+  type Generated,
+  type GenerateRequest,
+  type Policy,
+  type PolicySnapshot,
+  trainingFile,
+  type UpdateBatch,
+  type UpdateSettings,
+  type WrittenFile,
+} from '../../../src/policy/policy.js';
 import { createRng } from '../../../src/rng.js';
 import type { Embedder } from '../../../src/trainer/embedder.js';
 
 const zero = '0'.charCodeAt(0);
+
+async function writeAndDescribe(folder: string, name: string, content: string): Promise<WrittenFile> {
+  await writeFile(join(folder, name), content);
+  return { name, size: content.length, sha256: createHash('sha256').update(content).digest('hex') };
+}
 
 export class DigitPolicy implements Policy {
   version = 0;
@@ -85,8 +100,16 @@ export class DigitPolicy implements Policy {
     await writeFile(join(folder, 'model.safetensors'), JSON.stringify(this.weights));
   }
 
-  async saveTraining(file: string): Promise<void> {
-    await writeFile(file, JSON.stringify({ momentum: this.momentum, reference: this.reference }));
+  async snapshot(): Promise<PolicySnapshot> {
+    const files = {
+      'config.json': '{}',
+      'model.safetensors': JSON.stringify(this.weights),
+      [trainingFile]: JSON.stringify({ momentum: this.momentum, reference: this.reference }),
+    };
+    return {
+      write: (folder) =>
+        Promise.all(Object.entries(files).map(([name, content]) => writeAndDescribe(folder, name, content))),
+    };
   }
 
   async loadTraining(file: string): Promise<void> {

@@ -9,7 +9,7 @@ use memmap2::Mmap;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -97,26 +97,6 @@ impl Parameters {
         Ok(Vec::<f32>::try_from(&flat)?)
     }
 
-    /// The weights as bytes of safetensors, in the precision they are computed in.
-    pub fn write(&self, file: &Path) -> Result<()> {
-        let flat = Vec::<f32>::try_from(&self.master.f_to_device(Device::Cpu)?)?;
-        let kind = self.kind();
-        let bytes: Vec<(&Part, Vec<u8>)> =
-            self.layout.parts.iter().map(|part| (part, encode(part, &flat, kind))).collect();
-        let dtype = if kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
-        let views = bytes
-            .iter()
-            .map(|(part, data)| {
-                let shape = part.shape.iter().map(|&size| size as usize).collect();
-                TensorView::new(dtype, shape, data).map(|view| (part.name.as_str(), view))
-            })
-            .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(|error| EngineError::io(file, error))?;
-        // transformers refuses files that do not name their framework.
-        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-        safetensors::serialize_to_file(views, Some(metadata), file).map_err(|error| EngineError::io(file, error))
-    }
-
     /// The name of the weight that holds flat index `index`.
     pub fn name_at(&self, index: usize) -> &str {
         let part = self.layout.parts.iter().find(|part| (part.offset..part.offset + part.elements()).contains(&index));
@@ -129,14 +109,6 @@ fn leaf_views(layout: &Layout, flat: &Tensor) -> Vec<Tensor> {
         flat.narrow(0, offset as i64, shape.iter().product()).view(shape.as_slice()).detach()
     };
     layout.leaves.iter().map(|leaf| view(&leaf.shape, leaf.offset)).collect()
-}
-
-fn encode(part: &Part, flat: &[f32], kind: Kind) -> Vec<u8> {
-    let values = &flat[part.offset..part.offset + part.elements()];
-    match kind {
-        Kind::Float => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        _ => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
-    }
 }
 
 /// Fills `flat` from `model.safetensors`, or from the shards that `model.safetensors.index.json` names.

@@ -2,11 +2,12 @@
 
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
+use crate::snapshot::{HostTensor, Training};
 use exit_rl_shim::{fused_adamw, AdamW};
-use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use std::sync::Arc;
+use tch::{Kind, Tensor};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptimizerSettings {
@@ -76,20 +77,22 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Writes moments, step count and, when there is one, the reference policy's weights.
-    pub fn save(&self, file: &Path, parameters: &Parameters, reference: Option<&Parameters>) -> Result<()> {
-        let mut tensors = vec![("exp_avg", host_bytes(&self.exp_avg)?), ("exp_avg_sq", host_bytes(&self.exp_avg_sq)?)];
+    /// Copies moments, step count, the weights and, when there is one, the reference policy's weights.
+    pub fn snapshot(
+        &self,
+        master: Arc<HostTensor>,
+        reference: Option<&Parameters>,
+        threads: usize,
+    ) -> Result<Training> {
+        let copy = |tensor: &Tensor| HostTensor::copy(tensor, threads).map(Arc::new);
         // In bf16 the folder holds rounded weights: training goes on from the unrounded ones.
-        tensors.push(("master", host_bytes(&parameters.master)?));
+        let mut tensors = vec![("master".to_string(), master)];
+        tensors.push(("exp_avg".into(), copy(&self.exp_avg)?));
+        tensors.push(("exp_avg_sq".into(), copy(&self.exp_avg_sq)?));
         if let Some(reference) = reference {
-            tensors.push(("reference", host_bytes(&reference.master)?));
+            tensors.push(("reference".into(), copy(&reference.master)?));
         }
-        let views = tensors
-            .iter()
-            .map(|(name, data)| TensorView::new(Dtype::F32, vec![data.len() / 4], data).map(|view| (*name, view)));
-        let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| EngineError::io(file, error))?;
-        let metadata = [("steps".to_string(), self.steps.to_string())].into();
-        safetensors::serialize_to_file(views, Some(metadata), file).map_err(|error| EngineError::io(file, error))
+        Ok(Training { tensors, metadata: [("steps".to_string(), self.steps.to_string())].into() })
     }
 
     pub fn load(&mut self, file: &Path, parameters: &mut Parameters, reference: Option<&mut Parameters>) -> Result<()> {
@@ -120,11 +123,6 @@ impl Optimizer {
         self.steps = steps.ok_or_else(|| broken("the number of steps is missing".into()))?;
         Ok(())
     }
-}
-
-fn host_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    let values = Vec::<f32>::try_from(&tensor.f_to_device(Device::Cpu)?)?;
-    Ok(values.iter().flat_map(|value| value.to_le_bytes()).collect())
 }
 
 /// The name of the first weight whose gradient is not finite.

@@ -1,0 +1,48 @@
+//! A snapshot in JavaScript's hands: written once, then gone.
+
+use crate::answer::answer;
+use crate::to_napi;
+use exit_rl_engine::error::EngineError;
+use exit_rl_engine::files;
+use exit_rl_engine::snapshot::Snapshot;
+use exit_rl_engine::thread::{beside, guarded};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use std::path::Path;
+
+/// A copy of a policy in host memory. Writing it frees the memory.
+#[napi]
+pub struct NativeSnapshot(pub(crate) Option<Snapshot>);
+
+#[napi(object)]
+pub struct WrittenFile {
+    /// Relative to the folder.
+    pub name: String,
+    pub size: f64,
+    /// In hexadecimal.
+    pub sha256: String,
+}
+
+#[napi]
+impl NativeSnapshot {
+    /// Writes a Hugging Face folder, and `training.safetensors` beside it where the snapshot holds training state, on a
+    /// thread of its own. Resolves when every file is on the disk.
+    #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
+    pub fn write(&mut self, env: &Env, folder: String) -> Result<Object<'static>> {
+        let snapshot = self.0.take().ok_or_else(|| to_napi(EngineError::invalid("snapshot", "it was written already")))?;
+        let (answer, promise) = answer(env)?;
+        let write = move || {
+            let written = guarded(|| snapshot.write(Path::new(&folder)));
+            drop(snapshot);
+            answer.settle(written.map(|files| files.into_iter().map(WrittenFile::from).collect::<Vec<_>>()));
+        };
+        beside(write).map_err(to_napi)?;
+        Ok(promise)
+    }
+}
+
+impl From<files::WrittenFile> for WrittenFile {
+    fn from(file: files::WrittenFile) -> Self {
+        Self { name: file.name, size: file.size as f64, sha256: file.sha256 }
+    }
+}

@@ -1,0 +1,199 @@
+//! A copy in host memory of everything that a checkpoint holds of a policy. Making it is the pause that training sees;
+//! writing it happens on another thread while training goes on.
+
+use crate::error::{EngineError, Result};
+use crate::files::{write_bytes, write_safetensors, WrittenFile};
+use crate::model::layout::{Layout, Part};
+use half::bf16;
+use safetensors::tensor::View;
+use safetensors::Dtype;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use tch::{Device, Kind, Tensor};
+
+/// Optimizer state, unrounded weights and the reference policy.
+pub const TRAINING_FILE: &str = "training.safetensors";
+const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// Files that go with the weights, by name.
+pub type Companions = Vec<(&'static str, Vec<u8>)>;
+
+pub struct Snapshot {
+    pub companions: Arc<Companions>,
+    pub weights: Weights,
+    /// Absent when only the model is saved.
+    pub training: Option<Training>,
+}
+
+/// The flat fp32 weights, and how they are cut into the parts of a Hugging Face file.
+pub struct Weights {
+    pub layout: Arc<Layout>,
+    pub kind: Kind,
+    pub master: Arc<HostTensor>,
+}
+
+pub struct Training {
+    pub tensors: Vec<(String, Arc<HostTensor>)>,
+    pub metadata: HashMap<String, String>,
+}
+
+impl Snapshot {
+    /// Writes a Hugging Face folder, and beside it the training state where there is one. The folder exists.
+    pub fn write(&self, folder: &Path) -> Result<Vec<WrittenFile>> {
+        std::fs::create_dir_all(folder).map_err(|error| EngineError::io(folder, error))?;
+        let mut written = Vec::new();
+        for (name, bytes) in self.companions.iter() {
+            written.push(write_bytes(folder, name, bytes)?);
+        }
+        written.push(self.weights.write(folder)?);
+        if let Some(Training { tensors, metadata }) = &self.training {
+            let views = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.as_ref())).collect();
+            written.push(write_safetensors(folder, TRAINING_FILE, views, Some(metadata.clone()))?);
+        }
+        Ok(written)
+    }
+}
+
+impl Weights {
+    fn write(&self, folder: &Path) -> Result<WrittenFile> {
+        let parts = self.layout.parts.iter().map(|part| (part.name.clone(), self.part(part))).collect();
+        // transformers refuses files that do not name their framework.
+        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+        write_safetensors(folder, WEIGHTS_FILE, parts, Some(metadata))
+    }
+
+    fn part(&self, part: &Part) -> PartView<'_> {
+        let bytes = &self.master.bytes[4 * part.offset..4 * (part.offset + part.elements())];
+        let dtype = if self.kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
+        PartView { shape: part.shape.iter().map(|&size| size as usize).collect(), dtype, bytes }
+    }
+}
+
+/// One weight: fp32 as it lies in the flat copy, rounded when it is written where the model computes in bf16.
+struct PartView<'a> {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: &'a [u8],
+}
+
+impl View for PartView<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        if self.dtype == Dtype::F32 {
+            return Cow::Borrowed(self.bytes);
+        }
+        let words = self.bytes.chunks_exact(4);
+        let values = words.map(|word| f32::from_le_bytes(word.try_into().expect("chunks_exact yields four bytes")));
+        Cow::Owned(values.flat_map(|value| bf16::from_f32(value).to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        if self.dtype == Dtype::F32 {
+            self.bytes.len()
+        } else {
+            self.bytes.len() / 2
+        }
+    }
+}
+
+/// A flat tensor's bytes, little-endian as in safetensors.
+pub struct HostTensor {
+    dtype: Dtype,
+    shape: [usize; 1],
+    bytes: Vec<u8>,
+}
+
+/// Below this a second thread costs more than it copies.
+const COPY_PER_THREAD: usize = 4 << 20;
+
+impl HostTensor {
+    /// Copies with up to `threads` threads: new pages are the slow part of it, and they are made by whoever touches them.
+    pub fn copy(tensor: &Tensor, threads: usize) -> Result<Self> {
+        let flat = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
+        let (dtype, width) = match flat.f_kind()? {
+            Kind::Float => (Dtype::F32, 4),
+            Kind::BFloat16 => (Dtype::BF16, 2),
+            other => return Err(EngineError::torch(format!("a checkpoint holds fp32 and bf16, not {other:?}"))),
+        };
+        let numel = flat.numel();
+        // The tensor is contiguous, on the host, and lives until the end of this function.
+        let source = unsafe { std::slice::from_raw_parts(flat.data_ptr().cast::<u8>(), numel * width) };
+        Ok(Self { dtype, shape: [numel], bytes: copy_bytes(source, threads)? })
+    }
+}
+
+fn copy_bytes(source: &[u8], threads: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(source.len()).map_err(|_| EngineError::OutOfMemory {
+        message: format!("the copy that a checkpoint is written from needs {} bytes more", source.len()),
+    })?;
+    let pieces = (source.len() / COPY_PER_THREAD).clamp(1, threads.max(1));
+    let piece = source.len().div_ceil(pieces).max(1);
+    let target = &mut bytes.spare_capacity_mut()[..source.len()];
+    std::thread::scope(|scope| {
+        for (from, to) in source.chunks(piece).zip(target.chunks_mut(piece)) {
+            let mut copy = move || {
+                // Equal lengths, and `to` is freshly reserved memory that nothing else sees.
+                unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr().cast(), from.len()) }
+            };
+            if pieces == 1 {
+                copy();
+            } else {
+                scope.spawn(copy);
+            }
+        }
+    });
+    // All of it was written above.
+    unsafe { bytes.set_len(source.len()) };
+    Ok(bytes)
+}
+
+impl View for &HostTensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_by_several_threads_is_the_same_bytes() {
+        let source: Vec<u8> = (0..(3 * COPY_PER_THREAD + 17)).map(|at| (at % 251) as u8).collect();
+        for threads in [1, 2, 3, 8] {
+            assert_eq!(copy_bytes(&source, threads).unwrap(), source);
+        }
+        assert_eq!(copy_bytes(&[], 2).unwrap(), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn a_snapshot_keeps_what_was_there() {
+        let tensor = Tensor::from_slice(&[1f32, -2.5, 3.0]);
+        let copy = HostTensor::copy(&tensor, 1).unwrap();
+        let _ = tensor.shallow_clone().fill_(9.0);
+        let expected: Vec<u8> = [1f32, -2.5, 3.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!((&copy).data().as_ref(), expected);
+    }
+}
