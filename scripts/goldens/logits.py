@@ -3,7 +3,7 @@
 Seeded; versions in common.py. For every model of models.py:
 - `sequences`: random prompt and completion with the completion's log-probabilities at temperatures 1 and 0.7;
 - `rows`: a prompt and the whole log-softmax after it (so the log-probability of every token of the vocabulary);
-- `greedy`: prompts and their greedy continuations, 64 tokens or up to the end token. Every choice on the way has a
+- `greedy`: prompts and their greedy continuations, 64 tokens (128 where the context holds them) or up to the end token. Every choice on the way has a
   margin of at least 1e-3 between the two largest logits, so equality does not hang on rounding;
 - `texts`: what the folder's tokenizer makes of a text, and what decoding gives back without special tokens.
 """
@@ -12,12 +12,10 @@ import torch
 from transformers import AutoTokenizer
 
 from common import MODELS, load_exact_model, load_model, write_json
-from models import SHAPES
+from models import BYTE_LEVEL, SHAPES
 
 TEMPERATURES = [1.0, 0.7]
-GREEDY_TOKENS = 64
 MARGIN = 1e-3
-END = 2
 
 
 def random_tokens(generator, count, vocab_size):
@@ -43,13 +41,22 @@ def scored_sequence(model, exact, prompt, completion):
     return entry
 
 
+def greedy_tokens(model):
+    return 128 if model.config.max_position_embeddings > 140 else 64
+
+
+def ends(model):
+    ids = model.generation_config.eos_token_id
+    return ids if isinstance(ids, list) else [ids]
+
+
 @torch.no_grad()
 def greedy_case(model, prompt):
     """The continuation, or None when a choice on the way is a near-tie."""
     out = model.generate(
         torch.tensor([prompt]),
         attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-        max_new_tokens=GREEDY_TOKENS,
+        max_new_tokens=greedy_tokens(model),
         do_sample=False,
         output_logits=True,
         return_dict_in_generate=True,
@@ -59,7 +66,7 @@ def greedy_case(model, prompt):
     tokens = out.sequences[0, len(prompt) :].tolist()
     if margin < MARGIN:
         return None
-    return {"prompt": prompt, "tokens": tokens, "finish": "stop" if tokens[-1] == END else "length", "margin": margin}
+    return {"prompt": prompt, "tokens": tokens, "finish": "stop" if tokens[-1] in ends(model) else "length", "margin": margin}
 
 
 def greedy_cases(model, generator, vocab_size):
@@ -69,7 +76,7 @@ def greedy_cases(model, generator, vocab_size):
         case = greedy_case(model, random_tokens(generator, 3 + attempt % 9, vocab_size))
         if case is not None:
             found[case["finish"]].append(case)
-        if len(found["length"]) >= 2 and found["stop"]:
+        if len(found["length"]) >= 2 and (found["stop"] or attempt >= 30):
             break
     assert len(found["length"]) >= 2
     return found["length"][:2] + found["stop"][:1]
@@ -84,7 +91,7 @@ TEXTS = {
 def text_cases(name):
     tokenizer = AutoTokenizer.from_pretrained(MODELS / name)
     cases = []
-    for text in TEXTS["bytes" if name == "qwen2" else "word"]:
+    for text in TEXTS["bytes" if name in BYTE_LEVEL else "word"]:
         tokens = tokenizer(text).input_ids
         decoded = tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         cases.append({"text": text, "tokens": tokens, "decoded": decoded})

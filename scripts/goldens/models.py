@@ -1,8 +1,8 @@
-"""Makes test/golden/models/*: five tiny random models as Hugging Face folders, one per shape the decoder must read.
+"""Makes test/golden/models/*: tiny random models as Hugging Face folders, one per shape the decoder must read.
 
 Seeded; versions in common.py. Weights are random with a large spread, so that logits are far from uniform and
 greedy decoding has no near-ties. The folders differ in what real folders differ in: how the RoPE settings are
-written, the stored precision, the tokenizer's kind, whether the head is tied.
+written, the stored precision, the tokenizer's kind, whether the head is tied, how many files hold the weights.
 """
 
 import json
@@ -14,6 +14,8 @@ from transformers import (
     GenerationConfig,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -39,6 +41,8 @@ SHARED = dict(
     bos_token_id=1,
     eos_token_id=2,
 )
+
+LONG = {**SHARED, "max_position_embeddings": 256}
 
 SHAPES = {
     "llama-tied": (
@@ -74,7 +78,74 @@ SHAPES = {
         Qwen3ForCausalLM,
         Qwen3Config(**SHARED, vocab_size=80, num_key_value_heads=2, head_dim=16, tie_word_embeddings=False, rope_parameters=dict(rope_type="default", rope_theta=1e6)),
     ),
+    "llama-linear": (
+        LlamaForCausalLM,
+        LlamaConfig(**LONG, vocab_size=64, num_key_value_heads=4, tie_word_embeddings=False, rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=4.0)),
+    ),
+    "llama-yarn": (
+        LlamaForCausalLM,
+        LlamaConfig(
+            **LONG,
+            vocab_size=72,
+            num_key_value_heads=2,
+            head_dim=16,
+            tie_word_embeddings=True,
+            rope_parameters=dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=64, beta_fast=8.0),
+        ),
+    ),
+    "mistral": (
+        MistralForCausalLM,
+        MistralConfig(**{**LONG, "eos_token_id": [2, 3]}, vocab_size=64, num_key_value_heads=2, head_dim=16, sliding_window=9, tie_word_embeddings=False),
+    ),
+    "qwen2-window": (
+        Qwen2ForCausalLM,
+        Qwen2Config(
+            **LONG,
+            vocab_size=288,
+            num_key_value_heads=1,
+            use_sliding_window=True,
+            sliding_window=20,
+            max_window_layers=1,
+            tie_word_embeddings=True,
+            rope_parameters=dict(
+                rope_type="yarn",
+                rope_theta=1e6,
+                factor=8.0,
+                original_max_position_embeddings=32,
+                mscale=1.2,
+                mscale_all_dim=0.6,
+                truncate=False,
+            ),
+        ),
+    ),
+    "llama-bias": (
+        LlamaForCausalLM,
+        LlamaConfig(**LONG, vocab_size=64, num_key_value_heads=2, attention_bias=True, mlp_bias=True, tie_word_embeddings=True),
+    ),
+    "qwen3-bias": (
+        Qwen3ForCausalLM,
+        Qwen3Config(
+            **LONG,
+            vocab_size=64,
+            num_key_value_heads=2,
+            head_dim=8,
+            attention_bias=True,
+            use_sliding_window=True,
+            sliding_window=12,
+            layer_types=["sliding_attention", "full_attention"],
+            tie_word_embeddings=True,
+        ),
+    ),
 }
+
+# How a folder differs from what `save_pretrained` writes of fp32 weights.
+PRECISION = {"qwen2": torch.bfloat16, "llama-linear": torch.float16}
+SHARD_SIZE = {"llama-yarn": "40KB"}
+# transformers reads the tokenizer of a Qwen2 folder as byte-level whatever it is.
+BYTE_LEVEL = {"qwen2", "qwen2-window"}
+OLD_CONFIG = {"llama3-rope", "qwen2-window"}
+# Instead of the place in the list: long greedy answers despite two end tokens.
+SEEDS = {"mistral": 22}
 
 
 def spread_weights(model, seed):
@@ -121,7 +192,9 @@ def write_old_config(folder):
     config["rope_theta"] = rope.pop("rope_theta")
     config["rope_scaling"] = rope
     config["torch_dtype"] = config.pop("dtype")
-    del config["head_dim"]
+    config.pop("head_dim", None)
+    # Which layers have a window then follows from max_window_layers.
+    config.pop("layer_types", None)
     path.write_text(json.dumps(config, indent=2) + "\n")
 
 
@@ -131,23 +204,21 @@ def make_folder(name, seed):
     shutil.rmtree(folder, ignore_errors=True)
     model = model_class(config)
     spread_weights(model, seed)
-    model.generation_config = GenerationConfig(pad_token_id=0, bos_token_id=1, eos_token_id=2, do_sample=False)
-    if name == "qwen2":
-        model = model.to(torch.bfloat16)
-    model.save_pretrained(folder)
-    tokenizer = byte_tokenizer(config.vocab_size) if name == "qwen2" else word_tokenizer(config.vocab_size)
+    model.generation_config = GenerationConfig(pad_token_id=0, bos_token_id=1, eos_token_id=config.eos_token_id, do_sample=False)
+    model.to(PRECISION.get(name, torch.float32)).save_pretrained(folder, max_shard_size=SHARD_SIZE.get(name, "5GB"))
+    tokenizer = byte_tokenizer(config.vocab_size) if name in BYTE_LEVEL else word_tokenizer(config.vocab_size)
     special = dict(pad_token="<pad>", bos_token="<bos>", eos_token="<eos>")
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
-    if name == "llama3-rope":
+    if name in OLD_CONFIG:
         write_old_config(folder)
-    size = (folder / "model.safetensors").stat().st_size
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     assert size < 200_000, f"{name}: {size} bytes"
     print(f"{name}: {size / 1000:.0f} kB, {sum(weight.numel() for weight in load_model(name).parameters())} parameters")
 
 
 def main():
     for seed, name in enumerate(SHAPES):
-        make_folder(name, seed + 1)
+        make_folder(name, SEEDS.get(name, seed + 1))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ describe.each(modelNames.flatMap((name) => backends.map((backend) => [name, back
     test('greedy tokens and where they end', async () => {
       const policy = await openPolicy(name, { backend });
       for (const [requestId, { prompt, tokens, finish }] of greedy.entries()) {
-        const sampling = { temperature: 0, maxNewTokens: 64 };
+        const sampling = { temperature: 0, maxNewTokens: finish === 'length' ? tokens.length : 128 };
         const { completions } = await policy.generate({ prompt, n: 1, sampling, seed: 1, requestId });
         expect(Array.from(completions[0]?.tokens ?? [])).toEqual(tokens);
         expect(completions[0]?.finishReason).toBe(finish);

@@ -85,3 +85,24 @@ test('training state saved and loaded goes on bit for bit', async () => {
   expect(await twin.update(second, settings)).toEqual(trained);
   expect(await twin.score(second, 1)).toEqual(await policy.score(second, 1));
 });
+
+test.each(['llama-linear', 'mistral', 'qwen2-window', 'qwen3-bias'])(
+  '%s: sequences long enough for fused attention score as on our kernels',
+  async (name) => {
+    const tokens = (count: number, from: number): Int32Array =>
+      Int32Array.from({ length: count }, (_, index) => 4 + ((from + index * index) % 60));
+    const batch = {
+      prompts: [tokens(150, 1), tokens(140, 2)],
+      sequences: [0, 0, 1].map((prompt, rollout) => ({
+        prompt,
+        tokens: tokens(100 - rollout, 3 + rollout),
+        rollout,
+        advantage: 0,
+      })),
+    };
+    const [kernels, torch] = [await openPolicy(name), await openPolicy(name, { backend: 'torch' })];
+    const [own, other] = [await kernels.score(batch, 1), await torch.score(batch, 1)];
+    const gaps = own.map((scores, index) => largestGap(scores, other[index] as Float32Array));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(5e-5);
+  },
+);

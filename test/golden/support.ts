@@ -1,5 +1,5 @@
 /** Reading of fixtures, model folders and saved weights for the golden tests. Made by scripts/goldens/make.py. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,19 @@ import { onTestFinished } from 'vitest';
 import { LocalPolicy } from '../../src/policy/local.js';
 import type { TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
 
-export const modelNames = ['llama-tied', 'llama-head-dim', 'llama3-rope', 'qwen2', 'qwen3'] as const;
+export const modelNames = [
+  'llama-tied',
+  'llama-head-dim',
+  'llama3-rope',
+  'qwen2',
+  'qwen3',
+  'llama-linear',
+  'llama-yarn',
+  'mistral',
+  'qwen2-window',
+  'llama-bias',
+  'qwen3-bias',
+] as const;
 
 /** Absolute path of a file under test/golden. */
 export const goldenPath = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -103,9 +115,14 @@ export const onPolicySettings: UpdateSettings = {
   },
 };
 
-/** The weights of a saved model.safetensors, by name. Reads F32 and BF16. */
+/** The weights of a folder, in one file or in shards, by name. Reads F32, BF16 and F16. */
 export function readWeights(folder: string): Map<string, Float32Array> {
-  const file = readFileSync(join(folder, 'model.safetensors'));
+  const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
+  return new Map(files.sort().flatMap((name) => [...readWeightFile(join(folder, name))]));
+}
+
+function readWeightFile(path: string): Map<string, Float32Array> {
+  const file = readFileSync(path);
   const headerLength = Number(file.readBigUInt64LE(0));
   const header = JSON.parse(file.toString('utf8', 8, 8 + headerLength)) as Record<string, WeightEntry>;
   const data = file.subarray(8 + headerLength);
@@ -121,9 +138,16 @@ interface WeightEntry {
 function toFloats(data: Buffer, { dtype, data_offsets: [start, end] }: WeightEntry): Float32Array {
   const bytes = Uint8Array.from(data.subarray(start, end));
   if (dtype === 'F32') return new Float32Array(bytes.buffer);
+  if (dtype === 'F16') return Float32Array.from(new Uint16Array(bytes.buffer), halfToFloat);
   if (dtype !== 'BF16') throw new Error(`dtype ${dtype} is not read here`);
   // bf16 is the upper half of an fp32.
   return new Float32Array(Uint32Array.from(new Uint16Array(bytes.buffer), (half) => half << 16).buffer);
+}
+
+/** IEEE half precision: 1 sign, 5 exponent, 10 fraction bits. */
+function halfToFloat(half: number): number {
+  const [sign, exponent, fraction] = [half & 0x8000 ? -1 : 1, (half >> 10) & 31, half & 1023];
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
 /** Largest |a − b|; infinite when the lengths differ. */

@@ -25,6 +25,7 @@ interface Case {
 }
 
 const updates = readGolden<{ cases: Case[] }>('updates.json').cases;
+const families = readGolden<{ cases: Case[] }>('families.json').cases;
 const optimizer = readGolden<{ cases: Case[] }>('optimizer.json').cases;
 
 /**
@@ -81,6 +82,7 @@ async function checkWeights(policy: LocalPolicy, { model, change, fp32 }: Case):
 describe.each(
   backends.flatMap((backend) => [
     ['one update against plain PyTorch and TRL', backend, updates] as const,
+    ['the gradient through every family', backend, families] as const,
     ['AdamW against torch.optim', backend, optimizer] as const,
   ]),
 )('%s, on %s', (_, backend, cases) => {

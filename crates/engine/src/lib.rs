@@ -4,6 +4,7 @@ pub mod cpu;
 pub mod device;
 pub mod diversity;
 pub mod embed;
+pub mod end_tokens;
 pub mod error;
 pub mod files;
 pub mod generate;

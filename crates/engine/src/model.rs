@@ -1,7 +1,13 @@
-//! One decoder for the Llama and Qwen families; families differ in their config.
+//! One decoder for the Llama, Mistral and Qwen families; families differ in their config.
 
+pub mod attention;
 pub mod config;
 pub mod decoder;
+pub mod fields;
+pub mod file;
+pub mod keys;
 pub mod layout;
 pub mod parameters;
+pub mod rope;
 pub mod rotary;
+pub mod window;

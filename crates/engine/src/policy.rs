@@ -7,7 +7,7 @@ use crate::error::{EngineError, Result};
 use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::{Request, Scheduler};
 use crate::generate::torch_backend::TorchBackend;
-use crate::model::config::missing_or_unreadable;
+use crate::model::file::missing_or_unreadable;
 use crate::model::parameters::Parameters;
 use crate::snapshot::{Companions, HostTensor, Snapshot, Weights};
 use crate::thread::THREAD_NAME;

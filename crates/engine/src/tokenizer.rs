@@ -1,8 +1,8 @@
 //! Text and token ids, and which ids end a completion.
 
+use crate::end_tokens::read_end_tokens;
 use crate::error::{EngineError, Result};
-use crate::model::config::missing_or_unreadable;
-use serde_json::Value;
+use crate::model::file::read_bounded;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 
@@ -18,6 +18,9 @@ pub const COMPANIONS: [&str; 8] = [
     "generation_config.json",
 ];
 
+/// Real files are below 40 MB.
+const MAX_TOKENIZER: u64 = 256 << 20;
+
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     pub end_tokens: Vec<u32>,
@@ -26,7 +29,7 @@ pub struct Tokenizer {
 impl Tokenizer {
     pub fn load(folder: &Path, vocabulary: usize) -> Result<Self> {
         let file = folder.join("tokenizer.json");
-        let bytes = std::fs::read(&file).map_err(|error| missing_or_unreadable(folder, "tokenizer.json", error))?;
+        let bytes = read_bounded(folder, "tokenizer.json", MAX_TOKENIZER)?;
         // The crate panics on some malformed files instead of answering with an error.
         let parsed = catch_unwind(|| tokenizers::Tokenizer::from_bytes(&bytes));
         let inner = match parsed {
@@ -39,7 +42,7 @@ impl Tokenizer {
             let reason = format!("token id {largest} is outside the model's vocabulary of {vocabulary}");
             return Err(EngineError::model_file(&file, reason));
         }
-        Ok(Self { inner, end_tokens: end_tokens(folder) })
+        Ok(Self { inner, end_tokens: read_end_tokens(folder, vocabulary)? })
     }
 
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
@@ -59,16 +62,4 @@ impl Tokenizer {
             Err(_) => Err(EngineError::invalid("tokens", "the tokenizer library failed on them")),
         }
     }
-}
-
-/// `eos_token_id` of generation_config.json, else of config.json: a number or a list.
-fn end_tokens(folder: &Path) -> Vec<u32> {
-    let read = |name: &str| -> Option<Vec<u32>> {
-        let json: Value = serde_json::from_str(&std::fs::read_to_string(folder.join(name)).ok()?).ok()?;
-        match json.get("eos_token_id")? {
-            Value::Array(ids) => Some(ids.iter().filter_map(Value::as_u64).map(|id| id as u32).collect()),
-            value => Some(vec![value.as_u64()? as u32]),
-        }
-    };
-    read("generation_config.json").or_else(|| read("config.json")).unwrap_or_default()
 }

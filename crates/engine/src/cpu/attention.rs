@@ -5,6 +5,7 @@ use super::decoder::Segment;
 use super::isa::Isa;
 use super::math::{exp, max, sum};
 use crate::model::config::DecoderConfig;
+use std::ops::Range;
 
 /// Query heads attended together at most.
 pub const MAX_QUERIES: usize = 4;
@@ -22,13 +23,15 @@ pub fn attend<I: Isa>(
     let (width, dim) = (config.attention_width(), config.head_dim);
     let queries = qkv.chunks_exact(config.qkv_rows());
     let outputs = attended.chunks_exact_mut(width);
+    let window = config.windows.of(layer);
     let places = segments
         .iter()
         .flat_map(|segment| (1..=segment.tokens.len()).map(move |offset| (segment, segment.own.length + offset)));
     for ((query, out), (segment, own_length)) in queries.zip(outputs).zip(places) {
         let mut head = 0;
         while head < config.heads {
-            let spot = Spot { layer, head: head / share, own_length };
+            let first = first_visible(window, segment.prefix_length() + own_length);
+            let spot = Spot { layer, head: head / share, own_length, first };
             // Query heads of one key head go together: keys and values are loaded once for all.
             let left = share - head % share;
             let together = if left >= 4 { 4 } else { left.min(2) };
@@ -48,6 +51,14 @@ struct Spot {
     layer: usize,
     head: usize,
     own_length: usize,
+    /// Positions before this one lie outside the layer's window.
+    first: usize,
+}
+
+/// The first of `total` positions that the last one sees.
+#[inline(always)]
+pub fn first_visible(window: Option<usize>, total: usize) -> usize {
+    window.map_or(0, |window| total.saturating_sub(window))
 }
 
 /// softmax(q · kᵀ / √d) · v over the prefix and then the sequence's own positions, for Q query heads of one key head.
@@ -63,40 +74,44 @@ fn attend_heads<I: Isa, const Q: usize>(
     let before = segment.prefix_length();
     let total = before + spot.own_length;
     let stride = scores.len() / MAX_QUERIES;
+    let (of_prefix, of_own) = (spot.first.min(before)..before, spot.first.saturating_sub(before)..spot.own_length);
     if let Some(prefix) = segment.prefix {
-        score::<I, Q>(prefix.head(spot.layer, spot.head).0, prefix.capacity, query, before, scores, stride);
+        let keys = prefix.head(spot.layer, spot.head).0;
+        score::<I, Q>(keys, prefix.capacity, query, of_prefix.clone(), scores, stride);
     }
     let (own_keys, own_values) = segment.own.head(spot.layer, spot.head);
-    score::<I, Q>(own_keys, segment.own.capacity, query, spot.own_length, &mut scores[before..], stride);
+    score::<I, Q>(own_keys, segment.own.capacity, query, of_own.clone(), &mut scores[before..], stride);
     for head in 0..Q {
-        softmax(&mut scores[head * stride..][..total]);
+        softmax(&mut scores[head * stride..][spot.first..total]);
     }
     out.fill(0.0);
     if let Some(prefix) = segment.prefix {
-        mix::<I, Q>(prefix.head(spot.layer, spot.head).1, prefix.value_width(), scores, stride, before, out);
+        let values = prefix.head(spot.layer, spot.head).1;
+        mix::<I, Q>(values, prefix.value_width(), scores, stride, of_prefix, out);
     }
-    mix::<I, Q>(own_values, segment.own.value_width(), &scores[before..], stride, spot.own_length, out);
+    mix::<I, Q>(own_values, segment.own.value_width(), &scores[before..], stride, of_own, out);
 }
 
-/// Scaled products with `count` transposed keys, for each query `stride` apart. Two vectors of positions at a time, so
-/// that multiply-adds do not wait for each other; writes up to 31 numbers past `count`.
+/// Scaled products with the transposed keys of `positions`, for each query `stride` apart. Two vectors of positions at a
+/// time, so that multiply-adds do not wait for each other; writes up to 31 numbers on either side of `positions`.
 #[inline(always)]
 pub fn score<I: Isa, const Q: usize>(
     keys: &[f32],
     capacity: usize,
     query: &[f32],
-    count: usize,
+    positions: Range<usize>,
     scores: &mut [f32],
     stride: usize,
 ) {
     let dim = query.len() / Q;
     let scale = 1.0 / (dim as f32).sqrt();
     let block = 2 * I::LANES;
+    let count = positions.end;
     assert!(keys.len() == dim * capacity && count.next_multiple_of(block) <= capacity);
     assert!((Q - 1) * stride + count.next_multiple_of(block) <= scores.len());
     // SAFETY: reads stay below `capacity` in each of the `dim` rows and writes below `scores.len()`, as asserted.
     unsafe {
-        for start in (0..count).step_by(block) {
+        for start in (positions.start / block * block..count).step_by(block) {
             let mut sums = [[I::splat(0.0); 2]; Q];
             for index in 0..dim {
                 let key = keys.as_ptr().add(index * capacity + start);
@@ -128,24 +143,24 @@ pub fn softmax(scores: &mut [f32]) {
     }
 }
 
-/// out += Σ_t weights[t] · values[t] over `count` positions, for each query. Even and odd positions are summed apart.
+/// out += Σ_t weights[t] · values[t] over `positions`, for each query. Even and odd positions are summed apart.
 #[inline(always)]
 fn mix<I: Isa, const Q: usize>(
     values: &[f32],
     width: usize,
     weights: &[f32],
     stride: usize,
-    count: usize,
+    positions: Range<usize>,
     out: &mut [f32],
 ) {
     let dim = out.len() / Q;
-    assert!(values.len() >= count * width && weights.len() >= (Q - 1) * stride + count);
+    assert!(values.len() >= positions.end * width && weights.len() >= (Q - 1) * stride + positions.end);
     for start in (0..dim).step_by(I::LANES) {
         let mut parts = [[0f32; VALUE_LANES]; Q];
         // SAFETY: `width` is `dim` rounded up to whole vectors, so a row is readable from any `start`; see the assert.
         unsafe {
             let mut sums = [[I::splat(0.0); 2]; Q];
-            for position in 0..count {
+            for position in positions.clone() {
                 let row = I::load(values.as_ptr().add(position * width + start));
                 for (head, sum) in sums.iter_mut().enumerate() {
                     let weight = I::splat(*weights.get_unchecked(head * stride + position));

@@ -1,6 +1,6 @@
 //! The gradient of a unit, layer by layer from the logits down. R rows · n completion tokens · V vocabulary · D width.
 
-use super::attention::{score, softmax};
+use super::attention::{first_visible, score, softmax};
 use super::gradient;
 use super::isa::Isa;
 use super::math::{rotate, LANES};
@@ -73,6 +73,7 @@ fn backward_pass<I: Isa>(
         // A prompt's last layer was computed up to its keys and values.
         if prompt.is_some() || index + 1 < config.layers {
             backward_mlp::<I>(trainer, index, leaves, tape, &mut dx, &mut buffers, grad);
+            add_bias_gradient(trainer, leaves.output_bias, &dx, grad);
             let output = trainer.grad_of(leaves.output, grad);
             gradient::weight::<I>(&dx, &tape.attended, output, config.hidden_size, config.attention_width());
             trainer.layers[index].output.apply::<I>(&dx, &mut buffers.attended, false);
@@ -135,15 +136,26 @@ fn backward_mlp<I: Isa>(
     let config = &trainer.decoder.config;
     let (width, inner) = (config.hidden_size, config.intermediate_size);
     let Transposed { down, gate_up, .. } = &trainer.layers[index];
+    add_bias_gradient(trainer, leaves.down_bias, dx, grad);
     gradient::weight::<I>(dx, &tape.activated, trainer.grad_of(leaves.down, grad), width, inner);
     down.apply::<I>(dx, &mut buffers.activated, false);
     gradient::activate(&tape.gate_up, &buffers.activated, inner, &mut buffers.gate_up);
+    add_bias_gradient(trainer, leaves.gate_up_bias, &buffers.gate_up, grad);
     let target = trainer.grad_of(leaves.gate_up, grad);
     gradient::weight::<I>(&buffers.gate_up, &tape.mlp_normed, target, 2 * inner, width);
     gate_up.apply::<I>(&buffers.gate_up, &mut buffers.normed, false);
     let weight = &trainer.decoder.layers[index].mlp_norm;
     let norm = trainer.grad_of(leaves.mlp_norm, grad);
     norm_rows::<I>(&tape.middle, weight, config.rms_norm_eps, &buffers.normed, dx, norm);
+}
+
+/// A bias, where there is one, gets the sum of its outputs' gradients over the rows.
+#[inline(always)]
+fn add_bias_gradient(trainer: &CpuTrainer, leaf: Option<usize>, d_rows: &[f32], grad: &mut [f32]) {
+    if let Some(leaf) = leaf {
+        let target = trainer.grad_of(leaf, grad);
+        d_rows.chunks_exact(target.len()).for_each(|row| gradient::add_scaled(target, 1.0, row));
+    }
 }
 
 /// d(keys, values) of the prompt that its completions found.
@@ -178,34 +190,38 @@ fn backward_attention<I: Isa>(
     let tape = &from.pass.tape.layers[from.layer];
     let prefix = from.prompt.map(|prompt| (&prompt.caches[0], &prompt.tape.layers[from.layer].qkv));
     let before = prefix.map_or(0, |(cache, _)| cache.length);
+    let window = config.windows.of(from.layer);
     let longest = before + from.pass.tokens.iter().map(Vec::len).max().unwrap_or(0);
     let mut scores = vec![0f32; longest + 4 * LANES];
     let mut d_query = vec![0f32; dim];
     let mut first = 0;
     for (tokens, own) in from.pass.tokens.iter().zip(&from.pass.caches) {
         for (own_length, row) in (1..).zip(first..first + tokens.len()) {
+            let visible = first_visible(window, before + own_length);
+            let (seen_prefix, seen_own) = (visible.min(before), visible.saturating_sub(before));
             for head in 0..config.heads {
                 let kv_head = head / share;
                 let query = &tape.qkv[row * stride + head * dim..][..dim];
                 let spot = row * width + head * dim;
                 let (d_out, out) = (&d_attended[spot..spot + dim], &tape.attended[spot..spot + dim]);
                 if let Some((cache, _)) = prefix {
-                    score::<I, 1>(cache.head(from.layer, kv_head).0, cache.capacity, query, before, &mut scores, 0);
+                    let keys = cache.head(from.layer, kv_head).0;
+                    score::<I, 1>(keys, cache.capacity, query, seen_prefix..before, &mut scores, 0);
                 }
                 let own_keys = own.head(from.layer, kv_head).0;
-                score::<I, 1>(own_keys, own.capacity, query, own_length, &mut scores[before..], 0);
-                softmax(&mut scores[..before + own_length]);
+                score::<I, 1>(own_keys, own.capacity, query, seen_own..own_length, &mut scores[before..], 0);
+                softmax(&mut scores[visible..before + own_length]);
                 let (of_prefix, of_own) = scores[..before + own_length].split_at(before);
                 let head_of = HeadGradient { query, d_out, delta: gradient::dot::<I>(d_out, out), kv_width };
                 d_query.fill(0.0);
                 if let Some((_, rows)) = prefix {
                     let keys = KeyRows { rows, start: width + kv_head * dim, stride };
                     let target = &mut prompt_kv[kv_head * dim..];
-                    head_of.add::<I>(of_prefix, &keys, target, 2 * kv_width, &mut d_query);
+                    head_of.add::<I>(of_prefix, seen_prefix, &keys, target, 2 * kv_width, &mut d_query);
                 }
                 let start = first * stride + width + kv_head * dim;
                 let keys = KeyRows { rows: &tape.qkv, start, stride };
-                head_of.add::<I>(of_own, &keys, &mut d_qkv[start..], stride, &mut d_query);
+                head_of.add::<I>(of_own, seen_own, &keys, &mut d_qkv[start..], stride, &mut d_query);
                 gradient::add_scaled(&mut d_qkv[row * stride + head * dim..][..dim], 1.0, &d_query);
             }
         }
@@ -230,11 +246,12 @@ struct HeadGradient<'a> {
 }
 
 impl HeadGradient<'_> {
-    /// Adds what the positions with these weights get: to keys and values at `target`, and to the query.
+    /// Adds what the positions from `seen` on with these weights get: to keys and values at `target`, and to the query.
     #[inline(always)]
     fn add<I: Isa>(
         &self,
         weights: &[f32],
+        seen: usize,
         keys: &KeyRows,
         target: &mut [f32],
         target_stride: usize,
@@ -242,7 +259,7 @@ impl HeadGradient<'_> {
     ) {
         let dim = self.query.len();
         let scale = 1.0 / (dim as f32).sqrt();
-        for (position, &weight) in weights.iter().enumerate() {
+        for (position, &weight) in weights.iter().enumerate().skip(seen) {
             let source = keys.start + position * keys.stride;
             let (key, value) = (&keys.rows[source..][..dim], &keys.rows[source + self.kv_width..][..dim]);
             let d_score = weight * (gradient::dot::<I>(self.d_out, value) - self.delta) * scale;

@@ -32,9 +32,12 @@ pub(super) struct Layer {
     qkv_bias: Option<Vec<f32>>,
     pub(super) qk_norm: Option<(Vec<f32>, Vec<f32>)>,
     output: PackedLinear,
+    output_bias: Option<Vec<f32>>,
     pub(super) mlp_norm: Vec<f32>,
     gate_up: PackedLinear,
+    gate_up_bias: Option<Vec<f32>>,
     down: PackedLinear,
+    down_bias: Option<Vec<f32>>,
 }
 
 /// Tokens of one sequence, to be computed after `prefix` and what `own` already holds.
@@ -145,15 +148,19 @@ impl Leafed {
 
 impl Layer {
     fn pack(weights: &Weights, leaves: &LayerLeaves) -> Self {
+        let bias = |leaf: Option<usize>| leaf.map(|leaf| weights.vector(leaf));
         Self {
             attention_norm: weights.vector(leaves.attention_norm),
             qkv: weights.linear(leaves.qkv),
-            qkv_bias: leaves.qkv_bias.map(|leaf| weights.vector(leaf)),
+            qkv_bias: bias(leaves.qkv_bias),
             qk_norm: leaves.qk_norm.map(|(query, key)| (weights.vector(query), weights.vector(key))),
             output: weights.linear(leaves.output),
+            output_bias: bias(leaves.output_bias),
             mlp_norm: weights.vector(leaves.mlp_norm),
             gate_up: weights.linear(leaves.gate_up),
+            gate_up_bias: bias(leaves.gate_up_bias),
             down: weights.linear(leaves.down),
+            down_bias: bias(leaves.down_bias),
         }
     }
 }
@@ -175,6 +182,7 @@ fn forward<I: Isa>(
         let before = record.is_some().then(|| workspace.x.clone());
         normalise_rows(&workspace.x, &layer.attention_norm, config, &mut workspace.normed);
         layer.qkv.apply::<I>(&workspace.normed, &mut workspace.qkv, false);
+        add_bias(layer.qkv_bias.as_deref(), &mut workspace.qkv);
         if let Some(record) = &mut record {
             record.x = before.unwrap_or_default();
             record.normed.clone_from(&workspace.normed);
@@ -193,13 +201,16 @@ fn forward<I: Isa>(
         }
         attend::<I>(config, index, segments, &workspace.qkv, &mut workspace.scores, &mut workspace.attended);
         layer.output.apply::<I>(&workspace.attended, &mut workspace.x, true);
+        add_bias(layer.output_bias.as_deref(), &mut workspace.x);
         if let Some(record) = &mut record {
             record.middle.clone_from(&workspace.x);
         }
         normalise_rows(&workspace.x, &layer.mlp_norm, config, &mut workspace.normed);
         layer.gate_up.apply::<I>(&workspace.normed, &mut workspace.gate_up, false);
+        add_bias(layer.gate_up_bias.as_deref(), &mut workspace.gate_up);
         activate(&workspace.gate_up, config.intermediate_size, &mut workspace.activated);
         layer.down.apply::<I>(&workspace.activated, &mut workspace.x, true);
+        add_bias(layer.down_bias.as_deref(), &mut workspace.x);
         if let Some(record) = record {
             record.attended.clone_from(&workspace.attended);
             record.mlp_normed.clone_from(&workspace.normed);
@@ -265,16 +276,22 @@ fn normalise_rows(x: &[f32], weight: &[f32], config: &DecoderConfig, out: &mut [
     }
 }
 
-/// Adds the bias, normalises heads where the family does, and rotates queries and keys.
+#[inline(always)]
+fn add_bias(bias: Option<&[f32]>, rows: &mut [f32]) {
+    if let Some(bias) = bias {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+        }
+    }
+}
+
+/// Normalises heads where the family does, and rotates queries and keys.
 #[inline(always)]
 fn prepare_heads(decoder: &CpuDecoder, layer: &Layer, segments: &[Segment], qkv: &mut [f32]) {
     let config = &decoder.config;
     let half = config.head_dim / 2;
     let positions = segments.iter().flat_map(|segment| segment.start()..segment.start() + segment.tokens.len());
     for (row, position) in qkv.chunks_exact_mut(config.qkv_rows()).zip(positions) {
-        if let Some(bias) = &layer.qkv_bias {
-            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-        }
         let (cos, sin) =
             (&decoder.rotary.cos[position * half..][..half], &decoder.rotary.sin[position * half..][..half]);
         let rotated = row.chunks_exact_mut(config.head_dim).take(config.heads + config.kv_heads);

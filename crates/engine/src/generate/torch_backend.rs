@@ -7,8 +7,10 @@ use super::backend::{Backend, GroupId, SlotId, StepRow};
 use super::sampler::{sample, Sampled};
 use crate::cpu::isa::Instructions;
 use crate::error::Result;
-use crate::model::decoder::{attention, merge_heads, Decoder, Qkv};
+use crate::model::attention::{attention, causal_mask, merge_heads};
+use crate::model::decoder::{Decoder, Qkv};
 use crate::model::parameters::Parameters;
+use crate::model::window::LayerWindows;
 use std::collections::HashMap;
 use tch::{Device, IndexOp, Kind, Tensor};
 
@@ -85,14 +87,15 @@ impl TorchBackend {
         let decoder = Decoder::new(parameters);
         let ids: Vec<i64> = tokens.iter().map(|&token| i64::from(token)).collect();
         let rotary = decoder.rotary(&Tensor::arange(length, (Kind::Int64, self.device)), tokens.len());
-        let mask = Tensor::full([length, length], f64::NEG_INFINITY, (self.kind, self.device)).triu(1);
+        let masks =
+            Windowed::new(&parameters.config.windows, |window| causal_mask(length, window, self.kind, self.device));
         let mut x_nd = decoder.embed(&Tensor::from_slice(&ids).to_device(self.device));
         let mut stored = Vec::new();
-        for layer in &parameters.leaves.layers {
+        for (index, layer) in parameters.leaves.layers.iter().enumerate() {
             x_nd = decoder.layer(layer, x_nd, &rotary, |Qkv { q, k, v }| {
                 let heads_first = |x: &Tensor| x.transpose(0, 1).unsqueeze(0);
                 stored.push((k.transpose(0, 1).contiguous(), v.transpose(0, 1).contiguous()));
-                merge_heads(&attention(&heads_first(&q), &heads_first(&k), &heads_first(&v), &mask))
+                merge_heads(&attention(&heads_first(&q), &heads_first(&k), &heads_first(&v), masks.of(index)))
             });
         }
         stored
@@ -109,21 +112,49 @@ impl TorchBackend {
         }
         let keys = positions.iter().max().map_or(1, |longest| longest + 1);
         let positions = Tensor::from_slice(&positions).to_device(self.device);
-        let seen = Tensor::arange(keys, (Kind::Int64, self.device)).unsqueeze(0).le_tensor(&positions.unsqueeze(1));
-        let mask = Tensor::zeros([used as i64, keys], (self.kind, self.device))
-            .masked_fill(&seen.logical_not(), f64::NEG_INFINITY)
-            .view([used as i64, 1, 1, keys]);
+        let masks = Windowed::new(&parameters.config.windows, |window| {
+            let seen = visible(keys, &positions, window);
+            let mask = Tensor::zeros([used as i64, keys], (self.kind, self.device));
+            mask.masked_fill(&seen.logical_not(), f64::NEG_INFINITY).view([used as i64, 1, 1, keys])
+        });
         let slots = Tensor::arange(used as i64, (Kind::Int64, self.device));
         let decoder = Decoder::new(parameters);
         let rotary = decoder.rotary(&positions, keys as usize);
         let mut x_rd = decoder.embed(&Tensor::from_slice(&ids).to_device(self.device));
-        for (layer, cache) in parameters.leaves.layers.iter().zip(&self.layers) {
+        for (index, (layer, cache)) in parameters.leaves.layers.iter().zip(&self.layers).enumerate() {
             x_rd = decoder.layer(layer, x_rd, &rotary, |qkv| {
                 let (k, v) = cache.append(&slots, &positions, &qkv, keys);
-                merge_heads(&attention(&qkv.q.unsqueeze(2), &k, &v, &mask))
+                merge_heads(&attention(&qkv.q.unsqueeze(2), &k, &v, masks.of(index)))
             });
         }
         decoder.logits(&decoder.normalise(&x_rd, parameters.leaves.norm))
+    }
+}
+
+/// One mask for the layers that see everything and one for those with a window.
+struct Windowed<'a> {
+    windows: &'a LayerWindows,
+    full: Tensor,
+    windowed: Option<Tensor>,
+}
+
+impl<'a> Windowed<'a> {
+    fn new(windows: &'a LayerWindows, mask: impl Fn(Option<usize>) -> Tensor) -> Self {
+        Self { windows, full: mask(None), windowed: windows.size().map(|size| mask(Some(size))) }
+    }
+
+    fn of(&self, layer: usize) -> &Tensor {
+        self.windowed.as_ref().filter(|_| self.windows.of(layer).is_some()).unwrap_or(&self.full)
+    }
+}
+
+/// `[R, keys]`: up to each row's own position, and no further back than the window.
+fn visible(keys: i64, positions: &Tensor, window: Option<usize>) -> Tensor {
+    let (key, own) = (Tensor::arange(keys, (Kind::Int64, positions.device())).unsqueeze(0), positions.unsqueeze(1));
+    let seen = key.le_tensor(&own);
+    match window {
+        None => seen,
+        Some(window) => seen.logical_and(&key.gt_tensor(&(own - window as i64))),
     }
 }
 

@@ -1,5 +1,11 @@
-//! `config.json` of the Llama and Qwen families, validated: what would change the numbers and is not computed here is refused.
+//! `config.json` of the Llama, Mistral and Qwen families, validated: what would change the numbers and is not computed
+//! here is refused.
 
+use super::fields::Fields;
+use super::file::{read_bounded, MAX_JSON};
+use super::keys::refuse_unknown;
+use super::rope::RopeConfig;
+use super::window::LayerWindows;
 use crate::error::{EngineError, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -16,44 +22,70 @@ pub struct DecoderConfig {
     pub rms_norm_eps: f64,
     pub rope: RopeConfig,
     pub tied_head: bool,
-    /// Qwen2: bias on the query, key and value projections.
+    /// Bias on the query, key and value projections: Qwen2 always, Llama and Qwen3 with `attention_bias`.
     pub qkv_bias: bool,
+    /// Bias on the output projection: Llama and Qwen3 with `attention_bias`.
+    pub output_bias: bool,
+    /// Bias on all three projections of the MLP: Llama with `mlp_bias`.
+    pub mlp_bias: bool,
     /// Qwen3: RMSNorm over each head's query and key.
     pub qk_norm: bool,
+    /// How far back each layer looks.
+    pub windows: LayerWindows,
     pub context_length: usize,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct RopeConfig {
-    pub theta: f64,
-    pub scaling: RopeScaling,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    Llama,
+    Mistral,
+    Qwen2,
+    Qwen3,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum RopeScaling {
-    None,
-    Linear {
-        factor: f64,
-    },
-    /// Llama 3.1: long wavelengths are divided by `factor`, short ones kept, a ramp between.
-    Llama3 {
-        factor: f64,
-        low_freq_factor: f64,
-        high_freq_factor: f64,
-        original_context: f64,
-    },
-}
+impl Family {
+    /// What transformers takes where `config.json` says nothing.
+    fn default_context(self) -> usize {
+        match self {
+            Self::Llama => 2048,
+            Self::Mistral => 4096 * 32,
+            Self::Qwen2 | Self::Qwen3 => 32768,
+        }
+    }
 
-/// Largest sizes taken seriously: beyond them a config is an accident or an attack.
-const MAX_SIZE: u64 = 1 << 24;
+    /// The same for a config without the key `num_key_value_heads`; a null means one for each query head.
+    fn default_kv_heads(self, heads: usize) -> usize {
+        match self {
+            Self::Llama => heads,
+            Self::Mistral => 8,
+            Self::Qwen2 | Self::Qwen3 => 32,
+        }
+    }
+
+    fn default_head_dim(self, hidden_size: usize, heads: usize) -> usize {
+        if self == Self::Qwen3 {
+            return 128;
+        }
+        hidden_size / heads
+    }
+
+    /// The class prefix of `architectures`, in lower case.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Mistral => "mistral",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+        }
+    }
+}
 
 impl DecoderConfig {
     pub fn read(folder: &Path) -> Result<Self> {
         let file = folder.join("config.json");
-        let text =
-            std::fs::read_to_string(&file).map_err(|error| missing_or_unreadable(folder, "config.json", error))?;
-        let json: Value = serde_json::from_str(&text).map_err(|error| EngineError::model_file(&file, error))?;
-        Fields { json: &json, file: &file }.decoder()
+        let bytes = read_bounded(folder, "config.json", MAX_JSON)?;
+        let json: Value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
+        decoder(&Fields::new(&json, &file)?)
     }
 
     pub fn qkv_rows(&self) -> usize {
@@ -69,138 +101,70 @@ impl DecoderConfig {
     }
 }
 
-/// `NotFound` names the file that a Hugging Face folder should have; anything else keeps the system's reason.
-pub fn missing_or_unreadable(folder: &Path, file: &str, error: std::io::Error) -> EngineError {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        return EngineError::ModelFileMissing { folder: folder.display().to_string(), file: file.into() };
+fn decoder(config: &Fields) -> Result<DecoderConfig> {
+    let family = family(config)?;
+    refuse_unknown(config)?;
+    if config.text("hidden_act")?.is_some_and(|act| act != "silu") {
+        return Err(config.unsupported("hidden_act", "silu"));
     }
-    EngineError::model_file(&folder.join(file), error)
+    let hidden_size = config.needed_size("hidden_size")?;
+    let heads = config.needed_size("num_attention_heads")?;
+    let kv_heads = match config.object.contains_key("num_key_value_heads") {
+        true => config.size("num_key_value_heads")?.unwrap_or(heads),
+        false => family.default_kv_heads(heads),
+    };
+    let head_dim = config.size("head_dim")?.unwrap_or(family.default_head_dim(hidden_size, heads));
+    if !heads.is_multiple_of(kv_heads) || head_dim == 0 || !head_dim.is_multiple_of(2) {
+        return Err(config.bad(format!(
+            "{heads} query heads, {kv_heads} key/value heads and head_dim {head_dim} do not fit together"
+        )));
+    }
+    let layers = config.needed_size("num_hidden_layers")?;
+    let context_length = config.size("max_position_embeddings")?.unwrap_or(family.default_context());
+    let attention_bias = bias(config, "attention_bias", matches!(family, Family::Llama | Family::Qwen3))?;
+    Ok(DecoderConfig {
+        vocab_size: config.needed_size("vocab_size")?,
+        hidden_size,
+        layers,
+        heads,
+        kv_heads,
+        head_dim,
+        intermediate_size: config.needed_size("intermediate_size")?,
+        rms_norm_eps: config.positive("rms_norm_eps")?.unwrap_or(1e-6),
+        rope: RopeConfig::read(config, context_length)?,
+        tied_head: config.flag("tie_word_embeddings")?,
+        qkv_bias: family == Family::Qwen2 || attention_bias,
+        output_bias: attention_bias,
+        mlp_bias: bias(config, "mlp_bias", family == Family::Llama)?,
+        qk_norm: family == Family::Qwen3,
+        windows: LayerWindows::read(config, family, layers)?,
+        context_length,
+    })
 }
 
-struct Fields<'a> {
-    json: &'a Value,
-    file: &'a Path,
+fn family(config: &Fields) -> Result<Family> {
+    let family = match config.text("model_type")? {
+        Some("llama") => Family::Llama,
+        Some("mistral") => Family::Mistral,
+        Some("qwen2") => Family::Qwen2,
+        Some("qwen3") => Family::Qwen3,
+        _ => return Err(config.unsupported("model_type", "llama, mistral, qwen2 and qwen3")),
+    };
+    // A classifier of the family has the same body and another head.
+    let class = family.class();
+    let fits = |name: &str| [format!("{class}forcausallm"), format!("{class}model")].contains(&name.to_lowercase());
+    match config.get("architectures").and_then(Value::as_array) {
+        Some(names) if !names.is_empty() && !names.iter().any(|name| name.as_str().is_some_and(fits)) => {
+            Err(config.unsupported("architectures", "the family's ForCausalLM"))
+        }
+        _ => Ok(family),
+    }
 }
 
-impl Fields<'_> {
-    fn decoder(&self) -> Result<DecoderConfig> {
-        let family = self.text("model_type").unwrap_or_default();
-        if !["llama", "qwen2", "qwen3"].contains(&family) {
-            return Err(self.unsupported("model_type", "llama, qwen2 and qwen3"));
-        }
-        self.refuse_what_changes_the_numbers()?;
-        let hidden_size = self.size("hidden_size")?;
-        let heads = self.size("num_attention_heads")?;
-        let kv_heads = self.optional_size("num_key_value_heads")?.unwrap_or(heads);
-        let head_dim = self.optional_size("head_dim")?.unwrap_or(hidden_size / heads);
-        if !heads.is_multiple_of(kv_heads) || head_dim == 0 || !head_dim.is_multiple_of(2) {
-            return Err(self.bad(format!(
-                "{heads} query heads, {kv_heads} key/value heads and head_dim {head_dim} do not fit together"
-            )));
-        }
-        Ok(DecoderConfig {
-            vocab_size: self.size("vocab_size")?,
-            hidden_size,
-            layers: self.size("num_hidden_layers")?,
-            heads,
-            kv_heads,
-            head_dim,
-            intermediate_size: self.size("intermediate_size")?,
-            rms_norm_eps: self.number("rms_norm_eps").unwrap_or(1e-6),
-            rope: self.rope()?,
-            tied_head: self.flag("tie_word_embeddings"),
-            qkv_bias: family == "qwen2",
-            qk_norm: family == "qwen3",
-            context_length: self.optional_size("max_position_embeddings")?.unwrap_or(2048),
-        })
-    }
-
-    fn refuse_what_changes_the_numbers(&self) -> Result<()> {
-        if self.text("hidden_act").is_some_and(|act| act != "silu") {
-            return Err(self.unsupported("hidden_act", "silu"));
-        }
-        for flag in ["attention_bias", "mlp_bias", "use_sliding_window"] {
-            if self.flag(flag) {
-                return Err(self.unsupported(flag, "false"));
-            }
-        }
-        if self.number("attention_dropout").is_some_and(|dropout| dropout != 0.0) {
-            return Err(self.unsupported("attention_dropout", "0"));
-        }
-        if self.json.get("quantization_config").is_some_and(|value| !value.is_null()) {
-            return Err(self.unsupported("quantization_config", "no quantisation"));
-        }
-        Ok(())
-    }
-
-    /// transformers 5 writes `rope_parameters`; earlier versions `rope_theta` and `rope_scaling`.
-    fn rope(&self) -> Result<RopeConfig> {
-        let nested = |key: &str| self.json.get(key).filter(|value| value.is_object());
-        let scaling = nested("rope_parameters").or_else(|| nested("rope_scaling"));
-        let number = |key: &str| scaling.and_then(|value| value.get(key)).and_then(Value::as_f64);
-        let theta = number("rope_theta").or_else(|| self.number("rope_theta")).unwrap_or(10_000.0);
-        let kind = scaling
-            .and_then(|value| value.get("rope_type").or_else(|| value.get("type")))
-            .and_then(Value::as_str)
-            .unwrap_or("default");
-        let needed = |key: &str| number(key).ok_or_else(|| self.bad(format!("rope scaling `{kind}` lacks `{key}`")));
-        let scaling = match kind {
-            "default" => RopeScaling::None,
-            "linear" => RopeScaling::Linear { factor: needed("factor")? },
-            "llama3" => RopeScaling::Llama3 {
-                factor: needed("factor")?,
-                low_freq_factor: needed("low_freq_factor")?,
-                high_freq_factor: needed("high_freq_factor")?,
-                original_context: needed("original_max_position_embeddings")?,
-            },
-            other => {
-                return Err(EngineError::ModelUnsupported {
-                    file: self.file.display().to_string(),
-                    key: "rope_scaling".into(),
-                    found: format!("`{other}`"),
-                    supported: "default, linear and llama3".into(),
-                })
-            }
-        };
-        Ok(RopeConfig { theta, scaling })
-    }
-
-    fn text(&self, key: &str) -> Option<&str> {
-        self.json.get(key).and_then(Value::as_str)
-    }
-
-    fn number(&self, key: &str) -> Option<f64> {
-        self.json.get(key).and_then(Value::as_f64)
-    }
-
-    fn flag(&self, key: &str) -> bool {
-        self.json.get(key).and_then(Value::as_bool).unwrap_or(false)
-    }
-
-    fn size(&self, key: &str) -> Result<usize> {
-        self.optional_size(key)?.ok_or_else(|| self.bad(format!("`{key}` is missing")))
-    }
-
-    fn optional_size(&self, key: &str) -> Result<Option<usize>> {
-        match self.json.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match value.as_u64() {
-                Some(size) if (1..=MAX_SIZE).contains(&size) => Ok(Some(size as usize)),
-                _ => Err(self.bad(format!("`{key}` is {value}, not a whole number from 1 to {MAX_SIZE}"))),
-            },
-        }
-    }
-
-    fn bad(&self, reason: String) -> EngineError {
-        EngineError::model_file(self.file, reason)
-    }
-
-    fn unsupported(&self, key: &str, supported: &str) -> EngineError {
-        EngineError::ModelUnsupported {
-            file: self.file.display().to_string(),
-            key: key.into(),
-            found: self.json.get(key).map_or("absent".into(), |value| format!("`{value}`")),
-            supported: supported.into(),
-        }
+/// A bias that only some families have: elsewhere transformers would ignore the key, and so must nobody rely on it.
+fn bias(config: &Fields, key: &str, in_family: bool) -> Result<bool> {
+    match config.flag(key)? {
+        true if !in_family => Err(config.unsupported(key, "false in this family")),
+        flag => Ok(flag),
     }
 }

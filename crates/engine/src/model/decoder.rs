@@ -7,13 +7,11 @@
 //! their last token, rows `P·Tp..` are completions, each beginning with that last token. Projections and the MLP see
 //! all rows as one matrix; only attention tells prompts from completions. The gradient is the one of separate copies.
 
+use super::attention::{shared_prompt_attention, SharedPromptMasks};
 use super::config::DecoderConfig;
 use super::layout::LayerLeaves;
 use super::parameters::Parameters;
 use tch::{Kind, Tensor};
-
-/// Scores of at most this many entries per head pair are written out; larger ones go through fused attention.
-const EXPLICIT_SCORES: i64 = 1 << 14;
 
 /// The token rows of one microbatch.
 pub struct SharedPromptBatch {
@@ -35,6 +33,8 @@ pub struct SharedPromptBatch {
     pub uniform_group: Option<i64>,
     /// Additive attention mask of completion queries, `[1 or B, 1, Tc, Tp + Tc]`.
     pub mask_b1ts: Tensor,
+    /// Position of the first completion token in each row of the mask, `[1 or B]`.
+    pub starts_b: Tensor,
 }
 
 pub struct Decoder<'a> {
@@ -57,8 +57,10 @@ impl<'a> Decoder<'a> {
     pub fn completion_states(&self, batch: &SharedPromptBatch) -> Tensor {
         let rotary = self.rotary(&batch.positions_n, batch.positions);
         let mut x_nd = self.embed(&batch.ids_n);
-        for layer in &self.parameters.leaves.layers {
-            x_nd = self.layer(layer, x_nd, &rotary, |qkv| self.shared_prompt_attention(batch, qkv));
+        let masks = SharedPromptMasks::new(batch, self.config.windows.size());
+        for (index, layer) in self.parameters.leaves.layers.iter().enumerate() {
+            let window = self.config.windows.of(index);
+            x_nd = self.layer(layer, x_nd, &rotary, |qkv| shared_prompt_attention(batch, &masks, window, qkv));
         }
         let prompt_rows = batch.prompts * batch.prompt_length;
         self.normalise(&x_nd.narrow(0, prompt_rows, x_nd.size()[0] - prompt_rows), self.parameters.leaves.norm)
@@ -89,10 +91,10 @@ impl<'a> Decoder<'a> {
         attend: impl FnOnce(Qkv) -> Tensor,
     ) -> Tensor {
         let qkv = self.project(leaves, &self.normalise(&x_nd, leaves.attention_norm), rotary);
-        let x_nd = x_nd + self.linear(&attend(qkv), leaves.output, None);
-        let gate_up = self.linear(&self.normalise(&x_nd, leaves.mlp_norm), leaves.gate_up, None);
+        let x_nd = x_nd + self.linear(&attend(qkv), leaves.output, leaves.output_bias);
+        let gate_up = self.linear(&self.normalise(&x_nd, leaves.mlp_norm), leaves.gate_up, leaves.gate_up_bias);
         let halves = gate_up.chunk(2, -1);
-        let mlp = self.linear(&(halves[0].silu() * &halves[1]), leaves.down, None);
+        let mlp = self.linear(&(halves[0].silu() * &halves[1]), leaves.down, leaves.down_bias);
         x_nd + mlp
     }
 
@@ -127,35 +129,6 @@ impl<'a> Decoder<'a> {
             }
         }
     }
-
-    fn shared_prompt_attention(&self, batch: &SharedPromptBatch, qkv: Qkv) -> Tensor {
-        let prompt_rows = batch.prompts * batch.prompt_length;
-        let split = |x: &Tensor, from: i64, sequences: i64, length: i64| {
-            let shape = [sequences, length, x.size()[1], x.size()[2]];
-            x.narrow(0, from, sequences * length).view(shape).transpose(1, 2)
-        };
-        let completions = |x: &Tensor| split(x, prompt_rows, batch.completions, batch.completion_length);
-        let (q, k, v) = (completions(&qkv.q), completions(&qkv.k), completions(&qkv.v));
-        if batch.prompt_length == 0 {
-            return merge_heads(&attention(&q, &k, &v, &batch.mask_b1ts));
-        }
-        let prompts = |x: &Tensor| split(x, 0, batch.prompts, batch.prompt_length);
-        let (q_p, k_p, v_p) = (prompts(&qkv.q), prompts(&qkv.k), prompts(&qkv.v));
-        let prompt_out = merge_heads(&causal_attention(&q_p, &k_p, &v_p));
-        let keys = Tensor::cat(&[batch.per_completion(&k_p), k], 2);
-        let values = Tensor::cat(&[batch.per_completion(&v_p), v], 2);
-        Tensor::cat(&[prompt_out, merge_heads(&attention(&q, &keys, &values, &batch.mask_b1ts))], 0)
-    }
-}
-
-impl SharedPromptBatch {
-    /// Prompt keys or values `[P, K, Tp, d]` as every completion sees them, `[B, K, Tp, d]`.
-    fn per_completion(&self, x: &Tensor) -> Tensor {
-        let Some(group) = self.uniform_group else { return x.index_select(0, &self.prompt_of_b) };
-        let size = x.size();
-        let expanded = x.unsqueeze(1).expand([size[0], group, size[1], size[2], size[3]], false);
-        expanded.reshape([self.completions, size[1], size[2], size[3]])
-    }
 }
 
 /// Query `[N, H, d]`, key and value `[N, K, d]` of one layer, rotated.
@@ -172,44 +145,4 @@ impl Rotary {
         let (first, second) = (&halves[0], &halves[1]);
         Tensor::cat(&[first * &self.cos - second * &self.sin, second * &self.cos + first * &self.sin], -1)
     }
-}
-
-/// `[B, H, T, d]` to rows `[B·T, H·d]`.
-pub fn merge_heads(x: &Tensor) -> Tensor {
-    let size = x.size();
-    x.transpose(1, 2).reshape([size[0] * size[2], size[1] * size[3]])
-}
-
-/// Softmax attention of q `[B, H, T, d]` over k, v `[B, K, S, d]` with an additive mask; H is a multiple of K.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
-    if q.size()[2] * k.size()[2] > EXPLICIT_SCORES {
-        return fused_attention(q, k, v, Some(mask), false);
-    }
-    explicit_attention(q, k, v, mask)
-}
-
-fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Tensor {
-    let length = q.size()[2];
-    if length * length > EXPLICIT_SCORES {
-        return fused_attention(q, k, v, None, true);
-    }
-    let mask = Tensor::full([length, length], f64::NEG_INFINITY, (q.kind(), q.device())).triu(1);
-    explicit_attention(q, k, v, &mask)
-}
-
-fn fused_attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, causal: bool) -> Tensor {
-    let grouped = q.size()[1] != k.size()[1];
-    Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, causal, None::<f64>, grouped)
-}
-
-/// Query heads that share a key head become rows of one product: one batched matrix per key head, no repeated keys.
-fn explicit_attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
-    let (size, kv_heads, keys) = (q.size(), k.size()[1], k.size()[2]);
-    let (batch, heads, length, dim) = (size[0], size[1], size[2], size[3]);
-    let share = heads / kv_heads;
-    let q = (q * (dim as f64).powf(-0.5)).reshape([batch * kv_heads, share * length, dim]);
-    let flat = |x: &Tensor| x.reshape([batch * kv_heads, keys, dim]);
-    let scores = q.bmm(&flat(k).transpose(1, 2)).view([batch, heads, length, keys]) + mask;
-    let weights = scores.softmax(-1, q.kind()).view([batch * kv_heads, share * length, keys]);
-    weights.bmm(&flat(v)).view([batch, heads, length, dim])
 }

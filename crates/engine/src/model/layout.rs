@@ -50,6 +50,9 @@ pub struct LayerLeaves {
     pub attention_norm: usize,
     pub mlp_norm: usize,
     pub qkv_bias: Option<usize>,
+    pub output_bias: Option<usize>,
+    pub gate_up_bias: Option<usize>,
+    pub down_bias: Option<usize>,
     pub qk_norm: Option<(usize, usize)>,
 }
 
@@ -102,6 +105,15 @@ impl Layout {
                 (name("self_attn.v_proj.bias"), key),
             ];
             leaves.qkv_bias = Some(self.leaf(&parts, None));
+        }
+        if config.output_bias {
+            leaves.output_bias = Some(self.leaf(&[(name("self_attn.o_proj.bias"), config.hidden_size)], None));
+        }
+        if config.mlp_bias {
+            let inner = config.intermediate_size;
+            let parts = [(name("mlp.gate_proj.bias"), inner), (name("mlp.up_proj.bias"), inner)];
+            leaves.gate_up_bias = Some(self.leaf(&parts, None));
+            leaves.down_bias = Some(self.leaf(&[(name("mlp.down_proj.bias"), config.hidden_size)], None));
         }
         if config.qk_norm {
             let query = self.leaf(&[(name("self_attn.q_norm.weight"), config.head_dim)], None);

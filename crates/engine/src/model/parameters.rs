@@ -1,6 +1,7 @@
 //! The weights: one flat fp32 master tensor, the views the forward pass reads, and their gradient.
 
-use super::config::{missing_or_unreadable, DecoderConfig};
+use super::config::DecoderConfig;
+use super::file::missing_or_unreadable;
 use super::layout::{DecoderLeaves, Layout, Part};
 use super::rotary::RotaryTable;
 use crate::error::{EngineError, Result};

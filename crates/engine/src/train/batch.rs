@@ -212,6 +212,7 @@ impl Builder<'_> {
             uniform_group: self.uniform_group(&local),
             prompt_of_b: Tensor::from_slice(&local).to_device(self.device),
             mask_b1ts: self.mask(&local),
+            starts_b: Tensor::from_slice(&self.starts(&local)).to_device(self.device),
         }
     }
 
@@ -244,17 +245,24 @@ impl Builder<'_> {
         (uniform && group * self.prompts.len() == local.len()).then_some(group as i64)
     }
 
+    /// Prompt rows before each completion; one number for all when prompts are equally long.
+    fn starts(&self, local: &[i64]) -> Vec<i64> {
+        let lengths: Vec<i64> =
+            self.prompts.iter().map(|&prompt| self.batch.prompts.get(prompt as usize).len() as i64 - 1).collect();
+        if lengths.iter().all(|&length| length == self.prompt_rows as i64) {
+            return vec![self.prompt_rows as i64];
+        }
+        local.iter().map(|&prompt| lengths[prompt as usize]).collect()
+    }
+
     /// −∞ at prompt padding and at later tokens of the completion; one row for all when prompts are equally long.
     fn mask(&self, local: &[i64]) -> Tensor {
         let (rows, longest) = (self.prompt_rows, self.longest);
-        let lengths: Vec<usize> =
-            self.prompts.iter().map(|&prompt| self.batch.prompts.get(prompt as usize).len() - 1).collect();
-        let equal = lengths.iter().all(|&length| length == rows);
-        let shown: Vec<usize> = if equal { vec![rows] } else { local.iter().map(|&p| lengths[p as usize]).collect() };
+        let shown = self.starts(local);
         let mut mask = Vec::with_capacity(shown.len() * longest * (rows + longest));
         for &length in &shown {
             for query in 0..longest {
-                let visible = |key: usize| if key < rows { key < length } else { key - rows <= query };
+                let visible = |key: usize| if key < rows { (key as i64) < length } else { key - rows <= query };
                 mask.extend((0..rows + longest).map(|key| if visible(key) { 0f32 } else { f32::NEG_INFINITY }));
             }
         }
