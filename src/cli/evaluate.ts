@@ -28,9 +28,10 @@ const exists = (path: string): Promise<boolean> =>
 
 /** A run folder stands for its latest checkpoint and brings its own settings. */
 async function runSubject(run: string): Promise<Subject> {
-  const [{ loadRunConfig }, { listCheckpoints, verifyCheckpoint }] = await Promise.all([
+  const [{ loadRunConfig }, { listCheckpoints }, { verifyCheckpoint }] = await Promise.all([
     import('../config/load.js'),
     import('../trainer/checkpoint.js'),
+    import('../trainer/manifest.js'),
   ]);
   const [latest] = await listCheckpoints(run);
   if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });

@@ -137,7 +137,10 @@ export function registerTrain(cli: CAC): void {
     )
     .option('--out <folder>', 'Run folder (default: runs/NAME-METHOD-SEED)')
     .option('--resume <folder>', 'Go on with a run from its latest checkpoint, or from RUN/checkpoint-N')
-    .option('--allow-change <field>', 'Resume although this config field, `model` or `tasks` changed (repeatable)')
+    .option(
+      '--allow-change <field>',
+      'Resume although this config field, `model`, `tokenizer` or `tasks` changed (repeatable)',
+    )
     .option('--dry-run', 'Print the resolved config and leave')
     .option('--json', 'Print one JSON object per update')
     .option('--<key> <value>', 'Any key of the config, for example --method grpo --optimizer.learningRate 1e-4')

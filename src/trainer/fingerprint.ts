@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile } from './durable.js';
+import { hashFile } from './disk.js';
 
 /** JSON with sorted keys: equal values give equal text. */
 export function canonicalJson(value: unknown): string {
@@ -17,16 +17,31 @@ export function hashValue(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
-const modelFiles =
-  /^(config\.json|generation_config\.json|tokenizer\.json|tokenizer_config\.json|chat_template\.jinja|.*\.safetensors(\.index\.json)?)$/;
+const modelFiles = /^(config\.json|adapter_config\.json|.*\.safetensors(\.index\.json)?)$/;
+// The end tokens of generation_config.json decide where a text ends.
+const tokenizerFiles =
+  /^(tokenizer\.json|tokenizer\.model|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|generation_config\.json)$/;
 
-/** Hash of the files of a model folder that decide what it computes; undefined when there is no such folder. */
-export async function fingerprintModel(folder: string): Promise<string | undefined> {
+/** Hashes of the files that decide what a model computes, and how text becomes tokens and back. */
+export interface ModelFingerprint {
+  readonly model: string;
+  readonly tokenizer: string;
+}
+
+async function hashFiles(folder: string, names: readonly string[]): Promise<string> {
+  const hashes: string[] = [];
+  for (const name of [...names].sort()) hashes.push(`${name} ${await hashFile(join(folder, name))}`);
+  return hashValue(hashes);
+}
+
+/** Undefined when there is no such folder. */
+export async function fingerprintModel(folder: string): Promise<ModelFingerprint | undefined> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined) return undefined;
-  const hashes: string[] = [];
-  for (const name of names.filter((entry) => modelFiles.test(entry)).sort()) {
-    hashes.push(`${name} ${await hashFile(join(folder, name))}`);
-  }
-  return hashValue(hashes);
+  const of = (files: RegExp): Promise<string> =>
+    hashFiles(
+      folder,
+      names.filter((name) => files.test(name)),
+    );
+  return { model: await of(modelFiles), tokenizer: await of(tokenizerFiles) };
 }

@@ -1,10 +1,10 @@
 /** One writer per run folder: a lock file that names the process; the lock of a dead process is recovered. */
 import { readFileSync } from 'node:fs';
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { RunFolderError } from '../errors.js';
-import { runFolderError, writing } from './durable.js';
+import { type Disk, realDisk } from './disk.js';
+import { onDisk, runFolderError } from './disk-errors.js';
 
 interface Owner {
   readonly pid: number;
@@ -59,36 +59,51 @@ function refuse(path: string, owner: Owner): RunFolderError {
 }
 
 /** Moves a dead process's lock away; when another process was faster, its fresh lock is put back. */
-async function removeStale(path: string, stale: string): Promise<void> {
+async function removeStale(disk: Disk, path: string, stale: string): Promise<void> {
   const aside = `${path}.stale-${process.pid}`;
-  await rename(path, aside).catch(() => undefined);
-  const taken = await readFile(aside, 'utf8').catch(() => stale);
-  if (taken !== stale) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true });
+  await disk.rename(path, aside).catch(ignoreMissing);
+  const taken = await readText(disk, aside);
+  if (taken !== undefined && taken !== stale) await disk.link(aside, path).catch(() => undefined);
+  await disk.remove(aside);
 }
 
-async function tryCreate(path: string, content: string): Promise<boolean> {
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
+
+async function readText(disk: Disk, path: string): Promise<string | undefined> {
+  if ((await disk.size(path)) === undefined) return undefined;
+  return Buffer.from(await disk.read(path)).toString('utf8');
+}
+
+async function tryCreate(disk: Disk, path: string, content: string): Promise<boolean> {
   try {
-    await writeFile(path, content, { flag: 'wx' });
+    await disk.create(path, content);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    // Created and not filled, on a full disk: nobody's lock.
+    await disk.remove(path).catch(() => undefined);
     throw error;
   }
 }
 
-/** @throws RunFolderError when a living process holds the folder, or it cannot be written. */
-export async function lockFolder(folder: string): Promise<Lock> {
-  const path = join(folder, 'run.lock');
+async function acquire(disk: Disk, path: string): Promise<Lock> {
   const owner: Owner = { pid: process.pid, started: processStart(process.pid), host: hostname() };
   const content = JSON.stringify(owner);
   for (let attempt = 0; attempt < 3; attempt++) {
-    if (await writing(path, () => tryCreate(path, content))) return { release: () => rm(path, { force: true }) };
-    const found = await readFile(path, 'utf8').catch(() => '');
+    if (await tryCreate(disk, path, content)) return { release: () => onDisk(path, () => disk.remove(path)) };
+    const found = (await readText(disk, path)) ?? '';
     const holder = parseOwner(found);
     // An empty or torn lock is one whose writer died between creating and writing it.
     if (holder !== undefined && isAlive(holder)) throw refuse(path, holder);
-    await removeStale(path, found);
+    await removeStale(disk, path, found);
   }
   throw runFolderError(path, 'the lock changes hands all the time', 'start one process per run folder');
+}
+
+/** @throws RunFolderError when a living process holds the folder, or it cannot be written. */
+export async function lockFolder(folder: string, disk: Disk = realDisk): Promise<Lock> {
+  const path = join(folder, 'run.lock');
+  return onDisk(path, () => acquire(disk, path));
 }

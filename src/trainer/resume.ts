@@ -4,7 +4,14 @@ import { canonicalJson } from './fingerprint.js';
 import type { RunIdentity } from './state.js';
 
 // Where the weights lie is told by their fingerprint; the rest changes what is kept, not what is computed.
-const freeFields = new Set(['model', 'recipe', 'traces', 'checkpoint.every', 'checkpoint.keep']);
+const freeFields = new Set([
+  'model',
+  'recipe',
+  'traces',
+  'checkpoint.every',
+  'checkpoint.keep',
+  'checkpoint.asynchronous',
+]);
 
 /** Dotted paths of all leaves; lists count as leaves. */
 function flatten(value: unknown, prefix = ''): [string, string][] {
@@ -28,7 +35,7 @@ export function changedFields(before: RunIdentity['config'], after: RunIdentity[
 }
 
 function changesOf(before: RunIdentity, after: RunIdentity): Change[] {
-  const hashes = (['model', 'tasks'] as const)
+  const hashes = (['model', 'tokenizer', 'tasks'] as const)
     // The model that the run began with is not needed any more: the checkpoint holds the weights.
     .filter((field) => after[field] !== '' && before[field] !== after[field])
     .map((field) => ({ field, before: before[field].slice(0, 12), after: after[field].slice(0, 12) }));

@@ -1,42 +1,14 @@
 /** The folder of a run: resolved config, metrics and traces that only grow, checkpoints; one writer at a time. */
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { removeUnfinished } from './checkpoint.js';
-import { flush, runFolderError, writeDurably, writing } from './durable.js';
+import { type Disk, realDisk, replaceDurably } from './disk.js';
+import { onDisk, runFolderError } from './disk-errors.js';
+import { type LineFile, openLines } from './line-file.js';
 import { type Lock, lockFolder } from './lock.js';
-
-/** A file of lines that knows its length, so that a resumed run can cut off what came after its checkpoint. */
-export interface LineFile {
-  /** Bytes written so far. */
-  readonly size: number;
-  append(lines: readonly unknown[]): Promise<void>;
-  /** After this, every line is on the disk. */
-  flush(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Opens `path` for appending after its first `keep` bytes. */
-async function openLines(path: string, keep: number): Promise<LineFile> {
-  const file: FileHandle = await open(path, 'a');
-  const found = (await file.stat()).size;
-  if (found > keep) await file.truncate(keep);
-  let size = Math.min(found, keep);
-  return {
-    get size() {
-      return size;
-    },
-    async append(lines) {
-      const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
-      await writing(path, () => file.appendFile(text));
-      size += text.length;
-    },
-    flush: () => writing(path, () => file.sync()),
-    close: () => file.close(),
-  };
-}
 
 export interface RunFolder {
   readonly path: string;
+  readonly disk: Disk;
   readonly metrics: LineFile;
   readonly traces: LineFile;
   close(): Promise<void>;
@@ -44,14 +16,17 @@ export interface RunFolder {
 
 export interface RunFolderOptions {
   readonly path: string;
+  readonly disk?: Disk;
   /** Written to config.json. */
   readonly config: unknown;
   /** Bytes of metrics and traces that the checkpoint to resume from knows; absent for a new run. */
   readonly resume?: { readonly metricsBytes: number; readonly tracesBytes: number };
+  /** Told when metrics or traces have lost lines that the checkpoint knows. */
+  readonly warn?: (message: string) => void;
 }
 
-async function refuseUsed(path: string): Promise<void> {
-  const names = await readdir(path);
+async function refuseUsed(disk: Disk, path: string): Promise<void> {
+  const names = await disk.list(path);
   if (!names.some((name) => name === 'metrics.jsonl' || name.startsWith('checkpoint-'))) return;
   throw runFolderError(
     path,
@@ -60,25 +35,25 @@ async function refuseUsed(path: string): Promise<void> {
   );
 }
 
-async function openFiles({ path, config, resume }: RunFolderOptions, lock: Lock): Promise<RunFolder> {
-  if (resume === undefined) await refuseUsed(path);
-  await removeUnfinished(path);
-  await writeDurably(join(path, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  const metrics = await openLines(join(path, 'metrics.jsonl'), resume?.metricsBytes ?? 0);
-  const traces = await openLines(join(path, 'traces.jsonl'), resume?.tracesBytes ?? 0);
-  await flush(path);
-  const close = async (): Promise<void> => {
-    await metrics.close();
-    await traces.close();
-    await lock.release();
-  };
-  return { path, metrics, traces, close };
+async function openFiles(options: RunFolderOptions, disk: Disk, lock: Lock): Promise<RunFolder> {
+  const { path, config, resume, warn = () => {} } = options;
+  if (resume === undefined) await refuseUsed(disk, path);
+  await removeUnfinished(path, disk);
+  // Before the first line of metrics: a folder with metrics can be resumed, and resuming reads the config.
+  await replaceDurably(disk, join(path, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  const open = (name: string, keep = 0): Promise<LineFile> => openLines({ disk, path: join(path, name), keep, warn });
+  const metrics = await open('metrics.jsonl', resume?.metricsBytes);
+  const traces = await open('traces.jsonl', resume?.tracesBytes);
+  await disk.flush(path);
+  return { path, disk, metrics, traces, close: () => lock.release() };
 }
 
 /** Creates the folder where there is none, and locks it. @throws RunFolderError when it is in use or not writable. */
-export async function lockRunFolder(path: string): Promise<Lock> {
-  await writing(path, () => mkdir(path, { recursive: true }));
-  return lockFolder(path);
+export async function lockRunFolder(path: string, disk: Disk = realDisk): Promise<Lock> {
+  const made = await onDisk(path, () => disk.makeFolder(path));
+  // Else a power cut could take the whole folder with every checkpoint in it.
+  for (const folder of made) await onDisk(folder, () => disk.flush(dirname(folder)));
+  return lockFolder(path, disk);
 }
 
 /**
@@ -87,9 +62,9 @@ export async function lockRunFolder(path: string): Promise<Lock> {
  */
 export async function openRunFolder(options: RunFolderOptions, lock: Lock): Promise<RunFolder> {
   try {
-    return await writing(options.path, () => openFiles(options, lock));
+    return await onDisk(options.path, () => openFiles(options, options.disk ?? realDisk, lock));
   } catch (error) {
-    await lock.release();
+    await lock.release().catch(() => undefined);
     throw error;
   }
 }

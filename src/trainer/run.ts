@@ -1,22 +1,19 @@
 /** Begins a run in a new folder, or goes on with one from its latest (or a named) checkpoint. */
-import { rename } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import type { Policy } from '../policy/policy.js';
+import { basename, dirname } from 'node:path';
 import type { TaskFamily } from '../task/task.js';
-import {
-  type FoundCheckpoint,
-  latestCheckpoint,
-  listCheckpoints,
-  pruneCheckpoints,
-  verifyCheckpoint,
-  writeCheckpoint,
-} from './checkpoint.js';
-import { writeDurably } from './durable.js';
+import { type FoundCheckpoint, latestCheckpoint, listCheckpoints } from './checkpoint.js';
+import { type Disk, realDisk } from './disk.js';
+import { onDisk } from './disk-errors.js';
 import { fingerprintModel, hashValue } from './fingerprint.js';
+import { refuseForeign } from './foreign.js';
+import type { Lock } from './lock.js';
+import { readManifest, verifyCheckpoint } from './manifest.js';
 import { refuseChanges } from './resume.js';
+import { createRetention, type Retention } from './retention.js';
 import { lockRunFolder, openRunFolder, type RunFolder } from './run-folder.js';
 import type { TrainSettings } from './settings.js';
-import { type RunIdentity, type RunState, readState, serialiseState, stateName } from './state.js';
+import { type RunIdentity, type RunState, readState } from './state.js';
+import { changedVersions, currentVersions } from './versions.js';
 
 export interface OpenRunOptions {
   readonly config: TrainSettings & { readonly model: string };
@@ -28,21 +25,25 @@ export interface OpenRunOptions {
   readonly allowedChanges?: readonly string[];
   /** Told about what was repaired, for example a corrupt checkpoint that was set aside. */
   readonly warn?: (message: string) => void;
+  /** Where the run folder lies; by default this machine's disk. */
+  readonly disk?: Disk;
 }
 
 /** An open, locked run folder. Close it when training is over. */
 export interface Run {
   readonly folder: RunFolder;
+  readonly retention: Retention;
   /** Load the policy from here: the config's model, or the checkpoint to go on from. */
   readonly modelFolder: string;
   readonly identity: RunIdentity;
   readonly resumed?: { readonly checkpoint: string; readonly state: RunState };
+  readonly warn: (message: string) => void;
   close(): Promise<void>;
 }
 
 async function identify({ config, family }: OpenRunOptions): Promise<RunIdentity> {
-  const model = (await fingerprintModel(config.model)) ?? '';
-  return { config: { ...config }, model, tasks: hashValue(family.tasks('train')) };
+  const { model = '', tokenizer = '' } = (await fingerprintModel(config.model)) ?? {};
+  return { config: { ...config }, model, tokenizer, tasks: hashValue(family.tasks('train')) };
 }
 
 /** Splits `RUN/checkpoint-N` into run and checkpoint; any other path is a run. */
@@ -51,33 +52,60 @@ function splitPath(path: string): { run: string; named?: FoundCheckpoint } {
   return update === undefined ? { run: path } : { run: dirname(path), named: { folder: path, update: Number(update) } };
 }
 
-/** A named checkpoint is taken or refused, never replaced; later ones belong to a future that will not happen. */
-async function takeNamed(run: string, named: FoundCheckpoint): Promise<FoundCheckpoint> {
-  await verifyCheckpoint(named.folder);
-  for (const later of await listCheckpoints(run)) {
-    if (later.update > named.update) await rename(later.folder, `${later.folder}.superseded-${process.pid}`);
+/** Checkpoints after the named one belong to a future that will not happen. */
+async function supersede(disk: Disk, run: string, named: FoundCheckpoint): Promise<void> {
+  const later = (await listCheckpoints(run, disk)).filter(({ update }) => update > named.update);
+  for (const { folder } of later) {
+    await onDisk(folder, () => disk.rename(folder, `${folder}.superseded-${process.pid}`));
   }
-  return named;
+  if (later.length > 0) await onDisk(run, () => disk.flush(run));
 }
 
-async function resumeRun(options: OpenRunOptions): Promise<Run> {
+interface Found extends FoundCheckpoint {
+  readonly state: RunState;
+}
+
+/** The checkpoint to go on from. A named one is taken or refused, never replaced. */
+async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<Found | undefined> {
+  const { warn = () => {} } = options;
+  const { run, named } = splitPath(options.path);
+  if (named) await verifyCheckpoint(named.folder, disk);
+  const found = named ?? (await latestCheckpoint(run, warn, disk));
+  if (found === undefined) return undefined;
+  const { versions } = await readManifest(disk, found.folder);
+  const changed = changedVersions(versions, currentVersions());
+  if (changed) warn(`${found.folder} was written by other versions (${changed}): the numbers may differ from then on`);
+  return { ...found, state: await readState(found.folder, disk) };
+}
+
+async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Promise<Run> {
   const { warn = () => {}, allowedChanges = [], config } = options;
   const { run, named } = splitPath(options.path);
-  const lock = await lockRunFolder(run);
+  const found = await findCheckpoint(options, disk);
+  const current = await identify(options);
+  if (found) refuseChanges(run, found.state.identity, current, allowedChanges);
+  else warn(`${run} holds no checkpoint that verifies: starting from the first update`);
+  if (named) await supersede(disk, run, named);
+  const resume = { metricsBytes: found?.state.metricsBytes ?? 0, tracesBytes: found?.state.tracesBytes ?? 0 };
+  const folder = await openRunFolder({ path: run, disk, config, resume, warn }, lock);
+  const retention = createRetention(run, disk);
+  const opened = { folder, retention, warn, close: folder.close };
+  if (!found) return { ...opened, modelFolder: config.model, identity: current };
+  retention.remember(found.update);
+  const { model, tokenizer } = found.state.identity;
+  const identity = { ...current, model: current.model || model, tokenizer: current.tokenizer || tokenizer };
+  const resumed = { checkpoint: found.folder, state: found.state };
+  return { ...opened, modelFolder: found.folder, identity, resumed };
+}
+
+async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
+  const { run } = splitPath(options.path);
+  await refuseForeign(disk, options.path);
+  const lock = await lockRunFolder(run, disk);
   try {
-    const found = named ? await takeNamed(run, named) : await latestCheckpoint(run, warn);
-    const state = found && (await readState(found.folder));
-    const current = await identify(options);
-    if (state) refuseChanges(run, state.identity, current, allowedChanges);
-    else warn(`${run} holds no checkpoint that verifies: starting from the first update`);
-    const sizes = { metricsBytes: state?.metricsBytes ?? 0, tracesBytes: state?.tracesBytes ?? 0 };
-    const folder = await openRunFolder({ path: run, config, resume: sizes }, lock);
-    const identity = { ...current, model: current.model || (state?.identity.model ?? '') };
-    if (!found || !state) return { folder, modelFolder: config.model, identity, close: folder.close };
-    const resumed = { checkpoint: found.folder, state };
-    return { folder, modelFolder: found.folder, identity, resumed, close: folder.close };
+    return await resumeLocked(options, disk, lock);
   } catch (error) {
-    await lock.release();
+    await lock.release().catch(() => undefined);
     throw error;
   }
 }
@@ -88,34 +116,11 @@ async function resumeRun(options: OpenRunOptions): Promise<Run> {
  * @throws CheckpointCorruptError when a checkpoint named by the caller does not verify.
  */
 export async function openRun(options: OpenRunOptions): Promise<Run> {
-  if (options.resume) return resumeRun(options);
+  const { disk = realDisk, path, config, warn = () => {} } = options;
+  if (options.resume) return resumeRun(options, disk);
   const identity = await identify(options);
-  const lock = await lockRunFolder(options.path);
-  const folder = await openRunFolder({ path: options.path, config: options.config }, lock);
-  return { folder, modelFolder: options.config.model, identity, close: folder.close };
-}
-
-/** Saves the run's state as `checkpoint-N` and deletes what is older than the newest `keep`. Returns its folder. */
-export async function saveRun(
-  run: Run,
-  policy: Policy,
-  state: Pick<RunState, 'progress' | 'curriculum'>,
-  keep: number,
-): Promise<string> {
-  const { folder, identity } = run;
-  await folder.metrics.flush();
-  await folder.traces.flush();
-  const sizes = { metricsBytes: folder.metrics.size, tracesBytes: folder.traces.size };
-  const saved = await writeCheckpoint({
-    run: folder.path,
-    update: state.progress.update,
-    configHash: hashValue(identity.config),
-    modelFingerprint: identity.model,
-    async write(to) {
-      await (await policy.snapshot()).write(to);
-      await writeDurably(join(to, stateName), serialiseState({ ...state, identity, ...sizes }));
-    },
-  });
-  await pruneCheckpoints(folder.path, keep);
-  return saved;
+  const lock = await lockRunFolder(path, disk);
+  const folder = await openRunFolder({ path, disk, config }, lock);
+  const retention = createRetention(path, disk);
+  return { folder, retention, warn, modelFolder: config.model, identity, close: folder.close };
 }

@@ -52,6 +52,8 @@ export interface CheckpointSettings {
   readonly every: number;
   /** Verified checkpoints kept; never below two. */
   readonly keep: number;
+  /** Training goes on while a checkpoint is written, at the price of a copy of the training state in host memory. */
+  readonly asynchronous: boolean;
 }
 
 /** Which rollouts are written to traces.jsonl: none, one group per update, or all. */

@@ -1,8 +1,8 @@
 /** state.json of a checkpoint: what the TypeScript side must know to go on as if nothing had happened. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CurriculumState } from '../curriculum/curriculum.js';
-import { CheckpointCorruptError } from '../errors.js';
+import { type Disk, realDisk } from './disk.js';
+import { onDisk, runFolderError } from './disk-errors.js';
 
 export const stateName = 'state.json';
 const formatVersion = 1;
@@ -20,8 +20,10 @@ export interface Progress {
 /** What must be the same for a resumed run. */
 export interface RunIdentity {
   readonly config: Readonly<Record<string, unknown>>;
-  /** Hash of the model folder that the run started from. */
+  /** Hash of what the model folder that the run started from computes; empty where there is no folder. */
   readonly model: string;
+  /** Hash of its tokenizer files and chat template. */
+  readonly tokenizer: string;
   /** Hash of the training tasks. */
   readonly tasks: string;
 }
@@ -39,10 +41,12 @@ export function serialiseState(state: Omit<RunState, 'format'>): string {
   return `${JSON.stringify({ format: formatVersion, ...state })}\n`;
 }
 
-/** @throws CheckpointCorruptError when the file is of another format. */
-export async function readState(folder: string): Promise<RunState> {
+/** Reads what a verified checkpoint holds. @throws RunFolderError when another version wrote it. */
+export async function readState(folder: string, disk: Disk = realDisk): Promise<RunState> {
   const file = join(folder, stateName);
-  const state = JSON.parse(await readFile(file, 'utf8')) as RunState;
+  const bytes = await onDisk(file, () => disk.read(file));
+  const state = JSON.parse(Buffer.from(bytes).toString('utf8')) as RunState;
   if (state.format === formatVersion) return state;
-  throw new CheckpointCorruptError(`${file}: format ${state.format} is not ${formatVersion}`, { file });
+  const problem = `field format: the checkpoint has ${state.format}, this version reads ${formatVersion}`;
+  throw runFolderError(file, problem, 'resume with the version of exit-rl that wrote it');
 }

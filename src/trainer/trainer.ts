@@ -19,7 +19,8 @@ import { createCurriculum } from './curriculum.js';
 import { createNgramEmbedder, type Embedder, measureDiversity, withDiversity } from './embedder.js';
 import { methods } from './methods.js';
 import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from './metrics.js';
-import { type Run, saveRun } from './run.js';
+import type { Run } from './run.js';
+import { createSaver, type SavedState, type Saver } from './saver.js';
 import type { TrainSettings } from './settings.js';
 import type { Progress } from './state.js';
 import { together } from './together.js';
@@ -62,6 +63,7 @@ interface Training extends TrainOptions {
   readonly embedder: Embedder;
   readonly rng: Rng;
   readonly progress: Progress;
+  readonly saver: Saver | undefined;
 }
 
 /** Updates in a row that may be refused for a number that is not finite, before training stops. */
@@ -70,19 +72,33 @@ const nonFiniteLimit = 3;
 /** Trains until `config.updates` updates are made, or the signal asks to stop. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const training = await begin(options);
-  const { config, progress, signal, run } = training;
+  const { config, progress, saver } = training;
+  try {
+    const metrics = await makeUpdates(training);
+    if (progress.update > 0) await saver?.save(stateOf(training));
+    const checkpoint = await saver?.finish();
+    const finished = progress.update >= config.updates;
+    return { updates: progress.update, finished, ...(metrics && { metrics }), ...(checkpoint && { checkpoint }) };
+  } catch (error) {
+    // The folder is about to be unlocked: what is being written is finished first, and is a good checkpoint.
+    await saver?.finish().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The metrics of the last update; undefined when there was none. */
+async function makeUpdates(training: Training): Promise<MetricsRow | undefined> {
+  const { config, progress, signal, saver, onUpdate } = training;
   let metrics: MetricsRow | undefined;
-  let checkpoint: string | undefined;
   while (progress.update < config.updates && !signal?.aborted) {
     const row = await takeUpdate(training);
     if (row === undefined) break;
     metrics = row;
-    options.onUpdate?.(row);
-    if (run && isDue(progress.update, config.checkpoint.every)) checkpoint = await save(training, run);
+    onUpdate?.(row);
+    saver?.check();
+    if (isDue(progress.update, config.checkpoint.every)) await saver?.save(stateOf(training));
   }
-  if (run && progress.update > 0) checkpoint = await save(training, run);
-  const finished = progress.update >= config.updates;
-  return { updates: progress.update, finished, ...(metrics && { metrics }), ...(checkpoint && { checkpoint }) };
+  return metrics;
 }
 
 const isDue = (update: number, every: number): boolean => every > 0 && update % every === 0;
@@ -99,13 +115,11 @@ async function begin(options: TrainOptions): Promise<Training> {
     curriculum.restore(state.curriculum);
     Object.assign(progress, state.progress);
   }
-  return { ...options, curriculum, embedder, progress, rng: createRng(config.seed) };
+  const saver = run && createSaver({ run, policy, settings: config.checkpoint });
+  return { ...options, curriculum, embedder, progress, saver, rng: createRng(config.seed) };
 }
 
-const save = (training: Training, run: Run): Promise<string> => {
-  const { policy, progress, curriculum, config } = training;
-  return saveRun(run, policy, { progress, curriculum: curriculum.snapshot() }, config.checkpoint.keep);
-};
+const stateOf = ({ progress, curriculum }: Training): SavedState => ({ progress, curriculum: curriculum.snapshot() });
 
 /** One update; undefined when it was cancelled, with everything as it was before. */
 async function takeUpdate(training: Training): Promise<MetricsRow | undefined> {

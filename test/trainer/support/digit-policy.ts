@@ -19,7 +19,8 @@ import type { Embedder } from '../../../src/trainer/embedder.js';
 
 const zero = '0'.charCodeAt(0);
 
-async function writeAndDescribe(folder: string, name: string, content: string): Promise<WrittenFile> {
+/** As the engine does, but for flushing. */
+export async function writeAndDescribe(folder: string, name: string, content: string): Promise<WrittenFile> {
   await writeFile(join(folder, name), content);
   return { name, size: content.length, sha256: createHash('sha256').update(content).digest('hex') };
 }
