@@ -1,0 +1,126 @@
+/**
+ * Forty updates, stopped after each of them and resumed with fresh objects: weights, optimizer, reference, buffer,
+ * traces and metrics are byte for byte those of the run that was not stopped.
+ */
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { loadPolicy } from '../../src/cli/policy.js';
+import { parseConfig, type RunConfig } from '../../src/config.js';
+import { verifyCheckpoint } from '../../src/trainer/manifest.js';
+import { openRun } from '../../src/trainer/run.js';
+import { train } from '../../src/trainer/trainer.js';
+import { missingEngine } from '../cli/support/cli.js';
+import { modelFolder } from '../golden/support.js';
+import { words } from './support/words.js';
+
+const updates = 40;
+
+interface Mode {
+  readonly name: string;
+  readonly turns: number;
+  readonly changes?: Record<string, unknown>;
+}
+
+const modes: readonly Mode[] = [
+  { name: 'single-turn, with a reference', turns: 1, changes: { objective: { beta: 0.05 } } },
+  { name: 'multi-turn', turns: 3 },
+];
+
+function configOf({ changes }: Mode, checkpoint: Record<string, unknown>): RunConfig {
+  return parseConfig({
+    task: 'words',
+    model: modelFolder('llama-tied'),
+    method: 'exit',
+    updates,
+    startsPerBatch: 2,
+    groupSize: 3,
+    sampling: { maxNewTokens: 3 },
+    optimizer: { learningRate: 3e-3, warmupUpdates: 5, schedule: 'cosine', weightDecay: 0.01 },
+    buffer: { capacity: 10, minimumFill: 2 },
+    diversity: { ngram: { dimension: 64 } },
+    reference: { blendEvery: 7, alpha: 0.5 },
+    device: 'cpu',
+    threads: 1,
+    checkpoint,
+    traces: 'all',
+    ...changes,
+  });
+}
+
+async function run(mode: Mode, path: string, resume: boolean): Promise<void> {
+  const config = configOf(mode, resume ? { every: 0 } : { every: 1, keep: updates });
+  const family = words(mode.turns);
+  const opened = await openRun({ config, family, path, resume });
+  const policy = await loadPolicy(opened.modelFolder, { ...config, reference: config.objective.beta > 0 });
+  try {
+    const { finished } = await train({ config, policy, family, run: opened });
+    expect(finished).toBe(true);
+  } finally {
+    await policy.close();
+    await opened.close();
+  }
+}
+
+const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
+
+/** All of a finished run that must not depend on interruptions: every file of the last checkpoint, traces, metrics. */
+async function lasting(path: string): Promise<Record<string, string>> {
+  const last = join(path, `checkpoint-${updates}`);
+  const names = Object.keys((await verifyCheckpoint(last)).files);
+  const files = await Promise.all(
+    names.map(async (name) => [name, (await readFile(join(last, name))).toString('base64')]),
+  );
+  // The length of metrics.jsonl varies with the digits of its times, how often was saved is not what is compared.
+  const { metricsBytes: _, identity, ...state } = JSON.parse(await readFile(join(last, 'state.json'), 'utf8'));
+  const { checkpoint: __, ...config } = identity.config;
+  const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+  const metrics = lines.map((line) => Object.entries(JSON.parse(line)).filter(([key]) => !isTime(key)));
+  return {
+    ...Object.fromEntries(files),
+    'state.json': JSON.stringify({ ...state, identity: { ...identity, config } }),
+    'metrics.jsonl': JSON.stringify(metrics),
+    'traces.jsonl': await readFile(join(path, 'traces.jsonl'), 'utf8'),
+  };
+}
+
+/** A run folder as a kill after update `k` leaves it: its checkpoint, and lines that go on for a while. */
+async function stoppedAfter(k: number, twin: string, path: string): Promise<void> {
+  await mkdir(path);
+  for (const name of ['config.json', 'metrics.jsonl', 'traces.jsonl', `checkpoint-${k}`])
+    await cp(join(twin, name), join(path, name), { recursive: true });
+}
+
+describe.skipIf(missingEngine !== undefined).each(modes)('$name', (mode) => {
+  let root = '';
+  const twin = (): string => join(root, 'twin');
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'exit-rl-resume-'));
+    await run(mode, twin(), false);
+  }, 120_000);
+  afterAll(() => rm(root, { recursive: true, force: true }));
+
+  test('the run is worth stopping: it replays histories from the buffer and learns', async () => {
+    const expected = await lasting(twin());
+    const names = Array.from({ length: updates }, (_, at) => `checkpoint-${at + 1}`);
+    expect(await readdir(twin())).toEqual(expect.arrayContaining(names));
+    const { curriculum } = JSON.parse(expected['state.json'] ?? '');
+    expect(JSON.stringify(curriculum)).toContain('iterates');
+    expect(expected['traces.jsonl']).toContain('"intent":"improve"');
+    expect(expected['model.safetensors']).not.toBe(
+      (await readFile(join(twin(), 'checkpoint-1', 'model.safetensors'))).toString('base64'),
+    );
+  });
+
+  test(`resumed after each of ${updates - 1} updates, it ends with the same bytes`, async () => {
+    const expected = await lasting(twin());
+    for (let k = 1; k < updates; k++) {
+      const path = join(root, `stopped-${k}`);
+      await stoppedAfter(k, twin(), path);
+      await run(mode, path, true);
+      expect(await lasting(path), `resumed after update ${k}`).toEqual(expected);
+      await rm(path, { recursive: true });
+    }
+  }, 300_000);
+});
