@@ -70,6 +70,31 @@ function describeProblems(problems: readonly ConfigProblem[], file?: string): st
   return [file ? `${file}: ${count}` : count, ...lines].join('\n');
 }
 
+/** One thing that is wrong in a data file: where, what, and what to do about it. */
+export interface DataProblem {
+  readonly file: string;
+  /** A line, or a row; absent where the whole file is meant. */
+  readonly place?: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** Data files that cannot be read as rows; all problems at once, up to a limit. */
+export class DataError extends ExitError {
+  static override readonly kind = 'DataError';
+  readonly problems: readonly DataProblem[];
+
+  /** `more`: reading stopped at the limit, so there may be others. */
+  constructor(problems: readonly DataProblem[], more = false) {
+    const lines = problems.map(({ file, place, message, hint }) => {
+      return `  ${file}${place ? `, ${place}` : ''}: ${message}${hint ? ` (${hint})` : ''}`;
+    });
+    const count = `${problems.length}${more ? ' or more' : ''} ${problems.length === 1 && !more ? 'problem' : 'problems'}`;
+    super('DATA', [`data: ${count}`, ...lines].join('\n'), { problems });
+    this.problems = problems;
+  }
+}
+
 /** A task family that breaks its contract, for example a quality outside [0, 1]. */
 export class TaskError extends ExitError {
   static override readonly kind = 'TaskError';

@@ -1,0 +1,59 @@
+/** The lines of a text file, one at a time, whatever their number; a line that is too long ends the file. */
+import { createReadStream } from 'node:fs';
+import type { RowSink } from './sink.js';
+
+const newline = 0x0a;
+const byteOrderMark = [0xef, 0xbb, 0xbf] as const;
+
+function withoutMark(bytes: Buffer): Buffer {
+  return byteOrderMark.every((byte, at) => bytes[at] === byte) ? bytes.subarray(byteOrderMark.length) : bytes;
+}
+
+/** Calls `take(text, line)` for every line that is valid UTF-8, from 1; the others are problems. */
+export async function readLines(
+  file: string,
+  sink: RowSink,
+  take: (text: string, line: number) => void,
+): Promise<void> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let line = 0;
+  const textOf = (bytes: Buffer): string | undefined => {
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      sink.problem('is not valid UTF-8', `line ${line}`, 'save the file as UTF-8');
+      return undefined;
+    }
+  };
+  const decode = (bytes: Buffer): void => {
+    line += 1;
+    const text = textOf(line === 1 ? withoutMark(bytes) : bytes);
+    if (text !== undefined) take(text, line);
+  };
+  const rest = await splitLines(file, sink, decode);
+  if (rest === undefined) {
+    const longest = `${Math.floor(sink.limits.recordBytes / 2 ** 20)} MiB`;
+    sink.problem(`is longer than ${longest}`, `line ${line + 1}`, 'a row stands on one line');
+  } else if (rest.length > 0 && sink.open) decode(rest);
+}
+
+/** Bytes after the last line end; undefined when a line was too long. */
+async function splitLines(file: string, sink: RowSink, take: (bytes: Buffer) => void): Promise<Buffer | undefined> {
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
+    sink.count(chunk.length);
+    let begin = 0;
+    for (let end = chunk.indexOf(newline); end >= 0 && sink.open; end = chunk.indexOf(newline, begin)) {
+      const part = chunk.subarray(begin, end);
+      if (pendingBytes + part.length > sink.limits.recordBytes) return undefined;
+      take(pendingBytes === 0 ? part : Buffer.concat([...pending, part]));
+      [pending, pendingBytes, begin] = [[], 0, end + 1];
+    }
+    if (!sink.open) return Buffer.alloc(0);
+    pending.push(chunk.subarray(begin));
+    pendingBytes += chunk.length - begin;
+    if (pendingBytes > sink.limits.recordBytes) return undefined;
+  }
+  return Buffer.concat(pending);
+}

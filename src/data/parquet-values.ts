@@ -1,0 +1,46 @@
+/** Parquet's values as JSON has them: whole numbers that fit, dates as text, bytes that are text. */
+import type { RowSink } from './sink.js';
+
+export class InvalidText extends Error {}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Bytes stay bytes where they are no UTF-8; `plainValue` then names the row. */
+export function textFromBytes(bytes: Uint8Array | undefined): string | Uint8Array | undefined {
+  if (bytes === undefined || bytes === null) return bytes;
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return bytes;
+  }
+}
+
+/** A whole number too large for a JavaScript number is its digits. */
+function numberOf(value: bigint): number | string {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value.toString();
+}
+
+/**
+ * The value with containers copied. A text counts at every place it stands: a dictionary of one page may hold one text
+ * that a million rows repeat. @throws InvalidText for bytes that are no text, RangeError for containers nested too deep.
+ */
+export function plainValue(value: unknown, sink: Pick<RowSink, 'count' | 'limits'>, depth = 0): unknown {
+  if (typeof value === 'string') {
+    sink.count(value.length);
+    return value;
+  }
+  if (typeof value === 'bigint') return numberOf(value);
+  if (typeof value !== 'object' || value === null) return value ?? null;
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
+  if (value instanceof Uint8Array) {
+    const text = textFromBytes(value);
+    if (typeof text !== 'string') throw new InvalidText();
+    return plainValue(text, sink, depth);
+  }
+  if (depth > sink.limits.depth) throw new RangeError(`containers are nested more than ${sink.limits.depth} deep`);
+  if (ArrayBuffer.isView(value))
+    return Array.from(value as unknown as ArrayLike<unknown>, (one) => plainValue(one, sink));
+  if (Array.isArray(value)) return value.map((one) => plainValue(one, sink, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, plainValue(child, sink, depth + 1)]));
+}
