@@ -13,13 +13,19 @@ export const defaultAdvantage: AdvantageSettings = { baseline: 'std', std: 'popu
 
 /**
  * A_i = (r_i − r̄) / (σ_r + ε)   ('std')   or   A_i = r_i − r̄   ('mean').
- * Equal rewards, and a group of 1, carry no signal: every A_i is 0. Throws a RangeError for a reward that is not
- * finite: a group with a failed member is never trained on.
+ * Equal rewards, and a group of 1, carry no signal: every A_i is 0. A reward that is NaN is unknown (no function could
+ * score the answer): it is left out of r̄ and σ_r, and its A_i is 0. Throws a RangeError for an infinite reward.
  */
 export function groupAdvantages(rewards: ArrayLike<number>, settings: Partial<AdvantageSettings> = {}): Float64Array {
-  const { baseline, std, epsilon } = { ...defaultAdvantage, ...settings };
-  const values = Float64Array.from(rewards);
-  if (!values.every(Number.isFinite)) throw new RangeError(`groupAdvantages: rewards [${values}] are not all finite`);
+  const all = Float64Array.from(rewards);
+  const known = all.filter((reward) => !Number.isNaN(reward));
+  if (!known.every(Number.isFinite)) throw new RangeError(`groupAdvantages: rewards [${all}] are not all finite`);
+  const advantages = knownAdvantages(known, { ...defaultAdvantage, ...settings });
+  let next = 0;
+  return all.map((reward) => (Number.isNaN(reward) ? 0 : (advantages[next++] as number)));
+}
+
+function knownAdvantages(values: Float64Array, { baseline, std, epsilon }: AdvantageSettings): Float64Array {
   // Compared, not computed: a mean of equal numbers may differ from them in the last bit.
   if (values.every((reward) => reward === values[0])) return new Float64Array(values.length);
   const centred = values.map((reward) => reward - mean(values));

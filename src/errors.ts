@@ -105,9 +105,17 @@ export class TaskError extends ExitError {
 
 /** A reward function that throws, or returns what is not a finite number for each rollout. */
 export class RewardError extends ExitError {
-  static override readonly kind = 'RewardError';
-  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
-    super('REWARD', message, fields, options);
+  static override readonly kind: string = 'RewardError';
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions, code = 'REWARD') {
+    super(code, message, fields, options);
+  }
+}
+
+/** A reward function that took longer than its limit. */
+export class RewardTimeoutError extends RewardError {
+  static override readonly kind = 'RewardTimeoutError';
+  constructor(seconds: number) {
+    super(`the reward function took longer than ${seconds} s`, { seconds }, undefined, 'REWARD_TIMEOUT');
   }
 }
 

@@ -64,6 +64,18 @@ export function depth(history: History): number {
   return history.turns.at(-1)?.iterates.length ?? 0;
 }
 
+/** The history whose last iterate has this quality. */
+export function withLastQuality(history: History, quality: number): History {
+  const last = history.turns.length - 1;
+  return {
+    turns: history.turns.map((turn, at) => {
+      if (at !== last) return turn;
+      const iterates = turn.iterates.map((one, k) => (k === turn.iterates.length - 1 ? { ...one, quality } : one));
+      return { iterates };
+    }),
+  };
+}
+
 // 132 bits: a collision is out of reach, and a long run's set of seen starts stays small.
 const keyLength = 22;
 

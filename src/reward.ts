@@ -1,49 +1,71 @@
-/** What is trained on, from what the verifier measured. */
-import { RewardError } from './errors.js';
+/** What is trained on, from what the verifier measured, or from reward functions of the user's. */
+import { RewardError, RewardTimeoutError } from './errors.js';
 import type { History, Intent } from './history.js';
 import { lastIterate } from './history.js';
+import type { Prompt } from './message.js';
+import { type RewardBatch, rewardBatch } from './reward/batch.js';
 import type { Task } from './task/task.js';
 
 /** One answered start, as a reward function sees it. */
 export interface Answered<Data = unknown> {
   readonly task: Task<Data>;
   readonly intent: Intent;
+  /** What the policy saw. */
+  readonly prompt: Prompt;
   /** The start's history; empty for an attempt at a base task. */
   readonly before: History;
   /** The history at the end of the episode; its last iterates are the answers. */
   readonly after: History;
+  /** The last answer. */
+  readonly text: string;
+  /** Ids of all that was generated, turn after turn, end tokens included. */
+  readonly tokens: readonly number[];
   /** Quality of the whole episode in [0, 1]. */
   readonly quality: number;
 }
 
 type Awaitable<Value> = Value | Promise<Value>;
 
+/** A reward; `null` where the function cannot score the answer, which leaves it out of the sum. */
+export type RewardValue = number | null;
+
 /** `quality`: the episode's quality, whatever the intent. `improvement`: for improve steps the share of the possible gain. */
 export type RewardKind = 'quality' | 'improvement';
 
 /** The reward of one rollout. */
-export type RewardFunction = (answered: Answered) => Awaitable<number>;
+export type RewardFunction = (answered: Answered) => Awaitable<RewardValue>;
 
-/** The rewards of a whole group at once, one number per rollout in the same order. */
+/** The rewards of a whole group at once, one per rollout in the same order. */
 export interface GroupReward {
-  readonly group: (answered: readonly Answered[]) => Awaitable<ArrayLike<number>>;
+  readonly group: (answered: readonly Answered[]) => Awaitable<ArrayLike<RewardValue>>;
 }
 
-export type Reward = RewardKind | RewardFunction | GroupReward;
+/** The rewards of all rollouts of an update at once, as TRL asks for them: lists in, a list out. */
+export interface BatchReward {
+  readonly batch: (batch: RewardBatch) => Awaitable<ArrayLike<RewardValue>>;
+}
+
+export type Reward = RewardKind | RewardFunction | GroupReward | BatchReward;
 
 export const rewardKinds = ['quality', 'improvement'] as const satisfies readonly RewardKind[];
 
 /**
- * The rewards of a group, one entry per answered start. A throw, NaN, infinity or a wrong number of rewards becomes a
- * RewardError in the place of each reward that it spoils; it is never a number.
+ * The rewards of a list of answers (a group, or for a `BatchReward` a batch), one entry each. A throw, NaN, infinity, a
+ * wrong number of rewards or a promise that does not settle in time becomes a RewardError in the place of each reward
+ * that it spoils; it is never a number.
  */
 export async function rewardGroup(
   reward: Reward,
   answered: readonly Answered[],
-): Promise<readonly (number | RewardError)[]> {
-  if (typeof reward === 'object') return rewardTogether(reward, answered);
+  timeoutSeconds = 0,
+): Promise<readonly (RewardValue | RewardError)[]> {
+  if (typeof reward === 'object') {
+    const ask = (): Awaitable<ArrayLike<RewardValue>> =>
+      'group' in reward ? reward.group(answered) : reward.batch(rewardBatch(answered));
+    return rewardTogether(() => inTime(ask(), timeoutSeconds), answered);
+  }
   const rewardOne = typeof reward === 'function' ? reward : builtIn[reward];
-  return Promise.all(answered.map((one) => rewardAlone(rewardOne, one)));
+  return Promise.all(answered.map((one) => rewardAlone(() => inTime(rewardOne(one), timeoutSeconds), one)));
 }
 
 /**
@@ -51,7 +73,12 @@ export async function rewardGroup(
  * Attempts and diverge steps earn their quality q. Where nothing is left to gain (δ_max = 0) the reward is q_k as
  * well: it pays for keeping a right answer.
  */
-export function improvementReward({ intent, before, after, quality }: Answered): number {
+export function improvementReward({
+  intent,
+  before,
+  after,
+  quality,
+}: Pick<Answered, 'intent' | 'before' | 'after' | 'quality'>): number {
   if (intent !== 'improve') return quality;
   const turn = before.turns.length - 1;
   const previous = lastIterate(before, turn)?.quality ?? 0;
@@ -64,22 +91,37 @@ const builtIn: Readonly<Record<RewardKind, RewardFunction>> = {
   improvement: improvementReward,
 };
 
-async function rewardAlone(reward: RewardFunction, answered: Answered): Promise<number | RewardError> {
+/** The value, or a RewardTimeoutError when it is not there in time; 0 seconds waits for ever. */
+async function inTime<Value>(value: Awaitable<Value>, seconds: number): Promise<Value> {
+  if (!(value instanceof Promise) || seconds === 0) return value;
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new RewardTimeoutError(seconds)), seconds * 1000);
+  });
   try {
-    return finiteReward(await reward(answered), answered.task.id);
+    return await Promise.race([value, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function rewardAlone(ask: () => Promise<unknown>, answered: Answered): Promise<RewardValue | RewardError> {
+  try {
+    return finiteReward(await ask(), answered.task.id);
   } catch (error) {
     return rewardFailure(error, answered.task.id);
   }
 }
 
 async function rewardTogether(
-  reward: GroupReward,
+  ask: () => Promise<ArrayLike<unknown>>,
   answered: readonly Answered[],
-): Promise<readonly (number | RewardError)[]> {
+): Promise<readonly (RewardValue | RewardError)[]> {
   const taskId = answered[0]?.task.id;
   try {
-    const rewards = Array.from(await reward.group(answered));
-    if (rewards.length === answered.length) return rewards.map((value) => finiteReward(value, taskId));
+    const rewards = Array.from(await ask());
+    if (rewards.length === answered.length)
+      return rewards.map((value, at) => finiteReward(value, answered[at]?.task.id));
     const message = `the reward function returned ${rewards.length} rewards for ${answered.length} rollouts`;
     return answered.map(() => new RewardError(message, { taskId, rewards: rewards.length, rollouts: answered.length }));
   } catch (error) {
@@ -87,13 +129,14 @@ async function rewardTogether(
   }
 }
 
-function finiteReward(value: unknown, taskId: string | undefined): number | RewardError {
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
+function finiteReward(value: unknown, taskId: string | undefined): RewardValue | RewardError {
+  if (value === null || (typeof value === 'number' && Number.isFinite(value))) return value;
   const fields = { taskId, reward: String(value) };
   return new RewardError(`the reward function returned ${String(value)}, not a finite number`, fields);
 }
 
 function rewardFailure(error: unknown, taskId: string | undefined): RewardError {
+  if (RewardTimeoutError.isInstance(error)) return error;
   const detail = error instanceof Error ? error.message : String(error);
   return new RewardError(`the reward function threw: ${detail}`, { taskId }, { cause: error });
 }

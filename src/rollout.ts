@@ -3,7 +3,7 @@
  * one request; the remaining turns follow as plain attempts, each member on its own. A bad rollout is data.
  */
 import { CancelledError, NativeError, PromptTooLongError, TaskError } from './errors.js';
-import { append, type History, type Intent, type Iterate, lastIterate, openTurn } from './history.js';
+import { append, type History, type Intent, type Iterate, lastIterate, openTurn, withLastQuality } from './history.js';
 import type { Completion, Generated, Policy, Sampling } from './policy/policy.js';
 import type { Rng } from './rng.js';
 import type { Task, TaskFamily, Verdict } from './task/task.js';
@@ -20,12 +20,14 @@ export type Boundary = 'task' | 'policy' | 'reward';
 
 /**
  * `overlong`: a completion without terminator. `malformed`: an answer that the task could not read.
+ * `unscored`: no reward function could score the answer; it has advantage 0 and counts in no baseline.
  * `failed`: infrastructure, after a retry; such a rollout has no quality and no reward.
  */
 export type Outcome =
   | { readonly kind: 'finished' }
   | { readonly kind: 'overlong' }
   | { readonly kind: 'malformed' }
+  | { readonly kind: 'unscored' }
   | { readonly kind: 'failed'; readonly boundary: Boundary; readonly detail: string };
 
 export interface RolloutTurn {
@@ -152,6 +154,14 @@ function meanTurnQuality(history: History, turns: number): number {
 /** The history with one answer more: a first one opens a turn, a rewrite joins the iterates of the last turn. */
 export function answered(history: History, intent: Intent, iterate: Iterate): History {
   return intent === 'attempt' ? openTurn(history, iterate) : append(history, history.turns.length - 1, iterate);
+}
+
+/** The rollout with the quality of its last answer measured anew, where rewards measure it. */
+export function withQuality(rollout: Rollout, quality: number): Rollout {
+  const { turns, history } = rollout;
+  const last = turns.length - 1;
+  const judged = turns.map((turn, at) => (at === last ? { ...turn, verdict: { ...turn.verdict, quality } } : turn));
+  return { ...rollout, turns: judged, history: withLastQuality(history, quality), quality };
 }
 
 /** The completion as the history keeps it. */

@@ -10,7 +10,8 @@ const iterate = (quality: number): Iterate => ({ text: String(quality), tokens: 
 function answered(intent: Intent, current: number, previous = 0): Answered {
   const before = intent === 'attempt' ? emptyHistory : openTurn(emptyHistory, iterate(previous));
   const after = intent === 'attempt' ? openTurn(before, iterate(current)) : append(before, 0, iterate(current));
-  return { task: { id: 'task', data: null }, intent, before, after, quality: current };
+  const said = { prompt: 'question', text: String(current), tokens: [] };
+  return { task: { id: 'task', data: null }, intent, before, after, quality: current, ...said };
 }
 
 const group = [answered('improve', 0.6, 0.2), answered('improve', 0.2, 0.2), answered('improve', 1, 0.2)];
@@ -39,7 +40,7 @@ describe('built-in rewards', () => {
   test('improvement is measured at the rewritten turn, not at the turns played after it', () => {
     const before = openTurn(openTurn(emptyHistory, iterate(0)), iterate(0.5));
     const after = openTurn(append(before, 1, iterate(0.75)), iterate(0));
-    const one: Answered = { task: { id: 'task', data: null }, intent: 'improve', before, after, quality: 0.25 };
+    const one = { intent: 'improve', before, after, quality: 0.25 } as const;
     expect(improvementReward(one)).toBe(0.5);
   });
 

@@ -10,7 +10,10 @@ import { runSchema } from './schema.js';
 function schemaPaths(): readonly string[] {
   const paths: string[] = [];
   const visit = (node: unknown, prefix: string): void => {
-    const properties = isPlainObject(node) ? node.properties : undefined;
+    if (!isPlainObject(node)) return;
+    // The keys of a list's entries stand under the list.
+    if (node.items !== undefined) visit(node.items, prefix);
+    const { properties } = node;
     if (!isPlainObject(properties)) return;
     for (const [key, child] of Object.entries(properties)) {
       paths.push(prefix + key);
@@ -32,7 +35,8 @@ export function knownKeys(): readonly string[] {
 const lastWord = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
 /** The known key meant by `path`: one beside it, or one of that name elsewhere in the config. */
-export function suggestKey(path: string): string | undefined {
+export function suggestKey(written: string): string | undefined {
+  const path = written.replaceAll(/\.\d+(?=\.)/g, '');
   const parent = path.slice(0, path.length - lastWord(path).length);
   const beside = knownKeys().filter((key) => key.startsWith(parent) && !key.slice(parent.length).includes('.'));
   const local = nearest(lastWord(path), beside.map(lastWord));
@@ -56,13 +60,16 @@ function shown(value: unknown): string {
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (isPlainObject(value) ? value[String(key)] : undefined), input);
+  return path.reduce<unknown>((value, key) => {
+    if (Array.isArray(value)) return value[Number(key)];
+    return isPlainObject(value) ? value[String(key)] : undefined;
+  }, input);
 }
 
 function wrongValue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem {
   const key = issue.path.join('.');
   const value = valueAt(input, issue.path);
-  if (value === undefined) return { key, message: 'is required' };
+  if (value === undefined) return { key, message: issue.code === 'custom' ? issue.message : 'is required' };
   const message = `${shown(value)} is not allowed: ${issue.message}`;
   if (issue.code !== 'invalid_value' || typeof value !== 'string') return { key, message };
   const suggestion = nearest(value, issue.values.map(String));

@@ -5,50 +5,75 @@
 import { z } from 'zod';
 import { rewardKinds } from '../reward.js';
 import { methodNames } from '../trainer/methods.js';
+import { type Related, rules } from './between.js';
 import { advantage } from './sections/advantage.js';
 import { checkpoint } from './sections/checkpoint.js';
 import { buffer } from './sections/curriculum.js';
+import { data, verifier } from './sections/data.js';
 import { diversity } from './sections/diversity.js';
 import { evaluation } from './sections/evaluation.js';
 import { machine } from './sections/machine.js';
 import { objective } from './sections/objective.js';
 import { optimizer } from './sections/optimizer.js';
 import { reference } from './sections/reference.js';
+import { rewards } from './sections/rewards.js';
 import { sampling } from './sections/sampling.js';
 import { count, name, share } from './sections/values.js';
 
-export const runSchema = z
-  .strictObject({
-    /** The recipe that this config starts from; its own keys go before the recipe's. */
-    recipe: name.optional(),
-    /** A task family's name, or the path of a module whose default export is one. */
-    task: name,
-    /** A Hugging Face model folder. */
-    model: name,
-    method: z.enum(methodNames).default('exit'),
-    seed: z.int().min(0).default(0),
-    updates: count.default(200),
-    startsPerBatch: count.default(16),
-    groupSize: count.default(8),
-    sampling: sampling.prefault({}),
-    objective: objective.prefault({}),
-    optimizer: optimizer.prefault({}),
-    reward: z.enum(rewardKinds).default('quality'),
-    advantage: advantage.prefault({}),
-    diversity: diversity.prefault({}),
-    buffer: buffer.prefault({}),
-    replayProbability: share.default(0.5),
-    divergeProbability: share.default(0.2),
-    reference: reference.prefault({}),
-    overlongFilter: z.boolean().default(true),
-    ...machine,
-    checkpoint: checkpoint.prefault({}),
-    evaluation: evaluation.prefault({}),
-    traces: z.enum(['none', 'sample', 'all']).default('sample'),
-  })
+const keys = z.strictObject({
+  /** The recipe that this config starts from; its own keys go before the recipe's. */
+  recipe: name.optional(),
+  /** A task family's name, or the path of a module whose default export is one; by default `prompts` with `data`. */
+  task: name.optional(),
+  data: data.optional(),
+  /** Measures the quality of answers to `data`; by default the reward functions do. */
+  verifier: verifier.optional(),
+  /** A Hugging Face model folder. */
+  model: name,
+  method: z.enum(methodNames).default('exit'),
+  seed: z.int().min(0).default(0),
+  updates: count.default(200),
+  startsPerBatch: count.default(16),
+  groupSize: count.default(8),
+  sampling: sampling.prefault({}),
+  dynamicSampling: z.enum(['off', 'refill']).default('off'),
+  /** By default four times `startsPerBatch`. */
+  maximumDraws: count.optional(),
+  objective: objective.prefault({}),
+  optimizer: optimizer.prefault({}),
+  /** Without `rewards`, what is trained on. With them their weighted sum is, or with `improvement` the gain of quality. */
+  reward: z.enum(rewardKinds).default('quality'),
+  rewards: rewards.default([]),
+  advantage: advantage.prefault({}),
+  diversity: diversity.prefault({}),
+  buffer: buffer.prefault({}),
+  replayProbability: share.default(0.5),
+  divergeProbability: share.default(0.2),
+  reference: reference.prefault({}),
+  overlongFilter: z.boolean().default(true),
+  ...machine,
+  checkpoint: checkpoint.prefault({}),
+  evaluation: evaluation.prefault({}),
+  traces: z.enum(['none', 'sample', 'all']).default('sample'),
+});
+
+// Asked where other keys are wrong as well: all problems are reported at once.
+const related = rules.reduce(
+  (schema, { key, message, holds }) =>
+    schema.refine((run) => holds((run ?? {}) as Related), { path: [key], error: message, when: () => true }),
+  keys,
+);
+
+export const runSchema = related
   // What depends on other sections; the input may hold any of it already.
   .transform((run) => ({
     ...run,
+    task: run.task ?? 'prompts',
+    maximumDraws: run.maximumDraws ?? 4 * run.startsPerBatch,
+    rewards: run.rewards.map((entry) => ({
+      ...entry,
+      longestCompletion: entry.longestCompletion ?? run.sampling.maxNewTokens,
+    })),
     objective: {
       ...run.objective,
       clipEpsilonHigh: run.objective.clipEpsilonHigh ?? run.objective.clipEpsilonLow,

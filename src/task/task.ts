@@ -27,6 +27,11 @@ export interface TaskFamily<Data = unknown> {
   readonly name: string;
   /** Turns of an episode, 1 for single-turn tasks. */
   readonly turns: number;
+  /**
+   * What measures quality: `judge` (the default), or the reward functions of the run, whose weighted sum is rescaled to
+   * [0, 1]; `judge` then says only whether an answer can be read.
+   */
+  readonly measuredBy?: 'judge' | 'rewards';
   /** The tasks of a split (`train`, `test`, or a name the family defines). The same call gives the same tasks. */
   tasks(split: string): readonly Task<Data>[];
   /** What the policy sees, as text or as messages: attempt at the turn after `history`, or a rewrite of the history's last turn. */

@@ -59,6 +59,12 @@ export interface CheckpointSettings {
 /** Which rollouts are written to traces.jsonl: none, one group per update, or all. */
 export type Traces = 'none' | 'sample' | 'all';
 
+/**
+ * What becomes of groups whose rewards are all equal: `off` trains on them (their advantages are 0), `refill` draws
+ * further starts in their place.
+ */
+export type DynamicSampling = 'off' | 'refill';
+
 export interface TrainSettings {
   readonly method: Method;
   readonly seed: number;
@@ -68,6 +74,9 @@ export interface TrainSettings {
   /** G: rollouts per start. */
   readonly groupSize: number;
   readonly sampling: Sampling;
+  readonly dynamicSampling: DynamicSampling;
+  /** Starts drawn at most per update when refilling. */
+  readonly maximumDraws: number;
   readonly objective: Omit<GrpoObjective, 'kind' | 'temperature'>;
   readonly optimizer: ScheduledOptimizer;
   readonly advantage: AdvantageSettings;

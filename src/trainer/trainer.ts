@@ -6,15 +6,16 @@ import { performance } from 'node:perf_hooks';
 import { groupAdvantages } from '../advantage.js';
 import type { Curriculum, CurriculumState } from '../curriculum/curriculum.js';
 import { startDistances } from '../curriculum/distances.js';
-import { CancelledError, NonFiniteError } from '../errors.js';
-import { type Group, isTrainable, rolloutGroup } from '../group.js';
+import { CancelledError, ConfigError, NonFiniteError } from '../errors.js';
+import { type Group, type RewardPlan, rewardPlan } from '../group.js';
 import { promptText } from '../message.js';
 import { type Policy, trainingFile, type UpdateMetrics } from '../policy/policy.js';
+import type { NamedReward } from '../reward/named.js';
 import type { Reward } from '../reward.js';
 import { createRng, type Rng } from '../rng.js';
-import type { Start } from '../rollout.js';
 import type { TaskFamily } from '../task/task.js';
 import { assembleBatch, type ScoredGroup } from './batch.js';
+import { collectGroups, samplingMetrics, trainedGroups } from './collect.js';
 import { createCurriculum } from './curriculum.js';
 import { createNgramEmbedder, type Embedder, measureDiversity, withDiversity } from './embedder.js';
 import { methods } from './methods.js';
@@ -23,7 +24,6 @@ import type { Run } from './run.js';
 import { createSaver, type SavedState, type Saver } from './saver.js';
 import type { TrainSettings } from './settings.js';
 import type { Progress } from './state.js';
-import { together } from './together.js';
 import { traceUpdate } from './traces.js';
 import { updateSettings } from './update-settings.js';
 
@@ -31,8 +31,10 @@ export interface TrainOptions {
   readonly config: TrainSettings & { readonly reward: Reward };
   readonly policy: Policy;
   readonly family: TaskFamily;
-  /** Goes before the config's reward: a function of one rollout, or of a whole group. */
+  /** Goes before the config's reward: a function of one rollout, of a whole group, or of the whole batch. */
   readonly reward?: Reward;
+  /** Several reward functions with names and weights; their weighted sum is trained on. */
+  readonly rewards?: readonly NamedReward[];
   /** Goes before the method's own curriculum. */
   readonly curriculum?: Curriculum;
   /** By default the engine's n-grams. */
@@ -61,6 +63,7 @@ export interface TrainResult {
 interface Training extends TrainOptions {
   readonly curriculum: Curriculum;
   readonly embedder: Embedder;
+  readonly plan: RewardPlan;
   readonly rng: Rng;
   readonly progress: Progress;
   readonly saver: Saver | undefined;
@@ -116,7 +119,19 @@ async function begin(options: TrainOptions): Promise<Training> {
     Object.assign(progress, state.progress);
   }
   const saver = run && createSaver({ run, policy, settings: config.checkpoint });
-  return { ...options, curriculum, embedder, progress, saver, rng: createRng(config.seed) };
+  return { ...options, curriculum, embedder, plan: planOf(options), progress, saver, rng: createRng(config.seed) };
+}
+
+/** What is trained on. @throws ConfigError when quality is to be measured by rewards, and they by quality. */
+function planOf({ config, family, reward, rewards = [] }: TrainOptions): RewardPlan {
+  if (rewards.length > 0) {
+    return { functions: rewards, trained: config.reward === 'improvement' ? 'improvement' : 'sum' };
+  }
+  const plan = rewardPlan(reward ?? config.reward);
+  if (family.measuredBy !== 'rewards' || reward !== undefined) return plan;
+  throw new ConfigError([
+    { key: 'rewards', message: `${family.name} needs a reward function: it measures quality by it` },
+  ]);
 }
 
 const stateOf = ({ progress, curriculum }: Training): SavedState => ({ progress, curriculum: curriculum.snapshot() });
@@ -139,10 +154,9 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
   const { config, curriculum } = training;
   const rng = training.rng.fork('update', update);
   const began = performance.now();
-  const starts = Array.from({ length: config.startsPerBatch }, (_, at) => curriculum.next(rng.fork('start', at)));
-  const groups = await rolloutStarts(training, starts, rng);
+  const groups = await collectGroups(training, rng);
   const rolled = performance.now();
-  const { scored, factors } = await scoreGroups(training, groups.filter(isTrainable));
+  const { scored, factors } = await scoreGroups(training, trainedGroups(groups, config));
   const engine = await updatePolicy(training, scored, update);
   const updated = performance.now();
   groups.forEach((group, at) => {
@@ -150,7 +164,7 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
   });
   training.progress.update = update;
   training.progress.tokens += countTokens(groups);
-  const rooms = { ...(await measureRooms(training, starts, factors, update)) };
+  const rooms = { ...samplingMetrics(groups, config), ...(await measureRooms(training, groups, factors, update)) };
   const durations = {
     rolloutSeconds: (rolled - began) / 1000,
     updateSeconds: (updated - rolled) / 1000,
@@ -168,18 +182,6 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
   });
   await record(training, row, scored, factors);
   return row;
-}
-
-/** All groups of the batch at once: the engine batches their requests. When one fails, the others are cancelled. */
-async function rolloutStarts(training: Training, starts: readonly Start[], rng: Rng): Promise<Group[]> {
-  const { config, policy, family } = training;
-  const { groupSize: size, sampling } = config;
-  const reward = training.reward ?? config.reward;
-  return together(training.signal, (signal) =>
-    starts.map((start, at) =>
-      rolloutGroup({ policy, family, start, size, sampling, reward, rng: rng.fork('rollout', at), signal }),
-    ),
-  );
 }
 
 /** Advantages of every group, times the diversity of its answers where the method asks for it. */
@@ -217,11 +219,11 @@ async function updatePolicy(
 /** Metrics that the rooms keep themselves, and how far apart the batch's starts lie. */
 async function measureRooms(
   { curriculum, embedder, family, evaluation }: Training,
-  starts: readonly Start[],
+  groups: readonly Group[],
   factors: readonly Float64Array[],
   update: number,
 ): Promise<Record<string, number>> {
-  const texts = starts.map(({ task, history, intent }) => promptText(family.prompt(task, history, intent)));
+  const texts = groups.map(({ start: { task, history, intent } }) => promptText(family.prompt(task, history, intent)));
   const distances = startDistances(await embedder.embed(texts), embedder.dimension);
   const evaluated = evaluation && isDue(update, evaluation.every) ? await evaluation.evaluate(update) : {};
   return { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors), ...evaluated };

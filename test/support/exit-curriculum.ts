@@ -45,7 +45,7 @@ export function rolloutOf(start: Start, history: History, kind: Outcome['kind'] 
 /** A group written by hand: what the start is, what its members became, and its score. */
 export function groupOf(start: Start, rollouts: readonly Rollout[], score: number): Group {
   const numbers = new Float64Array(rollouts.length).fill(0.5);
-  return { start, rollouts, rewards: numbers, qualities: numbers, score };
+  return { start, rollouts, rewards: numbers, qualities: numbers, score, parts: [] };
 }
 
 /** Plays whole updates with a scripted policy and gives back the observed groups; any mutation of a history throws. */

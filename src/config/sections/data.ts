@@ -1,0 +1,45 @@
+/** A data file of the user's, and how its rows become prompts. */
+import { z } from 'zod';
+import { countOrZero, name, share } from './values.js';
+
+/** One path or a list of them; always a list afterwards. */
+const paths = z.union([name, z.array(name).min(1)]).transform((value) => [value].flat());
+
+const templates = z
+  .strictObject({ improve: name, diverge: name, feedback: name, attempt: name, earlierTurn: name })
+  .partial();
+
+export const data = z
+  .strictObject({
+    /** Files, folders or patterns: .jsonl .ndjson .json .csv .tsv .parquet. */
+    train: paths,
+    test: paths.optional(),
+    /** Share of the training rows that is held out as `test`. */
+    testShare: share.default(0),
+    splitSeed: countOrZero.default(0),
+    promptColumn: name.default('prompt'),
+    /** Further columns that are kept; absent keeps all. */
+    columns: z.array(name).optional(),
+    /** true: a text prompt is a user's message, rendered by the chat template. */
+    chat: z.boolean().default(false),
+    systemPrompt: name.optional(),
+    /** Rows of `train` that are used; 0 uses all. */
+    limit: countOrZero.default(0),
+    /** How a rewrite shows the answer before it: as the assistant's turn, or quoted in the user's message. */
+    previousAnswer: z.enum(['messages', 'text']).default('messages'),
+    templates: templates.prefault({}),
+  })
+  .refine((section) => !(section?.test !== undefined && section?.testShare > 0), {
+    path: ['testShare'],
+    error: 'data.test names the held-out rows already',
+    when: () => true,
+  });
+
+/** A module whose function measures quality. */
+export const verifier = z.strictObject({
+  file: name,
+  export: name.optional(),
+  timeoutSeconds: z.number().min(0).default(60),
+  /** true: in a thread that can be ended. */
+  isolated: z.boolean().default(true),
+});

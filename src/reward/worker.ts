@@ -1,0 +1,32 @@
+/** Runs in a thread of its own: loads a module of the user's and calls its function for each request. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { type ModuleFunction, type ModuleSource, moduleFunction } from './module.js';
+
+interface Request {
+  readonly id: number;
+  readonly value: unknown;
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+async function serve(): Promise<void> {
+  const port = parentPort;
+  if (port === null) return;
+  let call: ModuleFunction;
+  try {
+    call = await moduleFunction(workerData as ModuleSource);
+  } catch (error) {
+    port.postMessage({ failed: messageOf(error) });
+    return;
+  }
+  port.on('message', async ({ id, value }: Request) => {
+    try {
+      port.postMessage({ id, answer: await call(value) });
+    } catch (error) {
+      port.postMessage({ id, error: messageOf(error) });
+    }
+  });
+  port.postMessage({ ready: true });
+}
+
+await serve();
