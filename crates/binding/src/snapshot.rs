@@ -29,7 +29,8 @@ impl NativeSnapshot {
     /// thread of its own. Resolves when every file is on the disk.
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn write(&mut self, env: &Env, folder: String) -> Result<Object<'static>> {
-        let snapshot = self.0.take().ok_or_else(|| to_napi(EngineError::invalid("snapshot", "it was written already")))?;
+        let snapshot =
+            self.0.take().ok_or_else(|| to_napi(EngineError::invalid("snapshot", "it was written already")))?;
         let (answer, promise) = answer(env)?;
         let write = move || {
             let written = guarded(|| snapshot.write(Path::new(&folder)));

@@ -13,8 +13,10 @@ use crate::snapshot::{Companions, HostTensor, Snapshot, Weights};
 use crate::thread::THREAD_NAME;
 use crate::tokenizer::{Tokenizer, COMPANIONS};
 use crate::train::batch::Batch;
+use crate::train::metrics::Metrics;
+use crate::train::network::{Compute, NetworkSettings, LOGITS_BYTES};
 use crate::train::optimizer::Optimizer;
-use crate::train::update::{score, update, Compute, Metrics, UpdateSettings};
+use crate::train::update::{score, update, UpdateSettings};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
@@ -183,7 +185,8 @@ impl Policy {
     }
 
     pub fn score(&self, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
-        score(&self.parameters, &self.compute, batch, temperature, microbatch_tokens)
+        let settings = NetworkSettings { temperature, gradient_checkpointing: false, logits_bytes: LOGITS_BYTES };
+        score(&self.parameters, &self.compute, batch, settings, microbatch_tokens)
     }
 
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {

@@ -3,7 +3,8 @@
 use super::{ragged, unknown};
 use exit_rl_engine::error::{EngineError, Result};
 use exit_rl_engine::train::batch;
-use exit_rl_engine::train::objective::{Grpo, Normalisation, Objective};
+use exit_rl_engine::train::network::LOGITS_BYTES;
+use exit_rl_engine::train::objective::{Clip, Grpo, KlEstimator, Level, Loss, Normalisation, Objective};
 use exit_rl_engine::train::optimizer::OptimizerSettings;
 use exit_rl_engine::train::update::UpdateSettings;
 use exit_rl_shim::AdamW;
@@ -60,6 +61,7 @@ impl NativeBatch {
             advantage: self.advantage.to_vec(),
             mask: self.mask.to_vec(),
             behaviour: self.logprobs.to_vec(),
+            step: Vec::new(),
         }
     }
 }
@@ -78,8 +80,18 @@ impl NativeUpdateSettings {
         let objective = match self.objective.as_str() {
             "supervised" => Objective::Supervised,
             "grpo" => Objective::Grpo(Grpo {
-                clip_low: self.clip_epsilon_low,
-                clip_high: self.clip_epsilon_high,
+                loss: Loss::Clip(Clip {
+                    low: self.clip_epsilon_low,
+                    high: self.clip_epsilon_high,
+                    delta: None,
+                    dual: None,
+                }),
+                importance_ratio: Level::Token,
+                kl_estimator: KlEstimator::K3,
+                kl_ratio: false,
+                entropy_coefficient: 0.0,
+                correction: None,
+                local_rollouts: 0,
                 beta: self.beta,
                 normalisation,
                 temperature: self.temperature,
@@ -99,6 +111,8 @@ impl NativeUpdateSettings {
             objective,
             optimizer: OptimizerSettings { adamw, max_grad_norm: self.max_grad_norm },
             microbatch_tokens: self.microbatch_tokens as usize,
+            gradient_checkpointing: false,
+            logits_bytes: LOGITS_BYTES,
         })
     }
 }

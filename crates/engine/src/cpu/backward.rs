@@ -1,11 +1,13 @@
-//! The gradient of a unit, layer by layer from the logits down. R rows · n completion tokens · V vocabulary · D width.
+//! The gradient of a unit, layer by layer from the logits down. R rows · D width.
 
 use super::attention::{first_visible, score, softmax};
 use super::gradient;
+use super::head::{self, HeadSlopes};
 use super::isa::Isa;
 use super::math::{rotate, LANES};
 use super::tape::LayerTape;
-use super::trainer::{CpuTrainer, Pass, Transposed, Unit};
+use super::trainer::{CpuTrainer, Transposed};
+use super::unit::{Pass, Unit};
 use crate::model::config::DecoderConfig;
 use crate::model::layout::LayerLeaves;
 
@@ -14,29 +16,13 @@ struct KvGradient {
     layers: Vec<Vec<f32>>,
 }
 
-/// Adds the gradient of one unit to `grad`, given d(loss)/d(log-probability) of its tokens.
+/// Adds the gradient of one unit to `grad`.
 #[inline(always)]
-pub fn backward_unit<I: Isa>(
-    trainer: &CpuTrainer,
-    unit: &Unit,
-    d_logprobs: &[f32],
-    temperature: f32,
-    grad: &mut [f32],
-) {
+pub fn backward_unit<I: Isa>(trainer: &CpuTrainer, unit: &Unit, slopes: HeadSlopes, grad: &mut [f32]) {
     let (config, leaves) = (&trainer.decoder.config, &trainer.leaves);
-    let (vocabulary, width) = (config.vocab_size, config.hidden_size);
-    // d(logit v) = d(logprob) · (1[v = target] − p_v) / temperature
-    let mut d_logits = unit.probabilities.clone();
-    for ((row, &target), &d) in d_logits.chunks_exact_mut(vocabulary).zip(&unit.targets).zip(d_logprobs) {
-        let scale = d / temperature;
-        row.iter_mut().for_each(|value| *value *= -scale);
-        row[target as usize] += scale;
-    }
-    let rows = unit.targets.len();
+    let (width, rows) = (config.hidden_size, unit.targets.len());
     let tape = &unit.completions.tape;
-    gradient::weight::<I>(&d_logits, &tape.normed, trainer.grad_of(leaves.head, grad), vocabulary, width);
-    let mut d_normed = vec![0f32; rows * width];
-    trainer.head.apply::<I>(&d_logits, &mut d_normed, false);
+    let d_normed = head::backward::<I>(trainer, unit, slopes, grad);
     let mut dx = vec![0f32; rows * width];
     let norm = &trainer.decoder.norm;
     norm_rows::<I>(&tape.x, norm, config.rms_norm_eps, &d_normed, &mut dx, trainer.grad_of(leaves.norm, grad));

@@ -47,11 +47,21 @@ pub struct Segment<'a> {
     pub own: &'a mut KvCache,
 }
 
+/// How far a pass goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Of a prompt nobody reads more.
+    KeysAndValues,
+    States,
+    Logits,
+}
+
 /// Buffers of one pass, kept from pass to pass. M rows.
 #[derive(Default)]
 pub struct Workspace {
     x: Vec<f32>,
-    normed: Vec<f32>,
+    /// Final states after a pass that wants them.
+    pub normed: Vec<f32>,
     qkv: Vec<f32>,
     attended: Vec<f32>,
     gate_up: Vec<f32>,
@@ -99,7 +109,16 @@ impl CpuDecoder {
 
     /// Computes the segments' tokens and appends them to their own caches; `logits` asks for every row's logits.
     pub fn forward(&self, segments: &mut [Segment], workspace: &mut Workspace, logits: bool) {
-        self.forward_taped(segments, workspace, logits, None);
+        let output = if logits { Output::Logits } else { Output::KeysAndValues };
+        self.forward_taped(segments, workspace, output, None);
+    }
+
+    /// Logits of final states, row by row.
+    pub fn logits(&self, states: &[f32], logits: &mut Vec<f32>) {
+        let rows = states.len() / self.config.hidden_size;
+        logits.resize(rows * self.config.vocab_size, 0.0);
+        let (head, target) = (&self.head, logits.as_mut_slice());
+        with_instructions!(self.instructions, fn apply_head<I>(head: &PackedLinear, states: &[f32], target: &mut [f32]));
     }
 
     /// As `forward`, keeping on the tape what the gradient needs.
@@ -107,11 +126,11 @@ impl CpuDecoder {
         &self,
         segments: &mut [Segment],
         workspace: &mut Workspace,
-        logits: bool,
+        output: Output,
         tape: Option<&mut Tape>,
     ) {
         let decoder = self;
-        with_instructions!(self.instructions, fn forward<I>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, logits: bool, tape: Option<&mut Tape>));
+        with_instructions!(self.instructions, fn forward<I>(decoder: &CpuDecoder, segments: &mut [Segment], workspace: &mut Workspace, output: Output, tape: Option<&mut Tape>));
     }
 }
 
@@ -170,7 +189,7 @@ fn forward<I: Isa>(
     decoder: &CpuDecoder,
     segments: &mut [Segment],
     workspace: &mut Workspace,
-    logits: bool,
+    output: Output,
     mut tape: Option<&mut Tape>,
 ) {
     let config = &decoder.config;
@@ -195,7 +214,7 @@ fn forward<I: Isa>(
         if let Some(record) = &mut record {
             record.qkv.clone_from(&workspace.qkv);
         }
-        if !logits && index + 1 == config.layers {
+        if output == Output::KeysAndValues && index + 1 == config.layers {
             // Of a prompt's last layer nobody reads more than keys and values.
             break;
         }
@@ -221,8 +240,10 @@ fn forward<I: Isa>(
     for segment in segments.iter_mut() {
         segment.own.length += segment.tokens.len();
     }
-    if logits {
+    if output != Output::KeysAndValues {
         normalise_rows(&workspace.x, &decoder.norm, config, &mut workspace.normed);
+    }
+    if output == Output::Logits {
         workspace.logits.resize(rows * config.vocab_size, 0.0);
         decoder.head.apply::<I>(&workspace.normed, &mut workspace.logits, false);
     }
@@ -230,6 +251,11 @@ fn forward<I: Isa>(
         tape.x.clone_from(&workspace.x);
         tape.normed.clone_from(&workspace.normed);
     }
+}
+
+#[inline(always)]
+fn apply_head<I: Isa>(head: &PackedLinear, states: &[f32], target: &mut [f32]) {
+    head.apply::<I>(states, target, false);
 }
 
 impl Workspace {

@@ -48,20 +48,57 @@ pub struct Rotary {
     sin: Tensor,
 }
 
+/// What all layers of a batch read.
+pub struct SharedByLayers {
+    rotary: Rotary,
+    masks: SharedPromptMasks,
+}
+
 impl<'a> Decoder<'a> {
     pub fn new(parameters: &'a Parameters) -> Self {
         Self { parameters, config: &parameters.config }
     }
 
+    pub fn vocabulary(&self) -> usize {
+        self.config.vocab_size
+    }
+
+    pub fn layers(&self) -> usize {
+        self.config.layers
+    }
+
     /// Final hidden states of the completion rows, `[B·Tc, D]`.
     pub fn completion_states(&self, batch: &SharedPromptBatch) -> Tensor {
-        let rotary = self.rotary(&batch.positions_n, batch.positions);
+        let shared = self.shared(batch);
         let mut x_nd = self.embed(&batch.ids_n);
-        let masks = SharedPromptMasks::new(batch, self.config.windows.size());
-        for (index, layer) in self.parameters.leaves.layers.iter().enumerate() {
-            let window = self.config.windows.of(index);
-            x_nd = self.layer(layer, x_nd, &rotary, |qkv| shared_prompt_attention(batch, &masks, window, qkv));
+        for layer in 0..self.layers() {
+            x_nd = self.batch_layer(layer, x_nd, &shared, batch);
         }
+        self.completion_norm(&x_nd, batch)
+    }
+
+    pub fn shared(&self, batch: &SharedPromptBatch) -> SharedByLayers {
+        SharedByLayers {
+            rotary: self.rotary(&batch.positions_n, batch.positions),
+            masks: SharedPromptMasks::new(batch, self.config.windows.size()),
+        }
+    }
+
+    /// A layer of all rows of the batch.
+    pub fn batch_layer(
+        &self,
+        index: usize,
+        x_nd: Tensor,
+        shared: &SharedByLayers,
+        batch: &SharedPromptBatch,
+    ) -> Tensor {
+        let (leaves, window) = (&self.parameters.leaves.layers[index], self.config.windows.of(index));
+        let attend = |qkv| shared_prompt_attention(batch, &shared.masks, window, qkv);
+        self.layer(leaves, x_nd, &shared.rotary, attend)
+    }
+
+    /// The last norm, of the completion rows.
+    pub fn completion_norm(&self, x_nd: &Tensor, batch: &SharedPromptBatch) -> Tensor {
         let prompt_rows = batch.prompts * batch.prompt_length;
         self.normalise(&x_nd.narrow(0, prompt_rows, x_nd.size()[0] - prompt_rows), self.parameters.leaves.norm)
     }

@@ -1,10 +1,4 @@
-//! What an update minimises, per token, and what it reports.
-//!
-//! Letters: n tokens of a microbatch, flat.
-
-use super::batch::Batch;
-use std::collections::BTreeMap;
-use tch::{Kind, Tensor};
+//! What an update minimises: the settings. The formulas stand in `loss.rs`, whose they are in docs/objectives.md.
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Objective {
@@ -15,124 +9,130 @@ pub enum Objective {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grpo {
-    pub clip_low: f64,
-    pub clip_high: f64,
+    pub loss: Loss,
+    pub importance_ratio: Level,
     /// Weight of the KL penalty; 0 leaves the reference policy out.
     pub beta: f64,
+    pub kl_estimator: KlEstimator,
+    /// Multiplies the KL by the importance ratio, with the gradient of both (DeepSeek-V3.2).
+    pub kl_ratio: bool,
+    /// Weight of the mean entropy that is taken off the loss.
+    pub entropy_coefficient: f64,
+    pub correction: Option<Correction>,
     pub normalisation: Normalisation,
+    /// Rollouts that are averaged on their own by `LocalTokenMean` and by the entropy bonus; 0 takes all of a step.
+    pub local_rollouts: usize,
     pub temperature: f64,
     pub epochs: usize,
     /// π_old is the sampler's log-probabilities instead of the trainer's own.
     pub use_rollout_logprobs: bool,
 }
 
+/// The policy's part of the loss of a token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Loss {
+    Clip(Clip),
+    /// The ratio, bounded, as a constant weight of the log-probability.
+    Cispo(Bounds),
+    Sapo {
+        temperature_positive: f64,
+        temperature_negative: f64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clip {
+    pub low: f64,
+    pub high: f64,
+    /// Upper bound of the ratio where it is not clipped.
+    pub delta: Option<f64>,
+    /// c of the dual clip, above 1.
+    pub dual: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+}
+
+/// What a ratio is of: a token, or all trained tokens of a sequence together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Token,
+    Sequence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KlEstimator {
+    K1,
+    K2,
+    K3,
+}
+
+/// The ratio π_old / sampler as a constant weight of the policy's part.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Correction {
+    pub level: Level,
+    /// Beyond its bounds a ratio becomes 0 instead of the bound.
+    pub mask: bool,
+    pub bounds: Bounds,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Normalisation {
-    /// Mean over the tokens of a rollout, then over rollouts (GRPO).
+    /// Mean over the tokens of a rollout, then over rollouts.
     SequenceMean,
-    /// Mean over all tokens of the batch (DAPO).
+    /// Sum over the tokens of a rollout, mean over rollouts.
+    SequenceSum,
+    /// Mean over all tokens of the batch.
     TokenMean,
-    /// Sum over tokens, divided by rollouts × this length (Dr.GRPO).
+    /// Mean over the tokens of `local_rollouts` rollouts, then over such blocks.
+    LocalTokenMean,
+    /// Sum over tokens, divided by rollouts × this length.
     Constant { length: f64 },
 }
 
 impl Objective {
-    pub fn temperature(&self) -> f64 {
+    pub fn grpo(&self) -> Option<&Grpo> {
         match self {
-            Self::Grpo(grpo) => grpo.temperature,
-            Self::Supervised => 1.0,
+            Self::Grpo(grpo) => Some(grpo),
+            Self::Supervised => None,
         }
+    }
+
+    pub fn temperature(&self) -> f64 {
+        self.grpo().map_or(1.0, |grpo| grpo.temperature)
     }
 
     pub fn epochs(&self) -> usize {
-        match self {
-            Self::Grpo(grpo) => grpo.epochs,
-            Self::Supervised => 1,
-        }
+        self.grpo().map_or(1, |grpo| grpo.epochs)
     }
 
     pub fn beta(&self) -> f64 {
-        match self {
-            Self::Grpo(grpo) => grpo.beta,
-            Self::Supervised => 0.0,
-        }
+        self.grpo().map_or(0.0, |grpo| grpo.beta)
+    }
+
+    pub fn entropy_coefficient(&self) -> f64 {
+        self.grpo().map_or(0.0, |grpo| grpo.entropy_coefficient)
     }
 
     pub fn uses_rollout_logprobs(&self) -> bool {
-        matches!(self, Self::Grpo(grpo) if grpo.use_rollout_logprobs)
+        self.grpo().is_some_and(|grpo| grpo.use_rollout_logprobs)
     }
 
-    fn normalisation(&self) -> Normalisation {
-        match self {
-            Self::Grpo(grpo) => grpo.normalisation,
-            Self::Supervised => Normalisation::TokenMean,
-        }
+    /// The trainer's own log-probabilities before the update are asked for.
+    pub fn uses_old_logprobs(&self) -> bool {
+        self.grpo().is_some_and(|grpo| !grpo.use_rollout_logprobs)
     }
 
-    /// The weight of every token in the loss: the mask over the normaliser. A rollout without a trained token still
-    /// counts among the rollouts, as in TRL. Independent of the cutting into microbatches.
-    pub fn token_weights(&self, batch: &Batch) -> Vec<f32> {
-        let mut per_rollout: BTreeMap<u32, f64> = BTreeMap::new();
-        for (index, rollout) in batch.rollout.iter().enumerate() {
-            let trained = batch.sequences.range(index).filter(|&token| batch.trained(token)).count();
-            *per_rollout.entry(*rollout).or_default() += trained as f64;
-        }
-        let rollouts = per_rollout.len() as f64;
-        let all: f64 = per_rollout.values().sum();
-        let normaliser = |rollout: u32| match self.normalisation() {
-            Normalisation::SequenceMean => rollouts * per_rollout[&rollout].max(1.0),
-            Normalisation::TokenMean => all.max(1.0),
-            Normalisation::Constant { length } => rollouts * length,
-        };
-        let mut weights = Vec::with_capacity(batch.sequences.tokens.len());
-        for (index, &rollout) in batch.rollout.iter().enumerate() {
-            let weight = (1.0 / normaliser(rollout)) as f32;
-            weights.extend(batch.sequences.range(index).map(|token| if batch.trained(token) { weight } else { 0.0 }));
-        }
-        weights
-    }
-}
-
-/// The inputs of the GRPO loss for n tokens.
-pub struct GrpoTokens<'a> {
-    pub logprob_n: &'a Tensor,
-    /// π_old; without it the ratio is 1 and carries the gradient (the first epoch of a fresh batch).
-    pub old_n: Option<&'a Tensor>,
-    pub reference_n: Option<&'a Tensor>,
-    pub advantage_n: &'a Tensor,
-}
-
-pub struct GrpoLoss {
-    /// Per token, before weighting.
-    pub loss_n: Tensor,
-    pub kl_n: Option<Tensor>,
-    pub ratio_n: Tensor,
-}
-
-impl Grpo {
-    /// l = −min(r A, clip(r, 1 − ε_low, 1 + ε_high) A) + β k3, with r = π/π_old and
-    /// k3 = e^(ref − lp) − (ref − lp) − 1. (method.md; TRL `_compute_loss`)
-    pub fn loss(&self, tokens: &GrpoTokens) -> GrpoLoss {
-        let detached = tokens.logprob_n.detach();
-        let ratio_n = (tokens.logprob_n - tokens.old_n.unwrap_or(&detached)).exp();
-        let clipped = ratio_n.clamp(1.0 - self.clip_low, 1.0 + self.clip_high);
-        let policy_n = -(&ratio_n * tokens.advantage_n).minimum(&(clipped * tokens.advantage_n));
-        let kl_n = tokens.reference_n.map(|reference| {
-            let difference = reference - tokens.logprob_n;
-            // expm1 keeps the digits that e^d − 1 loses where both policies nearly agree.
-            difference.expm1() - difference
-        });
-        let loss_n = match &kl_n {
-            Some(kl) => policy_n + kl * self.beta,
-            None => policy_n,
-        };
-        GrpoLoss { loss_n, kl_n, ratio_n }
+    pub fn needs_behaviour(&self) -> bool {
+        self.grpo().is_some_and(|grpo| grpo.use_rollout_logprobs || grpo.correction.is_some())
     }
 
-    /// Tokens outside the clip range on the side where the clip binds: (low, high).
-    pub fn clipped(&self, ratio_n: &Tensor, advantage_n: &Tensor) -> (Tensor, Tensor) {
-        let low = ratio_n.lt(1.0 - self.clip_low).logical_and(&advantage_n.lt(0.0));
-        let high = ratio_n.gt(1.0 + self.clip_high).logical_and(&advantage_n.gt(0.0));
-        (low.to_kind(Kind::Float), high.to_kind(Kind::Float))
+    /// Whether a trained token of a sequence with this advantage can move a weight: without a KL penalty and an entropy
+    /// bonus, an advantage of zero makes every loss above zero whatever the policy does.
+    pub fn learns_from(&self, advantage: f32) -> bool {
+        self.grpo().is_none_or(|grpo| advantage != 0.0 || grpo.beta != 0.0 || grpo.entropy_coefficient != 0.0)
     }
 }

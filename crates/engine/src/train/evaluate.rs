@@ -1,0 +1,60 @@
+//! The objective of a microbatch: its value, and what it asks of log-probabilities and entropies.
+
+use super::loss::Terms;
+use super::network::{Scores, Slopes};
+use super::objective::Objective;
+use super::tokens::Tokens;
+use tch::Tensor;
+
+pub struct Evaluated {
+    /// Weighted sum over the microbatch, the entropy bonus taken off.
+    pub loss: Tensor,
+    /// Of every token, before weighting and without the bonus.
+    pub loss_n: Tensor,
+    /// None for the supervised objective.
+    pub terms: Option<Terms>,
+}
+
+impl Objective {
+    /// Value and gradient. Autograd sees the n numbers of the microbatch and nothing before them.
+    pub fn differentiate(&self, scores: &Scores, tokens: &Tokens) -> (Evaluated, Slopes) {
+        let leaf = |values: &Tensor| values.detach().copy().set_requires_grad(true);
+        let (logprob_n, entropy_n) = (leaf(&scores.logprob_n), leaf(&scores.entropy_n));
+        let inputs = Scores { logprob_n, entropy_n };
+        let found = self.evaluate(&inputs, tokens);
+        found.loss.backward();
+        let has_bonus = tokens.entropy_weight_n.is_some();
+        let slopes =
+            Slopes { logprob_n: inputs.logprob_n.grad(), entropy_n: has_bonus.then(|| inputs.entropy_n.grad()) };
+        (found.detached(), slopes)
+    }
+
+    /// loss = Σ l w − c Σ H w_H
+    pub fn evaluate(&self, scores: &Scores, tokens: &Tokens) -> Evaluated {
+        let (loss_n, terms) = match self.grpo() {
+            Some(grpo) => {
+                let (loss_n, terms) = grpo.loss(&scores.logprob_n, tokens);
+                (loss_n, Some(terms))
+            }
+            None => (-&scores.logprob_n, None),
+        };
+        let kind = loss_n.kind();
+        let loss = (&loss_n * &tokens.weight_n).sum(kind);
+        let loss = match &tokens.entropy_weight_n {
+            Some(weight_n) => loss - (&scores.entropy_n * weight_n).sum(kind) * self.entropy_coefficient(),
+            None => loss,
+        };
+        Evaluated { loss, loss_n, terms }
+    }
+}
+
+impl Evaluated {
+    fn detached(self) -> Self {
+        let terms = self.terms.map(|Terms { kl_n, ratio_n, correction_n }| Terms {
+            kl_n: kl_n.map(|kl_n| kl_n.detach()),
+            ratio_n: ratio_n.detach(),
+            correction_n,
+        });
+        Self { loss: self.loss.detach(), loss_n: self.loss_n.detach(), terms }
+    }
+}
