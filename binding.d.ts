@@ -77,6 +77,10 @@ export interface LoadOptions {
   slots: number
   /** `auto`, `kernels` (own, fp32 on the CPU) or `torch`. */
   backend: string
+  /** False keeps nothing for updates; weights of a bf16 policy are then bf16 alone. */
+  trainable: boolean
+  /** `fp32` or `bf16`: the optimizer's moments. */
+  stateDtype: string
 }
 
 export interface NativeBatch {

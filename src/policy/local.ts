@@ -37,6 +37,10 @@ export interface LocalPolicyOptions {
   readonly slots?: number;
   readonly backend?: 'auto' | 'kernels' | 'torch';
   readonly microbatchTokens?: number;
+  /** False for a policy that only answers: in bfloat16 it then holds no unrounded weights. */
+  readonly trainable?: boolean;
+  /** Precision of AdamW's moments. */
+  readonly stateDtype?: 'float32' | 'bfloat16';
 }
 
 let tickets = 0;
@@ -142,9 +146,10 @@ export class LocalPolicy implements Policy {
 
   /** Loads a Hugging Face folder. @throws ModelFolderError, DeviceError, OutOfMemoryError. */
   static async load(folder: string, options: LocalPolicyOptions = {}): Promise<LocalPolicy> {
-    const { device = 'auto', threads = 0, reference = false, slots = 0, backend = 'auto' } = options;
+    const { device = 'auto', threads = 0, reference = false, slots = 0, backend = 'auto', trainable = true } = options;
     const dtype = resolveDtype(options.dtype, device);
-    const choice = { device, dtype, threads, reference, slots, backend };
+    const stateDtype = dtypeNames[options.stateDtype ?? 'float32'];
+    const choice = { device, dtype, threads, reference, slots, backend, trainable, stateDtype };
     const engine = await crossing(() => native(device).NativePolicy.load(folder, choice));
     return new LocalPolicy(engine, folder, options.microbatchTokens ?? 16384);
   }

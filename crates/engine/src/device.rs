@@ -48,6 +48,29 @@ pub fn parse(device: &str) -> Result<Device> {
     Ok(Device::Cuda(index))
 }
 
+/// Refuses what would not fit in this machine however empty it were; a system that promises more than it has would end
+/// the process instead.
+pub fn refuse_beyond_memory(bytes: u64) -> Result<()> {
+    match host_memory() {
+        Some(memory) if bytes > memory => Err(EngineError::OutOfMemory {
+            message: format!("the weights need {bytes} bytes, this machine has {memory}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of memory and swap, or what the process's control group may use of them.
+pub fn host_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let field = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    };
+    let machine = field("MemTotal:")? + field("SwapTotal:").unwrap_or(0);
+    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    Some(limit.map_or(machine, |limit: u64| limit.min(machine)))
+}
+
 extern "C" {
     fn dlopen(file: *const std::ffi::c_char, flags: i32) -> *mut std::ffi::c_void;
     fn dlerror() -> *const std::ffi::c_char;

@@ -11,6 +11,7 @@ pub mod generate;
 pub mod model;
 pub mod policy;
 pub mod snapshot;
+pub mod tensor_file;
 pub mod thread;
 pub mod tokenizer;
 pub mod train;

@@ -10,4 +10,5 @@ pub mod layout;
 pub mod parameters;
 pub mod rope;
 pub mod rotary;
+pub mod weight_files;
 pub mod window;

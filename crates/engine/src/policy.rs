@@ -7,11 +7,11 @@ use crate::error::{EngineError, Result};
 use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::{Request, Scheduler};
 use crate::generate::torch_backend::TorchBackend;
-use crate::model::file::missing_or_unreadable;
+use crate::model::file::{read_bounded, read_if_there, MAX_JSON};
 use crate::model::parameters::Parameters;
 use crate::snapshot::{Companions, HostTensor, Snapshot, Weights};
 use crate::thread::THREAD_NAME;
-use crate::tokenizer::{Tokenizer, COMPANIONS};
+use crate::tokenizer::{Tokenizer, COMPANIONS, MAX_TOKENIZER};
 use crate::train::batch::Batch;
 use crate::train::metrics::Metrics;
 use crate::train::network::{Compute, NetworkSettings, LOGITS_BYTES};
@@ -24,6 +24,9 @@ use tch::{Device, Kind, Tensor};
 
 /// Own kernels are at full speed with one pass of rows; more would only push keys and values out of the cache.
 const SLOTS_PER_THREAD: usize = 32;
+/// Beyond this many numbers `auto` takes libtorch: own kernels hold packed copies, three more in training, and what they
+/// gain is the cost of small calls (docs/models.md).
+pub const MOST_FOR_KERNELS: usize = 128 << 20;
 /// libtorch's calls cost the same for many rows as for few.
 const TORCH_SLOTS: usize = 256;
 
@@ -39,6 +42,10 @@ pub struct LoadOptions {
     /// Completions generated at a time; 0 chooses for the backend.
     pub slots: usize,
     pub backend: BackendChoice,
+    /// False: nothing is kept for updates.
+    pub trainable: bool,
+    /// Of the optimizer's moments.
+    pub state_dtype: Dtype,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,9 +54,18 @@ pub enum Dtype {
     Bf16,
 }
 
+impl Dtype {
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Fp32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// Own kernels for fp32 on the CPU, libtorch elsewhere.
+    /// Own kernels for small models in fp32 on the CPU, libtorch elsewhere.
     Auto,
     Kernels,
     Torch,
@@ -83,6 +99,8 @@ pub struct Policy {
     reference: Option<Parameters>,
     /// Made at the first update: evaluation needs no moments.
     optimizer: Option<Optimizer>,
+    trainable: bool,
+    state_dtype: Dtype,
     scheduler: Scheduler,
     backend: Box<dyn Backend>,
     compute: Compute,
@@ -98,11 +116,10 @@ impl Policy {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
         let device = device::parse(&options.device)?;
         let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
-        let kind = if options.dtype == Dtype::Fp32 { Kind::Float } else { Kind::BFloat16 };
-        let parameters = Parameters::load(folder, device, kind)?;
+        let parameters = Parameters::load(folder, device, options.dtype.kind(), options.trainable)?;
         let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
         let reference = options.reference.then(|| parameters.frozen_copy());
-        let own_kernels = use_own_kernels(options, device)?;
+        let own_kernels = use_own_kernels(options, device, parameters.layout.size)?;
         // Beside our own threads libtorch's would spin between its small calls and take their cores.
         tch::set_num_threads(if own_kernels { 1 } else { threads as i32 });
         let pool = if own_kernels { start_pool(threads)? } else { None };
@@ -135,6 +152,8 @@ impl Policy {
             parameters,
             reference,
             optimizer: None,
+            trainable: options.trainable,
+            state_dtype: options.state_dtype,
             backend,
             compute,
         })
@@ -190,7 +209,8 @@ impl Policy {
     }
 
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
-        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
+        self.check_trainable()?;
+        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
         let (reference, compute) = (self.reference.as_ref(), &self.compute);
         let metrics = update(&mut self.parameters, reference, optimizer, compute, batch, settings, cancel)?;
         self.backend.refresh(&self.parameters)?;
@@ -218,7 +238,8 @@ impl Policy {
         let layout = Arc::new(self.parameters.layout.clone());
         let weights = Weights { layout, kind: self.parameters.kind(), master: master.clone() };
         let training = if training {
-            let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
+            self.check_trainable()?;
+            let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
             Some(optimizer.snapshot(master, self.reference.as_ref(), threads)?)
         } else {
             None
@@ -226,8 +247,16 @@ impl Policy {
         Ok(Snapshot { companions: self.companions.clone(), weights, training })
     }
 
+    fn check_trainable(&self) -> Result<()> {
+        if self.trainable {
+            return Ok(());
+        }
+        Err(EngineError::invalid("trainable", "the policy was loaded with `trainable: false`: it can only be asked"))
+    }
+
     pub fn load_training(&mut self, file: &Path) -> Result<()> {
-        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters)?;
+        self.check_trainable()?;
+        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
         optimizer.load(file, &mut self.parameters, self.reference.as_mut())?;
         self.backend.refresh(&self.parameters)
     }
@@ -237,9 +266,13 @@ impl Policy {
     }
 }
 
-fn optimizer<'a>(slot: &'a mut Option<Optimizer>, parameters: &mut Parameters) -> Result<&'a mut Optimizer> {
+fn optimizer<'a>(
+    slot: &'a mut Option<Optimizer>,
+    parameters: &mut Parameters,
+    state_dtype: Dtype,
+) -> Result<&'a mut Optimizer> {
     if slot.is_none() {
-        *slot = Some(Optimizer::new(parameters)?);
+        *slot = Some(Optimizer::new(parameters, state_dtype.kind())?);
     }
     Ok(slot.as_mut().expect("it was just made"))
 }
@@ -248,11 +281,8 @@ fn optimizer<'a>(slot: &'a mut Option<Optimizer>, parameters: &mut Parameters) -
 fn read_companions(folder: &Path, dtype: Dtype) -> Result<Companions> {
     let mut companions = vec![("config.json", config_with_dtype(folder, dtype)?)];
     for name in COMPANIONS {
-        let file = folder.join(name);
-        match std::fs::read(&file) {
-            Ok(bytes) => companions.push((name, bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(EngineError::io(&file, error)),
+        if let Some(bytes) = read_if_there(folder, name, MAX_TOKENIZER)? {
+            companions.push((name, bytes));
         }
     }
     Ok(companions)
@@ -260,7 +290,7 @@ fn read_companions(folder: &Path, dtype: Dtype) -> Result<Companions> {
 
 fn config_with_dtype(folder: &Path, dtype: Dtype) -> Result<Vec<u8>> {
     let file = folder.join("config.json");
-    let bytes = std::fs::read(&file).map_err(|error| missing_or_unreadable(folder, "config.json", error))?;
+    let bytes = read_bounded(folder, "config.json", MAX_JSON)?;
     let mut json: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
     let name = if dtype == Dtype::Fp32 { "float32" } else { "bfloat16" };
@@ -284,10 +314,10 @@ fn start_pool(threads: usize) -> Result<Pool> {
     pool.map(|pool| Some(Arc::new(pool))).map_err(EngineError::torch)
 }
 
-fn use_own_kernels(options: &LoadOptions, device: Device) -> Result<bool> {
+fn use_own_kernels(options: &LoadOptions, device: Device, size: usize) -> Result<bool> {
     let possible = device == Device::Cpu && options.dtype == Dtype::Fp32;
     match options.backend {
-        BackendChoice::Auto => Ok(possible),
+        BackendChoice::Auto => Ok(possible && size <= MOST_FOR_KERNELS),
         BackendChoice::Torch => Ok(false),
         BackendChoice::Kernels if possible => Ok(true),
         BackendChoice::Kernels => Err(EngineError::invalid("backend", "own kernels compute fp32 on the CPU only")),

@@ -65,14 +65,17 @@ impl Weights {
     }
 
     fn part(&self, part: &Part) -> PartView<'_> {
-        let bytes = &self.master.bytes[4 * part.offset..4 * (part.offset + part.elements())];
+        let held = self.master.dtype;
+        let width = held.bitsize() / 8;
+        let bytes = &self.master.bytes[width * part.offset..width * (part.offset + part.elements())];
         let dtype = if self.kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
-        PartView { shape: part.shape.iter().map(|&size| size as usize).collect(), dtype, bytes }
+        PartView { shape: part.shape.iter().map(|&size| size as usize).collect(), held, dtype, bytes }
     }
 }
 
 /// One weight: fp32 as it lies in the flat copy, rounded when it is written where the model computes in bf16.
 struct PartView<'a> {
+    held: Dtype,
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: &'a [u8],
@@ -88,7 +91,7 @@ impl View for PartView<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        if self.dtype == Dtype::F32 {
+        if self.dtype == self.held {
             return Cow::Borrowed(self.bytes);
         }
         let words = self.bytes.chunks_exact(4);
@@ -97,7 +100,7 @@ impl View for PartView<'_> {
     }
 
     fn data_len(&self) -> usize {
-        if self.dtype == Dtype::F32 {
+        if self.dtype == self.held {
             self.bytes.len()
         } else {
             self.bytes.len() / 2

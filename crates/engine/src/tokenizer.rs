@@ -19,7 +19,7 @@ pub const COMPANIONS: [&str; 8] = [
 ];
 
 /// Real files are below 40 MB.
-const MAX_TOKENIZER: u64 = 256 << 20;
+pub const MAX_TOKENIZER: u64 = 256 << 20;
 
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,

@@ -20,6 +20,10 @@ pub struct LoadOptions {
     pub slots: u32,
     /// `auto`, `kernels` (own, fp32 on the CPU) or `torch`.
     pub backend: String,
+    /// False keeps nothing for updates; weights of a bf16 policy are then bf16 alone.
+    pub trainable: bool,
+    /// `fp32` or `bf16`: the optimizer's moments.
+    pub state_dtype: String,
 }
 
 #[napi(object)]
@@ -53,11 +57,7 @@ pub struct EngineInfo {
 
 impl LoadOptions {
     pub fn into_engine(self) -> Result<policy::LoadOptions> {
-        let dtype = match self.dtype.as_str() {
-            "fp32" => policy::Dtype::Fp32,
-            "bf16" => policy::Dtype::Bf16,
-            other => return Err(unknown("dtype", other, "fp32 and bf16")),
-        };
+        let (dtype, state_dtype) = (dtype("dtype", &self.dtype)?, dtype("stateDtype", &self.state_dtype)?);
         let backend = match self.backend.as_str() {
             "auto" => policy::BackendChoice::Auto,
             "kernels" => policy::BackendChoice::Kernels,
@@ -65,7 +65,16 @@ impl LoadOptions {
             other => return Err(unknown("backend", other, "auto, kernels and torch")),
         };
         let (threads, slots) = (self.threads as usize, self.slots as usize);
-        Ok(policy::LoadOptions { device: self.device, dtype, threads, reference: self.reference, slots, backend })
+        let (device, reference, trainable) = (self.device, self.reference, self.trainable);
+        Ok(policy::LoadOptions { device, dtype, threads, reference, slots, backend, trainable, state_dtype })
+    }
+}
+
+fn dtype(key: &str, name: &str) -> Result<policy::Dtype> {
+    match name {
+        "fp32" => Ok(policy::Dtype::Fp32),
+        "bf16" => Ok(policy::Dtype::Bf16),
+        other => Err(unknown(key, other, "fp32 and bf16")),
     }
 }
 

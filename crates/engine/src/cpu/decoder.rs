@@ -74,8 +74,8 @@ pub struct Workspace {
 impl CpuDecoder {
     pub fn new(parameters: &Parameters) -> Result<Self> {
         let config = parameters.config.clone();
-        let flat = parameters.to_host()?;
-        let weights = Weights { flat: &flat, layout: &parameters.layout, instructions: Instructions::detect() };
+        let flat = parameters.on_host()?;
+        let weights = Weights { flat, layout: &parameters.layout, instructions: Instructions::detect() };
         Ok(Self::pack(&weights, &parameters.leaves, config, RotaryTable::default()))
     }
 
@@ -100,8 +100,8 @@ impl CpuDecoder {
 
     /// Takes over changed weights.
     pub fn refresh(&mut self, parameters: &Parameters) -> Result<()> {
-        let flat = parameters.to_host()?;
-        let weights = Weights { flat: &flat, layout: &parameters.layout, instructions: self.instructions };
+        let flat = parameters.on_host()?;
+        let weights = Weights { flat, layout: &parameters.layout, instructions: self.instructions };
         let rotary = std::mem::take(&mut self.rotary);
         *self = Self::pack(&weights, &parameters.leaves, self.config.clone(), rotary);
         Ok(())

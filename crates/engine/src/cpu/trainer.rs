@@ -44,7 +44,7 @@ impl CpuTrainer {
     pub fn new(parameters: &Parameters, longest: usize, pool: Pool, settings: HeadSettings) -> Result<Self> {
         let mut decoder = CpuDecoder::new(parameters)?;
         decoder.reserve_positions(longest);
-        let flat = parameters.to_host()?;
+        let flat = parameters.on_host()?;
         let transposed = |leaf: usize| {
             let leaf = &parameters.layout.leaves[leaf];
             let (outputs, inputs) = (leaf.shape[0] as usize, leaf.shape[1] as usize);

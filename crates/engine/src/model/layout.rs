@@ -59,6 +59,20 @@ pub struct LayerLeaves {
 /// Leaves start on 64-byte lines, so that vector kernels see the same alignment for every weight.
 const ALIGNMENT: usize = 16;
 
+/// Numbers that the weights of a config have, without padding. Wide enough for the largest sizes a config may name.
+pub fn elements(config: &DecoderConfig) -> u128 {
+    let wide = |size: usize| size as u128;
+    let (width, inner, dim) = (wide(config.hidden_size), wide(config.intermediate_size), wide(config.head_dim));
+    let (query, key) = (wide(config.heads) * dim, wide(config.kv_heads) * dim);
+    let biases = if config.qkv_bias { query + 2 * key } else { 0 }
+        + if config.output_bias { width } else { 0 }
+        + if config.mlp_bias { 2 * inner + width } else { 0 };
+    let norms = 2 * width + if config.qk_norm { 2 * dim } else { 0 };
+    let layer = width * (2 * query + 2 * key + 3 * inner) + biases + norms;
+    let tables = if config.tied_head { 1 } else { 2 };
+    tables * wide(config.vocab_size) * width + wide(config.layers) * layer + width
+}
+
 impl Layout {
     pub fn new(config: &DecoderConfig) -> (Self, DecoderLeaves) {
         let mut layout = Self::default();

@@ -3,8 +3,9 @@
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
 use crate::snapshot::{HostTensor, Training};
+use crate::tensor_file::TensorFile;
 use exit_rl_shim::{fused_adamw, AdamW};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Kind, Tensor};
@@ -24,11 +25,16 @@ pub struct Optimizer {
     steps: i64,
 }
 
+/// Numbers updated at a time where precisions differ: their fp32 copies stay small.
+const SLICE: i64 = 1 << 22;
+
 impl Optimizer {
-    pub fn new(parameters: &mut Parameters) -> Result<Self> {
+    /// Moments are kept in `state`, fp32 or bf16; the arithmetic is fp32.
+    pub fn new(parameters: &mut Parameters, state: Kind) -> Result<Self> {
         let grad = parameters.require_grad()?;
-        let zeros = || parameters.master.detach().zeros_like();
-        Ok(Self { grad, exp_avg: zeros(), exp_avg_sq: zeros(), steps: 0 })
+        let size = [parameters.layout.size as i64];
+        let zeros = || Tensor::f_zeros(size, (state, parameters.device()));
+        Ok(Self { exp_avg: zeros()?, exp_avg_sq: zeros()?, grad, steps: 0 })
     }
 
     pub fn zero_grad(&mut self) {
@@ -42,37 +48,44 @@ impl Optimizer {
 
     /// Clips, checks and applies the gradient; returns its norm before clipping. A gradient that is not finite changes nothing.
     pub fn step(&mut self, parameters: &mut Parameters, settings: &OptimizerSettings) -> Result<f64> {
-        let grad = self.grad.to_kind(Kind::Float);
-        let norm = grad.norm().double_value(&[]);
+        let norm = self.gradient_norm();
         if !norm.is_finite() {
-            return Err(EngineError::NonFinite { what: format!("the gradient of {}", first_bad(parameters, &grad)) });
+            let what = format!("the gradient of {}", first_bad(parameters, &self.grad));
+            return Err(EngineError::NonFinite { what });
         }
-        if settings.max_grad_norm > 0.0 {
+        let scale = match settings.max_grad_norm {
             // PyTorch's clip_grad_norm_: the small number keeps a zero norm from dividing.
-            let scale = (settings.max_grad_norm / (norm + 1e-6)).min(1.0);
-            let _ = grad.shallow_clone().g_mul_scalar_(scale);
-        }
+            limit if limit > 0.0 => (limit / (norm + 1e-6)).min(1.0),
+            _ => 1.0,
+        };
         self.steps += 1;
-        tch::no_grad(|| self.apply(parameters, &grad, settings.adamw))?;
+        tch::no_grad(|| self.apply(parameters, scale, settings.adamw))?;
         parameters.refresh();
         Ok(norm)
     }
 
+    fn gradient_norm(&self) -> f64 {
+        if self.grad.kind() == Kind::Float {
+            return self.grad.norm().double_value(&[]);
+        }
+        let norms = slices(0, self.grad.numel() as i64)
+            .map(|(start, length)| self.grad.narrow(0, start, length).to_kind(Kind::Float).norm().double_value(&[]));
+        norms.map(|norm| norm * norm).sum::<f64>().sqrt()
+    }
+
     /// Weight decay covers the matrices, which come first; norms and biases follow.
-    fn apply(&self, parameters: &Parameters, grad: &Tensor, adamw: AdamW) -> Result<()> {
+    fn apply(&self, parameters: &Parameters, scale: f64, adamw: AdamW) -> Result<()> {
         let step = Tensor::from(self.steps as f32).to_device(parameters.device());
         let (split, size) = (parameters.layout.decayed as i64, parameters.layout.size as i64);
+        let plain = self.grad.kind() == Kind::Float && self.exp_avg.kind() == Kind::Float;
         for (start, length, weight_decay) in [(0, split, adamw.weight_decay), (split, size - split, 0.0)] {
-            let part = |tensor: &Tensor| tensor.narrow(0, start, length);
-            fused_adamw(
-                &part(&parameters.master),
-                &part(grad),
-                &part(&self.exp_avg),
-                &part(&self.exp_avg_sq),
-                &step,
-                AdamW { weight_decay, ..adamw },
-            )
-            .map_err(EngineError::torch)?;
+            let adamw = AdamW { weight_decay, ..adamw };
+            let pieces: Vec<_> = if plain { vec![(start, length)] } else { slices(start, length).collect() };
+            for (start, length) in pieces {
+                let part = |tensor: &Tensor| tensor.narrow(0, start, length);
+                let moments = (part(&self.exp_avg), part(&self.exp_avg_sq));
+                adamw_slice(&part(&parameters.master), &part(&self.grad), moments, scale, &step, adamw)?;
+            }
         }
         Ok(())
     }
@@ -96,22 +109,21 @@ impl Optimizer {
     }
 
     pub fn load(&mut self, file: &Path, parameters: &mut Parameters, reference: Option<&mut Parameters>) -> Result<()> {
-        let bytes = std::fs::read(file).map_err(|error| EngineError::io(file, error))?;
-        let broken = |reason: String| EngineError::io(file, reason);
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| broken(error.to_string()))?;
-        let steps = header.metadata().as_ref().and_then(|data| data.get("steps")?.parse().ok());
+        let (folder, name) = (file.parent().unwrap_or(Path::new("")), file.file_name().unwrap_or_default());
+        let stored = TensorFile::open(folder, &name.to_string_lossy())?;
         let restore = |name: &str, target: &Tensor| -> Result<()> {
-            let view = tensors.tensor(name).map_err(|error| broken(format!("`{name}`: {error}")))?;
-            let values =
-                view.data().chunks_exact(4).map(|word| f32::from_le_bytes(word.try_into().expect("four bytes")));
-            let values: Vec<f32> = values.collect();
-            if values.len() != target.numel() || view.dtype() != Dtype::F32 {
-                return Err(broken(format!("`{name}` has {} numbers, the model has {}", values.len(), target.numel())));
+            let wanted = if target.kind() == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
+            match stored.tensors.get(name) {
+                Some(found) if found.dtype != wanted => {
+                    let found = found.dtype;
+                    let reason = format!("`{name}` was saved as {found:?}, `optimizer.stateDtype` makes it {wanted:?}");
+                    Err(EngineError::io(file, reason))
+                }
+                _ => stored.copy_into(name, target),
             }
-            tch::no_grad(|| target.shallow_clone().copy_(&Tensor::from_slice(&values)));
-            Ok(())
         };
+        let steps = stored.metadata.get("steps").and_then(|steps| steps.parse().ok());
+        self.steps = steps.ok_or_else(|| EngineError::io(file, "the number of steps is missing"))?;
         restore("exp_avg", &self.exp_avg)?;
         restore("exp_avg_sq", &self.exp_avg_sq)?;
         restore("master", &parameters.master)?;
@@ -120,9 +132,36 @@ impl Optimizer {
             restore("reference", &reference.master)?;
             reference.refresh();
         }
-        self.steps = steps.ok_or_else(|| broken("the number of steps is missing".into()))?;
         Ok(())
     }
+}
+
+/// (start, length) of pieces of at most `SLICE`.
+fn slices(start: i64, length: i64) -> impl Iterator<Item = (i64, i64)> {
+    (start..start + length).step_by(SLICE as usize).map(move |at| (at, SLICE.min(start + length - at)))
+}
+
+/// One step on a piece, the gradient multiplied by `scale` first. The fused kernel takes one precision: what is kept in
+/// another is widened, and moments are rounded to it again.
+fn adamw_slice(
+    param: &Tensor,
+    grad: &Tensor,
+    (exp_avg, exp_avg_sq): (Tensor, Tensor),
+    scale: f64,
+    step: &Tensor,
+    adamw: AdamW,
+) -> Result<()> {
+    let mut wide_grad = grad.to_kind(Kind::Float);
+    if scale != 1.0 {
+        let _ = wide_grad.g_mul_scalar_(scale);
+    }
+    let (first, second) = (exp_avg.to_kind(Kind::Float), exp_avg_sq.to_kind(Kind::Float));
+    fused_adamw(param, &wide_grad, &first, &second, step, adamw).map_err(EngineError::torch)?;
+    if exp_avg.kind() != Kind::Float {
+        exp_avg.shallow_clone().copy_(&first);
+        exp_avg_sq.shallow_clone().copy_(&second);
+    }
+    Ok(())
 }
 
 /// The name of the first weight whose gradient is not finite.

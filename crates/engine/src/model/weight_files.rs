@@ -1,0 +1,143 @@
+//! The safetensors files of a folder as one set of weights: `model.safetensors`, or the shards that
+//! `model.safetensors.index.json` names. Opening reads headers only.
+
+use super::config::DecoderConfig;
+use super::file::{read_if_there, MAX_JSON};
+use super::layout::{elements, Layout, Part};
+use crate::error::{EngineError, Result};
+use crate::tensor_file::{StoredTensor, TensorFile};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use tch::Tensor;
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// Shards are held open while they are read; the largest real models have under 200.
+const MAX_SHARDS: usize = 512;
+
+pub struct WeightFiles {
+    folder: PathBuf,
+    shards: Vec<TensorFile>,
+    /// The shard of each weight.
+    places: BTreeMap<String, usize>,
+}
+
+impl WeightFiles {
+    pub fn open(folder: &Path) -> Result<Self> {
+        // A single file wins, as in transformers.
+        let single = folder.join(SINGLE).exists();
+        let index = if single { None } else { read_if_there(folder, INDEX, MAX_JSON)? };
+        let map = index.map(|bytes| weight_map(&folder.join(INDEX), &bytes)).transpose()?;
+        let names: BTreeSet<&str> = match &map {
+            None => BTreeSet::from([SINGLE]),
+            Some(map) => map.values().map(String::as_str).collect(),
+        };
+        let shards = names.iter().map(|name| TensorFile::open(folder, name)).collect::<Result<Vec<_>>>()?;
+        let mut places = BTreeMap::new();
+        for (index, (shard, file)) in shards.iter().zip(&names).enumerate() {
+            for name in shard.tensors.keys() {
+                if places.insert(name.clone(), index).is_some() {
+                    return Err(EngineError::model_file(&folder.join(file), format!("`{name}` is in two files")));
+                }
+                let said = map.as_ref().map(|map| map.get(name).map(String::as_str));
+                if said.is_some_and(|said| said != Some(file)) {
+                    let reason = format!("`{file}` holds `{name}`, which the index does not say");
+                    return Err(EngineError::model_file(&folder.join(INDEX), reason));
+                }
+            }
+        }
+        if let Some(missing) = map.iter().flat_map(|map| map.keys()).find(|name| !places.contains_key(*name)) {
+            return Err(EngineError::WeightMissing { weight: missing.clone(), folder: folder.display().to_string() });
+        }
+        Ok(Self { folder: folder.into(), shards, places })
+    }
+
+    /// Bytes of all numbers.
+    pub fn bytes(&self) -> u64 {
+        self.shards.iter().flat_map(|shard| shard.tensors.values()).map(StoredTensor::bytes).sum()
+    }
+
+    /// Refuses a config that describes more numbers than the files can hold, before anything is made of its size.
+    pub fn check_size(&self, config: &DecoderConfig) -> Result<()> {
+        let (described, bytes) = (elements(config), self.bytes());
+        // No dtype that is read has fewer than two bytes.
+        if 2 * described <= u128::from(bytes) {
+            return Ok(());
+        }
+        let reason = format!("config.json describes {described} numbers, the safetensors files hold {bytes} bytes");
+        Err(EngineError::model_file(&self.folder, reason))
+    }
+
+    /// The names of all weights.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
+    /// Every weight of the layout is there in its shape, and nothing is there that the model would not read.
+    pub fn check(&self, layout: &Layout) -> Result<()> {
+        for part in &layout.parts {
+            let stored = self.stored(part)?;
+            let found: Vec<i64> = stored.shape.iter().map(|&size| size as i64).collect();
+            if found != part.shape {
+                return Err(EngineError::WeightShape {
+                    weight: part.name.clone(),
+                    expected: part.shape.clone(),
+                    found,
+                });
+            }
+        }
+        let known: BTreeSet<&str> = layout.parts.iter().map(|part| part.name.as_str()).collect();
+        // Tables that old folders stored, and the second name of a tied head.
+        let derived = |name: &str| name.ends_with(".rotary_emb.inv_freq") || name == "lm_head.weight";
+        match self.places.keys().find(|name| !known.contains(name.as_str()) && !derived(name)) {
+            None => Ok(()),
+            Some(name) => {
+                let reason = format!("weight `{name}` belongs to nothing that config.json describes");
+                Err(EngineError::model_file(&self.folder, reason))
+            }
+        }
+    }
+
+    /// Fills the flat tensor, shard by shard in the order of the files.
+    pub fn copy_into(&self, layout: &Layout, flat: &Tensor) -> Result<()> {
+        let mut parts: Vec<&Part> = layout.parts.iter().collect();
+        parts.sort_by_key(|part| self.places.get(&part.name));
+        for part in parts {
+            let target = flat.f_narrow(0, part.offset as i64, part.elements() as i64)?;
+            self.shard(part)?.copy_into(&part.name, &target)?;
+        }
+        Ok(())
+    }
+
+    fn shard(&self, part: &Part) -> Result<&TensorFile> {
+        let missing =
+            || EngineError::WeightMissing { weight: part.name.clone(), folder: self.folder.display().to_string() };
+        self.places.get(&part.name).map(|&index| &self.shards[index]).ok_or_else(missing)
+    }
+
+    fn stored(&self, part: &Part) -> Result<&StoredTensor> {
+        Ok(&self.shard(part)?.tensors[&part.name])
+    }
+}
+
+/// Weight to file, all files inside the folder.
+fn weight_map(index: &Path, bytes: &[u8]) -> Result<BTreeMap<String, String>> {
+    let bad = |reason: String| EngineError::model_file(index, reason);
+    let json: Value = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
+    let map = json.get("weight_map").and_then(Value::as_object).filter(|map| !map.is_empty());
+    let map = map.ok_or_else(|| bad("`weight_map` names no files".into()))?;
+    let files = map.iter().map(|(weight, file)| match file.as_str() {
+        Some(name) if !name.ends_with(".safetensors") || name.contains(['/', '\\']) || name.starts_with('.') => {
+            Err(bad(format!("`{weight}` is said to be in `{name}`, which is no safetensors file of the folder")))
+        }
+        Some(name) => Ok((weight.clone(), name.to_string())),
+        None => Err(bad(format!("`weight_map` has {file} for `{weight}`, not a file"))),
+    });
+    let files = files.collect::<Result<BTreeMap<_, _>>>()?;
+    let count = files.values().collect::<BTreeSet<_>>().len();
+    if count > MAX_SHARDS {
+        return Err(bad(format!("`weight_map` names {count} files; at most {MAX_SHARDS} are read")));
+    }
+    Ok(files)
+}
