@@ -130,11 +130,11 @@ export async function judgeCompletion(
   task: Task,
   history: History,
   intent: Intent,
-  completion: Pick<Completion, 'text' | 'finishReason'>,
+  completion: Pick<Completion, 'text' | 'tokens' | 'finishReason'>,
 ): Promise<Verdict> {
   if (completion.finishReason === 'length') return { quality: 0, wellFormed: false };
   return atBoundary('task', async () => {
-    const verdict = await family.judge(task, history, completion.text, intent);
+    const verdict = await family.judge(task, history, completion.text, intent, Array.from(completion.tokens));
     requireShare(verdict.quality, `${family.name}: the verdict's quality`, task.id);
     return verdict;
   });

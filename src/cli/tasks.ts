@@ -1,6 +1,7 @@
 /** Finds a task family by name, or in a module of the user's. */
 import { resolve } from 'node:path';
 import { nearest } from '../config/nearest.js';
+import type { RunConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
 import type { TaskFamily } from '../task/task.js';
 
@@ -8,6 +9,9 @@ import type { TaskFamily } from '../task/task.js';
 export interface FamilyOptions {
   /** Seed of the split `fresh`. */
   readonly freshSeed: number;
+  /** Of the task `prompts`: the data file, and what measures its answers. */
+  readonly data?: RunConfig['data'];
+  readonly verifier?: RunConfig['verifier'];
 }
 
 type FamilyLoader = (options: FamilyOptions) => Promise<TaskFamily>;
@@ -15,6 +19,7 @@ type FamilyLoader = (options: FamilyOptions) => Promise<TaskFamily>;
 const families: Readonly<Record<string, FamilyLoader>> = {
   'code-breaker': async (options) =>
     (await import('../task/code-breaker/family.js')).codeBreaker(options) as TaskFamily,
+  prompts: async (options) => (await import('./prompts.js')).loadPrompts(options),
 };
 
 const isModulePath = (name: string): boolean => /\.[cm]?[jt]s$/.test(name);

@@ -4,12 +4,10 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { CAC } from 'cac';
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
-import type { Policy } from '../policy/policy.js';
-import { createRng } from '../rng.js';
-import type { TaskFamily } from '../task/task.js';
-import type { TrainOptions, TrainResult } from '../trainer/trainer.js';
+import type { TrainResult } from '../trainer/trainer.js';
 import { type Flags, listFlag, textFlag } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
+import type { RunParts } from './run-parts.js';
 import { type StopSignals, stopOnSignals } from './signals.js';
 import type { TrainProgress } from './train-progress.js';
 
@@ -28,8 +26,8 @@ async function resolveConfig(source: string | undefined, resume: string | undefi
     throw new UsageError('--resume takes the config from the run folder');
   const changes = { environment: process.env, flags: configFlags(flags) };
   const config = resume === undefined ? await loadConfig({ source, ...changes }) : await loadRunConfig(resume, changes);
-  const { resolveTask } = await import('./tasks.js');
-  return { ...config, model: resolve(config.model), task: resolveTask(config.task) };
+  const [{ resolveTask }, { resolvePaths }] = await Promise.all([import('./tasks.js'), import('./prompts.js')]);
+  return resolvePaths({ ...config, model: resolve(config.model), task: resolveTask(config.task) });
 }
 
 /** The first of runs/NAME, runs/NAME-2, … that does not exist. */
@@ -43,22 +41,6 @@ async function freeFolder({ recipe, task, method, seed }: RunConfig): Promise<st
     );
     if (!taken) return folder;
   }
-}
-
-type Evaluator = NonNullable<TrainOptions['evaluation']>;
-
-async function periodicEvaluation(config: RunConfig, policy: Policy, family: TaskFamily): Promise<Evaluator> {
-  const { evaluateIterations } = await import('../evaluation/iterate.js');
-  const { evaluationMetrics } = await import('./evaluation-metrics.js');
-  const { every, split, iterations, draws } = config.evaluation;
-  const evaluate = async (update: number): Promise<Record<string, number>> => {
-    const seed = createRng(config.seed).fork('evaluation', update).id();
-    const tasks = family.tasks(split);
-    return evaluationMetrics(
-      await evaluateIterations({ policy, family, tasks, iterations, draws, sampling: config.sampling, seed }),
-    );
-  };
-  return { every, evaluate };
 }
 
 interface RunRequest {
@@ -77,22 +59,32 @@ async function progressOf({ config, json }: RunRequest, begun: number): Promise<
 }
 
 async function trainRun(request: RunRequest): Promise<TrainResult> {
+  const { config } = request;
+  const { openParts } = await import('./run-parts.js');
+  const parts = await openParts(config);
+  try {
+    return await trainWith(request, parts);
+  } finally {
+    await parts.close();
+  }
+}
+
+async function trainWith(request: RunRequest, { family, rewards }: RunParts): Promise<TrainResult> {
   const { config, stop } = request;
-  const [{ findFamily }, { openRun }, { train }, { loadPolicy }] = await Promise.all([
-    import('./tasks.js'),
+  const [{ openRun }, { train }, { loadPolicy }, { periodicEvaluation }] = await Promise.all([
     import('../trainer/run.js'),
     import('../trainer/trainer.js'),
     import('./policy.js'),
+    import('./periodic-evaluation.js'),
   ]);
-  const family = await findFamily(config.task, { freshSeed: config.seed });
   const run = await openRun({ ...request, family, warn: (message) => say(`warning: ${message}`) });
   try {
     const policy = await loadPolicy(run.modelFolder, { ...config, reference: config.objective.beta > 0 });
     const progress = await progressOf(request, run.resumed?.state.progress.update ?? 0);
     try {
       const onUpdate = progress.show;
-      const evaluation = await periodicEvaluation(config, policy, family);
-      return await train({ config, policy, family, run, onUpdate, evaluation, signal: stop.signal });
+      const evaluation = periodicEvaluation(config, policy, family, rewards);
+      return await train({ config, policy, family, rewards, run, onUpdate, evaluation, signal: stop.signal });
     } finally {
       progress.finish();
       await policy.close();

@@ -1,4 +1,5 @@
 /** What one key asks of another. */
+import { isPlainObject } from './layer.js';
 
 /** The keys that are looked at here, as far as they were given and right by themselves. */
 export interface Related {
@@ -6,6 +7,8 @@ export interface Related {
   readonly data?: unknown;
   readonly verifier?: unknown;
   readonly rewards?: readonly unknown[] | undefined;
+  readonly best?: { readonly metric?: unknown; readonly patience?: unknown } | undefined;
+  readonly evaluation?: { readonly every?: unknown; readonly atEnd?: unknown; readonly atStart?: unknown } | undefined;
 }
 
 export interface Rule {
@@ -14,6 +17,16 @@ export interface Rule {
   readonly message: string;
   readonly holds: (run: Related) => boolean;
 }
+
+/** Given, and neither 0 nor false. */
+const isTrue = (value: unknown): boolean => Boolean(value);
+
+const evaluates = (evaluation: Related['evaluation']): boolean =>
+  isTrue(evaluation?.every) || isTrue(evaluation?.atStart) || isTrue(evaluation?.atEnd);
+
+/** A source without a file's ending may be a folder with splits of its own; reading it tells. */
+const hasFolder = (train: unknown): boolean =>
+  Array.isArray(train) && train.some((path) => !/\.\w+$/.test(String(path)));
 
 const isGiven = (value: unknown): boolean => value !== undefined;
 
@@ -35,8 +48,36 @@ export const rules: readonly Rule[] = [
     holds: ({ data, verifier, rewards }) => !isGiven(data) || isGiven(verifier) || (rewards ?? []).length > 0,
   },
   {
+    key: 'rewards',
+    message: 'the built-in `quality` is what these functions measure here; it needs a verifier',
+    holds: ({ data, verifier, rewards }) =>
+      !isGiven(data) ||
+      isGiven(verifier) ||
+      !(rewards ?? []).some((one) => isPlainObject(one) && one.builtIn === 'quality'),
+  },
+  {
     key: 'verifier',
     message: 'measures answers to data, which is not given',
     holds: ({ data, verifier }) => !isGiven(verifier) || isGiven(data),
+  },
+  {
+    key: 'evaluation.every',
+    message: 'best.metric is measured by evaluations while training; say how often',
+    holds: ({ best, evaluation }) => !isGiven(best?.metric) || isTrue(evaluation?.every) || isTrue(evaluation?.atEnd),
+  },
+  {
+    key: 'best.metric',
+    message: 'best.patience needs the metric that is to rise',
+    holds: ({ best }) => !isTrue(best?.patience) || isGiven(best?.metric),
+  },
+  {
+    key: 'data.test',
+    message: 'evaluation while training needs held-out rows: data.test, data.testShare, or a folder with a test split',
+    holds: ({ data, evaluation }) =>
+      !isPlainObject(data) ||
+      !evaluates(evaluation) ||
+      isGiven(data.test) ||
+      isTrue(data.testShare) ||
+      hasFolder(data.train),
   },
 ];

@@ -7,6 +7,7 @@ import { rewardKinds } from '../reward.js';
 import { methodNames } from '../trainer/methods.js';
 import { type Related, rules } from './between.js';
 import { advantage } from './sections/advantage.js';
+import { best } from './sections/best.js';
 import { checkpoint } from './sections/checkpoint.js';
 import { buffer } from './sections/curriculum.js';
 import { data, verifier } from './sections/data.js';
@@ -53,6 +54,7 @@ const keys = z.strictObject({
   overlongFilter: z.boolean().default(true),
   ...machine,
   checkpoint: checkpoint.prefault({}),
+  best: best.prefault({}),
   evaluation: evaluation.prefault({}),
   traces: z.enum(['none', 'sample', 'all']).default('sample'),
 });
@@ -60,7 +62,7 @@ const keys = z.strictObject({
 // Asked where other keys are wrong as well: all problems are reported at once.
 const related = rules.reduce(
   (schema, { key, message, holds }) =>
-    schema.refine((run) => holds((run ?? {}) as Related), { path: [key], error: message, when: () => true }),
+    schema.refine((run) => holds((run ?? {}) as Related), { path: key.split('.'), error: message, when: () => true }),
   keys,
 );
 
@@ -69,6 +71,7 @@ export const runSchema = related
   .transform((run) => ({
     ...run,
     task: run.task ?? 'prompts',
+    evaluation: { ...run.evaluation, generations: run.evaluation.generations ?? run.groupSize },
     maximumDraws: run.maximumDraws ?? 4 * run.startsPerBatch,
     rewards: run.rewards.map((entry) => ({
       ...entry,

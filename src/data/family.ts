@@ -24,7 +24,7 @@ export interface PromptsOptions {
   readonly data: DataSet;
   /** `messages`: as the assistant's turn, its tokens as they were generated. `text`: quoted in one user message. */
   readonly previousAnswer: 'messages' | 'text';
-  readonly templates?: Partial<PromptTemplates>;
+  readonly templates?: { readonly [Name in keyof PromptTemplates]?: string | undefined };
   /** Measures quality; without it the reward functions do. */
   readonly verifier?: Verifier;
 }
@@ -50,8 +50,14 @@ function asMessages(prompt: readonly Message[], history: History, request: strin
   return [...prompt, { role: 'assistant', content: text, tokens }, { role: 'user', content: request }];
 }
 
+/** Without the names that are there and say nothing. */
+function given(templates: NonNullable<PromptsOptions['templates']>): Partial<PromptTemplates> {
+  return Object.fromEntries(Object.entries(templates).filter(([, text]) => text !== undefined));
+}
+
 function rewrite(prompt: Prompt, history: History, intent: Intent, options: PromptsOptions): Prompt {
-  const { previousAnswer, templates = {} } = options;
+  const { previousAnswer } = options;
+  const templates = given(options.templates ?? {});
   const asText = (question: string): string => promptFromTemplates({ question, history, intent }, templates);
   if (typeof prompt === 'string') return asText(prompt);
   if (previousAnswer === 'messages') {

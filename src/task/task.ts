@@ -38,9 +38,16 @@ export interface TaskFamily<Data = unknown> {
   prompt(task: Task<Data>, history: History, intent: Intent): Prompt;
   /**
    * Judges `answer`, given to `prompt(task, history, intent)`: an attempt answers the turn after `history`, any other
-   * intent rewrites its last turn. A rejected promise is a failed rollout, not a reward.
+   * intent rewrites its last turn. `tokens` are the answer's, end token included. A rejected promise is a failed
+   * rollout, not a reward.
    */
-  judge(task: Task<Data>, history: History, answer: string, intent: Intent): Verdict | Promise<Verdict>;
+  judge(
+    task: Task<Data>,
+    history: History,
+    answer: string,
+    intent: Intent,
+    tokens?: readonly number[],
+  ): Verdict | Promise<Verdict>;
   /** Rows that the task shows before any answer, with their marks; reports draw them above the answers. */
   openings?(task: Task<Data>): readonly { readonly text: string; readonly marks: string }[];
   /** Quality of a whole episode in [0, 1]; by default the sum of the turns' qualities over `turns`. */

@@ -95,6 +95,11 @@ function completionMetrics(groups: readonly Group[]): Record<string, number> {
   };
 }
 
+/** What a list of groups says by itself, whether or not they are trained on. */
+export function groupMetrics(groups: readonly Group[]): Record<string, number> {
+  return { ...rewardMetrics(groups), ...completionMetrics(groups) };
+}
+
 /** d over the batch; absent without a bonus. */
 export function diversityMetrics(factors: readonly Float64Array[]): Record<string, number> {
   const values = factors.flatMap((group) => [...group]);

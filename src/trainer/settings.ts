@@ -1,5 +1,6 @@
 /** What a training run needs to know. `src/config.ts` reads it from files and flags and fills in the defaults. */
 import type { GrpoObjective, OptimizerSettings, Sampling } from '../policy/policy.js';
+import type { BestSettings } from './best.js';
 import type { Method } from './methods.js';
 
 export type Schedule = 'constant' | 'linear' | 'cosine';
@@ -91,5 +92,6 @@ export interface TrainSettings {
   readonly overlongFilter: boolean;
   readonly microbatchTokens: number;
   readonly checkpoint: CheckpointSettings;
+  readonly best: BestSettings;
   readonly traces: Traces;
 }

@@ -1,6 +1,7 @@
 /** state.json of a checkpoint: what the TypeScript side must know to go on as if nothing had happened. */
 import { join } from 'node:path';
 import type { CurriculumState } from '../curriculum/curriculum.js';
+import type { BestState } from './best.js';
 import { type Disk, realDisk } from './disk.js';
 import { onDisk, runFolderError } from './disk-errors.js';
 
@@ -15,6 +16,8 @@ export interface Progress {
   tokens: number;
   /** Updates refused in a row because a number was not finite. */
   nonFinite: number;
+  /** The best evaluation so far; absent before the first, or where none is asked for. */
+  best?: BestState;
 }
 
 /** What must be the same for a resumed run. */

@@ -6,8 +6,8 @@ import { performance } from 'node:perf_hooks';
 import { groupAdvantages } from '../advantage.js';
 import type { Curriculum, CurriculumState } from '../curriculum/curriculum.js';
 import { startDistances } from '../curriculum/distances.js';
-import { CancelledError, ConfigError, NonFiniteError } from '../errors.js';
-import { type Group, type RewardPlan, rewardPlan } from '../group.js';
+import { CancelledError, NonFiniteError } from '../errors.js';
+import type { Group, RewardPlan } from '../group.js';
 import { promptText } from '../message.js';
 import { type Policy, trainingFile, type UpdateMetrics } from '../policy/policy.js';
 import type { NamedReward } from '../reward/named.js';
@@ -15,11 +15,14 @@ import type { Reward } from '../reward.js';
 import { createRng, type Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
 import { assembleBatch, type ScoredGroup } from './batch.js';
+import { type BestState, isExhausted } from './best.js';
 import { collectGroups, samplingMetrics, trainedGroups } from './collect.js';
 import { createCurriculum } from './curriculum.js';
 import { createNgramEmbedder, type Embedder, measureDiversity, withDiversity } from './embedder.js';
+import { evaluateAtStart, evaluateIfDue, type PeriodicEvaluation } from './evaluation.js';
 import { methods } from './methods.js';
 import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from './metrics.js';
+import { planOf } from './plan.js';
 import type { Run } from './run.js';
 import { createSaver, type SavedState, type Saver } from './saver.js';
 import type { TrainSettings } from './settings.js';
@@ -41,8 +44,7 @@ export interface TrainOptions {
   readonly embedder?: Embedder;
   /** Where metrics, traces and checkpoints go; absent writes nothing. */
   readonly run?: Run;
-  /** Metrics `eval/…` of the current policy, asked for every `every` updates. */
-  readonly evaluation?: { readonly every: number; evaluate(update: number): Promise<Record<string, number>> };
+  readonly evaluation?: PeriodicEvaluation;
   readonly onUpdate?: (metrics: MetricsRow) => void;
   /** Ends training after the micro-batch at hand; a cancelled update leaves weights and curriculum as they were. */
   readonly signal?: AbortSignal;
@@ -51,8 +53,10 @@ export interface TrainOptions {
 export interface TrainResult {
   /** Finished updates, those of a resumed run included. */
   readonly updates: number;
-  /** False when the signal ended training early. */
+  /** False when the signal ended training early; true as well when evaluations had stopped getting better. */
   readonly finished: boolean;
+  /** The best evaluation; its checkpoint, `checkpoint-{update}`, is kept. Absent without `best.metric`. */
+  readonly best?: BestState;
   /** Metrics of the last update; absent when there was none. */
   readonly metrics?: MetricsRow;
   /** The last checkpoint; absent without a run folder, or when nothing was trained. */
@@ -75,13 +79,14 @@ const nonFiniteLimit = 3;
 /** Trains until `config.updates` updates are made, or the signal asks to stop. */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const training = await begin(options);
-  const { config, progress, saver } = training;
+  const { progress, saver } = training;
   try {
     const metrics = await makeUpdates(training);
     if (progress.update > 0) await saver?.save(stateOf(training));
     const checkpoint = await saver?.finish();
-    const finished = progress.update >= config.updates;
-    return { updates: progress.update, finished, ...(metrics && { metrics }), ...(checkpoint && { checkpoint }) };
+    const { update: updates, best } = progress;
+    const finished = isOver(training);
+    return { updates, finished, ...(metrics && { metrics }), ...(checkpoint && { checkpoint }), ...(best && { best }) };
   } catch (error) {
     // The folder is about to be unlocked: what is being written is finished first, and is a good checkpoint.
     await saver?.finish().catch(() => undefined);
@@ -93,16 +98,23 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 async function makeUpdates(training: Training): Promise<MetricsRow | undefined> {
   const { config, progress, signal, saver, onUpdate } = training;
   let metrics: MetricsRow | undefined;
-  while (progress.update < config.updates && !signal?.aborted) {
+  const before = await evaluateAtStart(training);
+  if (before) await record(training, { update: 0, ...before }, [], []);
+  while (!isOver(training) && !signal?.aborted) {
     const row = await takeUpdate(training);
     if (row === undefined) break;
     metrics = row;
     onUpdate?.(row);
     saver?.check();
-    if (isDue(progress.update, config.checkpoint.every)) await saver?.save(stateOf(training));
+    const isBest = progress.best?.update === progress.update;
+    if (isBest || isDue(progress.update, config.checkpoint.every)) await saver?.save(stateOf(training));
   }
   return metrics;
 }
+
+/** All updates are made, or evaluations have stopped getting better. */
+const isOver = ({ config, progress }: Training): boolean =>
+  progress.update >= config.updates || isExhausted(config.best, progress.best);
 
 const isDue = (update: number, every: number): boolean => every > 0 && update % every === 0;
 
@@ -118,20 +130,13 @@ async function begin(options: TrainOptions): Promise<Training> {
     curriculum.restore(state.curriculum);
     Object.assign(progress, state.progress);
   }
-  const saver = run && createSaver({ run, policy, settings: config.checkpoint });
+  const saver =
+    run &&
+    createSaver({
+      ...{ run, policy, settings: config.checkpoint },
+      protect: () => (progress.best ? [progress.best.update] : []),
+    });
   return { ...options, curriculum, embedder, plan: planOf(options), progress, saver, rng: createRng(config.seed) };
-}
-
-/** What is trained on. @throws ConfigError when quality is to be measured by rewards, and they by quality. */
-function planOf({ config, family, reward, rewards = [] }: TrainOptions): RewardPlan {
-  if (rewards.length > 0) {
-    return { functions: rewards, trained: config.reward === 'improvement' ? 'improvement' : 'sum' };
-  }
-  const plan = rewardPlan(reward ?? config.reward);
-  if (family.measuredBy !== 'rewards' || reward !== undefined) return plan;
-  throw new ConfigError([
-    { key: 'rewards', message: `${family.name} needs a reward function: it measures quality by it` },
-  ]);
 }
 
 const stateOf = ({ progress, curriculum }: Training): SavedState => ({ progress, curriculum: curriculum.snapshot() });
@@ -218,14 +223,15 @@ async function updatePolicy(
 
 /** Metrics that the rooms keep themselves, and how far apart the batch's starts lie. */
 async function measureRooms(
-  { curriculum, embedder, family, evaluation }: Training,
+  training: Training,
   groups: readonly Group[],
   factors: readonly Float64Array[],
   update: number,
 ): Promise<Record<string, number>> {
+  const { curriculum, embedder, family } = training;
   const texts = groups.map(({ start: { task, history, intent } }) => promptText(family.prompt(task, history, intent)));
   const distances = startDistances(await embedder.embed(texts), embedder.dimension);
-  const evaluated = evaluation && isDue(update, evaluation.every) ? await evaluation.evaluate(update) : {};
+  const evaluated = await evaluateIfDue(training, update);
   return { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors), ...evaluated };
 }
 

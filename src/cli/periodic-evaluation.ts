@@ -1,0 +1,51 @@
+/** The evaluations that a config asks for while training. */
+import type { RunConfig } from '../config.js';
+import { ConfigError } from '../errors.js';
+import { evaluateIterations } from '../evaluation/iterate.js';
+import { measuredFamily } from '../evaluation/measured.js';
+import type { Policy } from '../policy/policy.js';
+import type { NamedReward } from '../reward/named.js';
+import { createRng } from '../rng.js';
+import type { Task, TaskFamily } from '../task/task.js';
+import { evaluateRewards } from '../trainer/evaluate.js';
+import type { PeriodicEvaluation } from '../trainer/evaluation.js';
+import { planOf } from '../trainer/plan.js';
+import { evaluationMetrics } from './evaluation-metrics.js';
+
+type Metrics = Record<string, number>;
+
+function tasksOf(
+  { evaluation: { split, limit, every, atStart, atEnd } }: RunConfig,
+  family: TaskFamily,
+): readonly Task[] {
+  const tasks = family.tasks(split);
+  if (tasks.length > 0 || (every === 0 && !atStart && !atEnd)) return limit > 0 ? tasks.slice(0, limit) : tasks;
+  const hint = family.name === 'prompts' ? 'name held-out rows: data.test or data.testShare' : 'name another split';
+  throw new ConfigError([{ key: 'evaluation.split', message: `there are no tasks in the split \`${split}\``, hint }]);
+}
+
+/** @throws ConfigError when there is nothing to evaluate on. */
+export function periodicEvaluation(
+  config: RunConfig,
+  policy: Policy,
+  family: TaskFamily,
+  rewards: readonly NamedReward[],
+): PeriodicEvaluation {
+  const { every, atStart, atEnd, iterations, draws, measure, generations } = config.evaluation;
+  const { sampling } = config;
+  const tasks = tasksOf(config, family);
+  const plan = planOf({ config, family, rewards });
+  const chained = measuredFamily(family, plan.functions);
+  const ofRewards = (seed: number): Promise<Metrics> =>
+    evaluateRewards({ policy, family, tasks, plan, generations, sampling, seed });
+  const ofIterations = async (seed: number): Promise<Metrics> =>
+    evaluationMetrics(await evaluateIterations({ policy, family: chained, tasks, iterations, draws, sampling, seed }));
+  const evaluate = async (update: number): Promise<Metrics> => {
+    const seed = createRng(config.seed).fork('evaluation', update).id();
+    return {
+      ...(measure === 'iterations' ? {} : await ofRewards(seed)),
+      ...(measure === 'rewards' ? {} : await ofIterations(seed)),
+    };
+  };
+  return { every, atStart, atEnd, evaluate };
+}

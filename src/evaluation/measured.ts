@@ -1,0 +1,32 @@
+/** A family whose quality is what reward functions say, as one whose judge asks them: for answers outside of training. */
+import { RewardError } from '../errors.js';
+import type { History, Intent } from '../history.js';
+import { judgeAnswers, type NamedReward } from '../reward/named.js';
+import type { Answered } from '../reward.js';
+import { answered, iterateOf } from '../rollout.js';
+import type { Task, TaskFamily, Verdict } from '../task/task.js';
+
+interface Said {
+  readonly text: string;
+  readonly tokens: readonly number[];
+}
+
+function answeredStart(family: TaskFamily, task: Task, before: History, intent: Intent, said: Said): Answered {
+  const tokens = Int32Array.from(said.tokens);
+  const after = answered(before, intent, iterateOf({ text: said.text, tokens }, { quality: 0, wellFormed: true }));
+  return { task, intent, prompt: family.prompt(task, before, intent), before, after, quality: 0, ...said };
+}
+
+/** The family itself where its own judge measures quality. */
+export function measuredFamily(family: TaskFamily, rewards: readonly NamedReward[]): TaskFamily {
+  if (family.measuredBy !== 'rewards') return family;
+  const judge: TaskFamily['judge'] = async (task, history, text, intent, tokens = []): Promise<Verdict> => {
+    const verdict = await family.judge(task, history, text, intent, tokens);
+    if (!verdict.wellFormed) return verdict;
+    const { judged } = await judgeAnswers(rewards, [[answeredStart(family, task, history, intent, { text, tokens })]]);
+    const [one] = judged;
+    if (one?.kind === 'rewarded') return { ...verdict, quality: one.share };
+    throw one?.kind === 'failed' ? one.error : new RewardError('no reward function could score the answer');
+  };
+  return { ...family, measuredBy: 'judge', judge };
+}
