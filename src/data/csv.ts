@@ -71,6 +71,8 @@ export async function readCsv(file: string, sink: RowSink, delimiter = ','): Pro
       (records: AsyncIterable<Parsed>) => takeRecords(records, sink),
     );
   } catch (error) {
+    // Rows were no longer wanted, and why was said.
+    if (error instanceof Error && error.name === 'AbortError') return;
     const { message, place } = describe(error);
     sink.problem(message, place);
   }

@@ -1,6 +1,6 @@
 /**
- * A module's function in a thread of its own, which can be ended whatever it does: a loop without end blocks nobody, and
- * memory without end ends the thread, not the run.
+ * A module's function in a thread of its own, which can be ended: a loop without end blocks nobody, and memory that grows
+ * without end ends the thread. (A single allocation of gigabytes is beyond what V8 confines to a thread.)
  */
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -10,10 +10,10 @@ import type { ModuleSource } from './module.js';
 export interface IsolatedOptions extends ModuleSource {
   /** How long one call may take. */
   readonly timeoutSeconds: number;
+  /** Heap of the thread. */
+  readonly heapMiB?: number;
 }
 
-/** Heap of the thread, in MiB. */
-const heapMiB = 1024;
 /** How long loading the module may take. */
 const startSeconds = 60;
 
@@ -26,13 +26,9 @@ interface Answer {
 }
 
 /** The compiled worker, or its source through jiti where the sources themselves are run. */
-function startWorker(source: ModuleSource): Worker {
-  const options = {
-    workerData: source,
-    stdout: true,
-    execArgv: [],
-    resourceLimits: { maxOldGenerationSizeMb: heapMiB },
-  };
+function startWorker({ heapMiB = 1024, ...source }: IsolatedOptions): Worker {
+  const resourceLimits = { maxOldGenerationSizeMb: heapMiB };
+  const options = { workerData: source, stdout: true, execArgv: [], resourceLimits };
   const isSource = import.meta.url.endsWith('.ts');
   const file = fileURLToPath(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url));
   const jiti = JSON.stringify(import.meta.resolve('jiti'));

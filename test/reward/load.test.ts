@@ -1,0 +1,119 @@
+/** Reward functions from files: in threads, which can be ended. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseConfig } from '../../src/config.js';
+import { ConfigError, RewardTimeoutError } from '../../src/errors.js';
+import { emptyHistory, openTurn } from '../../src/history.js';
+import { IsolatedFunction } from '../../src/reward/isolated.js';
+import { type LoadedRewards, loadRewards } from '../../src/reward/load.js';
+import { judgeAnswers } from '../../src/reward/named.js';
+import type { Answered } from '../../src/reward.js';
+
+let file = '';
+let root = '';
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'exit-rl-reward-'));
+  file = join(root, 'rewards.ts');
+  await writeFile(
+    file,
+    `interface Batch { texts: string[]; answer: string[] }
+export const accuracy = ({ texts, answer }: Batch): number[] => texts.map((text, at) => Number(text === answer[at]));
+export const slow = async ({ texts }: Batch) => { await new Promise((done) => setTimeout(done, 5)); return texts.map(() => 0.5); };
+export const loops = ({ texts }: Batch): number[] => { if (texts.includes('loop')) for (;;); return texts.map(() => 1); };
+export const leaves = (): number[] => process.exit(3);
+export const eats = (): number[] => { const all: unknown[] = []; for (;;) all.push(new Array(1e4).fill(all.length)); };
+export const one = ({ text, answer }: { text: string; answer: string }): number => (text === answer ? 1 : 0);
+export const prints = ({ texts }: Batch): number[] => { console.log('printed'); return texts.map(() => 1); };
+`,
+  );
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+function answered(text: string, answer: string): Answered {
+  const after = openTurn(emptyHistory, { text, tokens: [1], quality: 0 });
+  const task = { id: text, data: { prompt: 'q', answer } };
+  return { task, intent: 'attempt', prompt: 'q', before: emptyHistory, after, text, tokens: [1], quality: 0 };
+}
+
+const load = (...rewards: unknown[]): Promise<LoadedRewards> =>
+  loadRewards(parseConfig({ task: 't', model: 'm', rewards }).rewards);
+
+async function judge(rewards: unknown[], texts = ['a', 'b']): ReturnType<typeof judgeAnswers> {
+  const { functions, close } = await load(...rewards);
+  try {
+    return await judgeAnswers(functions, [texts.map((text) => answered(text, 'a'))]);
+  } finally {
+    await close();
+  }
+}
+
+const values = (judgement: Awaited<ReturnType<typeof judge>>): number[][] =>
+  judgement.parts.map((part) => [...part.values]);
+
+describe('files', () => {
+  test.each([true, false])('TypeScript, sync and async, batched and alone; isolated: %s', async (isolated) => {
+    const judgement = await judge([
+      { file, export: 'accuracy', isolated },
+      { file, export: 'slow', isolated },
+      { file, export: 'one', scope: 'rollout', isolated },
+      { file, export: 'accuracy', name: 'by group', scope: 'group', isolated },
+    ]);
+    expect(values(judgement)).toEqual([
+      [1, 0],
+      [0.5, 0.5],
+      [1, 0],
+      [1, 0],
+    ]);
+    expect(judgement.parts.map(({ name }) => name)).toEqual(['accuracy', 'slow', 'one', 'by group']);
+  });
+
+  test('a loop without end is ended, typed, and the next call is answered by a new thread', async () => {
+    const { functions, close } = await load({ file, export: 'loops', timeoutSeconds: 0.3 });
+    const ask = (text: string): ReturnType<typeof judgeAnswers> => judgeAnswers(functions, [[answered(text, 'a')]]);
+    const [first] = (await ask('loop')).judged;
+    expect(first?.kind === 'failed' && RewardTimeoutError.isInstance(first.error)).toBe(true);
+    expect((await ask('fine')).judged).toEqual([{ kind: 'rewarded', sum: 1, share: 1 }]);
+    await close();
+  });
+
+  test('a function that leaves ends its thread, not the run', async () => {
+    const { judged } = await judge([{ file, export: 'leaves', timeoutSeconds: 30 }]);
+    expect(judged.map(({ kind }) => kind)).toEqual(['failed', 'failed']);
+  });
+
+  test('memory that grows without end ends the thread, not the run', async () => {
+    const eater = new IsolatedFunction({ file, name: 'eats', timeoutSeconds: 60, heapMiB: 48 });
+    await expect(eater.call({})).rejects.toThrow(/memory/i);
+    await eater.close();
+  });
+
+  test('what cannot be loaded is named, all of it at once, before anything runs', async () => {
+    const broken = join(root, 'broken.ts');
+    await writeFile(broken, 'export const x = ;');
+    const error = await load({ file: broken }, { file, export: 'accurasy' }, { file: join(root, 'absent.ts') }).catch(
+      (reason: unknown) => reason,
+    );
+    expect(ConfigError.isInstance(error) && error.problems.map(({ key }) => key)).toEqual([
+      'rewards.0',
+      'rewards.1',
+      'rewards.2',
+    ]);
+    expect(String(error)).toContain('exports no function `accurasy`; it exports accuracy, eats');
+  });
+});
+
+describe('built-in ones', () => {
+  test('exact match on a column, the last box, or the last number', async () => {
+    const texts = [' a ', 'so \\boxed{a}', 'it is 1,234.50'];
+    expect(values(await judge(['exact_match'], texts))).toEqual([[1, 0, 0]]);
+    expect(values(await judge([{ builtIn: 'exact_match', extract: 'boxed' }], texts))).toEqual([[0, 1, 0]]);
+  });
+
+  test('a pattern that needs for ever on a text is ended', async () => {
+    const reward = { builtIn: 'format_regex', pattern: '^(a+)+$', timeoutSeconds: 0.5 };
+    expect(values(await judge([reward], ['aaa', 'b']))).toEqual([[1, 0]]);
+    expect((await judge([reward], [`${'a'.repeat(40)}!`])).judged.map(({ kind }) => kind)).toEqual(['failed']);
+  });
+});

@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest';
+import { RewardTimeoutError } from '../../src/errors.js';
+import { emptyHistory, openTurn } from '../../src/history.js';
+import { judgeAnswers, type NamedReward, namedReward } from '../../src/reward/named.js';
+import type { Answered, Reward } from '../../src/reward.js';
+
+function answered(text: string, columns: Record<string, unknown> = {}): Answered {
+  const prompt = 'question';
+  const after = openTurn(emptyHistory, { text, tokens: [1, 2], quality: 0 });
+  const task = { id: `task-${text}`, data: { prompt, ...columns } };
+  return { task, intent: 'attempt', prompt, before: emptyHistory, after, text, tokens: [1, 2], quality: 0.5 };
+}
+
+const two = [answered('a', { answer: 'a' }), answered('b', { answer: 'x' })];
+const judge = (rewards: NamedReward[], groups = [two]): ReturnType<typeof judgeAnswers> =>
+  judgeAnswers(rewards, groups);
+const batch = (values: (number | null)[], settings: Partial<NamedReward> = {}): NamedReward =>
+  namedReward({ batch: () => values }, settings);
+
+describe('a batch', () => {
+  test('has lists of prompts, completions, ids and every column', async () => {
+    let seen: Record<string, unknown> = {};
+    const look: Reward = {
+      batch: (given) => {
+        seen = given;
+        return [0, 0, 0];
+      },
+    };
+    const messages: Answered = { ...answered('c'), prompt: [{ role: 'user', content: 'q' }] };
+    await judge([namedReward(look)], [two, [messages]]);
+    expect(seen).toMatchObject({
+      prompts: ['question', 'question', [{ role: 'user', content: 'q' }]],
+      completions: ['a', 'b', [{ role: 'assistant', content: 'c' }]],
+      texts: ['a', 'b', 'c'],
+      completionIds: [
+        [1, 2],
+        [1, 2],
+        [1, 2],
+      ],
+      answer: ['a', 'x', null],
+      columns: { answer: ['a', 'x', null] },
+    });
+  });
+
+  test('a function of the batch is asked once, one of groups once a group, one of rollouts once a rollout', async () => {
+    const calls = { batch: 0, group: 0, rollout: 0 };
+    const count = (kind: keyof typeof calls, length: number): number[] => {
+      calls[kind] += 1;
+      return new Array<number>(length).fill(1);
+    };
+    await judge(
+      [
+        namedReward({ batch: ({ texts }) => count('batch', texts.length) }),
+        namedReward({ group: (list) => count('group', list.length) }),
+        namedReward(() => count('rollout', 1)[0] as number),
+      ],
+      [two, two, []],
+    );
+    expect(calls).toEqual({ batch: 1, group: 2, rollout: 4 });
+  });
+});
+
+describe('the weighted sum', () => {
+  test('leaves out what a function could not score; an answer that none scored is unscored', async () => {
+    const { judged, parts } = await judge([
+      batch([1, null], { name: 'a', weight: 2 }),
+      batch([0.5, null], { name: 'b', weight: -1 }),
+    ]);
+    expect(judged).toEqual([{ kind: 'rewarded', sum: 1.5, share: (1.5 + 1) / 3 }, { kind: 'unscored' }]);
+    expect(parts.map(({ name, values }) => [name, ...values])).toEqual([
+      ['a', 1, Number.NaN],
+      ['b', 0.5, Number.NaN],
+    ]);
+  });
+
+  test('quality is its place between the least and the most that the scoring functions can give', async () => {
+    const { judged } = await judge([
+      batch([1, 9], { range: [0, 1] }),
+      batch([-1, null], { name: 'overlong', range: [-1, 0], weight: 0.5 }),
+    ]);
+    expect(judged.map((one) => (one.kind === 'rewarded' ? one.share : Number.NaN))).toEqual([(0.5 + 0.5) / 1.5, 1]);
+  });
+});
+
+describe('functions that fail', () => {
+  test.each<[string, Reward]>([
+    [
+      'throws',
+      {
+        batch: () => {
+          throw new Error('broken');
+        },
+      },
+    ],
+    ['rejects', { batch: () => Promise.reject(new Error('broken')) }],
+    ['returns too few', { batch: () => [1] }],
+    ['returns NaN', { batch: () => [Number.NaN, Number.NaN] }],
+    ['returns infinity', { batch: () => [Infinity, -Infinity] }],
+    ['returns text', { batch: () => ['1', '2'] as unknown as number[] }],
+    ['returns undefined', { batch: () => undefined as unknown as number[] }],
+  ])('one that %s fails every answer it spoils, typed and counted', async (_, reward) => {
+    const { judged, parts } = await judge([namedReward(reward, { name: 'bad' }), batch([1, 1], { name: 'good' })]);
+    expect(judged.map(({ kind }) => kind)).toEqual(['failed', 'failed']);
+    expect(parts.map(({ trouble }) => [...trouble])).toEqual([
+      [1, 1],
+      [0, 0],
+    ]);
+  });
+
+  test('one that fails once is asked again; one that is late is not', async () => {
+    let calls = 0;
+    const once: Reward = { batch: () => (++calls === 1 ? [1] : [1, 1]) };
+    expect((await judge([namedReward(once)])).judged.map(({ kind }) => kind)).toEqual(['rewarded', 'rewarded']);
+    let late = 0;
+    const never: Reward = {
+      batch: () => {
+        late += 1;
+        return new Promise<number[]>(() => {});
+      },
+    };
+    const { judged, parts } = await judge([namedReward(never, { timeoutSeconds: 0.05 })]);
+    expect(late).toBe(1);
+    expect([...(parts[0]?.trouble ?? [])]).toEqual([2, 2]);
+    expect(judged.every((one) => one.kind === 'failed' && RewardTimeoutError.isInstance(one.error))).toBe(true);
+  });
+});
