@@ -842,4 +842,5 @@ module.exports.diversity = nativeBinding.diversity
 module.exports.embedNgrams = nativeBinding.embedNgrams
 module.exports.engineInfo = nativeBinding.engineInfo
 module.exports.loadCuda = nativeBinding.loadCuda
+module.exports.mergeAdapter = nativeBinding.mergeAdapter
 module.exports.shutdown = nativeBinding.shutdown

@@ -81,7 +81,26 @@ export interface LoadOptions {
   trainable: boolean
   /** `fp32` or `bf16`: the optimizer's moments. */
   stateDtype: string
+  /** Trains an adapter in place of the weights. */
+  lora?: LoraOptions
+  /** A PEFT folder to begin with. */
+  adapter?: string
 }
+
+export interface LoraOptions {
+  rank: number
+  alpha: number
+  dropout: number
+  /** Ends of module paths; absent: every linear module but the head. */
+  targetModules?: Array<string>
+  /** Scales by α/√rank instead of α/rank. */
+  rankStabilised: boolean
+  /** Decides the first A and every dropout mask. */
+  seed: number
+}
+
+/** Writes a model folder with an adapter merged into its base. Resolves to the number of adapted weights. */
+export declare function mergeAdapter(model: string, adapter: string, out: string): Promise<number>
 
 export interface NativeBatch {
   promptTokens: Int32Array
@@ -165,6 +184,8 @@ export interface NgramOptions {
 
 export interface PolicyInfo {
   parameters: number
+  /** All of them, or those of the adapter. */
+  trainedParameters: number
   vocabularySize: number
   contextLength: number
   endTokenIds: Array<number>

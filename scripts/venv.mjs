@@ -9,6 +9,7 @@ export const peerPackages = [
   'torch==2.11.0',
   'transformers==5.24.0',
   'trl==1.16.0',
+  'peft==0.21.2',
   'accelerate==1.15.0',
   'datasets==5.2.0',
 ];

@@ -46,7 +46,8 @@ export {
   type Turn,
 } from './history.js';
 export type { Message, Prompt, ToolCall } from './message.js';
-export { LocalPolicy } from './policy/local.js';
+export { LocalPolicy, type LocalPolicyOptions } from './policy/local.js';
+export { type LoraOptions, type MergeRequest, mergeAdapter } from './policy/lora.js';
 export type {
   Completion,
   FinishReason,

@@ -10,6 +10,7 @@ import { chosenLibtorch, findLibtorch, hasNvidiaDriver, type LibtorchCandidate, 
 export type {
   EngineInfo,
   LoadOptions,
+  LoraOptions as NativeLora,
   NativeBatch,
   NativeGenerated,
   NativeGenerateRequest,

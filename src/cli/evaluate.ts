@@ -145,6 +145,7 @@ export function registerEvaluate(cli: CAC): void {
   cli
     .command('evaluate', 'Attempt once, then improve K times; quality and solved share at every k')
     .option('--model <folder>', 'Model folder, or a run folder (its latest checkpoint and settings)')
+    .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--task <name>', 'Task family, or the path of a module that exports one')
     .option('--iterations <number>', 'K, improve steps after the attempt (default: 16)')
     .option('--draws <number>', 'Chains per task (default: 4)')

@@ -76,6 +76,7 @@ export function registerGenerate(cli: CAC): void {
   cli
     .command('generate', 'Completions of a prompt, or of every line {"prompt"} or {"tokens"} of a file')
     .option('--model <folder>', 'Model folder (Hugging Face layout)')
+    .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--prompt <text>', 'One prompt')
     .option('--input <file>', 'One JSON object a line; - reads standard input')
     .option('--n <number>', 'Completions of each prompt (default: 1)')

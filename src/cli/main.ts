@@ -10,6 +10,7 @@ import { registerEvaluate } from './evaluate.js';
 import { reportFailure } from './failure.js';
 import { joinDashes } from './flags.js';
 import { registerGenerate } from './generate.js';
+import { registerMerge } from './merge.js';
 import { watchClosedOutput } from './output.js';
 import { registerReport } from './report.js';
 import { registerScore } from './score.js';
@@ -25,6 +26,7 @@ function createCli(): CAC {
     registerGenerate,
     registerScore,
     registerEmbed,
+    registerMerge,
     registerDoctor,
     registerReport,
   ]) {

@@ -2,7 +2,9 @@
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
 import type { LocalPolicy } from '../policy/local.js';
-import { type Flags, wholeNumber } from './flags.js';
+import type { LoraOptions } from '../policy/lora.js';
+import type { Run } from '../trainer/run.js';
+import { type Flags, textFlag, wholeNumber } from './flags.js';
 
 export interface PolicyChoice {
   readonly device: string;
@@ -10,12 +12,16 @@ export interface PolicyChoice {
   readonly threads: number;
   /** Keeps a reference policy for the KL penalty. */
   readonly reference?: boolean;
+  /** A PEFT folder that goes with the model. */
+  readonly adapter?: string;
+  readonly lora?: LoraOptions;
 }
 
 export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<LocalPolicy> {
   const { LocalPolicy: policyClass } = await import('../policy/local.js');
-  const { device, dtype, threads, reference = false } = choice;
-  return policyClass.load(folder, { device, dtype, threads, reference });
+  const { device, dtype, threads, reference = false, adapter, lora } = choice;
+  const trained = { ...(adapter !== undefined && { adapter }), ...(lora && { lora }) };
+  return policyClass.load(folder, { device, dtype, threads, reference, ...trained });
 }
 
 const dtypes: readonly RunConfig['dtype'][] = ['auto', 'float32', 'bfloat16'];
@@ -26,9 +32,22 @@ function dtypeOf(value: unknown): RunConfig['dtype'] {
   throw new UsageError(`--dtype is ${dtypes.join(', ')}, not ${String(value)}`);
 }
 
-/** Device, dtype and threads as flags of a command. */
+/** Device, dtype, threads and adapter as flags of a command. */
 export function policyChoice(flags: Flags): PolicyChoice {
   const { device = process.env.EXIT_RL_DEVICE ?? 'auto', dtype = process.env.EXIT_RL_DTYPE ?? 'auto' } = flags;
   const threads = wholeNumber(flags, 'threads', Number(process.env.EXIT_RL_THREADS ?? 0));
-  return { device: String(device), dtype: dtypeOf(dtype), threads };
+  const adapter = textFlag(process.argv, 'adapter');
+  return { device: String(device), dtype: dtypeOf(dtype), threads, ...(adapter !== undefined && { adapter }) };
+}
+
+/** What is trained: the adapter of the checkpoint, the one to begin with, a new one, or all weights. */
+export function trainedChoice(
+  { device, dtype, threads, objective, lora, seed }: RunConfig,
+  run: Pick<Run, 'adapterFolder'>,
+): PolicyChoice {
+  const choice = { device, dtype, threads, reference: objective.beta > 0 };
+  if (lora === undefined) return choice;
+  const { adapter: first, ...settings } = lora;
+  const adapter = run.adapterFolder ?? first;
+  return { ...choice, lora: { ...settings, seed }, ...(adapter !== undefined && { adapter }) };
 }

@@ -13,12 +13,13 @@ type VerifierConfig = NonNullable<RunConfig['verifier']>;
 
 /** Paths made independent of the working directory, so that a run can be resumed from anywhere. */
 export function resolvePaths(config: RunConfig): RunConfig {
-  const { data, verifier, rewards } = config;
+  const { data, verifier, rewards, lora } = config;
   return {
     ...config,
     ...(data && {
       data: { ...data, train: data.train.map(absolute), ...(data.test && { test: data.test.map(absolute) }) },
     }),
+    ...(lora?.adapter && { lora: { ...lora, adapter: resolve(lora.adapter) } }),
     ...(verifier && { verifier: { ...verifier, file: resolve(verifier.file) } }),
     rewards: rewards.map((entry) => (entry.file === undefined ? entry : { ...entry, file: resolve(entry.file) })),
   };

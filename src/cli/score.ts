@@ -48,6 +48,7 @@ export function registerScore(cli: CAC): void {
   cli
     .command('score', 'Log-probabilities of the tokens of {"prompt","completion"} or {"tokens"} lines')
     .option('--model <folder>', 'Model folder (Hugging Face layout)')
+    .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--input <file>', 'One JSON object a line; - reads standard input')
     .option('--temperature <number>', 'Logits are divided by it (default: 1)')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N')

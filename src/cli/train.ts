@@ -71,7 +71,7 @@ async function trainRun(request: RunRequest): Promise<TrainResult> {
 
 async function trainWith(request: RunRequest, { family, rewards }: RunParts): Promise<TrainResult> {
   const { config, stop } = request;
-  const [{ openRun }, { train }, { loadPolicy }, { periodicEvaluation }] = await Promise.all([
+  const [{ openRun }, { train }, { loadPolicy, trainedChoice }, { periodicEvaluation }] = await Promise.all([
     import('../trainer/run.js'),
     import('../trainer/trainer.js'),
     import('./policy.js'),
@@ -79,7 +79,7 @@ async function trainWith(request: RunRequest, { family, rewards }: RunParts): Pr
   ]);
   const run = await openRun({ ...request, family, warn: (message) => say(`warning: ${message}`) });
   try {
-    const policy = await loadPolicy(run.modelFolder, { ...config, reference: config.objective.beta > 0 });
+    const policy = await loadPolicy(run.modelFolder, trainedChoice(config, run));
     const progress = await progressOf(request, run.resumed?.state.progress.update ?? 0);
     try {
       const onUpdate = progress.show;

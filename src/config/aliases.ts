@@ -82,6 +82,11 @@ export const aliases: Readonly<Record<string, Alias>> = {
   mask_truncated_completions: { to: 'overlongFilter' },
   ref_model_sync_steps: { to: 'reference.blendEvery' },
   ref_model_mixup_alpha: { to: 'reference.alpha' },
+  lora_r: { to: 'lora.rank' },
+  lora_alpha: { to: 'lora.alpha' },
+  lora_dropout: { to: 'lora.dropout' },
+  lora_target_modules: { to: 'lora.targetModules' },
+  use_rslora: { to: 'lora.rankStabilised' },
   save_steps: { to: 'checkpoint.every' },
   save_total_limit: { to: 'checkpoint.keep' },
   eval_steps: { to: 'evaluation.every' },
@@ -97,6 +102,16 @@ function translateSync(layer: Layer, problems: ConfigProblem[]): void {
   else if (!value) setPath(layer, 'reference.blendEvery', 0);
 }
 
+/** TRL's switch for adapters: on takes the defaults for what is not said, off trains all weights whatever is said. */
+function translatePeft(layer: Layer, problems: ConfigProblem[]): void {
+  const value = layer.use_peft;
+  if (value === undefined) return;
+  removePath(layer, 'use_peft');
+  if (typeof value !== 'boolean') problems.push({ key: 'use_peft', message: 'must be true or false' });
+  else if (value) setPath(layer, 'lora', {});
+  else removePath(layer, 'lora');
+}
+
 /** A copy of `layer` with every alias rewritten to our own key; what could not be rewritten goes to `problems`. */
 export function resolveAliases(layer: Layer, problems: ConfigProblem[]): Layer {
   const resolved = structuredClone(layer);
@@ -110,5 +125,6 @@ export function resolveAliases(layer: Layer, problems: ConfigProblem[]): Layer {
     }
   }
   translateSync(resolved, problems);
+  translatePeft(resolved, problems);
   return resolved;
 }

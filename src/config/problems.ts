@@ -28,7 +28,7 @@ let known: readonly string[] | undefined;
 
 /** Every key and alias a config may hold. */
 export function knownKeys(): readonly string[] {
-  known ??= [...schemaPaths(), ...Object.keys(aliases), 'sync_ref_model'];
+  known ??= [...schemaPaths(), ...Object.keys(aliases), 'sync_ref_model', 'use_peft'];
   return known;
 }
 

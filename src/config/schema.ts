@@ -13,6 +13,7 @@ import { buffer } from './sections/curriculum.js';
 import { data, verifier } from './sections/data.js';
 import { diversity } from './sections/diversity.js';
 import { evaluation } from './sections/evaluation.js';
+import { lora } from './sections/lora.js';
 import { machine } from './sections/machine.js';
 import { objective } from './sections/objective.js';
 import { optimizer } from './sections/optimizer.js';
@@ -51,6 +52,7 @@ const keys = z.strictObject({
   replayProbability: share.default(0.5),
   divergeProbability: share.default(0.2),
   reference: reference.prefault({}),
+  lora: lora.optional(),
   overlongFilter: z.boolean().default(true),
   ...machine,
   checkpoint: checkpoint.prefault({}),

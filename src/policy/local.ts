@@ -12,6 +12,7 @@ import {
   type PolicyInfo,
   type PolicyStats,
 } from '../native.js';
+import { type LoraOptions, nativeLora } from './lora.js';
 import type {
   Completion,
   Generated,
@@ -41,6 +42,10 @@ export interface LocalPolicyOptions {
   readonly trainable?: boolean;
   /** Precision of AdamW's moments. */
   readonly stateDtype?: 'float32' | 'bfloat16';
+  /** Trains an adapter in place of the weights, which stay as they are. */
+  readonly lora?: LoraOptions;
+  /** A PEFT folder to begin with; `save` then writes one. */
+  readonly adapter?: string;
 }
 
 let tickets = 0;
@@ -149,7 +154,12 @@ export class LocalPolicy implements Policy {
     const { device = 'auto', threads = 0, reference = false, slots = 0, backend = 'auto', trainable = true } = options;
     const dtype = resolveDtype(options.dtype, device);
     const stateDtype = dtypeNames[options.stateDtype ?? 'float32'];
-    const choice = { device, dtype, threads, reference, slots, backend, trainable, stateDtype };
+    const { lora, adapter } = options;
+    const choice = {
+      ...{ device, dtype, threads, reference, slots, backend, trainable, stateDtype },
+      ...(lora && { lora: nativeLora(lora) }),
+      ...(adapter !== undefined && { adapter }),
+    };
     const engine = await crossing(() => native(device).NativePolicy.load(folder, choice));
     return new LocalPolicy(engine, folder, options.microbatchTokens ?? 16384);
   }

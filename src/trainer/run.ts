@@ -35,6 +35,8 @@ export interface Run {
   readonly retention: Retention;
   /** Load the policy from here: the config's model, or the checkpoint to go on from. */
   readonly modelFolder: string;
+  /** The adapter to go on with, where a checkpoint holds one: it belongs to `modelFolder`. */
+  readonly adapterFolder?: string;
   readonly identity: RunIdentity;
   readonly resumed?: { readonly checkpoint: string; readonly state: RunState };
   readonly warn: (message: string) => void;
@@ -95,7 +97,10 @@ async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Pr
   const { model, tokenizer } = found.state.identity;
   const identity = { ...current, model: current.model || model, tokenizer: current.tokenizer || tokenizer };
   const resumed = { checkpoint: found.folder, state: found.state };
-  return { ...opened, modelFolder: found.folder, identity, resumed };
+  // What the base's files are was compared above; where they lie is the config's to say.
+  const isAdapter = (await disk.list(found.folder)).includes('adapter_config.json');
+  const from = isAdapter ? { modelFolder: config.model, adapterFolder: found.folder } : { modelFolder: found.folder };
+  return { ...opened, ...from, identity, resumed };
 }
 
 async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy, type LocalPolicyOptions } from '../../src/policy/local.js';
 import type { TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
 
 export const modelNames = [
@@ -37,7 +37,7 @@ export type Backend = (typeof backends)[number];
 /** A fixture model (or a folder) on one CPU thread in fp32, closed when the test ends. */
 export async function openPolicy(
   nameOrFolder: string,
-  options: { reference?: boolean; threads?: number; backend?: Backend } = {},
+  options: LocalPolicyOptions & { backend?: Backend } = {},
 ): Promise<LocalPolicy> {
   const folder = nameOrFolder.startsWith('/') ? nameOrFolder : modelFolder(nameOrFolder);
   const policy = await LocalPolicy.load(folder, { device: 'cpu', threads: 1, ...options });

@@ -6,7 +6,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadPolicy } from '../../src/cli/policy.js';
+import { loadPolicy, trainedChoice } from '../../src/cli/policy.js';
 import { parseConfig, type RunConfig } from '../../src/config.js';
 import { verifyCheckpoint } from '../../src/trainer/manifest.js';
 import { openRun } from '../../src/trainer/run.js';
@@ -26,6 +26,11 @@ interface Mode {
 const modes: readonly Mode[] = [
   { name: 'single-turn, with a reference', turns: 1, changes: { objective: { beta: 0.05 } } },
   { name: 'multi-turn', turns: 3 },
+  {
+    name: 'an adapter, with a reference',
+    turns: 1,
+    changes: { lora: { rank: 4, alpha: 16 }, objective: { beta: 0.05 }, optimizer: { learningRate: 3e-2 } },
+  },
 ];
 
 function configOf({ changes }: Mode, checkpoint: Record<string, unknown>): RunConfig {
@@ -53,7 +58,7 @@ async function run(mode: Mode, path: string, resume: boolean): Promise<void> {
   const config = configOf(mode, resume ? { every: 0 } : { every: 1, keep: updates });
   const family = words(mode.turns);
   const opened = await openRun({ config, family, path, resume });
-  const policy = await loadPolicy(opened.modelFolder, { ...config, reference: config.objective.beta > 0 });
+  const policy = await loadPolicy(opened.modelFolder, trainedChoice(config, opened));
   try {
     const { finished } = await train({ config, policy, family, run: opened });
     expect(finished).toBe(true);
@@ -108,9 +113,8 @@ describe.skipIf(missingEngine !== undefined).each(modes)('$name', (mode) => {
     const { curriculum } = JSON.parse(expected['state.json'] ?? '');
     expect(JSON.stringify(curriculum)).toContain('iterates');
     expect(expected['traces.jsonl']).toContain('"intent":"improve"');
-    expect(expected['model.safetensors']).not.toBe(
-      (await readFile(join(twin(), 'checkpoint-1', 'model.safetensors'))).toString('base64'),
-    );
+    const weights = mode.changes?.lora ? 'adapter_model.safetensors' : 'model.safetensors';
+    expect(expected[weights]).not.toBe((await readFile(join(twin(), 'checkpoint-1', weights))).toString('base64'));
   });
 
   test(`resumed after each of ${updates - 1} updates, it ends with the same bytes`, async () => {

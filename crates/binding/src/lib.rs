@@ -13,6 +13,7 @@ use convert::{ragged, Ragged};
 use exit_rl_engine::device;
 use exit_rl_engine::error::EngineError;
 use exit_rl_engine::generate::scheduler::Request;
+use exit_rl_engine::model::lora::merge::merge_folder;
 use exit_rl_engine::policy::{Policy, Shared};
 use exit_rl_engine::thread::{self, guarded, send, Job, PolicyId, Ticket};
 use napi::bindgen_prelude::*;
@@ -202,6 +203,17 @@ pub fn diversity(
     submit_work(None, answer, move |_| {
         let factors = exit_rl_engine::diversity::diversity(&embeddings, dimension as usize, &offsets, clamp)?;
         Ok(Float32Array::new(factors))
+    })?;
+    Ok(promise)
+}
+
+/// Writes a model folder with an adapter merged into its base. Resolves to the number of adapted weights.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn merge_adapter(env: &Env, model: String, adapter: String, out: String) -> Result<Object<'static>> {
+    let (answer, promise) = answer(env)?;
+    submit_work(None, answer, move |_| {
+        let [model, adapter, out] = [&model, &adapter, &out].map(Path::new);
+        Ok(merge_folder(model, adapter, out)? as u32)
     })?;
     Ok(promise)
 }

@@ -4,7 +4,7 @@ use crate::error::{EngineError, Result};
 use crate::thread;
 use safetensors::tensor::{Metadata, TensorInfo, View};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -106,8 +106,15 @@ fn header<V: View>(
         let shape = tensor.shape().to_vec();
         (name.clone(), TensorInfo { dtype: tensor.dtype(), shape, data_offsets: (start, offset) })
     });
-    let header = Metadata::new(metadata, infos.collect()).map_err(|error| error.to_string())?;
+    let header = Metadata::new(None, infos.collect()).map_err(|error| error.to_string())?;
     let mut bytes = serde_json::to_vec(&header).map_err(|error| error.to_string())?;
+    if let Some(metadata) = metadata {
+        // The crate writes a map without order: equal checkpoints would have different bytes.
+        let ordered: BTreeMap<_, _> = metadata.into_iter().collect();
+        let entry = serde_json::json!({ "__metadata__": ordered }).to_string();
+        let comma = if tensors.is_empty() { "" } else { "," };
+        bytes.splice(..1, format!("{}{comma}", &entry[..entry.len() - 1]).into_bytes());
+    }
     bytes.resize(bytes.len().next_multiple_of(8), b' ');
     Ok(bytes)
 }

@@ -7,6 +7,7 @@ pub mod fields;
 pub mod file;
 pub mod keys;
 pub mod layout;
+pub mod lora;
 pub mod parameters;
 pub mod rope;
 pub mod rotary;

@@ -8,6 +8,8 @@ use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::{Request, Scheduler};
 use crate::generate::torch_backend::TorchBackend;
 use crate::model::file::{read_bounded, read_if_there, MAX_JSON};
+use crate::model::lora::fingerprint::fingerprint;
+use crate::model::lora::{open, LoraSettings};
 use crate::model::parameters::Parameters;
 use crate::snapshot::{Companions, HostTensor, Snapshot, Weights};
 use crate::thread::THREAD_NAME;
@@ -17,7 +19,7 @@ use crate::train::metrics::Metrics;
 use crate::train::network::{Compute, NetworkSettings, LOGITS_BYTES};
 use crate::train::optimizer::Optimizer;
 use crate::train::update::{score, update, UpdateSettings};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -46,6 +48,10 @@ pub struct LoadOptions {
     pub trainable: bool,
     /// Of the optimizer's moments.
     pub state_dtype: Dtype,
+    /// Trains an adapter in place of the weights.
+    pub lora: Option<LoraSettings>,
+    /// A PEFT folder to begin with.
+    pub adapter: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +81,8 @@ pub enum BackendChoice {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyInfo {
     pub parameters: usize,
+    /// All of them, or those of the adapter.
+    pub trained_parameters: usize,
     pub vocabulary: usize,
     pub context_length: usize,
     pub end_tokens: Vec<u32>,
@@ -94,6 +102,8 @@ pub struct Shared {
 pub struct Policy {
     /// Files that go with the weights, kept in memory: the folder they came from may be gone when we save.
     companions: Arc<Companions>,
+    /// What an adapter says of the model it belongs to.
+    base_fingerprint: String,
     shared: Arc<Shared>,
     parameters: Parameters,
     reference: Option<Parameters>,
@@ -116,9 +126,20 @@ impl Policy {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
         let device = device::parse(&options.device)?;
         let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
-        let parameters = Parameters::load(folder, device, options.dtype.kind(), options.trainable)?;
+        let source = open::source(folder, options.adapter.as_deref())?;
+        let folder = source.base.as_path();
+        let adapted = source.adapter.is_some() || options.lora.is_some();
+        // Weights under an adapter are frozen: unrounded ones need no room.
+        let mut parameters = Parameters::load(folder, device, options.dtype.kind(), options.trainable && !adapted)?;
+        let mut companions = read_companions(folder, options.dtype)?;
+        let base_fingerprint = fingerprint(&parameters)?;
+        if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint)? {
+            companions = open::companions(&adapter, &parameters.layout, folder, companions);
+            parameters.adapt(adapter);
+        }
         let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
-        let reference = options.reference.then(|| parameters.frozen_copy());
+        // An adapter brings its reference: the difference from the base.
+        let reference = (options.reference && !adapted).then(|| parameters.frozen_copy());
         let own_kernels = use_own_kernels(options, device, parameters.layout.size)?;
         // Beside our own threads libtorch's would spin between its small calls and take their cores.
         tch::set_num_threads(if own_kernels { 1 } else { threads as i32 });
@@ -136,6 +157,7 @@ impl Policy {
         };
         let info = PolicyInfo {
             parameters: parameters.layout.parts.iter().map(|part| part.elements()).sum(),
+            trained_parameters: parameters.trained_elements(),
             vocabulary: parameters.config.vocab_size,
             context_length: parameters.config.context_length,
             end_tokens: tokenizer.end_tokens.clone(),
@@ -143,10 +165,11 @@ impl Policy {
             dtype: options.dtype,
             backend: if own_kernels { Instructions::detect().name() } else { "torch" },
             threads,
-            has_reference: reference.is_some(),
+            has_reference: reference.is_some() || adapted,
         };
         Ok(Self {
-            companions: Arc::new(read_companions(folder, options.dtype)?),
+            companions: Arc::new(companions),
+            base_fingerprint,
             scheduler: Scheduler::new(slots, parameters.config.context_length),
             shared: Arc::new(Shared { tokenizer, info }),
             parameters,
@@ -210,6 +233,7 @@ impl Policy {
 
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
         self.check_trainable()?;
+        self.check_dropout()?;
         let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
         let (reference, compute) = (self.reference.as_ref(), &self.compute);
         let metrics = update(&mut self.parameters, reference, optimizer, compute, batch, settings, cancel)?;
@@ -222,6 +246,10 @@ impl Policy {
         if !(0.0..=1.0).contains(&alpha) {
             return Err(EngineError::invalid("alpha", format!("{alpha} is not between 0 and 1")));
         }
+        if let Some(adapter) = &mut self.parameters.adapter {
+            adapter.reference.blend(&adapter.flat, alpha);
+            return Ok(());
+        }
         let Some(reference) = &mut self.reference else {
             return Err(EngineError::invalid("reference", "the policy was loaded without a reference policy"));
         };
@@ -231,16 +259,19 @@ impl Policy {
     }
 
     /// Copies the weights and, with `training`, all that training needs to go on: what it writes is a Hugging Face folder
-    /// with tokenizer files as they were, weights as they are, and a config that says so.
+    /// with tokenizer files as they were, weights as they are, and a config that says so. Of an adapter it is a PEFT folder.
     pub fn snapshot(&mut self, training: bool) -> Result<Snapshot> {
         let threads = self.shared.info.threads;
-        let master = Arc::new(HostTensor::copy(&self.parameters.master, threads)?);
-        let layout = Arc::new(self.parameters.layout.clone());
-        let weights = Weights { layout, kind: self.parameters.kind(), master: master.clone() };
+        let master = Arc::new(HostTensor::copy(self.parameters.trained(), threads)?);
+        let weights = match &self.parameters.adapter {
+            Some(adapter) => Weights::of_adapter(adapter, &self.base_fingerprint, master.clone()),
+            None => Weights::of_model(&self.parameters, master.clone()),
+        };
         let training = if training {
             self.check_trainable()?;
             let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
-            Some(optimizer.snapshot(master, self.reference.as_ref(), threads)?)
+            let adapter = self.parameters.adapter.as_ref();
+            Some(optimizer.snapshot(master, self.reference.as_ref(), adapter, threads)?)
         } else {
             None
         };
@@ -252,6 +283,15 @@ impl Policy {
             return Ok(());
         }
         Err(EngineError::invalid("trainable", "the policy was loaded with `trainable: false`: it can only be asked"))
+    }
+
+    fn check_dropout(&self) -> Result<()> {
+        let dropout = self.parameters.adapter.as_ref().map_or(0.0, |adapter| adapter.settings.dropout);
+        if dropout == 0.0 || matches!(self.compute, Compute::Torch) {
+            return Ok(());
+        }
+        let reason = "own kernels do not compute dropout; load the policy with `backend: 'torch'` to train it";
+        Err(EngineError::invalid("lora.dropout", reason))
     }
 
     pub fn load_training(&mut self, file: &Path) -> Result<()> {
@@ -315,12 +355,15 @@ fn start_pool(threads: usize) -> Result<Pool> {
 }
 
 fn use_own_kernels(options: &LoadOptions, device: Device, size: usize) -> Result<bool> {
-    let possible = device == Device::Cpu && options.dtype == Dtype::Fp32;
+    let dropout = options.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
+    let possible = device == Device::Cpu && options.dtype == Dtype::Fp32 && !dropout;
     match options.backend {
         BackendChoice::Auto => Ok(possible && size <= MOST_FOR_KERNELS),
         BackendChoice::Torch => Ok(false),
         BackendChoice::Kernels if possible => Ok(true),
-        BackendChoice::Kernels => Err(EngineError::invalid("backend", "own kernels compute fp32 on the CPU only")),
+        BackendChoice::Kernels => {
+            Err(EngineError::invalid("backend", "own kernels compute fp32 on the CPU only, without dropout"))
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 
 use crate::error::{EngineError, Result};
 use crate::files::{write_bytes, write_safetensors, WrittenFile};
-use crate::model::layout::{Layout, Part};
+use crate::model::layout::Part;
+use crate::model::lora::{peft, Adapter};
+use crate::model::parameters::Parameters;
 use half::bf16;
 use safetensors::tensor::View;
 use safetensors::Dtype;
@@ -27,11 +29,13 @@ pub struct Snapshot {
     pub training: Option<Training>,
 }
 
-/// The flat fp32 weights, and how they are cut into the parts of a Hugging Face file.
+/// The flat fp32 numbers of a model or an adapter, and how they are cut into the parts of its file.
 pub struct Weights {
-    pub layout: Arc<Layout>,
-    pub kind: Kind,
-    pub master: Arc<HostTensor>,
+    file: &'static str,
+    parts: Vec<Part>,
+    kind: Kind,
+    master: Arc<HostTensor>,
+    metadata: HashMap<String, String>,
 }
 
 pub struct Training {
@@ -57,11 +61,20 @@ impl Snapshot {
 }
 
 impl Weights {
+    pub fn of_model(parameters: &Parameters, master: Arc<HostTensor>) -> Self {
+        let parts = parameters.layout.parts.clone();
+        Self { file: WEIGHTS_FILE, parts, kind: parameters.kind(), master, metadata: pytorch() }
+    }
+
+    pub fn of_adapter(adapter: &Adapter, base_fingerprint: &str, master: Arc<HostTensor>) -> Self {
+        let mut metadata = pytorch();
+        metadata.insert(peft::BASE_FINGERPRINT.into(), base_fingerprint.into());
+        Self { file: peft::WEIGHTS, parts: adapter.parts(), kind: Kind::Float, master, metadata }
+    }
+
     fn write(&self, folder: &Path) -> Result<WrittenFile> {
-        let parts = self.layout.parts.iter().map(|part| (part.name.clone(), self.part(part))).collect();
-        // transformers refuses files that do not name their framework.
-        let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
-        write_safetensors(folder, WEIGHTS_FILE, parts, Some(metadata))
+        let parts = self.parts.iter().map(|part| (part.name.clone(), self.part(part))).collect();
+        write_safetensors(folder, self.file, parts, Some(self.metadata.clone()))
     }
 
     fn part(&self, part: &Part) -> PartView<'_> {
@@ -71,6 +84,11 @@ impl Weights {
         let dtype = if self.kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
         PartView { shape: part.shape.iter().map(|&size| size as usize).collect(), held, dtype, bytes }
     }
+}
+
+/// transformers refuses files that do not name their framework.
+fn pytorch() -> HashMap<String, String> {
+    HashMap::from([("format".to_string(), "pt".to_string())])
 }
 
 /// One weight: fp32 as it lies in the flat copy, rounded when it is written where the model computes in bf16.

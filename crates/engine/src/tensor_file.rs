@@ -109,6 +109,52 @@ impl TensorFile {
         Ok(())
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Everything before the numbers, as it lies in the file.
+    pub fn head(&self) -> Result<Vec<u8>> {
+        let mut head = vec![0u8; self.start as usize];
+        self.file.read_exact_at(&mut head, 0).map_err(|error| EngineError::model_file(&self.path, error))?;
+        Ok(head)
+    }
+
+    /// The tensors in the order of their numbers, which follow each other without a gap.
+    pub fn in_order(&self) -> Vec<(&str, &StoredTensor)> {
+        let mut tensors: Vec<_> = self.tensors.iter().map(|(name, stored)| (name.as_str(), stored)).collect();
+        tensors.sort_by_key(|(_, stored)| stored.offset);
+        tensors
+    }
+
+    /// A tensor's bytes as they lie in the file, chunk by chunk.
+    pub fn each_chunk(&self, stored: &StoredTensor, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut bytes = vec![0u8; CHUNK.min(stored.bytes as usize)];
+        let mut done = 0;
+        while done < stored.bytes {
+            let part = &mut bytes[..(CHUNK as u64).min(stored.bytes - done) as usize];
+            let place = self.start + stored.offset + done;
+            self.file.read_exact_at(part, place).map_err(|error| EngineError::model_file(&self.path, error))?;
+            take(part)?;
+            done += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Single numbers of a tensor, by their places in it.
+    pub fn numbers_at(&self, stored: &StoredTensor, places: &[usize]) -> Result<Vec<f32>> {
+        let width = width(stored.dtype).ok_or_else(|| self.bad(format!("dtype {:?} is not read", stored.dtype)))?;
+        let number = |&place: &usize| {
+            let (mut bytes, mut number) = ([0u8; 4], [0f32]);
+            let at = self.start + stored.offset + (place * width) as u64;
+            let read = self.file.read_exact_at(&mut bytes[..width], at);
+            read.map_err(|error| EngineError::model_file(&self.path, error))?;
+            decode(stored.dtype, &bytes[..width], &mut number);
+            Ok(number[0])
+        };
+        places.iter().map(number).collect()
+    }
+
     fn bad(&self, reason: String) -> EngineError {
         EngineError::model_file(&self.path, reason)
     }

@@ -3,8 +3,10 @@
 use super::unknown;
 use exit_rl_engine::device;
 use exit_rl_engine::error::Result;
+use exit_rl_engine::model::lora::LoraSettings;
 use exit_rl_engine::policy;
 use napi_derive::napi;
+use std::path::PathBuf;
 
 #[napi(object)]
 pub struct LoadOptions {
@@ -24,11 +26,30 @@ pub struct LoadOptions {
     pub trainable: bool,
     /// `fp32` or `bf16`: the optimizer's moments.
     pub state_dtype: String,
+    /// Trains an adapter in place of the weights.
+    pub lora: Option<LoraOptions>,
+    /// A PEFT folder to begin with.
+    pub adapter: Option<String>,
+}
+
+#[napi(object)]
+pub struct LoraOptions {
+    pub rank: u32,
+    pub alpha: f64,
+    pub dropout: f64,
+    /// Ends of module paths; absent: every linear module but the head.
+    pub target_modules: Option<Vec<String>>,
+    /// Scales by α/√rank instead of α/rank.
+    pub rank_stabilised: bool,
+    /// Decides the first A and every dropout mask.
+    pub seed: f64,
 }
 
 #[napi(object)]
 pub struct PolicyInfo {
     pub parameters: f64,
+    /// All of them, or those of the adapter.
+    pub trained_parameters: f64,
     pub vocabulary_size: u32,
     pub context_length: u32,
     pub end_token_ids: Vec<u32>,
@@ -66,7 +87,33 @@ impl LoadOptions {
         };
         let (threads, slots) = (self.threads as usize, self.slots as usize);
         let (device, reference, trainable) = (self.device, self.reference, self.trainable);
-        Ok(policy::LoadOptions { device, dtype, threads, reference, slots, backend, trainable, state_dtype })
+        let lora = self.lora.map(LoraOptions::into_engine);
+        let adapter = self.adapter.map(PathBuf::from);
+        Ok(policy::LoadOptions {
+            device,
+            dtype,
+            threads,
+            reference,
+            slots,
+            backend,
+            trainable,
+            state_dtype,
+            lora,
+            adapter,
+        })
+    }
+}
+
+impl LoraOptions {
+    fn into_engine(self) -> LoraSettings {
+        LoraSettings {
+            rank: self.rank as usize,
+            alpha: self.alpha,
+            dropout: self.dropout,
+            targets: self.target_modules,
+            rslora: self.rank_stabilised,
+            seed: self.seed as u64,
+        }
     }
 }
 
@@ -82,6 +129,7 @@ impl From<&policy::PolicyInfo> for PolicyInfo {
     fn from(info: &policy::PolicyInfo) -> Self {
         Self {
             parameters: info.parameters as f64,
+            trained_parameters: info.trained_parameters as f64,
             vocabulary_size: info.vocabulary as u32,
             context_length: info.context_length as u32,
             end_token_ids: info.end_tokens.clone(),

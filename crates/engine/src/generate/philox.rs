@@ -38,6 +38,13 @@ impl Place {
         let bits = (u64::from(words[0]) << 32 | u64::from(words[1])) >> 11;
         bits as f64 / (1u64 << 53) as f64
     }
+
+    /// A seed for a generator that is not ours, 63 bits.
+    pub fn seed(self) -> i64 {
+        let counter = [self.request as u32, (self.request >> 32) as u32, self.completion, self.position];
+        let words = philox4x32(counter, [self.seed as u32, (self.seed >> 32) as u32]);
+        (u64::from(words[0]) << 31 | u64::from(words[1]) >> 1) as i64
+    }
 }
 
 #[cfg(test)]

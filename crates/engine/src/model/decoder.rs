@@ -142,7 +142,10 @@ impl<'a> Decoder<'a> {
 
     /// x Wᵀ + b, W and b given by their leaves.
     fn linear(&self, x_nd: &Tensor, weight: usize, bias: Option<usize>) -> Tensor {
-        x_nd.linear(self.weight(weight), bias.map(|leaf| self.weight(leaf)))
+        let (merged, bias) = (self.weight(weight), bias.map(|leaf| self.weight(leaf)));
+        let adapter = self.parameters.adapter.as_ref();
+        let adapted = adapter.and_then(|adapter| adapter.linear(x_nd, weight, merged, bias));
+        adapted.unwrap_or_else(|| x_nd.linear(merged, bias))
     }
 
     fn weight(&self, leaf: usize) -> &Tensor {

@@ -2,6 +2,7 @@
 
 use super::config::DecoderConfig;
 use super::layout::{DecoderLeaves, Layout};
+use super::lora::Adapter;
 use super::rotary::RotaryTable;
 use super::weight_files::WeightFiles;
 use crate::device::refuse_beyond_memory;
@@ -20,6 +21,8 @@ pub struct Parameters {
     compute: Tensor,
     /// Views of `compute`, one per leaf.
     pub views: Vec<Tensor>,
+    /// What is trained in place of the weights, and merged into the views.
+    pub adapter: Option<Adapter>,
     /// cos and sin `[positions, d/2]`, grown as longer sequences come.
     rotary: RefCell<Option<(Tensor, Tensor)>>,
 }
@@ -45,7 +48,7 @@ impl Parameters {
     fn around(config: DecoderConfig, layout: Layout, leaves: DecoderLeaves, master: Tensor, kind: Kind) -> Self {
         let compute = if kind == master.kind() { master.shallow_clone() } else { master.to_kind(kind) };
         let views = leaf_views(&layout, &compute);
-        Self { config, layout, leaves, master, compute, views, rotary: RefCell::default() }
+        Self { config, layout, leaves, master, compute, views, adapter: None, rotary: RefCell::default() }
     }
 
     /// A frozen copy: the reference policy.
@@ -62,8 +65,27 @@ impl Parameters {
         self.master.device()
     }
 
-    /// Rounds the master weights into the views, after the master changed.
+    /// What the optimizer updates: the adapter, or all weights.
+    pub fn trained(&self) -> &Tensor {
+        self.adapter.as_ref().map_or(&self.master, |adapter| &adapter.flat)
+    }
+
+    /// How many numbers are trained, padding apart.
+    pub fn trained_elements(&self) -> usize {
+        let all = || self.layout.parts.iter().map(|part| part.elements()).sum();
+        self.adapter.as_ref().map_or_else(all, Adapter::elements)
+    }
+
+    /// Weight decay covers `..decayed` of what is trained: an adapter is matrices only.
+    pub fn decayed(&self) -> usize {
+        self.adapter.as_ref().map_or(self.layout.decayed, |adapter| adapter.flat.numel())
+    }
+
+    /// Rounds the master weights into the views, or merges the adapter into them, after what is trained changed.
     pub fn refresh(&mut self) {
+        if let Some(adapter) = &self.adapter {
+            return adapter.merge(&self.views);
+        }
         if self.kind() != self.master.kind() {
             tch::no_grad(|| self.compute.copy_(&self.master));
         }
@@ -85,8 +107,11 @@ impl Parameters {
         (cos.shallow_clone(), sin.shallow_clone())
     }
 
-    /// Makes the views leaves of autograd whose gradients are views of one flat tensor, which is returned.
+    /// Makes what is trained leaves of autograd whose gradients are views of one flat tensor, which is returned.
     pub fn require_grad(&mut self) -> Result<Tensor> {
+        if let Some(adapter) = &mut self.adapter {
+            return adapter.require_grad();
+        }
         let grad = self.compute.zeros_like();
         for (view, grad_view) in self.views.iter_mut().zip(leaf_views(&self.layout, &grad)) {
             *view = view.set_requires_grad(true);
@@ -97,7 +122,7 @@ impl Parameters {
 
     /// Whether an optimizer may update the weights.
     pub fn is_trainable(&self) -> bool {
-        self.master.kind() == Kind::Float
+        self.trained().kind() == Kind::Float
     }
 
     /// The fp32 weights where they lie, `[layout.size]`: own kernels read them without another copy.
@@ -110,10 +135,13 @@ impl Parameters {
         Ok(unsafe { std::slice::from_raw_parts(self.compute.data_ptr().cast::<f32>(), self.layout.size) })
     }
 
-    /// The name of the weight that holds flat index `index`.
-    pub fn name_at(&self, index: usize) -> &str {
+    /// The name of what flat index `index` of the trained numbers belongs to.
+    pub fn name_at(&self, index: usize) -> String {
+        if let Some(adapter) = &self.adapter {
+            return adapter.name_at(index);
+        }
         let part = self.layout.parts.iter().find(|part| (part.offset..part.offset + part.elements()).contains(&index));
-        part.map_or("padding", |part| part.name.as_str())
+        part.map_or("padding", |part| part.name.as_str()).to_string()
     }
 }
 

@@ -110,13 +110,17 @@ impl WeightFiles {
         Ok(())
     }
 
-    fn shard(&self, part: &Part) -> Result<&TensorFile> {
+    pub fn shards(&self) -> &[TensorFile] {
+        &self.shards
+    }
+
+    pub fn shard(&self, part: &Part) -> Result<&TensorFile> {
         let missing =
             || EngineError::WeightMissing { weight: part.name.clone(), folder: self.folder.display().to_string() };
         self.places.get(&part.name).map(|&index| &self.shards[index]).ok_or_else(missing)
     }
 
-    fn stored(&self, part: &Part) -> Result<&StoredTensor> {
+    pub fn stored(&self, part: &Part) -> Result<&StoredTensor> {
         Ok(&self.shard(part)?.tensors[&part.name])
     }
 }

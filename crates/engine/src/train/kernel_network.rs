@@ -10,24 +10,24 @@ use crate::model::parameters::Parameters;
 use std::ops::Range;
 use tch::{Device, Tensor};
 
-pub struct KernelNetwork {
+pub struct KernelNetwork<'a> {
+    parameters: &'a Parameters,
     trainer: CpuTrainer,
     /// Keeps no activations between scores and gradient.
     again: bool,
     /// Laid out like the parameters; made when there is one.
     grad: Vec<f32>,
-    size: usize,
 }
 
-impl KernelNetwork {
-    pub fn new(parameters: &Parameters, longest: usize, pool: Pool, settings: NetworkSettings) -> Result<Self> {
+impl<'a> KernelNetwork<'a> {
+    pub fn new(parameters: &'a Parameters, longest: usize, pool: Pool, settings: NetworkSettings) -> Result<Self> {
         let NetworkSettings { temperature, logits_bytes, gradient_checkpointing: again } = settings;
         let trainer = CpuTrainer::new(parameters, longest, pool, HeadSettings { temperature, logits_bytes })?;
-        Ok(Self { trainer, again, grad: Vec::new(), size: parameters.layout.size })
+        Ok(Self { parameters, trainer, again, grad: Vec::new() })
     }
 }
 
-impl Network for KernelNetwork {
+impl Network for KernelNetwork<'_> {
     fn device(&self) -> Device {
         Device::Cpu
     }
@@ -43,7 +43,7 @@ impl Network for KernelNetwork {
         sequences: Range<usize>,
         objective: &mut dyn FnMut(&Scores) -> Result<Slopes>,
     ) -> Result<()> {
-        self.grad.resize(self.size, 0.0);
+        self.grad.resize(self.parameters.layout.size, 0.0);
         let units = if self.again { Vec::new() } else { self.trainer.forward(batch, sequences.clone()) };
         let scores = if self.again {
             self.score(batch, sequences.clone())?
@@ -65,9 +65,12 @@ impl Network for KernelNetwork {
         Ok(())
     }
 
-    fn hand_over(&self, optimizer: &mut Optimizer) {
-        if !self.grad.is_empty() {
-            optimizer.set_grad(&self.grad);
+    fn hand_over(&self, optimizer: &mut Optimizer) -> Result<()> {
+        match &self.parameters.adapter {
+            _ if self.grad.is_empty() => {}
+            Some(adapter) => optimizer.set_grad(&adapter.project(&self.parameters.layout, &self.grad)?),
+            None => optimizer.set_grad(&self.grad),
         }
+        Ok(())
     }
 }

@@ -58,7 +58,7 @@ pub trait Network {
     ) -> Result<()>;
 
     /// Gives what was added up to the optimizer.
-    fn hand_over(&self, optimizer: &mut Optimizer);
+    fn hand_over(&self, optimizer: &mut Optimizer) -> Result<()>;
 }
 
 /// The network at the weights as they are; `longest` tokens in a sequence with its prompt.

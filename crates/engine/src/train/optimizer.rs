@@ -1,11 +1,13 @@
-//! AdamW on the flat weights.
+//! AdamW on what is trained, one flat tensor.
 
 use crate::error::{EngineError, Result};
+use crate::model::lora::Adapter;
 use crate::model::parameters::Parameters;
 use crate::snapshot::{HostTensor, Training};
 use crate::tensor_file::TensorFile;
 use exit_rl_shim::{fused_adamw, AdamW};
 use safetensors::Dtype;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use tch::{Kind, Tensor};
@@ -25,6 +27,8 @@ pub struct Optimizer {
     steps: i64,
 }
 
+/// What the metadata of a training file call the shares of an adapter's reference.
+const SHARES: &str = "reference_shares";
 /// Numbers updated at a time where precisions differ: their fp32 copies stay small.
 const SLICE: i64 = 1 << 22;
 
@@ -32,9 +36,14 @@ impl Optimizer {
     /// Moments are kept in `state`, fp32 or bf16; the arithmetic is fp32.
     pub fn new(parameters: &mut Parameters, state: Kind) -> Result<Self> {
         let grad = parameters.require_grad()?;
-        let size = [parameters.layout.size as i64];
+        let size = [parameters.trained().numel() as i64];
         let zeros = || Tensor::f_zeros(size, (state, parameters.device()));
         Ok(Self { exp_avg: zeros()?, exp_avg_sq: zeros()?, grad, steps: 0 })
+    }
+
+    /// Steps taken so far.
+    pub fn steps(&self) -> u64 {
+        self.steps as u64
     }
 
     pub fn zero_grad(&mut self) {
@@ -76,15 +85,17 @@ impl Optimizer {
     /// Weight decay covers the matrices, which come first; norms and biases follow.
     fn apply(&self, parameters: &Parameters, scale: f64, adamw: AdamW) -> Result<()> {
         let step = Tensor::from(self.steps as f32).to_device(parameters.device());
-        let (split, size) = (parameters.layout.decayed as i64, parameters.layout.size as i64);
+        let (split, size) = (parameters.decayed() as i64, parameters.trained().numel() as i64);
         let plain = self.grad.kind() == Kind::Float && self.exp_avg.kind() == Kind::Float;
-        for (start, length, weight_decay) in [(0, split, adamw.weight_decay), (split, size - split, 0.0)] {
+        for (start, length, weight_decay) in
+            [(0, split, adamw.weight_decay), (split, size - split, 0.0)].into_iter().filter(|part| part.1 > 0)
+        {
             let adamw = AdamW { weight_decay, ..adamw };
             let pieces: Vec<_> = if plain { vec![(start, length)] } else { slices(start, length).collect() };
             for (start, length) in pieces {
                 let part = |tensor: &Tensor| tensor.narrow(0, start, length);
                 let moments = (part(&self.exp_avg), part(&self.exp_avg_sq));
-                adamw_slice(&part(&parameters.master), &part(&self.grad), moments, scale, &step, adamw)?;
+                adamw_slice(&part(parameters.trained()), &part(&self.grad), moments, scale, &step, adamw)?;
             }
         }
         Ok(())
@@ -95,6 +106,7 @@ impl Optimizer {
         &self,
         master: Arc<HostTensor>,
         reference: Option<&Parameters>,
+        adapter: Option<&Adapter>,
         threads: usize,
     ) -> Result<Training> {
         let copy = |tensor: &Tensor| HostTensor::copy(tensor, threads).map(Arc::new);
@@ -105,7 +117,12 @@ impl Optimizer {
         if let Some(reference) = reference {
             tensors.push(("reference".into(), copy(&reference.master)?));
         }
-        Ok(Training { tensors, metadata: [("steps".to_string(), self.steps.to_string())].into() })
+        let mut metadata = HashMap::from([("steps".to_string(), self.steps.to_string())]);
+        if let Some(adapter) = adapter {
+            tensors.push(("reference".into(), copy(&adapter.reference.flat())?));
+            metadata.insert(SHARES.into(), adapter.reference.shares());
+        }
+        Ok(Training { tensors, metadata })
     }
 
     pub fn load(&mut self, file: &Path, parameters: &mut Parameters, reference: Option<&mut Parameters>) -> Result<()> {
@@ -126,7 +143,11 @@ impl Optimizer {
         self.steps = steps.ok_or_else(|| EngineError::io(file, "the number of steps is missing"))?;
         restore("exp_avg", &self.exp_avg)?;
         restore("exp_avg_sq", &self.exp_avg_sq)?;
-        restore("master", &parameters.master)?;
+        restore("master", parameters.trained())?;
+        if let Some(adapter) = &mut parameters.adapter {
+            let shares = stored.metadata.get(SHARES).map_or("", String::as_str);
+            adapter.restore_reference(shares, |terms| restore("reference", terms))?;
+        }
         parameters.refresh();
         if let Some(reference) = reference {
             restore("reference", &reference.master)?;
@@ -168,5 +189,5 @@ fn adamw_slice(
 fn first_bad(parameters: &Parameters, grad: &Tensor) -> String {
     let bad = grad.isfinite().logical_not().nonzero();
     let index = if bad.numel() == 0 { 0 } else { bad.get(0).int64_value(&[0]) as usize };
-    parameters.name_at(index).to_string()
+    parameters.name_at(index)
 }

@@ -41,6 +41,7 @@ impl Network for TorchNetwork<'_> {
         objective: &mut dyn FnMut(&Scores) -> Result<Slopes>,
     ) -> Result<()> {
         let micro = batch.microbatch(sequences, self.parameters.device(), self.parameters.kind());
+        let _pass = self.parameters.training_pass();
         let decoder = Decoder::new(self.parameters);
         let head = Head::new(&decoder, &micro.targets, self.settings);
         let states = States::compute(&decoder, &micro, self.settings.gradient_checkpointing);
@@ -54,12 +55,16 @@ impl Network for TorchNetwork<'_> {
         Ok(())
     }
 
-    fn hand_over(&self, _: &mut Optimizer) {
+    fn hand_over(&self, _: &mut Optimizer) -> Result<()> {
         // Autograd adds into the optimizer's own tensor.
+        Ok(())
     }
 }
 
-/// Sends a gradient into the graph of `output`.
+/// Sends a gradient into the graph of `output`; there is none below the first layer that is trained.
 pub fn backward_from(output: &Tensor, gradient: &Tensor) {
+    if !output.requires_grad() {
+        return;
+    }
     (output * gradient).sum(output.kind()).backward();
 }

@@ -33,11 +33,16 @@ pub fn update(
     cancel: &AtomicBool,
 ) -> Result<Metrics> {
     batch.check(&parameters.config)?;
-    check_needs(batch, reference, &settings.objective)?;
+    let has_reference = reference.is_some() || parameters.adapter.is_some();
+    check_needs(batch, has_reference, &settings.objective)?;
     let run = Run { compute, settings, longest: batch.longest_total(), cancel };
     let mut steps = plan(batch, settings, parameters.device());
-    if let Some(reference) = reference.filter(|_| settings.objective.beta() != 0.0) {
-        run.remember(reference, &mut steps, |part| &mut part.tokens.reference_n)?;
+    if settings.objective.beta() != 0.0 {
+        let mut remember = |policy: &Parameters| run.remember(policy, &mut steps, |part| &mut part.tokens.reference_n);
+        match reference {
+            Some(reference) => remember(reference)?,
+            None => parameters.with_adapter_reference(remember)?,
+        }
     }
     if settings.objective.uses_old_logprobs() {
         // The first step sees the weights that the batch begins with, and needs no pass for them.
@@ -60,8 +65,8 @@ pub fn update(
     Ok(metrics)
 }
 
-fn check_needs(batch: &Batch, reference: Option<&Parameters>, objective: &Objective) -> Result<()> {
-    if objective.beta() != 0.0 && reference.is_none() {
+fn check_needs(batch: &Batch, has_reference: bool, objective: &Objective) -> Result<()> {
+    if objective.beta() != 0.0 && !has_reference {
         return Err(EngineError::invalid("beta", "a KL penalty needs the policy to be loaded with `reference: true`"));
     }
     if objective.needs_behaviour() && batch.behaviour.is_empty() {
@@ -147,6 +152,7 @@ impl Run<'_> {
     ) -> Result<Metrics> {
         let mut sums = StepSums::new(&self.settings.objective, &step.tokens);
         optimizer.zero_grad();
+        parameters.begin_step(optimizer.steps());
         let mut network = self.network(parameters)?;
         for part in &mut step.parts {
             if first {
@@ -154,7 +160,7 @@ impl Run<'_> {
             }
             self.pass(part, network.as_mut(), &mut sums, sampling.as_deref_mut())?;
         }
-        network.hand_over(optimizer);
+        network.hand_over(optimizer)?;
         drop(network);
         sums.check()?;
         let grad_norm = optimizer.step(parameters, &self.settings.optimizer)?;

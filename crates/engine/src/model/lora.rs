@@ -1,0 +1,244 @@
+//! LoRA: W = W₀ + s·B·A with W₀ frozen, A `[r, in]`, B `[out, r]` and s = α/r (α/√r with `rslora`).
+//!
+//! Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (arXiv 2106.09685); layout and initial values as PEFT.
+//! The weights that are computed with hold the merged matrix, merged anew from W₀ after every step: sampling costs
+//! nothing more per token, nothing drifts, and training sees the very numbers that sampling saw.
+//! N rows · in, out features of a module · r rank.
+
+pub mod fingerprint;
+pub mod merge;
+pub mod open;
+mod pass;
+pub mod peft;
+mod peft_folder;
+pub mod pieces;
+pub mod reference;
+
+use super::layout::Layout;
+use super::parameters::Parameters;
+use crate::error::{EngineError, Result};
+use crate::generate::philox::Place;
+use pass::Pass;
+use pieces::Piece;
+use reference::AdapterReference;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraSettings {
+    pub rank: usize,
+    pub alpha: f64,
+    /// Probability that a number of the adapter's input is left out while training.
+    pub dropout: f64,
+    /// Ends of module paths; None stands for every linear module but the head.
+    pub targets: Option<Vec<String>>,
+    /// s = α/√r instead of α/r (rank-stabilised, arXiv 2312.03732).
+    pub rslora: bool,
+    /// Decides the initial A and every dropout mask.
+    pub seed: u64,
+}
+
+pub struct Adapter {
+    pub settings: LoraSettings,
+    pub pieces: Vec<Piece>,
+    /// A and B of every piece, fp32: what the optimizer updates.
+    pub flat: Tensor,
+    /// (A, B) of every piece: views of `flat`, leaves of autograd once training began.
+    factors: Vec<(Tensor, Tensor)>,
+    pub reference: AdapterReference,
+    /// W₀ of every leaf that has pieces, in the precision that is computed in.
+    base: BTreeMap<usize, Tensor>,
+    /// Pieces of a leaf, in the order of its rows.
+    of_leaf: BTreeMap<usize, Vec<usize>>,
+    /// The forward pass that is being differentiated; None while sampling and scoring.
+    pass: Cell<Option<Pass>>,
+    /// The optimizer's step, and the passes it began.
+    step: Cell<Pass>,
+}
+
+impl LoraSettings {
+    pub fn scale(&self) -> f64 {
+        let rank = self.rank as f64;
+        self.alpha / if self.rslora { rank.sqrt() } else { rank }
+    }
+
+    pub fn check(&self) -> Result<()> {
+        let bad = |key: &str, reason: String| Err(EngineError::invalid(&format!("lora.{key}"), reason));
+        if self.rank == 0 {
+            return bad("rank", "an adapter needs a rank of at least 1".into());
+        }
+        if !self.alpha.is_finite() || self.alpha <= 0.0 {
+            return bad("alpha", format!("{} is not a positive number", self.alpha));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return bad("dropout", format!("{} is not from 0 up to, not including, 1", self.dropout));
+        }
+        Ok(())
+    }
+}
+
+impl Adapter {
+    /// A new adapter: A as PEFT's kaiming_uniform(a = √5), which is U(−1/√in, 1/√in); B zero, so it changes nothing.
+    pub fn new(settings: LoraSettings, layout: &Layout, device: Device) -> Result<Self> {
+        settings.check()?;
+        let all: Vec<String> = pieces::LINEAR_MODULES.map(String::from).to_vec();
+        let targets = settings.targets.as_ref().unwrap_or(&all);
+        pieces::check_targets(layout, targets)?;
+        let (pieces, size) = pieces::pieces(layout, settings.rank, |module| pieces::is_target(module, targets));
+        let mut flat = vec![0f32; size];
+        for (index, piece) in pieces.iter().enumerate() {
+            let bound = 1.0 / (piece.inputs as f64).sqrt();
+            for (at, slot) in flat[piece.a..piece.a + settings.rank * piece.inputs].iter_mut().enumerate() {
+                let place =
+                    Place { seed: settings.seed, request: index as u64, completion: INITIAL, position: at as u32 };
+                *slot = ((2.0 * place.uniform() - 1.0) * bound) as f32;
+            }
+        }
+        let flat = Tensor::from_slice(&flat).f_to_device(device)?;
+        Ok(Self::around(settings, pieces, flat, AdapterReference::default()))
+    }
+
+    fn around(settings: LoraSettings, pieces: Vec<Piece>, flat: Tensor, reference: AdapterReference) -> Self {
+        let factors = factor_views(&pieces, settings.rank, &flat);
+        let mut of_leaf: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (index, piece) in pieces.iter().enumerate() {
+            of_leaf.entry(piece.leaf).or_default().push(index);
+        }
+        let (pass, step) = (Cell::default(), Cell::default());
+        Self { settings, pieces, flat, factors, reference, base: BTreeMap::new(), of_leaf, pass, step }
+    }
+
+    /// Refuses an adapter from a folder that is not what the settings ask for.
+    pub fn agree(&self, wanted: &LoraSettings, layout: &Layout, folder: &Path) -> Result<()> {
+        let found = &self.settings;
+        let expected = Self::new(wanted.clone(), layout, Device::Cpu)?;
+        let modules = |adapter: &Self| adapter.pieces.iter().map(|piece| piece.module.clone()).collect::<Vec<_>>();
+        let (key, here) = if found.rank != wanted.rank {
+            ("rank", found.rank.to_string())
+        } else if found.alpha != wanted.alpha {
+            ("alpha", found.alpha.to_string())
+        } else if found.rslora != wanted.rslora {
+            ("rankStabilised", found.rslora.to_string())
+        } else if modules(self) != modules(&expected) {
+            ("targetModules", modules(self).join(", "))
+        } else {
+            return Ok(());
+        };
+        let reason = format!("the adapter in `{}` has {here}; ask for the same", folder.display());
+        Err(EngineError::invalid(&format!("lora.{key}"), reason))
+    }
+
+    /// Numbers that are trained.
+    pub fn elements(&self) -> usize {
+        self.pieces.iter().map(|piece| (piece.inputs + piece.outputs) * self.settings.rank).sum()
+    }
+
+    /// Keeps W₀ of the leaves that the adapter touches.
+    pub(super) fn keep_base(&mut self, views: &[Tensor]) {
+        self.base = self.of_leaf.keys().map(|&leaf| (leaf, views[leaf].detach().copy())).collect();
+    }
+
+    /// W ← W₀ + s·B·A in the views.
+    pub(super) fn merge(&self, views: &[Tensor]) {
+        self.merge_terms(views, &[(1.0, &self.flat)]);
+    }
+
+    /// W ← W₀ + Σ share·s·B·A: the reference policy in the views.
+    fn merge_reference(&self, views: &[Tensor]) {
+        let terms: Vec<_> = self.reference.terms.iter().map(|term| (term.share, &term.flat)).collect();
+        self.merge_terms(views, &terms);
+    }
+
+    fn merge_terms(&self, views: &[Tensor], terms: &[(f64, &Tensor)]) {
+        let factors: Vec<_> =
+            terms.iter().map(|(share, flat)| (*share, factor_views(&self.pieces, self.settings.rank, flat))).collect();
+        tch::no_grad(|| {
+            for (index, piece) in self.pieces.iter().enumerate() {
+                let rows = |leaf: &Tensor| leaf.narrow(0, piece.row as i64, piece.outputs as i64);
+                let mut sum = rows(&self.base[&piece.leaf]).to_kind(Kind::Float);
+                for (share, factors) in &factors {
+                    let (a, b) = &factors[index];
+                    // Not in place: in fp32 the sum begins as W₀ itself.
+                    sum = sum + b.mm(a) * (share * self.settings.scale());
+                }
+                rows(&views[piece.leaf]).copy_(&sum);
+            }
+        });
+    }
+
+    /// Makes A and B leaves of autograd whose gradients are views of one flat tensor, which is returned.
+    pub(super) fn require_grad(&mut self) -> Result<Tensor> {
+        let grad = self.flat.zeros_like();
+        let grads = factor_views(&self.pieces, self.settings.rank, &grad);
+        for ((a, b), (grad_a, grad_b)) in self.factors.iter_mut().zip(&grads) {
+            for (factor, grad) in [(a, grad_a), (b, grad_b)] {
+                *factor = factor.set_requires_grad(true);
+                exit_rl_shim::set_grad(factor, grad).map_err(EngineError::torch)?;
+            }
+        }
+        Ok(grad)
+    }
+
+    /// Gradients of A and B, flat, from those of the merged weights: dB = s·dW·Aᵀ, dA = s·Bᵀ·dW.
+    pub fn project(&self, layout: &Layout, d_weights: &[f32]) -> Result<Vec<f32>> {
+        let grad = self.flat.detach().zeros_like();
+        let grads = factor_views(&self.pieces, self.settings.rank, &grad);
+        let scale = self.settings.scale();
+        tch::no_grad(|| {
+            for ((piece, (a, b)), (mut grad_a, mut grad_b)) in self.pieces.iter().zip(&self.factors).zip(grads) {
+                let start = layout.leaves[piece.leaf].offset + piece.row * piece.inputs;
+                let d_weight = Tensor::from_slice(&d_weights[start..start + piece.outputs * piece.inputs])
+                    .view([piece.outputs as i64, piece.inputs as i64]);
+                grad_b.copy_(&(d_weight.mm(&a.tr()) * scale));
+                grad_a.copy_(&(b.tr().mm(&d_weight) * scale));
+            }
+        });
+        Ok(Vec::<f32>::try_from(&grad)?)
+    }
+
+    /// Takes over the reference of a run that is resumed; `read` fills its terms.
+    pub fn restore_reference(&mut self, shares: &str, read: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
+        self.reference = AdapterReference::restore(shares, &self.flat, read)?;
+        Ok(())
+    }
+
+    /// The name of the factor that holds flat index `index`.
+    pub(super) fn name_at(&self, index: usize) -> String {
+        let piece = self.pieces.iter().rfind(|piece| piece.a <= index);
+        piece.map_or("padding".into(), |piece| {
+            let factor = if index < piece.b { "lora_A" } else { "lora_B" };
+            format!("{}.{factor}", piece.module)
+        })
+    }
+}
+
+/// Random numbers of the initial A lie where no sampled token does.
+const INITIAL: u32 = u32::MAX;
+
+impl Parameters {
+    /// Merges an adapter into the weights, and it is what is trained from now on.
+    pub fn adapt(&mut self, mut adapter: Adapter) {
+        adapter.keep_base(&self.views);
+        adapter.merge(&self.views);
+        self.adapter = Some(adapter);
+    }
+
+    /// Runs `body` with the adapter's reference policy in the views, then merges the adapter again: the same bits, since
+    /// merging begins from W₀. The reference needs no memory of its own.
+    pub fn with_adapter_reference<T>(&mut self, body: impl FnOnce(&Self) -> T) -> T {
+        let Some(adapter) = &self.adapter else { return body(self) };
+        adapter.merge_reference(&self.views);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(self)));
+        adapter.merge(&self.views);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+fn factor_views(pieces: &[Piece], rank: usize, flat: &Tensor) -> Vec<(Tensor, Tensor)> {
+    let view = |offset: usize, rows: usize, columns: usize| {
+        flat.narrow(0, offset as i64, (rows * columns) as i64).view([rows as i64, columns as i64]).detach()
+    };
+    pieces.iter().map(|piece| (view(piece.a, rank, piece.inputs), view(piece.b, piece.outputs, rank))).collect()
+}

@@ -1,0 +1,98 @@
+//! Base folder and adapter folder in, a model folder out, one weight in memory at a time.
+//!
+//! Shards keep their names, order and precision: what stands before a file's numbers is copied as it is, and only the
+//! numbers of adapted weights differ.
+
+use super::fingerprint::fingerprint_of;
+use super::peft;
+use super::peft_folder::PeftFolder;
+use crate::error::{EngineError, Result};
+use crate::files::{write_bytes, NewFile};
+use crate::model::config::DecoderConfig;
+use crate::model::file::{read_if_there, MAX_JSON};
+use crate::model::layout::Layout;
+use crate::model::weight_files::WeightFiles;
+use crate::tensor_file::{StoredTensor, TensorFile};
+use crate::tokenizer::{COMPANIONS, MAX_TOKENIZER};
+use half::{bf16, f16};
+use safetensors::Dtype;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+const INDEX: &str = "model.safetensors.index.json";
+
+/// W ← W₀ + s·B·A for every adapted weight. Returns how many there were.
+pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
+    if let Some(inner) = peft::base_of(base)? {
+        let reason = format!("`{}` is an adapter of `{}`; name that folder", base.display(), inner.display());
+        return Err(EngineError::invalid("model", reason));
+    }
+    let config = DecoderConfig::read(base)?;
+    let files = WeightFiles::open(base)?;
+    files.check_size(&config)?;
+    let (layout, _) = Layout::new(&config);
+    files.check(&layout)?;
+    let folder = PeftFolder::open(adapter)?;
+    let sample = |part: &_, places: &[usize]| files.shard(part)?.numbers_at(files.stored(part)?, places);
+    folder.check_base(&fingerprint_of(&layout.parts, sample)?)?;
+    let (pieces, _) = folder.pieces(&layout)?;
+    let weights: BTreeMap<_, _> = pieces.iter().map(|piece| (format!("{}.weight", piece.module), piece)).collect();
+    prepare(out)?;
+    for shard in files.shards() {
+        merge_shard(shard, out, |name| match weights.get(name) {
+            Some(piece) => {
+                let (a, b) = folder.factors(piece)?;
+                Ok(Some(b.mm(&a) * folder.config.scale()))
+            }
+            None => Ok(None),
+        })?;
+    }
+    copy_companions(base, out)?;
+    Ok(weights.len())
+}
+
+/// Nothing that is there is overwritten, least of all the base.
+fn prepare(out: &Path) -> Result<()> {
+    if out.join("config.json").exists() {
+        return Err(EngineError::invalid("out", format!("`{}` holds a model already; choose another", out.display())));
+    }
+    std::fs::create_dir_all(out).map_err(|error| EngineError::io(out, error))
+}
+
+/// `difference` of a weight by its name; None leaves its bytes as they are.
+fn merge_shard(shard: &TensorFile, out: &Path, difference: impl Fn(&str) -> Result<Option<Tensor>>) -> Result<()> {
+    let name = shard.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut file = NewFile::create(out, &name)?;
+    file.append(&shard.head()?)?;
+    for (name, stored) in shard.in_order() {
+        match difference(name)? {
+            Some(difference) => file.append(&merged(shard, name, stored, &difference)?)?,
+            None => shard.each_chunk(stored, |bytes| file.append(bytes))?,
+        }
+    }
+    file.finish().map(drop)
+}
+
+/// The bytes of W₀ + `difference`, added in fp32, in the precision of the file.
+fn merged(shard: &TensorFile, name: &str, stored: &StoredTensor, difference: &Tensor) -> Result<Vec<u8>> {
+    let weight = Tensor::f_zeros([difference.numel() as i64], (Kind::Float, Device::Cpu))?;
+    shard.copy_into(name, &weight)?;
+    let values = Vec::<f32>::try_from(&(weight + difference.reshape([-1])))?;
+    Ok(match stored.dtype {
+        Dtype::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
+        Dtype::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    })
+}
+
+/// `config.json` comes last: a folder without it is not taken for a model.
+fn copy_companions(base: &Path, out: &Path) -> Result<()> {
+    let tokenizer = COMPANIONS.iter().map(|name| (*name, MAX_TOKENIZER));
+    for (name, limit) in tokenizer.chain([(INDEX, MAX_JSON), ("config.json", MAX_JSON)]) {
+        if let Some(bytes) = read_if_there(base, name, limit)? {
+            write_bytes(out, name, &bytes)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The forward pass that is differentiated: merged values, with the gradient of A and B.
+//! N rows · in, out features of a module.
+
+use super::Adapter;
+use crate::generate::philox::Place;
+use crate::model::parameters::Parameters;
+use tch::Tensor;
+
+/// Tells one forward pass of a run from every other, for its dropout masks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pass {
+    step: u64,
+    microbatch: u32,
+}
+
+/// Random numbers of masks lie where no sampled token does.
+const MASKS: u32 = 1 << 31;
+
+impl Adapter {
+    /// x Wᵀ + b of a leaf in the pass that is being differentiated; None leaves it to the merged weights alone.
+    pub(crate) fn linear(&self, x_ni: &Tensor, leaf: usize, merged: &Tensor, bias: Option<&Tensor>) -> Option<Tensor> {
+        let pass = self.pass.get()?;
+        let pieces = self.of_leaf.get(&leaf)?;
+        if self.settings.dropout > 0.0 {
+            let y = x_ni.linear(&self.base[&leaf], bias);
+            return Some(y + self.lora(x_ni, pieces, merged, Some(pass)));
+        }
+        // Adding z − z leaves the merged value, exactly, and carries the gradients of A and B; that of x is dy·W.
+        let z = self.lora(&x_ni.detach(), pieces, merged, None);
+        Some(x_ni.linear(merged, bias) + (&z - z.detach()))
+    }
+
+    /// s·B·(A x) of a leaf's pieces, `[N, out]`; rows without a piece are zero.
+    fn lora(&self, x_ni: &Tensor, pieces: &[usize], leaf: &Tensor, dropout: Option<Pass>) -> Tensor {
+        let kind = x_ni.kind();
+        let zeros = |rows: usize| Tensor::zeros([x_ni.size()[0], rows as i64], (kind, x_ni.device()));
+        let (mut parts, mut row) = (Vec::new(), 0);
+        for &index in pieces {
+            let (piece, (a, b)) = (&self.pieces[index], &self.factors[index]);
+            if piece.row > row {
+                parts.push(zeros(piece.row - row));
+            }
+            let x = dropout.map_or_else(|| x_ni.shallow_clone(), |pass| self.drop_out(x_ni, pass, index));
+            let (a, b) = (a.to_kind(kind), b.to_kind(kind));
+            parts.push(x.matmul(&a.tr()).matmul(&b.tr()) * self.settings.scale());
+            row = piece.row + piece.outputs;
+        }
+        let rows = leaf.size()[0] as usize;
+        if row < rows {
+            parts.push(zeros(rows - row));
+        }
+        if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Tensor::cat(&parts, -1)
+        }
+    }
+
+    /// x · mask / (1 − p), each number kept with probability 1 − p. The mask is a function of seed, pass and piece:
+    /// a pass computed again, for gradient checkpointing or after a resume, drops the same numbers.
+    fn drop_out(&self, x: &Tensor, pass: Pass, piece: usize) -> Tensor {
+        let keep = 1.0 - self.settings.dropout;
+        let place = Place {
+            seed: self.settings.seed,
+            request: pass.step,
+            completion: pass.microbatch,
+            position: MASKS | piece as u32,
+        };
+        tch::manual_seed(place.seed());
+        let mask = x.detach().empty_like().bernoulli_float_(keep);
+        x * mask / keep
+    }
+}
+
+/// While this lives, linear modules carry the gradient of the adapter.
+pub struct TrainingPass<'a>(Option<&'a Adapter>);
+
+impl Drop for TrainingPass<'_> {
+    fn drop(&mut self) {
+        if let Some(adapter) = self.0 {
+            adapter.pass.set(None);
+        }
+    }
+}
+
+impl Parameters {
+    /// What follows are the passes of this optimizer step, counted from 0.
+    pub fn begin_step(&self, step: u64) {
+        if let Some(adapter) = &self.adapter {
+            adapter.step.set(Pass { step, microbatch: 0 });
+        }
+    }
+
+    /// Marks a forward pass as one to differentiate, its repetition for the gradient included.
+    pub fn training_pass(&self) -> TrainingPass<'_> {
+        if let Some(adapter) = &self.adapter {
+            let pass = adapter.step.get();
+            adapter.pass.set(Some(pass));
+            adapter.step.set(Pass { microbatch: pass.microbatch + 1, ..pass });
+        }
+        TrainingPass(self.adapter.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::layout::{Layout, Leaf, Part};
+    use crate::model::lora::LoraSettings;
+    use tch::{Device, Kind};
+
+    /// One leaf `[6, 4]` of which `q_proj` has the rows ..4 and `k_proj` the others; only `q_proj` is adapted.
+    fn adapter(dropout: f64) -> (Adapter, Tensor) {
+        let part = |name: &str, rows: i64, offset| Part {
+            name: format!("model.layers.0.self_attn.{name}.weight"),
+            shape: vec![rows, 4],
+            offset,
+        };
+        let layout = Layout {
+            leaves: vec![Leaf { shape: vec![6, 4], offset: 0 }],
+            parts: vec![part("q_proj", 4, 0), part("k_proj", 2, 16)],
+            size: 32,
+            decayed: 32,
+        };
+        let targets = Some(vec!["q_proj".to_string()]);
+        let settings = LoraSettings { rank: 2, alpha: 3.0, dropout, targets, rslora: false, seed: 11 };
+        let mut adapter = Adapter::new(settings, &layout, Device::Cpu).unwrap();
+        let numbers: Vec<f32> = (0..adapter.flat.numel()).map(|at| ((at * 37 % 19) as f32 - 9.0) / 16.0).collect();
+        adapter.flat.copy_(&Tensor::from_slice(&numbers));
+        let weights = Tensor::arange(24, (Kind::Float, Device::Cpu)).view([6, 4]) / 8.0 - 1.0;
+        let views = vec![weights.copy()];
+        adapter.keep_base(&views);
+        adapter.merge(&views);
+        adapter.require_grad().unwrap();
+        let merged = views.into_iter().next().unwrap();
+        (adapter, merged)
+    }
+
+    fn rows() -> Tensor {
+        Tensor::from_slice(&[0.5f32, -1.0, 2.0, 0.25, 1.5, 1.0, -0.5, -2.0]).view([2, 4])
+    }
+
+    fn pass(adapter: &Adapter, step: u64, microbatch: u32, x: &Tensor, merged: &Tensor) -> Tensor {
+        adapter.pass.set(Some(Pass { step, microbatch }));
+        adapter.linear(x, 0, merged, None).unwrap()
+    }
+
+    fn largest(x: &Tensor) -> f64 {
+        x.abs().max().double_value(&[])
+    }
+
+    #[test]
+    fn without_dropout_the_value_is_the_merged_one_bit_for_bit() {
+        let (adapter, merged) = adapter(0.0);
+        let x = rows().set_requires_grad(true);
+        let y = pass(&adapter, 0, 0, &x, &merged);
+        assert_eq!(y.detach(), x.detach().linear::<Tensor>(&merged, None));
+        y.square().sum(Kind::Float).backward();
+        let expected = (y.detach() * 2.0).mm(&merged);
+        assert!(largest(&(x.grad() - expected)) < 1e-5, "the gradient of x is dy·W");
+        adapter.pass.set(None);
+        assert!(adapter.linear(&x, 0, &merged, None).is_none(), "outside a pass nothing is added");
+    }
+
+    #[test]
+    fn a_mask_is_a_function_of_its_pass() {
+        let (adapter, merged) = adapter(0.5);
+        let x = Tensor::ones([8, 4], (Kind::Float, Device::Cpu));
+        let first = pass(&adapter, 3, 1, &x, &merged);
+        assert_eq!(first, pass(&adapter, 3, 1, &x, &merged));
+        assert_ne!(first, pass(&adapter, 3, 2, &x, &merged));
+        assert_ne!(first, pass(&adapter, 4, 1, &x, &merged));
+    }
+
+    #[test]
+    fn dropout_keeps_the_expectation() {
+        let (adapter, merged) = adapter(0.25);
+        let (x, passes) = (rows(), 4000);
+        let zeros = Tensor::zeros([2, 6], (Kind::Float, Device::Cpu));
+        let sum = (0..passes).fold(zeros, |sum, step| sum + pass(&adapter, step, 0, &x, &merged).detach());
+        let expected = x.linear::<Tensor>(&merged, None);
+        let gap = largest(&(sum / passes as f64 - expected));
+        // One pass strays by about 1, so the mean of 4000 by 0.016: five of these.
+        assert!(gap < 0.08, "{gap}");
+    }
+
+    /// y is linear in A, in B and in x, so differences are exact whatever their step; the mask stays the same.
+    #[test]
+    fn gradients_with_a_fixed_mask_are_finite_differences() {
+        let (adapter, merged) = adapter(0.5);
+        let weight = Tensor::from_slice(&[1.0f32, -2.0, 0.5, 3.0, 1.0, 1.0]);
+        let loss = |x: &Tensor| (pass(&adapter, 1, 1, x, &merged) * &weight).sum(Kind::Float);
+        let x = rows().set_requires_grad(true);
+        loss(&x).backward();
+        let (a, b) = &adapter.factors[0];
+        for tensor in [a, b, &x] {
+            let flat = tensor.detach().view([-1]);
+            for index in 0..flat.numel() as i64 {
+                let at = |change: f64| {
+                    tch::no_grad(|| {
+                        let mut slot = flat.narrow(0, index, 1);
+                        let kept = slot.copy();
+                        slot.copy_(&(&kept + change));
+                        let value = loss(&x).double_value(&[]);
+                        slot.copy_(&kept);
+                        value
+                    })
+                };
+                let difference = (at(1.0) - at(-1.0)) / 2.0;
+                let gradient = tensor.grad().view([-1]).double_value(&[index]);
+                assert!((difference - gradient).abs() < 1e-4, "{index}: {difference} and {gradient}");
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! PEFT's `adapter_config.json`, read and written.
+//!
+//! What a config says beside rank, scale and targets must be off: a variant that is not computed here would change the
+//! numbers.
+
+use super::peft_folder::factor_parts;
+use super::pieces::{last_word, module_of};
+use super::{Adapter, LoraSettings};
+use crate::error::{EngineError, Result};
+use crate::model::file::{read_bounded, MAX_JSON};
+use crate::model::layout::{Layout, Part};
+use serde_json::{json, Value};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+pub const CONFIG: &str = "adapter_config.json";
+pub const WEIGHTS: &str = "adapter_model.safetensors";
+/// Key of the metadata of `WEIGHTS` under which our adapters say which base they belong to.
+pub const BASE_FINGERPRINT: &str = "base_fingerprint";
+
+/// Keys that change nothing in what a saved adapter computes, and those that are read.
+const READ_OR_HARMLESS: [&str; 27] = [
+    "auto_mapping",
+    "base_model_name_or_path",
+    "bias",
+    "corda_config",
+    "ensure_weight_tying",
+    "eva_config",
+    "exclude_modules",
+    "inference_mode",
+    "init_lora_weights",
+    "layers_pattern",
+    "layers_to_transform",
+    "loftq_config",
+    "lora_alpha",
+    "lora_dropout",
+    "lora_ga_config",
+    "megatron_core",
+    "peft_type",
+    "peft_version",
+    "qalora_group_size",
+    "r",
+    "revision",
+    "runtime_config",
+    "target_modules",
+    "task_type",
+    "use_rslora",
+    "base_model_class",
+    "parent_library",
+];
+
+/// Ways to initialise that leave the base as it is; others (PiSSA, OLoRA, LoftQ …) change it.
+const PLAIN_INITS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeftConfig {
+    pub rank: usize,
+    pub alpha: f64,
+    pub dropout: f64,
+    pub rslora: bool,
+    /// Where the base model lies, as whoever saved the adapter wrote it.
+    pub base: Option<String>,
+}
+
+impl PeftConfig {
+    pub fn read(folder: &Path) -> Result<Self> {
+        let file = folder.join(CONFIG);
+        let bytes = read_bounded(folder, CONFIG, MAX_JSON)?;
+        let json: Value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
+        refuse_variants(&json, &file)?;
+        let bad = |reason: &str| EngineError::model_file(&file, reason);
+        let rank = json["r"].as_u64().filter(|rank| (1..=MAX_RANK).contains(rank));
+        let config = Self {
+            rank: rank.ok_or_else(|| bad("`r` is no rank"))? as usize,
+            alpha: json["lora_alpha"].as_f64().ok_or_else(|| bad("`lora_alpha` is missing"))?,
+            dropout: json["lora_dropout"].as_f64().unwrap_or(0.0),
+            rslora: json["use_rslora"].as_bool().unwrap_or(false),
+            base: json["base_model_name_or_path"].as_str().map(String::from),
+        };
+        config.settings(0).check().map_err(|error| EngineError::model_file(&file, error))?;
+        Ok(config)
+    }
+
+    pub fn settings(&self, seed: u64) -> LoraSettings {
+        let Self { rank, alpha, dropout, rslora, .. } = *self;
+        LoraSettings { rank, alpha, dropout, targets: None, rslora, seed }
+    }
+
+    pub fn scale(&self) -> f64 {
+        self.settings(0).scale()
+    }
+}
+
+/// Beyond it a config is an accident or an attack.
+const MAX_RANK: u64 = 1 << 16;
+
+fn refuse_variants(json: &Value, file: &Path) -> Result<()> {
+    let refuse = |key: &str, found: &Value, supported: &str| {
+        let file = file.display().to_string();
+        Err(EngineError::ModelUnsupported {
+            file,
+            key: key.into(),
+            found: found.to_string(),
+            supported: supported.into(),
+        })
+    };
+    let Some(fields) = json.as_object() else {
+        return Err(EngineError::model_file(file, "it is not an object"));
+    };
+    if json["peft_type"] != "LORA" {
+        return refuse("peft_type", &json["peft_type"], "LORA");
+    }
+    if !["none", ""].contains(&json["bias"].as_str().unwrap_or_default()) {
+        return refuse("bias", &json["bias"], "none");
+    }
+    if let Some(init) = json["init_lora_weights"].as_str().filter(|init| !PLAIN_INITS.contains(init)) {
+        return refuse("init_lora_weights", &json!(init), "true, gaussian, eva and orthogonal");
+    }
+    match fields.iter().find(|(key, value)| !READ_OR_HARMLESS.contains(&key.as_str()) && !is_off(value)) {
+        Some((key, value)) => refuse(key, value, "null (plain LoRA)"),
+        None => Ok(()),
+    }
+}
+
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+impl Adapter {
+    /// A and B of every piece as PEFT's file names them: (name, shape, offset in the flat tensor).
+    pub fn parts(&self) -> Vec<Part> {
+        let parts = self.pieces.iter().flat_map(|piece| factor_parts(piece, self.settings.rank));
+        parts.map(|(part, offset)| Part { offset, ..part }).collect()
+    }
+
+    /// `adapter_config.json` for an adapter of the model in `base`.
+    pub fn config_json(&self, layout: &Layout, base: &Path) -> Vec<u8> {
+        let LoraSettings { rank, alpha, dropout, rslora, .. } = self.settings;
+        let config = json!({
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": base.display().to_string(),
+            "revision": null,
+            "inference_mode": true,
+            "r": rank,
+            "lora_alpha": whole(alpha),
+            "lora_dropout": dropout,
+            "use_rslora": rslora,
+            "target_modules": self.target_modules(layout),
+            "bias": "none",
+            "fan_in_fan_out": false,
+            "init_lora_weights": true,
+            "modules_to_save": null,
+            "rank_pattern": {},
+            "alpha_pattern": {},
+            "layers_to_transform": null,
+            "layers_pattern": null,
+            "use_dora": false,
+        });
+        serde_json::to_vec_pretty(&config).unwrap_or_default()
+    }
+
+    /// Last words of the adapted modules, or whole paths where a word would also name one that is not adapted.
+    fn target_modules(&self, layout: &Layout) -> Vec<String> {
+        let adapted: BTreeSet<&str> = self.pieces.iter().map(|piece| piece.module.as_str()).collect();
+        let words: BTreeSet<&str> = adapted.iter().map(|module| last_word(module)).collect();
+        let all = layout.parts.iter().filter_map(module_of);
+        let exact = all.filter(|module| words.contains(last_word(module))).all(|module| adapted.contains(module));
+        (if exact { words } else { adapted }).into_iter().map(String::from).collect()
+    }
+}
+
+/// PEFT writes whole alphas as integers.
+fn whole(value: f64) -> Value {
+    if value.fract() == 0.0 {
+        json!(value as i64)
+    } else {
+        json!(value)
+    }
+}
+
+/// The base and the adapter that a folder stands for: an adapter's folder names its base.
+pub fn base_of(folder: &Path) -> Result<Option<PathBuf>> {
+    if folder.join("config.json").exists() || !folder.join(CONFIG).exists() {
+        return Ok(None);
+    }
+    let file = folder.join(CONFIG);
+    let base = PeftConfig::read(folder)?.base.unwrap_or_default();
+    if !Path::new(&base).join("config.json").exists() {
+        let reason = format!(
+            "its base model `{base}` (base_model_name_or_path) is no model folder here; name the base as model and this folder as adapter"
+        );
+        return Err(EngineError::model_file(&file, reason));
+    }
+    Ok(Some(PathBuf::from(base)))
+}

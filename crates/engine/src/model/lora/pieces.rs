@@ -1,0 +1,70 @@
+//! Which weights an adapter touches, and where their A and B lie in its flat tensor.
+
+use crate::error::{EngineError, Result};
+use crate::model::layout::{Layout, Part};
+
+/// The linear modules of a layer, by the last word of their path: what PEFT's `all-linear` means here.
+pub const LINEAR_MODULES: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+/// The adapter of one module: W ← W₀ + s·B·A, where W is some rows of a leaf.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Piece {
+    /// Path of the module, such as `model.layers.0.self_attn.q_proj`.
+    pub module: String,
+    pub leaf: usize,
+    /// First row of the leaf that the module has.
+    pub row: usize,
+    pub outputs: usize,
+    pub inputs: usize,
+    /// Where A `[r, inputs]` and B `[outputs, r]` begin.
+    pub a: usize,
+    pub b: usize,
+}
+
+/// A and B start on 64-byte lines, as weights do.
+const ALIGNMENT: usize = 16;
+
+/// The pieces of every module that `wanted` says yes to, in the order of the layout, and the length of the flat tensor.
+pub fn pieces(layout: &Layout, rank: usize, wanted: impl Fn(&str) -> bool) -> (Vec<Piece>, usize) {
+    let (mut pieces, mut size) = (Vec::new(), 0);
+    for part in layout.parts.iter().filter(|part| module_of(part).is_some_and(&wanted)) {
+        let leaf = layout.leaves.iter().rposition(|leaf| leaf.offset <= part.offset).unwrap_or_default();
+        let (outputs, inputs) = (part.shape[0] as usize, part.shape[1] as usize);
+        let row = (part.offset - layout.leaves[leaf].offset) / inputs;
+        let a = size;
+        let b = (a + rank * inputs).next_multiple_of(ALIGNMENT);
+        size = (b + outputs * rank).next_multiple_of(ALIGNMENT);
+        let module = module_of(part).unwrap_or_default().to_string();
+        pieces.push(Piece { module, leaf, row, outputs, inputs, a, b });
+    }
+    (pieces, size)
+}
+
+/// The path of a linear module, from its weight; None for embeddings, norms and biases.
+pub fn module_of(part: &Part) -> Option<&str> {
+    let module = part.name.strip_suffix(".weight")?;
+    let is_linear = part.shape.len() == 2 && last_word(module) != "embed_tokens";
+    is_linear.then_some(module)
+}
+
+pub fn last_word(module: &str) -> &str {
+    module.rsplit('.').next().unwrap_or(module)
+}
+
+/// As PEFT: a target is the whole path of a module or its end, from a dot on.
+pub fn is_target(module: &str, targets: &[String]) -> bool {
+    targets.iter().any(|target| module == target || module.ends_with(&format!(".{target}")))
+}
+
+/// Every target must name a module of the model, or a run would quietly train less than was asked for.
+pub fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
+    let modules: Vec<&str> = layout.parts.iter().filter_map(module_of).collect();
+    for target in targets {
+        if !modules.iter().any(|module| is_target(module, std::slice::from_ref(target))) {
+            let known = LINEAR_MODULES.join(", ");
+            let reason = format!("`{target}` is no linear module of this model; it has {known}, or `all-linear`");
+            return Err(EngineError::invalid("lora.targetModules", reason));
+        }
+    }
+    Ok(())
+}

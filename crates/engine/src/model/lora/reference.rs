@@ -1,0 +1,125 @@
+//! The reference policy of an adapter: the base weights and a difference that is a sum of earlier adapters.
+//!
+//! θ_ref ← (1 − α) θ_ref + α θ is linear in the weights, and a weight's difference from the base is s·B·A, which is not
+//! linear in A and B: no single adapter of the same rank is the blend. The sum Σ share_i · s·B_i·A_i is it exactly, so
+//! that is what is kept: a copy of the adapter for each blend with the share that it still has. α = 1 leaves one copy.
+
+use crate::error::{EngineError, Result};
+use tch::{Device, Kind, Tensor};
+
+/// A share below this moves no weight by as much as fp32 rounds it, whatever the other terms are.
+const SMALLEST_SHARE: f64 = 1.0 / (1u64 << 32) as f64;
+
+/// An adapter as it was, and its share in the reference.
+pub struct Term {
+    pub share: f64,
+    /// Laid out like the adapter that is trained.
+    pub flat: Tensor,
+}
+
+/// Without a term the reference is the base.
+#[derive(Default)]
+pub struct AdapterReference {
+    pub terms: Vec<Term>,
+}
+
+impl AdapterReference {
+    pub fn of(flat: &Tensor) -> Self {
+        Self { terms: vec![Term { share: 1.0, flat: flat.detach().copy() }] }
+    }
+
+    /// θ_ref ← (1 − α) θ_ref + α θ.
+    pub fn blend(&mut self, flat: &Tensor, alpha: f64) {
+        self.terms.iter_mut().for_each(|term| term.share *= 1.0 - alpha);
+        self.terms.push(Term { share: alpha, flat: flat.detach().copy() });
+        self.terms.retain(|term| term.share >= SMALLEST_SHARE);
+    }
+
+    /// All terms one after the other, to resume with.
+    pub fn flat(&self) -> Tensor {
+        let terms: Vec<_> = self.terms.iter().map(|term| &term.flat).collect();
+        if terms.is_empty() {
+            Tensor::zeros([0], (Kind::Float, Device::Cpu))
+        } else {
+            Tensor::cat(&terms, 0)
+        }
+    }
+
+    /// The shares of the terms, as JSON.
+    pub fn shares(&self) -> String {
+        let shares: Vec<f64> = self.terms.iter().map(|term| term.share).collect();
+        serde_json::json!(shares).to_string()
+    }
+
+    /// The opposite of `shares` and `flat`, which `read` fills; `like` is the adapter that is trained.
+    pub fn restore(shares: &str, like: &Tensor, read: impl FnOnce(&Tensor) -> Result<()>) -> Result<Self> {
+        let bad = |error: serde_json::Error| EngineError::invalid("reference_shares", error.to_string());
+        let shares: Vec<f64> = serde_json::from_str(shares).map_err(bad)?;
+        let size = like.numel() as i64;
+        let flat = Tensor::f_zeros([size * shares.len() as i64], (Kind::Float, like.device()))?;
+        read(&flat)?;
+        let terms = shares.into_iter().enumerate();
+        let term = |(at, share)| Term { share, flat: flat.narrow(0, at as i64 * size, size).copy() };
+        Ok(Self { terms: terms.map(term).collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(value: f32) -> Tensor {
+        Tensor::from_slice(&[value, 2.0 * value])
+    }
+
+    fn shares(reference: &AdapterReference) -> Vec<f64> {
+        reference.terms.iter().map(|term| term.share).collect()
+    }
+
+    #[test]
+    fn shares_are_those_of_the_blend() {
+        let mut reference = AdapterReference::of(&flat(1.0));
+        reference.blend(&flat(2.0), 0.25);
+        reference.blend(&flat(3.0), 0.5);
+        assert_eq!(shares(&reference), [0.375, 0.125, 0.5]);
+        assert_eq!(reference.terms[1].flat, flat(2.0));
+    }
+
+    #[test]
+    fn a_new_adapters_reference_keeps_a_share_of_the_base() {
+        let mut reference = AdapterReference::default();
+        reference.blend(&flat(2.0), 0.25);
+        assert_eq!(shares(&reference), [0.25]);
+    }
+
+    #[test]
+    fn alpha_of_one_leaves_one_term_and_zero_changes_nothing() {
+        let mut reference = AdapterReference::of(&flat(1.0));
+        reference.blend(&flat(2.0), 0.0);
+        assert_eq!(shares(&reference), [1.0]);
+        reference.blend(&flat(2.0), 1.0);
+        assert_eq!((shares(&reference), &reference.terms[0].flat), (vec![1.0], &flat(2.0)));
+    }
+
+    #[test]
+    fn terms_below_rounding_leave() {
+        let mut reference = AdapterReference::of(&flat(0.0));
+        (0..1000).for_each(|at| reference.blend(&flat(at as f32), 0.5));
+        assert_eq!(reference.terms.len(), 32);
+        assert!((shares(&reference).iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn it_is_restored_bit_for_bit() {
+        let mut reference = AdapterReference::of(&flat(0.1));
+        reference.blend(&flat(0.7), 1.0 / 3.0);
+        let read = |target: &Tensor| {
+            target.shallow_clone().copy_(&reference.flat());
+            Ok(())
+        };
+        let again = AdapterReference::restore(&reference.shares(), &flat(0.0), read).unwrap();
+        assert_eq!(shares(&again), shares(&reference));
+        assert_eq!(again.flat(), reference.flat());
+        assert!(AdapterReference::restore("no", &flat(0.0), read).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+/** An adapter in place of the weights; absent trains all weights. Defaults of rank and alpha are TRL's. */
+import { z } from 'zod';
+import { nearest } from '../nearest.js';
+import { count, name, positive } from './values.js';
+
+/** What `all-linear` stands for, and the head, which has to be named. */
+const linearModules = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj', 'lm_head'];
+
+const lastWord = (module: string): string => module.slice(module.lastIndexOf('.') + 1);
+
+/** A flag brings one text: `q_proj,v_proj`. */
+const asList = (targets: string | string[]): 'all-linear' | string[] =>
+  targets === 'all-linear' ? targets : [targets].flat().flatMap((target) => target.split(','));
+
+function unknownModule(targets: string | string[]): string | undefined {
+  const list = asList(targets);
+  return list === 'all-linear' ? undefined : list.find((target) => !linearModules.includes(lastWord(target)));
+}
+
+function moduleProblem(targets: string | string[]): string {
+  const unknown = unknownModule(targets) ?? '';
+  const meant = nearest(lastWord(unknown), [...linearModules, 'all-linear']);
+  const known =
+    meant === undefined ? `all-linear, or some of ${linearModules.join(', ')}` : `did you mean \`${meant}\`?`;
+  return `\`${unknown}\` is no linear module; ${known}`;
+}
+
+export const lora = z.strictObject({
+  rank: count.default(16),
+  /** The difference is scaled by alpha/rank. */
+  alpha: positive.default(32),
+  dropout: z.number().min(0).lt(1).default(0),
+  targetModules: z
+    .union([name, z.array(name).min(1)])
+    .refine((targets) => unknownModule(targets) === undefined, {
+      error: ({ input }) => moduleProblem(input as string | string[]),
+    })
+    .transform(asList)
+    .default('all-linear'),
+  /** Scales by alpha/√rank instead. */
+  rankStabilised: z.boolean().default(false),
+  /** A PEFT folder to begin with, of this rank, alpha and modules. */
+  adapter: name.optional(),
+});

@@ -1,0 +1,74 @@
+/** The `lora` section, and TRL's names for it. */
+import { describe, expect, test } from 'vitest';
+import { parseConfig } from '../../src/config.js';
+import { ConfigError, type ConfigProblem } from '../../src/errors.js';
+
+const base = { task: 'code-breaker', model: 'models/tiny' };
+const defaults = { rank: 16, alpha: 32, dropout: 0, targetModules: 'all-linear', rankStabilised: false };
+
+function problems(input: Record<string, unknown>): readonly ConfigProblem[] {
+  try {
+    parseConfig({ ...base, ...input });
+  } catch (error) {
+    if (ConfigError.isInstance(error)) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('lora', () => {
+  test('is absent unless asked for, and an empty one has defaults', () => {
+    expect(parseConfig(base).lora).toBeUndefined();
+    expect(parseConfig({ ...base, lora: {} }).lora).toEqual(defaults);
+  });
+
+  test.each([[['q_proj', 'model.layers.0.mlp.down_proj']], [['lm_head']]])('takes %j', (targetModules) => {
+    expect(parseConfig({ ...base, lora: { targetModules } }).lora?.targetModules).toEqual(targetModules);
+  });
+
+  test('a flag brings one text', () => {
+    const { lora } = parseConfig({ ...base, lora: { targetModules: 'q_proj,v_proj' } });
+    expect(lora?.targetModules).toEqual(['q_proj', 'v_proj']);
+  });
+
+  test.each([
+    [['q_proj', 'v_prj'], /`v_prj` is no linear module; did you mean `v_proj`\?/],
+    ['all-liner', /did you mean `all-linear`\?/],
+    [['embed_tokens'], /all-linear, or some of q_proj, k_proj/],
+  ])('%j is refused', (targetModules, message) => {
+    const found = problems({ lora: { targetModules } });
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatchObject({ key: 'lora.targetModules', message: expect.stringMatching(message) });
+  });
+
+  test('all problems at once, unknown keys with the nearest known one', () => {
+    const found = problems({ lora: { rank: 0, alpha: -1, dropout: 1, target_module: [] } });
+    expect(found.map(({ key }) => key).sort()).toEqual([
+      'lora.alpha',
+      'lora.dropout',
+      'lora.rank',
+      'lora.target_module',
+    ]);
+  });
+});
+
+describe("TRL's names", () => {
+  test('are the same options', () => {
+    const trl = {
+      use_peft: true,
+      lora_r: 8,
+      lora_alpha: 4,
+      lora_dropout: 0.05,
+      lora_target_modules: ['q_proj'],
+      use_rslora: true,
+    };
+    const ours = { rank: 8, alpha: 4, dropout: 0.05, targetModules: ['q_proj'], rankStabilised: true };
+    expect(parseConfig({ ...base, ...trl }).lora).toEqual(ours);
+  });
+
+  test('use_peft alone takes the defaults, off wins over what else is said, and anything but a switch is refused', () => {
+    expect(parseConfig({ ...base, use_peft: true }).lora).toEqual(defaults);
+    expect(parseConfig({ ...base, use_peft: false, lora_r: 8 }).lora).toBeUndefined();
+    expect(problems({ use_peft: 'yes' })).toEqual([{ key: 'use_peft', message: 'must be true or false' }]);
+  });
+});

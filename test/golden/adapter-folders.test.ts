@@ -1,0 +1,245 @@
+/** Adapter folders: merged, saved, resumed, and refused where they say what is not computed. */
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { InvalidRequestError, ModelFolderError } from '../../src/errors.js';
+import { LocalPolicy } from '../../src/policy/local.js';
+import { mergeAdapter } from '../../src/policy/lora.js';
+import { trainingFile } from '../../src/policy/policy.js';
+import {
+  backends,
+  goldenPath,
+  largestGap,
+  modelFolder,
+  onPolicySettings,
+  openPolicy,
+  type PlainBatch,
+  readGolden,
+  readWeights,
+  temporaryFolder,
+  toBatch,
+  toScoreBatch,
+} from './support.js';
+
+interface Golden {
+  readonly sequences: { prompt: number[]; completion: number[] }[];
+  readonly merged: [string, number, number][];
+  readonly updates: { steps: { batch: PlainBatch }[] }[];
+}
+
+const golden = readGolden<Record<string, Golden>>('lora.json');
+const adapterFolder = (name: string): string => goldenPath(`adapters/${name}`);
+const training = (name: string) => toBatch(golden[name]?.updates[0]?.steps[0]?.batch as PlainBatch);
+const scored = (name: string) => toScoreBatch(golden[name]?.sequences ?? []);
+
+/** A copy of a fixture's adapter with some keys of its config changed. */
+function changedAdapter(name: string, changes: Record<string, unknown>): string {
+  const folder = temporaryFolder();
+  cpSync(adapterFolder(name), folder, { recursive: true });
+  const file = join(folder, 'adapter_config.json');
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...changes }));
+  return folder;
+}
+
+describe.each(Object.keys(golden))('merge: %s', (name) => {
+  test("as PEFT's merge_and_unload, in a folder like the base's", async () => {
+    const out = join(temporaryFolder(), 'merged');
+    const weights = await mergeAdapter({ model: modelFolder(name), adapter: adapterFolder(name), out });
+    expect(readdirSync(out)).toEqual(readdirSync(modelFolder(name)));
+    const [before, after] = [readWeights(modelFolder(name)), readWeights(out)];
+    const changed = [...after].filter(([key, values]) => largestGap(values, before.get(key) ?? []) > 0);
+    expect(new Set(changed.map(([key]) => key))).toEqual(new Set(golden[name]?.merged.map(([key]) => key)));
+    expect(weights).toBe(changed.length);
+    for (const [key, index, value] of golden[name]?.merged ?? []) {
+      // The base of qwen2 is stored in bf16, and so is what is merged into it.
+      const tolerance = name === 'qwen2' ? Math.abs(value) / 256 : 1e-6;
+      expect(Math.abs((after.get(key)?.[index] as number) - value), `${key}[${index}]`).toBeLessThanOrEqual(tolerance);
+    }
+  });
+
+  test.skipIf(name === 'qwen2')('computes what base and adapter compute', async () => {
+    const out = join(temporaryFolder(), 'merged');
+    await mergeAdapter({ model: modelFolder(name), adapter: adapterFolder(name), out });
+    const [merged, adapted] = [await openPolicy(out), await openPolicy(name, { adapter: adapterFolder(name) })];
+    expect(await merged.score(scored(name))).toEqual(await adapted.score(scored(name)));
+  });
+});
+
+test('merge overwrites no model', async () => {
+  const out = temporaryFolder();
+  writeFileSync(join(out, 'config.json'), '{}');
+  const request = { model: modelFolder('llama-tied'), adapter: adapterFolder('llama-tied'), out };
+  await expect(mergeAdapter(request)).rejects.toThrow(InvalidRequestError);
+  await expect(mergeAdapter({ ...request, out: request.model })).rejects.toThrow(/holds a model already/);
+  expect(readdirSync(out)).toEqual(['config.json']);
+});
+
+describe('what an adapter says and is not computed is refused by name', () => {
+  test.each([
+    ['use_dora', true],
+    ['bias', 'lora_only'],
+    ['modules_to_save', ['lm_head']],
+    ['rank_pattern', { q_proj: 8 }],
+    ['alpha_pattern', { q_proj: 8 }],
+    ['layer_replication', [[0, 2]]],
+    ['fan_in_fan_out', true],
+    ['lora_bias', true],
+    ['use_qalora', true],
+    ['target_parameters', ['mlp.experts']],
+    ['init_lora_weights', 'pissa'],
+    ['peft_type', 'IA3'],
+    ['a_key_of_the_future', 1],
+  ])('%s: %j', async (key, value) => {
+    const adapter = changedAdapter('llama-tied', { [key]: value });
+    const loading = LocalPolicy.load(modelFolder('llama-tied'), { device: 'cpu', adapter });
+    await expect(loading).rejects.toMatchObject({ code: 'MODEL_UNSUPPORTED', fields: { key } });
+  });
+
+  test.each([
+    ['r', 0, /`r`/],
+    ['r', 3, /WEIGHT_SHAPE|the model needs/],
+    ['lora_alpha', 'eight', /`lora_alpha`/],
+    ['lora_dropout', 2, /dropout/],
+  ])('%s: %j', async (key, value, message) => {
+    const adapter = changedAdapter('llama-tied', { [key]: value });
+    const loading = LocalPolicy.load(modelFolder('llama-tied'), { device: 'cpu', adapter });
+    await expect(loading).rejects.toThrow(message);
+  });
+
+  test('an adapter of another model, of another base, a pickle, and a folder without a base', async () => {
+    const load = (model: string, adapter?: string) =>
+      LocalPolicy.load(model, { device: 'cpu', ...(adapter !== undefined && { adapter }) });
+    await expect(load(modelFolder('llama-tied'), adapterFolder('qwen3'))).rejects.toThrow(ModelFolderError);
+    const saved = temporaryFolder();
+    await (await openPolicy('llama-tied', { lora: { rank: 2, alpha: 2 } })).save(saved);
+    await expect(load(modelFolder('qwen2'), saved)).rejects.toThrow(/another base model/);
+    const pickled = changedAdapter('llama-tied', {});
+    cpSync(join(pickled, 'adapter_model.safetensors'), join(pickled, 'adapter_model.bin'));
+    writeFileSync(join(pickled, 'adapter_model.safetensors'), 'x');
+    await expect(load(modelFolder('llama-tied'), pickled)).rejects.toThrow(ModelFolderError);
+    await expect(load(changedAdapter('llama-tied', { base_model_name_or_path: 'nowhere' }))).rejects.toThrow(
+      /base_model_name_or_path/,
+    );
+    await expect(load(saved, saved)).rejects.toThrow(InvalidRequestError);
+  });
+
+  test('targets that are no modules, and an adapter that is not the one asked for', async () => {
+    const load = (lora: object, adapter?: string) =>
+      openPolicy('llama-tied', { lora: { rank: 4, alpha: 8, ...lora }, ...(adapter !== undefined && { adapter }) });
+    await expect(load({ targetModules: ['q_prj'] })).rejects.toMatchObject({ fields: { key: 'lora.targetModules' } });
+    await expect(load({ rank: 0 })).rejects.toMatchObject({ fields: { key: 'lora.rank' } });
+    await expect(load({ dropout: 1 })).rejects.toMatchObject({ fields: { key: 'lora.dropout' } });
+    const folder = adapterFolder('llama-tied');
+    await load({}, folder);
+    await expect(load({ rank: 8 }, folder)).rejects.toMatchObject({ fields: { key: 'lora.rank' } });
+    await expect(load({ alpha: 4 }, folder)).rejects.toMatchObject({ fields: { key: 'lora.alpha' } });
+    await expect(load({ targetModules: ['q_proj'] }, folder)).rejects.toMatchObject({
+      fields: { key: 'lora.targetModules' },
+    });
+  });
+});
+
+test('a saved adapter folder says what PEFT needs, names its base and brings the tokenizer', async () => {
+  const folder = temporaryFolder();
+  const lora = { rank: 3, alpha: 6, targetModules: ['q_proj', 'down_proj'], rankStabilised: true };
+  await (await openPolicy('llama-tied', { lora })).save(folder);
+  expect(JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8'))).toMatchObject({
+    peft_type: 'LORA',
+    task_type: 'CAUSAL_LM',
+    base_model_name_or_path: modelFolder('llama-tied'),
+    r: 3,
+    lora_alpha: 6,
+    use_rslora: true,
+    target_modules: ['down_proj', 'q_proj'],
+    bias: 'none',
+  });
+  expect(existsSync(join(folder, 'tokenizer.json'))).toBe(true);
+  expect(existsSync(join(folder, 'config.json'))).toBe(false);
+  const names = [...readWeights(folder).keys()];
+  expect(names).toContain('base_model.model.model.layers.1.mlp.down_proj.lora_B.weight');
+  expect(names).toHaveLength(8);
+});
+
+test('one layer of two: the config names whole paths, so that PEFT adapts no other', async () => {
+  const folder = temporaryFolder();
+  await (await openPolicy('qwen3', { adapter: adapterFolder('qwen3') })).save(folder);
+  const { target_modules: targets } = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8'));
+  expect(targets).toContain('model.layers.1.self_attn.q_proj');
+});
+
+describe.each([...backends.map((backend) => ({ backend, dropout: 0 })), { backend: 'torch' as const, dropout: 0.3 }])(
+  'training goes on from a saved state with the same bits: $backend, dropout $dropout',
+  ({ backend, dropout }) => {
+    test('four updates, or two and two', async () => {
+      const lora = { rank: 3, alpha: 6, dropout, seed: 5 };
+      const settings = {
+        ...onPolicySettings,
+        learningRate: 1e-2,
+        objective: { ...onPolicySettings.objective, beta: 0.1 } as typeof onPolicySettings.objective,
+      };
+      const updates = async (policy: LocalPolicy, count: number): Promise<void> => {
+        for (let at = 0; at < count; at++) {
+          await policy.update(training('llama-tied'), settings);
+          await policy.blendReference(0.25);
+        }
+      };
+      const policy = await openPolicy('llama-tied', { lora, backend, reference: true });
+      await updates(policy, 2);
+      const folder = temporaryFolder();
+      await (await policy.snapshot()).write(folder);
+      await updates(policy, 2);
+      const again = await openPolicy('llama-tied', { lora, backend, adapter: folder, reference: true });
+      await again.loadTraining(join(folder, trainingFile));
+      await updates(again, 2);
+      const [one, other] = [temporaryFolder(), temporaryFolder()];
+      await (await policy.snapshot()).write(one);
+      await (await again.snapshot()).write(other);
+      for (const file of ['adapter_model.safetensors', trainingFile])
+        expect(readFileSync(join(other, file)).equals(readFileSync(join(one, file))), file).toBe(true);
+    });
+  },
+);
+
+test('a new adapter is the same for the same seed, and another for another', async () => {
+  const saved = async (seed: number): Promise<Map<string, Float32Array>> => {
+    const folder = temporaryFolder();
+    await (await openPolicy('llama-tied', { lora: { rank: 4, alpha: 8, seed } })).save(folder);
+    return readWeights(folder);
+  };
+  const [first, again, other] = [await saved(1), await saved(1), await saved(2)];
+  expect(again).toEqual(first);
+  expect(other).not.toEqual(first);
+  for (const [name, values] of first) {
+    const inputs = name.includes('down_proj') ? 48 : 32;
+    const largest = Math.max(...values.map(Math.abs));
+    if (name.includes('lora_B')) expect(largest).toBe(0);
+    else expect(largest).toBeLessThanOrEqual(1 / Math.sqrt(inputs));
+    // Of 128 uniform numbers the largest is above nine tenths of the bound.
+    if (name.includes('lora_A')) expect(largest).toBeGreaterThan(0.9 / Math.sqrt(inputs));
+  }
+});
+
+test('own kernels refuse to train with dropout; `auto` then computes on libtorch', async () => {
+  const kernels = openPolicy('llama-tied', { lora: { rank: 2, alpha: 2, dropout: 0.1 }, backend: 'kernels' });
+  await expect(kernels).rejects.toThrow(InvalidRequestError);
+  const auto = await openPolicy('llama-tied', { lora: { rank: 2, alpha: 2, dropout: 0.1 } });
+  expect(auto.info().backend).toBe('torch');
+  const adapter = changedAdapter('llama-tied', { lora_dropout: 0.1 });
+  const loaded = await openPolicy('llama-tied', { adapter });
+  expect(loaded.info().backend).not.toBe('torch');
+  await expect(loaded.update(training('llama-tied'), onPolicySettings)).rejects.toMatchObject({
+    fields: { key: 'lora.dropout' },
+  });
+});
+
+test('in bf16 the adapter trains in fp32, the base stays, and the loss falls', async () => {
+  const policy = await openPolicy('qwen2', { dtype: 'bfloat16', lora: { rank: 4, alpha: 8 } });
+  const settings = { ...onPolicySettings, learningRate: 2e-2, objective: { kind: 'supervised' } as const };
+  const losses: number[] = [];
+  for (let at = 0; at < 12; at++) losses.push((await policy.update(training('qwen2'), settings)).loss as number);
+  expect(losses.at(-1)).toBeLessThan(0.7 * (losses[0] as number));
+  const folder = temporaryFolder();
+  await policy.save(folder);
+  const again = await openPolicy(folder, { dtype: 'bfloat16' });
+  expect(await again.score(scored('qwen2'))).toEqual(await policy.score(scored('qwen2')));
+});

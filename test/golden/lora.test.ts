@@ -1,0 +1,158 @@
+/** Adapters against PEFT: made by scripts/goldens/lora.py. */
+import { describe, expect, test } from 'vitest';
+import type { LocalPolicy } from '../../src/policy/local.js';
+import type { UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
+import {
+  type Backend,
+  backends,
+  goldenPath,
+  largestGap,
+  modelFolder,
+  onPolicySettings,
+  openPolicy,
+  type PlainBatch,
+  readGolden,
+  readWeights,
+  relativeGap,
+  temporaryFolder,
+  toBatch,
+  toScoreBatch,
+} from './support.js';
+
+interface Case {
+  readonly name: string;
+  readonly model: string;
+  readonly steps: { batch: PlainBatch; settings: UpdateSettings; blend?: number }[];
+  readonly metrics: Record<string, number>[][];
+  readonly change: { norms: Record<string, number>; samples: [string, number, number][] };
+  readonly fp32: { loss: number; change: number };
+}
+
+interface Scored {
+  readonly prompt: number[];
+  readonly completion: number[];
+  readonly 'logprobs@1': number[];
+  readonly 'logprobs@0.7': number[];
+}
+
+const golden = readGolden<Record<string, { sequences: Scored[]; updates: Case[] }>>('lora.json');
+const names = Object.keys(golden);
+const adapterFolder = (name: string): string => goldenPath(`adapters/${name}`);
+const combinations = names.flatMap((name) => backends.map((backend) => [name, backend] as const));
+
+const bound = (measured: number): number => Math.max(1e-6, 4 * measured);
+
+async function runSteps(policy: LocalPolicy, { steps }: Case): Promise<UpdateMetrics[]> {
+  const metrics: UpdateMetrics[] = [];
+  for (const { batch, settings, blend } of steps) {
+    metrics.push(await policy.update(toBatch(batch), settings));
+    if (blend !== undefined) await policy.blendReference(blend);
+  }
+  return metrics;
+}
+
+function checkMetrics(found: UpdateMetrics, expected: Record<string, number>, { fp32 }: Case): void {
+  const { loss_size: lossSize = 0, kl_size: klSize = 0, ...values } = expected;
+  for (const [key, value] of Object.entries(values)) {
+    const relative = Math.abs(value) * bound(fp32.change);
+    // Loss and kl are differences: their rounding is relative to what is subtracted.
+    const tolerance = { loss: lossSize * bound(fp32.loss), kl: relative + klSize * 1e-6 }[key] ?? relative;
+    expect(Math.abs((found[key] as number) - value), `${key} ${found[key]} for ${value}`).toBeLessThanOrEqual(
+      tolerance,
+    );
+  }
+}
+
+async function checkAdapter(policy: LocalPolicy, { model, change, fp32 }: Case): Promise<void> {
+  const folder = temporaryFolder();
+  await policy.save(folder);
+  const before = readWeights(adapterFolder(model));
+  const after = readWeights(folder);
+  expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
+  const moved = (name: string, index: number) =>
+    (after.get(name)?.[index] as number) - (before.get(name)?.[index] as number);
+  const samples = change.samples.map(([name, index]) => moved(name, index));
+  const expected = change.samples.map(([, , value]) => value);
+  expect(relativeGap(samples, expected), 'sampled numbers of A and B').toBeLessThanOrEqual(bound(fp32.change));
+  const norms = Object.keys(change.norms).map((name) =>
+    Math.hypot(...(before.get(name) ?? []).map((_, index) => moved(name, index))),
+  );
+  expect(relativeGap(norms, Object.values(change.norms)), 'norms of the changes').toBeLessThanOrEqual(
+    bound(fp32.change),
+  );
+}
+
+const openAdapted = (name: string, backend: Backend): Promise<LocalPolicy> =>
+  openPolicy(name, { adapter: adapterFolder(name), backend });
+
+describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, backend) => {
+  const { sequences, updates } = golden[name] as (typeof golden)[string];
+
+  test.each(['logprobs@1', 'logprobs@0.7'] as const)('score: %s', async (key) => {
+    const policy = await openAdapted(name, backend);
+    const scores = await policy.score(toScoreBatch(sequences), Number(key.split('@')[1]));
+    const gaps = sequences.map((sequence, index) => largestGap(scores[index] as Float32Array, sequence[key]));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-4);
+  });
+
+  test.each(updates.map((one) => [one.name, one] as const))('update: %s', async (_, one) => {
+    const policy = await openAdapted(name, backend);
+    const metrics = await runSteps(policy, one);
+    for (const [index, [expected]] of one.metrics.entries())
+      checkMetrics(metrics[index] as UpdateMetrics, expected as Record<string, number>, one);
+    await checkAdapter(policy, one);
+  });
+
+  test('sampling and training see the same numbers', async () => {
+    const policy = await openAdapted(name, backend);
+    const request = { prompt: [5, 9, 7, 6], n: 4, seed: 3, requestId: 1 };
+    const { promptTokens, completions } = await policy.generate({
+      ...request,
+      sampling: { temperature: 1, maxNewTokens: 12 },
+    });
+    const sequences = completions.map(({ tokens, logprobs }, rollout) => ({
+      ...{ prompt: 0, tokens, rollout, logprobs },
+      advantage: rollout - 1.5,
+    }));
+    const metrics = await policy.update({ prompts: [promptTokens], sequences }, onPolicySettings);
+    const largest = metrics['sampling/sampling_logp_difference/max'] as number;
+    if (backend === 'kernels') expect(largest).toBe(0);
+    else expect(largest).toBeLessThanOrEqual(1e-5);
+  });
+
+  test('a new adapter changes nothing, bit for bit', async () => {
+    const [base, adapted] = [
+      await openPolicy(name, { backend }),
+      await openPolicy(name, { backend, lora: { rank: 4, alpha: 8, seed: 7 } }),
+    ];
+    const batch = toScoreBatch(sequences);
+    expect(await adapted.score(batch)).toEqual(await base.score(batch));
+    expect(adapted.info().trainedParameters).toBeLessThan(base.info().parameters);
+  });
+
+  test('saving and loading again gives the same bits', async () => {
+    const policy = await openAdapted(name, backend);
+    const folder = temporaryFolder();
+    await policy.save(folder);
+    const again = await openPolicy(folder, { backend });
+    const batch = toScoreBatch(sequences);
+    expect(await again.score(batch)).toEqual(await policy.score(batch));
+    expect(readWeights(folder)).toEqual(readWeights(adapterFolder(name)));
+  });
+});
+
+test('the base stays as it is: what is merged begins from it every time', async () => {
+  const policy = await openPolicy('llama-tied', { lora: { rank: 2, alpha: 4 } });
+  const { sequences } = golden['llama-tied'] as (typeof golden)[string];
+  const batch = toScoreBatch(sequences);
+  const before = await policy.score(batch);
+  const training = toBatch((golden['llama-tied'] as (typeof golden)[string]).updates[0]?.steps[0]?.batch as PlainBatch);
+  for (let step = 0; step < 3; step++) await policy.update(training, { ...onPolicySettings, learningRate: 1e-2 });
+  expect(await policy.score(batch)).not.toEqual(before);
+  const folder = temporaryFolder();
+  await policy.save(folder);
+  const again = await openPolicy(folder);
+  expect(await again.score(batch)).toEqual(await policy.score(batch));
+  const base = await openPolicy(modelFolder('llama-tied'));
+  expect(await base.score(batch)).toEqual(before);
+});
