@@ -93,12 +93,15 @@ function showTasks(): (progress: EvaluationProgress) => void {
 }
 
 async function evaluate(subject: Subject, request: EvaluationRequest, flags: Flags): Promise<Evaluation> {
-  const [{ findFamily }, { evaluateIterations }] = await Promise.all([
-    import('./tasks.js'),
+  const [{ openParts }, { evaluateIterations }, { measuredFamily }] = await Promise.all([
+    import('./run-parts.js'),
     import('../evaluation/iterate.js'),
+    import('../evaluation/measured.js'),
   ]);
-  const family = await findFamily(subject.defaults.task, { freshSeed: request.seed });
+  const parts = await openParts({ ...subject.defaults, seed: request.seed });
+  const family = measuredFamily(parts.family, parts.rewards);
   const all = family.tasks(request.split);
+  if (all.length === 0) throw new UsageError(`there are no tasks in the split \`${request.split}\``);
   const tasks = request.limit > 0 ? all.slice(0, request.limit) : all;
   const policy = await loadPolicy(subject.folder, policyChoice(flags));
   const stop = stopOnSignals('stopping');
@@ -118,6 +121,7 @@ async function evaluate(subject: Subject, request: EvaluationRequest, flags: Fla
   } finally {
     stop.dispose();
     await policy.close();
+    await parts.close();
   }
 }
 

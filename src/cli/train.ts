@@ -4,7 +4,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { CAC } from 'cac';
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
+import type { MetricsRow } from '../trainer/metrics.js';
 import type { TrainResult } from '../trainer/trainer.js';
+import { completionLog } from './completion-log.js';
 import { type Flags, listFlag, textFlag } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
 import type { RunParts } from './run-parts.js';
@@ -31,8 +33,8 @@ async function resolveConfig(source: string | undefined, resume: string | undefi
 }
 
 /** The first of runs/NAME, runs/NAME-2, … that does not exist. */
-async function freeFolder({ recipe, task, method, seed }: RunConfig): Promise<string> {
-  const name = `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`;
+async function freeFolder({ name: given, recipe, task, method, seed }: RunConfig): Promise<string> {
+  const name = given ?? `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`;
   for (let copy = 1; ; copy++) {
     const folder = join('runs', copy === 1 ? name : `${name}-${copy}`);
     const taken = await access(folder).then(
@@ -54,16 +56,22 @@ interface RunRequest {
 
 /** One JSON object per update for a program, the live table for a person. */
 async function progressOf({ config, json }: RunRequest, begun: number): Promise<TrainProgress> {
-  if (json) return { show: (row) => void printJson(row), finish: () => {} };
+  const show = (row: MetricsRow): void => {
+    if (row.update % config.logEvery === 0) printJson(row);
+  };
+  if (json) return { show, finish: () => {} };
   return (await import('./train-progress.js')).createTrainProgress(config, begun);
 }
 
 async function trainRun(request: RunRequest): Promise<TrainResult> {
   const { config } = request;
-  const { openParts } = await import('./run-parts.js');
+  const [{ openParts }, { withUpdates }] = await Promise.all([
+    import('./run-parts.js'),
+    import('../trainer/epochs.js'),
+  ]);
   const parts = await openParts(config);
   try {
-    return await trainWith(request, parts);
+    return await trainWith({ ...request, config: withUpdates(config, parts.family) }, parts);
   } finally {
     await parts.close();
   }
@@ -83,8 +91,19 @@ async function trainWith(request: RunRequest, { family, rewards }: RunParts): Pr
     const progress = await progressOf(request, run.resumed?.state.progress.update ?? 0);
     try {
       const onUpdate = progress.show;
+      const onGroups = completionLog(config, family);
       const evaluation = periodicEvaluation(config, policy, family, rewards);
-      return await train({ config, policy, family, rewards, run, onUpdate, evaluation, signal: stop.signal });
+      return await train({
+        config,
+        policy,
+        family,
+        rewards,
+        run,
+        onUpdate,
+        evaluation,
+        signal: stop.signal,
+        ...(onGroups && { onGroups }),
+      });
     } finally {
       progress.finish();
       await policy.close();
@@ -101,13 +120,30 @@ async function conclude(result: TrainResult, path: string, { json, stop }: RunRe
     say(`stopped after update ${result.updates}; go on with: exit-rl train --resume ${path}`);
   } else if (!json) {
     await printLine(`${result.updates} updates; run folder: ${path}`);
+    const { best } = result;
+    if (best)
+      await printLine(
+        `best evaluation: ${best.value} after update ${best.update}: ${join(path, `checkpoint-${best.update}`)}`,
+      );
   }
+}
+
+/** Checks all but the model: the data is read, the reward functions are loaded. */
+async function dryRun(config: RunConfig): Promise<void> {
+  const [{ openParts }, { withUpdates }] = await Promise.all([
+    import('./run-parts.js'),
+    import('../trainer/epochs.js'),
+  ]);
+  const { family, close } = await openParts(config);
+  await close();
+  if (config.data) say(`${family.tasks('train').length} rows to train on, ${family.tasks('test').length} held out`);
+  return printLine(JSON.stringify(withUpdates(config, family), null, 2));
 }
 
 async function runTrain(source: string | undefined, flags: Flags): Promise<void> {
   const resume = textFlag(process.argv, 'resume');
   const config = await resolveConfig(source, resume, flags);
-  if (flags.dryRun) return printLine(JSON.stringify(config, null, 2));
+  if (flags.dryRun) return dryRun(config);
   const path = resume ?? textFlag(process.argv, 'out') ?? (await freeFolder(config));
   const stop = stopOnSignals('stopping at a safe point and saving; press again to leave at once');
   onClosedOutput(stop.stop);
@@ -133,11 +169,13 @@ export function registerTrain(cli: CAC): void {
       '--allow-change <field>',
       'Resume although this config field, `model`, `tokenizer` or `tasks` changed (repeatable)',
     )
-    .option('--dry-run', 'Print the resolved config and leave')
+    .option('--dry-run', 'Check config, data and reward functions, print the resolved config and leave')
     .option('--json', 'Print one JSON object per update')
     .option('--<key> <value>', 'Any key of the config, for example --method grpo --optimizer.learningRate 1e-4')
     .example('  $ exit-rl train code-breaker --method exit --seed 3 --out runs/exit-3')
     .example('  $ exit-rl train run.yaml --updates 50 --dry-run')
+    .example('  $ exit-rl train examples/data-file/config.yaml    # a data file, reward functions, any model folder')
+    .example('  $ exit-rl train --model ./Qwen2.5-0.5B-Instruct --data.train gsm8k/ --data.chat --rewards rewards.ts')
     .allowUnknownOptions()
     .action(runTrain);
 }

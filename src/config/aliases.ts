@@ -5,6 +5,7 @@
  */
 import type { ConfigProblem } from '../errors.js';
 import { isPlainObject, type Layer, removePath, setPath } from './layer.js';
+import { runAliases, translateSwitches } from './run-aliases.js';
 
 type Translation = (value: unknown, layer: Layer) => { readonly value: unknown } | { readonly problem: string };
 
@@ -91,6 +92,7 @@ export const aliases: Readonly<Record<string, Alias>> = {
   save_total_limit: { to: 'checkpoint.keep' },
   eval_steps: { to: 'evaluation.every' },
   'eval.interval': { to: 'evaluation.every' },
+  ...runAliases,
 };
 
 /** TRL's switch for reference blending: off means never, on keeps `blendEvery`. */
@@ -126,5 +128,6 @@ export function resolveAliases(layer: Layer, problems: ConfigProblem[]): Layer {
   }
   translateSync(resolved, problems);
   translatePeft(resolved, problems);
+  translateSwitches(resolved, problems);
   return resolved;
 }

@@ -3,6 +3,8 @@ import { isPlainObject } from './layer.js';
 
 /** The keys that are looked at here, as far as they were given and right by themselves. */
 export interface Related {
+  readonly updates?: unknown;
+  readonly epochs?: unknown;
   readonly task?: string | undefined;
   readonly data?: unknown;
   readonly verifier?: unknown;
@@ -31,6 +33,11 @@ const hasFolder = (train: unknown): boolean =>
 const isGiven = (value: unknown): boolean => value !== undefined;
 
 export const rules: readonly Rule[] = [
+  {
+    key: 'updates',
+    message: 'must be at least 1, or left to epochs',
+    holds: ({ updates, epochs }) => updates !== 0 || isGiven(epochs),
+  },
   { key: 'task', message: 'is required, or data', holds: ({ task, data }) => isGiven(task) || isGiven(data) },
   {
     key: 'data',

@@ -20,7 +20,7 @@ import { optimizer } from './sections/optimizer.js';
 import { reference } from './sections/reference.js';
 import { rewards } from './sections/rewards.js';
 import { sampling } from './sections/sampling.js';
-import { count, name, share } from './sections/values.js';
+import { count, countOrZero, name, positive, share } from './sections/values.js';
 
 const keys = z.strictObject({
   /** The recipe that this config starts from; its own keys go before the recipe's. */
@@ -34,7 +34,11 @@ const keys = z.strictObject({
   model: name,
   method: z.enum(methodNames).default('exit'),
   seed: z.int().min(0).default(0),
-  updates: count.default(200),
+  /** By default 200, or what `epochs` come to. */
+  updates: countOrZero.optional(),
+  /** Passes over the training tasks; `updates` goes before them. */
+  epochs: positive.optional(),
+  taskOrder: z.enum(['uniform', 'shuffled', 'sequential']).default('uniform'),
   startsPerBatch: count.default(16),
   groupSize: count.default(8),
   sampling: sampling.prefault({}),
@@ -45,7 +49,7 @@ const keys = z.strictObject({
   optimizer: optimizer.prefault({}),
   /** Without `rewards`, what is trained on. With them their weighted sum is, or with `improvement` the gain of quality. */
   reward: z.enum(rewardKinds).default('quality'),
-  rewards: rewards.default([]),
+  rewards,
   advantage: advantage.prefault({}),
   diversity: diversity.prefault({}),
   buffer: buffer.prefault({}),
@@ -59,6 +63,12 @@ const keys = z.strictObject({
   best: best.prefault({}),
   evaluation: evaluation.prefault({}),
   traces: z.enum(['none', 'sample', 'all']).default('sample'),
+  /** Of the run folder: runs/NAME. */
+  name: name.regex(/^[\w.-]+$/, 'letters, digits, dots, dashes and underscores').optional(),
+  /** Updates between lines printed by --json, and between printed completions; metrics.jsonl has every update. */
+  logEvery: count.default(1),
+  /** Completions printed with each logged update. */
+  logCompletions: countOrZero.default(0),
 });
 
 // Asked where other keys are wrong as well: all problems are reported at once.
@@ -73,6 +83,8 @@ export const runSchema = related
   .transform((run) => ({
     ...run,
     task: run.task ?? 'prompts',
+    // 0: as many as the epochs come to, once the tasks are known.
+    updates: run.updates || (run.epochs === undefined ? 200 : 0),
     evaluation: { ...run.evaluation, generations: run.evaluation.generations ?? run.groupSize },
     maximumDraws: run.maximumDraws ?? 4 * run.startsPerBatch,
     rewards: run.rewards.map((entry) => ({

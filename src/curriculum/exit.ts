@@ -9,13 +9,15 @@ import { type History, historyKey, prefix } from '../history.js';
 import type { Rng } from '../rng.js';
 import type { Start } from '../rollout.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { BaseTasks } from './base-tasks.js';
+import { BaseTasks, type OrderSettings } from './base-tasks.js';
 import type { Curriculum, CurriculumState } from './curriculum.js';
 import { StartRecord, type StartRecordState } from './start-record.js';
 
 export interface ExitCurriculumOptions {
   readonly family: Pick<TaskFamily, 'name'>;
   readonly tasks: readonly Task[];
+  /** How base tasks are drawn; by default uniformly. */
+  readonly order?: OrderSettings;
   /** N: entries of the buffer. */
   readonly capacity: number;
   /** B_min: replay begins at this size. */
@@ -42,6 +44,7 @@ export interface ExitCurriculumState extends CurriculumState {
   readonly family: string;
   readonly buffer: BufferState<Entry>;
   readonly record: StartRecordState;
+  readonly drawn?: number;
 }
 
 export function createExitCurriculum(options: ExitCurriculumOptions): Curriculum {
@@ -54,7 +57,7 @@ class ExitCurriculum implements Curriculum {
   private readonly record: StartRecord;
 
   constructor(private readonly options: ExitCurriculumOptions) {
-    this.baseTasks = new BaseTasks(options.tasks);
+    this.baseTasks = new BaseTasks(options.tasks, options.order);
     this.buffer = new Buffer(options);
     this.record = new StartRecord(this.baseTasks.size);
   }
@@ -84,17 +87,20 @@ class ExitCurriculum implements Curriculum {
   }
 
   snapshot(): ExitCurriculumState {
-    const { buffer, record } = this;
-    return { kind: 'exit', family: this.options.family.name, buffer: buffer.snapshot(), record: record.snapshot() };
+    const { buffer, record, baseTasks } = this;
+    const rooms = { buffer: buffer.snapshot(), record: record.snapshot() };
+    return { kind: 'exit', family: this.options.family.name, ...rooms, ...baseTasks.snapshot() };
   }
 
   /** Throws a TaskError when the snapshot was taken with another curriculum, family or set of tasks. */
   restore(state: CurriculumState): void {
-    const { family, buffer, record } = this.requireOwn(state);
+    const own = this.requireOwn(state);
+    const { family, buffer, record } = own;
     if (family !== this.options.family.name) throw new TaskError(`the snapshot is of the family ${family}`, { family });
     for (const { entry } of buffer.slots) this.baseTasks.find(entry.taskId);
     this.buffer.restore(buffer);
     this.record.restore(record);
+    this.baseTasks.restore(own);
   }
 
   metrics(): Record<string, number> {

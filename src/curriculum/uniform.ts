@@ -1,27 +1,32 @@
-/** Base tasks only, drawn uniformly: plain GRPO. */
+/** Base tasks only: plain GRPO. */
 import { TaskError } from '../errors.js';
 import type { Rng } from '../rng.js';
 import type { Start } from '../rollout.js';
 import type { Task } from '../task/task.js';
-import { BaseTasks } from './base-tasks.js';
+import { BaseTasks, type OrderSettings } from './base-tasks.js';
 import type { Curriculum, CurriculumState } from './curriculum.js';
 import { StartRecord, type StartRecordState } from './start-record.js';
 
 export interface UniformCurriculumState extends CurriculumState {
   readonly kind: 'uniform';
   readonly record: StartRecordState;
+  readonly drawn?: number;
 }
 
-export function createUniformCurriculum({ tasks }: { readonly tasks: readonly Task[] }): Curriculum {
-  return new UniformCurriculum(tasks);
+export interface UniformCurriculumOptions {
+  readonly tasks: readonly Task[];
+  /** By default every draw is uniform. */
+  readonly order?: OrderSettings;
+}
+
+export function createUniformCurriculum({ tasks, order }: UniformCurriculumOptions): Curriculum {
+  return new UniformCurriculum(new BaseTasks(tasks, order));
 }
 
 class UniformCurriculum implements Curriculum {
-  private readonly baseTasks: BaseTasks;
   private readonly record: StartRecord;
 
-  constructor(tasks: readonly Task[]) {
-    this.baseTasks = new BaseTasks(tasks);
+  constructor(private readonly baseTasks: BaseTasks) {
     this.record = new StartRecord(this.baseTasks.size);
   }
 
@@ -37,14 +42,16 @@ class UniformCurriculum implements Curriculum {
   }
 
   snapshot(): UniformCurriculumState {
-    return { kind: 'uniform', record: this.record.snapshot() };
+    return { kind: 'uniform', record: this.record.snapshot(), ...this.baseTasks.snapshot() };
   }
 
   restore(state: CurriculumState): void {
     if (state.kind !== 'uniform') {
       throw new TaskError(`a snapshot of the curriculum ${state.kind} cannot be restored here`, { kind: state.kind });
     }
-    this.record.restore((state as UniformCurriculumState).record);
+    const own = state as UniformCurriculumState;
+    this.record.restore(own.record);
+    this.baseTasks.restore(own);
   }
 
   metrics(): Record<string, number> {

@@ -6,14 +6,16 @@ import type { TaskFamily } from '../task/task.js';
 import { methods } from './methods.js';
 import type { TrainSettings } from './settings.js';
 
-/** `grpo` draws base tasks uniformly; the others replay the buffer's starts. */
+/** `grpo` draws base tasks only; the others replay the buffer's starts. */
 export function createCurriculum(config: TrainSettings, family: TaskFamily): Curriculum {
   const { curriculum, expand, diverge } = methods[config.method];
   const tasks = family.tasks('train');
-  if (curriculum === 'uniform') return createUniformCurriculum({ tasks });
+  const order = { order: config.taskOrder, seed: config.seed };
+  if (curriculum === 'uniform') return createUniformCurriculum({ tasks, order });
   return createExitCurriculum({
     family,
     tasks,
+    order,
     ...config.buffer,
     replayProbability: config.replayProbability,
     divergeProbability: diverge ? config.divergeProbability : 0,

@@ -10,6 +10,10 @@ const freeFields = new Set([
   'traces',
   'checkpoint.every',
   'checkpoint.keep',
+  'logEvery',
+  'logCompletions',
+  'name',
+  'epochs',
   'checkpoint.asynchronous',
 ]);
 

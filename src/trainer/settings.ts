@@ -1,4 +1,5 @@
 /** What a training run needs to know. `src/config.ts` reads it from files and flags and fills in the defaults. */
+import type { TaskOrder } from '../curriculum/base-tasks.js';
 import type { GrpoObjective, OptimizerSettings, Sampling } from '../policy/policy.js';
 import type { BestSettings } from './best.js';
 import type { Method } from './methods.js';
@@ -70,6 +71,8 @@ export interface TrainSettings {
   readonly method: Method;
   readonly seed: number;
   readonly updates: number;
+  /** How base tasks are drawn: `uniform`, or in passes over all of them. */
+  readonly taskOrder: TaskOrder;
   /** P: starts per batch. */
   readonly startsPerBatch: number;
   /** G: rollouts per start. */

@@ -23,11 +23,11 @@ import { evaluateAtStart, evaluateIfDue, type PeriodicEvaluation } from './evalu
 import { methods } from './methods.js';
 import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from './metrics.js';
 import { planOf } from './plan.js';
+import { record } from './record.js';
 import type { Run } from './run.js';
 import { createSaver, type SavedState, type Saver } from './saver.js';
 import type { TrainSettings } from './settings.js';
 import type { Progress } from './state.js';
-import { traceUpdate } from './traces.js';
 import { updateSettings } from './update-settings.js';
 
 export interface TrainOptions {
@@ -46,6 +46,8 @@ export interface TrainOptions {
   readonly run?: Run;
   readonly evaluation?: PeriodicEvaluation;
   readonly onUpdate?: (metrics: MetricsRow) => void;
+  /** Told of what was rolled out, before it is trained on. */
+  readonly onGroups?: (groups: readonly Group[], update: number) => void;
   /** Ends training after the micro-batch at hand; a cancelled update leaves weights and curriculum as they were. */
   readonly signal?: AbortSignal;
 }
@@ -99,7 +101,7 @@ async function makeUpdates(training: Training): Promise<MetricsRow | undefined> 
   const { config, progress, signal, saver, onUpdate } = training;
   let metrics: MetricsRow | undefined;
   const before = await evaluateAtStart(training);
-  if (before) await record(training, { update: 0, ...before }, [], []);
+  if (before) await record(training, { update: 0, ...before });
   while (!isOver(training) && !signal?.aborted) {
     const row = await takeUpdate(training);
     if (row === undefined) break;
@@ -160,6 +162,7 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
   const rng = training.rng.fork('update', update);
   const began = performance.now();
   const groups = await collectGroups(training, rng);
+  training.onGroups?.(groups, update);
   const rolled = performance.now();
   const { scored, factors } = await scoreGroups(training, trainedGroups(groups, config));
   const engine = await updatePolicy(training, scored, update);
@@ -233,17 +236,4 @@ async function measureRooms(
   const distances = startDistances(await embedder.embed(texts), embedder.dimension);
   const evaluated = await evaluateIfDue(training, update);
   return { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors), ...evaluated };
-}
-
-async function record(
-  { run, config }: Training,
-  row: MetricsRow,
-  scored: readonly ScoredGroup[],
-  factors: readonly Float64Array[],
-): Promise<void> {
-  if (run === undefined) return;
-  await run.folder.metrics.append([row]);
-  const traced = scored.map((one, at) => ({ ...one, ...(factors[at] && { factors: factors[at] }) }));
-  const lines = traceUpdate(row.update, traced, config.traces);
-  if (lines.length > 0) await run.folder.traces.append(lines);
 }

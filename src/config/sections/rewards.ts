@@ -2,15 +2,10 @@
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { builtInNames } from '../../reward/load.js';
+import { entryOf } from '../run-aliases.js';
 import { count, name, notNegative } from './values.js';
 
 const moduleFile = /\.[cm]?[jt]s$/;
-
-/** `./rewards.ts` and `think_format_reward` stand for entries of one key. */
-function entryOf(value: unknown): unknown {
-  if (typeof value !== 'string') return value;
-  return moduleFile.test(value) ? { file: value } : { builtIn: value };
-}
 
 const settings = z.strictObject({
   file: name.optional(),
@@ -84,7 +79,8 @@ function nameOf({ name: given, export: exported, file, builtIn }: Entry): string
 }
 
 const entry = z.preprocess(
-  entryOf,
+  // `./rewards.ts` and `think_format_reward` stand for entries of one key.
+  (value) => (typeof value === 'string' ? entryOf(value) : value),
   settings
     .superRefine((value, context) => {
       const problem = problemOf(value);
@@ -93,9 +89,15 @@ const entry = z.preprocess(
     .transform((value) => ({ ...value, name: nameOf(value), range: rangeOf(value) })),
 );
 
-export const rewards = z.array(entry).superRefine((list, context) => {
-  list.forEach(({ name: own }, at) => {
-    if (list.findIndex((other) => other.name === own) === at) return;
+const list = z.array(entry).superRefine((entries, context) => {
+  entries.forEach(({ name: own }, at) => {
+    if (entries.findIndex((other) => other.name === own) === at) return;
     context.addIssue({ code: 'custom', path: [at, 'name'], message: `two reward functions are named \`${own}\`` });
   });
 });
+
+/** A list of functions; a single one may stand alone. */
+export const rewards = z.preprocess(
+  (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+  list.default([]),
+);

@@ -1,0 +1,41 @@
+/** Some completions of an update, for a person to read: what a model wrote never reaches the terminal as commands. */
+import type { RunConfig } from '../config.js';
+import type { Group } from '../group.js';
+import { promptText } from '../message.js';
+import type { TaskFamily } from '../task/task.js';
+import { say } from './output.js';
+
+// Control characters but the line end, and those that reorder or hide text.
+const unprintable = /(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+const longest = 2000;
+
+/** The text with every unprintable character written out, cut where it is very long. */
+export function printable(text: string): string {
+  const shown = text.length > longest ? `${text.slice(0, longest)} … (${text.length} characters)` : text;
+  return shown.replaceAll(unprintable, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
+}
+
+function describe({ start, rollouts, rewards }: Group): string {
+  const [rollout] = rollouts;
+  const answer = rollout?.turns.map(({ completion }) => completion.text).join('\n') ?? '';
+  const [reward] = rewards;
+  const facts = `${start.task.id}, ${start.intent}, reward ${reward?.toPrecision(4) ?? 'none'}, ${rollout?.outcome.kind ?? ''}`;
+  return `${facts}\n${printable(answer)}`;
+}
+
+/** Told of each update's groups; undefined when nothing is to be printed. The first member of as many groups. */
+export function completionLog(
+  { logCompletions, logEvery }: Pick<RunConfig, 'logCompletions' | 'logEvery'>,
+  family: Pick<TaskFamily, 'prompt'>,
+  print: (text: string) => void = say,
+): ((groups: readonly Group[], update: number) => void) | undefined {
+  if (logCompletions === 0) return undefined;
+  return (groups, update) => {
+    if (update % logEvery !== 0) return;
+    for (const group of groups.slice(0, logCompletions)) {
+      const { task, history, intent } = group.start;
+      const prompt = printable(promptText(family.prompt(task, history, intent)));
+      print(`--- update ${update}: ${prompt}\n>>> ${describe(group)}`);
+    }
+  };
+}

@@ -1,0 +1,67 @@
+/** Names of transformers' TrainingArguments and TRL's GRPOConfig for how a run goes: length, evaluation, saving, logging. */
+import type { ConfigProblem } from '../errors.js';
+import { type Layer, removePath, setPath } from './layer.js';
+
+export const runAliases = {
+  num_train_epochs: { to: 'epochs' },
+  run_name: { to: 'name' },
+  logging_steps: { to: 'logEvery' },
+  num_completions_to_print: { to: 'logCompletions' },
+  eval_on_start: { to: 'evaluation.atStart' },
+  num_generations_eval: { to: 'evaluation.generations' },
+  metric_for_best_model: { to: 'best.metric' },
+  greater_is_better: { to: 'best.greaterIsBetter' },
+  early_stopping_patience: { to: 'best.patience' },
+  early_stopping_threshold: { to: 'best.threshold' },
+} as const;
+
+/** What a switch of TRL's means here; `undefined` changes nothing. */
+interface Switch {
+  readonly key: string;
+  readonly values: Readonly<Record<string, readonly [path: string, value: unknown] | undefined>>;
+}
+
+const switches: readonly Switch[] = [
+  { key: 'shuffle_dataset', values: { true: ['taskOrder', 'shuffled'], false: ['taskOrder', 'sequential'] } },
+  { key: 'eval_strategy', values: { no: ['evaluation.every', 0], steps: undefined } },
+  // `best` saves where an evaluation was the best so far, as every run with `best.metric` does.
+  { key: 'save_strategy', values: { no: ['checkpoint.every', 0], best: ['checkpoint.every', 0], steps: undefined } },
+  { key: 'load_best_model_at_end', values: { true: ['best.metric', 'eval_reward'], false: undefined } },
+  { key: 'log_completions', values: { true: ['logCompletions', 4], false: undefined } },
+];
+
+export const switchNames: readonly string[] = [...switches.map(({ key }) => key), 'reward_weights'];
+
+/** TRL lists weights apart from the functions. */
+function translateWeights(layer: Layer, problems: ConfigProblem[]): void {
+  const key = 'reward_weights';
+  const weights = removePath(layer, key);
+  if (weights === undefined) return;
+  const { rewards } = layer;
+  if (!Array.isArray(weights) || !Array.isArray(rewards) || weights.length !== rewards.length) {
+    problems.push({ key, message: 'needs one weight for each entry of `rewards`, in the same place' });
+    return;
+  }
+  layer.rewards = rewards.map((entry: unknown, at) => {
+    const settings = typeof entry === 'object' && entry !== null ? entry : entryOf(entry);
+    return { ...settings, weight: weights[at] as unknown };
+  });
+}
+
+/** A file's path ends as one; anything else is a built-in name. */
+export function entryOf(entry: unknown): { readonly file: unknown } | { readonly builtIn: unknown } {
+  return /\.[cm]?[jt]s$/.test(String(entry)) ? { file: entry } : { builtIn: entry };
+}
+
+/** Rewrites switches in place; a key of ours in the same layer goes before what a switch implies. */
+export function translateSwitches(layer: Layer, problems: ConfigProblem[]): void {
+  for (const { key, values } of switches) {
+    const value = removePath(layer, key);
+    if (value === undefined) continue;
+    const meant = values[String(value)];
+    if (!Object.hasOwn(values, String(value))) {
+      problems.push({ key, message: `${JSON.stringify(value)} is not one of ${Object.keys(values).join(', ')}` });
+    } else if (meant !== undefined) setPath(layer, ...meant);
+  }
+  translateWeights(layer, problems);
+}
