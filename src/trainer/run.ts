@@ -4,7 +4,7 @@ import type { TaskFamily } from '../task/task.js';
 import { type FoundCheckpoint, latestCheckpoint, listCheckpoints } from './checkpoint.js';
 import { type Disk, realDisk } from './disk.js';
 import { onDisk } from './disk-errors.js';
-import { fingerprintModel, hashValue } from './fingerprint.js';
+import { canonicalJson, fingerprintModel, hashValue } from './fingerprint.js';
 import { refuseForeign } from './foreign.js';
 import type { Lock } from './lock.js';
 import { readManifest, verifyCheckpoint } from './manifest.js';
@@ -45,7 +45,9 @@ export interface Run {
 
 async function identify({ config, family }: OpenRunOptions): Promise<RunIdentity> {
   const { model = '', tokenizer = '' } = (await fingerprintModel(config.model)) ?? {};
-  return { config: { ...config }, model, tokenizer, tasks: hashValue(family.tasks('train')) };
+  // Keys in one order, wherever the config came from: a resumed run writes the same bytes.
+  const sorted = JSON.parse(canonicalJson(config)) as Record<string, unknown>;
+  return { config: sorted, model, tokenizer, tasks: hashValue(family.tasks('train')) };
 }
 
 /** Splits `RUN/checkpoint-N` into run and checkpoint; any other path is a run. */

@@ -2,18 +2,13 @@
  * Forty updates, stopped after each of them and resumed with fresh objects: weights, optimizer, reference, buffer,
  * traces and metrics are byte for byte those of the run that was not stopped.
  */
-import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadPolicy, trainedChoice } from '../../src/cli/policy.js';
-import { parseConfig, type RunConfig } from '../../src/config.js';
 import { verifyCheckpoint } from '../../src/trainer/manifest.js';
-import { openRun } from '../../src/trainer/run.js';
-import { train } from '../../src/trainer/trainer.js';
 import { missingEngine } from '../cli/support/cli.js';
-import { modelFolder } from '../golden/support.js';
-import { words } from './support/words.js';
+import { quickFolder } from './support/temporary.js';
+import { trainWords } from './support/words.js';
 
 const updates = 40;
 
@@ -33,39 +28,10 @@ const modes: readonly Mode[] = [
   },
 ];
 
-function configOf({ changes }: Mode, checkpoint: Record<string, unknown>): RunConfig {
-  return parseConfig({
-    task: 'words',
-    model: modelFolder('llama-tied'),
-    method: 'exit',
-    updates,
-    startsPerBatch: 2,
-    groupSize: 3,
-    sampling: { maxNewTokens: 3 },
-    optimizer: { learningRate: 3e-3, warmupUpdates: 5, schedule: 'cosine', weightDecay: 0.01 },
-    buffer: { capacity: 10, minimumFill: 2 },
-    diversity: { ngram: { dimension: 64 } },
-    reference: { blendEvery: 7, alpha: 0.5 },
-    device: 'cpu',
-    threads: 1,
-    checkpoint,
-    traces: 'all',
-    ...changes,
-  });
-}
-
 async function run(mode: Mode, path: string, resume: boolean): Promise<void> {
-  const config = configOf(mode, resume ? { every: 0 } : { every: 1, keep: updates });
-  const family = words(mode.turns);
-  const opened = await openRun({ config, family, path, resume });
-  const policy = await loadPolicy(opened.modelFolder, trainedChoice(config, opened));
-  try {
-    const { finished } = await train({ config, policy, family, run: opened });
-    expect(finished).toBe(true);
-  } finally {
-    await policy.close();
-    await opened.close();
-  }
+  const checkpoint = resume ? { every: 0 } : { every: 1, keep: updates };
+  const { finished } = await trainWords({ ...mode, path, updates, checkpoint, resume });
+  expect(finished).toBe(true);
 }
 
 const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
@@ -101,7 +67,7 @@ describe.skipIf(missingEngine !== undefined).each(modes)('$name', (mode) => {
   let root = '';
   const twin = (): string => join(root, 'twin');
   beforeAll(async () => {
-    root = await mkdtemp(join(tmpdir(), 'exit-rl-resume-'));
+    root = await quickFolder('resume');
     await run(mode, twin(), false);
   }, 120_000);
   afterAll(() => rm(root, { recursive: true, force: true }));

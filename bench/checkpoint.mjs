@@ -1,0 +1,103 @@
+/**
+ * node bench/checkpoint.mjs [--repeats 5] [--threads N]
+ *
+ * How long training stands still for a checkpoint of a model of about 100 million parameters (fp32, AdamW): saved
+ * asynchronously against saved synchronously, in turn, and whether both write the same bytes. Writes
+ * bench/results/checkpoint-DATE.json.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { parseConfig } from '../dist/src/config.js';
+import { LocalPolicy } from '../dist/src/policy/local.js';
+import { codeBreaker } from '../dist/src/task/code-breaker/family.js';
+import { openRun } from '../dist/src/trainer/run.js';
+import { createSaver } from '../dist/src/trainer/saver.js';
+import { updateSettings } from '../dist/src/trainer/update-settings.js';
+import { describeCommit, describeMachine } from './lib/machine.mjs';
+import { secondsOf, summarise } from './lib/measure.mjs';
+import { watchNeighbours } from './lib/neighbours.mjs';
+import { writeRandomModel } from './lib/random-model.mjs';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const { values } = parseArgs({ options: { repeats: { type: 'string' }, threads: { type: 'string' } } });
+const repeats = Number(values.repeats ?? 5);
+const threads = Number(values.threads ?? availableParallelism());
+const scratch = mkdtempSync(join(tmpdir(), 'exit-rl-bench-checkpoint-'));
+
+/** One update, so that the moments are numbers and not untouched memory. */
+async function trainOnce(policy, config) {
+  const prompts = [Int32Array.of(1, 3, 13, 20)];
+  const tokens = Int32Array.of(14, 21, 2);
+  const sequences = [1, -1].map((advantage, rollout) => ({ prompt: 0, tokens, rollout, advantage }));
+  await policy.update({ prompts, sequences }, updateSettings(config, 1));
+}
+
+async function main() {
+  const model = join(scratch, 'model');
+  const parameters = writeRandomModel(model, join(root, 'models/tiny'));
+  const config = parseConfig({ task: 'code-breaker', model, threads, device: 'cpu' });
+  const family = codeBreaker();
+  const policy = await LocalPolicy.load(model, { device: 'cpu', threads });
+  await trainOnce(policy, config);
+  const run = await openRun({ config: { ...config, model: '' }, family, path: join(scratch, 'run') });
+  const curriculum = { kind: 'uniform' };
+  let update = 0;
+
+  /** Seconds that training stands still, and seconds until the checkpoint is on the disk. */
+  const save = async (asynchronous) => {
+    const saver = createSaver({ run, policy, settings: { every: 1, keep: 2, asynchronous } });
+    update += 1;
+    const progress = { update, tokens: 0, nonFinite: 0 };
+    const began = performance.now();
+    const pause = await secondsOf(() => saver.save({ progress, curriculum }));
+    const folder = await saver.finish();
+    return { pause, total: (performance.now() - began) / 1000, folder };
+  };
+
+  const hashes = (folder) => JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')).files;
+  const pauses = { synchronous: [], asynchronous: [], asynchronousTotal: [] };
+  await save(false);
+  const neighbours = watchNeighbours([process.pid]);
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const plain = await save(false);
+    const beside = await save(true);
+    pauses.synchronous.push(plain.pause);
+    pauses.asynchronous.push(beside.pause);
+    pauses.asynchronousTotal.push(beside.total);
+    for (const name of ['model.safetensors', 'training.safetensors']) {
+      if (hashes(plain.folder)[name].sha256 !== hashes(beside.folder)[name].sha256) throw new Error(`${name} differs`);
+    }
+  }
+  const busyElsewhere = neighbours();
+  const sizes = Object.values(hashes(join(run.folder.path, `checkpoint-${update}`)));
+  const seconds = Object.fromEntries(Object.entries(pauses).map(([name, list]) => [name, summarise(list)]));
+  const share = seconds.asynchronous.median / seconds.synchronous.median;
+  await run.close();
+  await policy.close();
+  return {
+    command: ['node bench/checkpoint.mjs', ...process.argv.slice(2)].join(' '),
+    ...describeCommit(),
+    machine: describeMachine(),
+    parameters,
+    threads,
+    checkpointBytes: sizes.reduce((sum, { size }) => sum + size, 0),
+    seconds,
+    pauseShare: share,
+    sameBytes: true,
+    busyElsewhere,
+  };
+}
+
+try {
+  const result = await main();
+  const file = join(root, 'bench/results', `checkpoint-${new Date().toISOString().slice(0, 10)}.json`);
+  writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
+  const { synchronous, asynchronous } = result.seconds;
+  const pause = `${asynchronous.median.toFixed(3)} s of ${synchronous.median.toFixed(3)} s`;
+  console.log(`training stands still for ${pause} (${(100 * result.pauseShare).toFixed(1)} %): ${file}`);
+} finally {
+  rmSync(scratch, { recursive: true });
+}

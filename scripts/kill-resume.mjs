@@ -1,0 +1,157 @@
+/**
+ * Kills training at random moments, also while it starts, resumes and saves, and resumes it, until it has been killed
+ * and has gone on so many times; every run that reaches its end must equal its uninterrupted twin byte for byte.
+ *
+ *     npm run build && node scripts/kill-resume.mjs [--kills 200] [--seed 1] [--out FILE.json] [--set key=value …]
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { describeCommit, describeMachine } from '../bench/lib/machine.mjs';
+import { createRng } from '../dist/src/rng.js';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const program = join(root, 'dist/src/cli/main.js');
+const updates = 40;
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '1' },
+    out: { type: 'string' },
+    set: { type: 'string', multiple: true, default: [] },
+  },
+});
+const wanted = Number(values.kills);
+
+const settings = {
+  updates,
+  startsPerBatch: 2,
+  groupSize: 4,
+  seed: 5,
+  threads: 1,
+  'buffer.capacity': 16,
+  'buffer.minimumFill': 4,
+  'checkpoint.every': 1,
+  traces: 'all',
+  ...Object.fromEntries(values.set.map((pair) => pair.split('='))),
+};
+const begin = (folder) => ['train', 'code-breaker', '--out', folder, ...flags()];
+const flags = () => Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
+const isBegun = (folder) => existsSync(join(folder, 'config.json'));
+
+/** Runs the command line; `onLine` is called after each update. Ends with how it ended. */
+function run(parameters, onStart = () => {}, onLine = () => {}) {
+  const child = spawn(process.execPath, [program, ...parameters, '--json'], { cwd: root });
+  const seen = { lines: 0, errors: '' };
+  child.stdout.on('data', (data) => {
+    seen.lines += data.toString().split('\n').length - 1;
+    if (seen.lines > 0) onLine(child, seen.lines);
+  });
+  child.stderr.on('data', (data) => {
+    seen.errors += data.toString();
+  });
+  onStart(child);
+  return new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, ...seen })));
+}
+
+/** Half of the kills come at any time from the start, half at any time after an update, where saving begins. */
+function killOnce(parameters, rng, startSeconds) {
+  let planned = false;
+  const killAfter = (child, milliseconds) => {
+    planned = true;
+    setTimeout(() => child.kill('SIGKILL'), milliseconds);
+  };
+  if (rng.next() < 0.5) return run(parameters, (child) => killAfter(child, rng.next() * 1500 * startSeconds));
+  const line = 1 + rng.int(6);
+  return run(
+    parameters,
+    () => {},
+    (child, lines) => lines >= line && !planned && killAfter(child, rng.next() * 40),
+  );
+}
+
+const isTime = (key) => key === 'step_time' || key.startsWith('perf/');
+
+/** Everything that must not depend on interruptions. */
+function lasting(folder) {
+  const last = join(folder, `checkpoint-${updates}`);
+  const { files } = JSON.parse(readFileSync(join(last, 'manifest.json'), 'utf8'));
+  const { metricsBytes: _, ...state } = JSON.parse(readFileSync(join(last, 'state.json'), 'utf8'));
+  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trim().split('\n');
+  return JSON.stringify({
+    files: Object.entries(files).filter(([name]) => name !== 'state.json'),
+    state,
+    traces: readFileSync(join(folder, 'traces.jsonl'), 'utf8'),
+    metrics: lines.map((line) => Object.entries(JSON.parse(line)).filter(([key]) => !isTime(key))),
+  });
+}
+
+function refuse(message, ended, folder) {
+  console.error(`${message}; folder kept: ${folder}\n${ended?.errors ?? ''}`);
+  process.exit(1);
+}
+
+/** What a kill found: is a checkpoint half written, half deleted, or the lock left? */
+function debris(folder) {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const some = (pattern) => names.some((name) => pattern.test(name));
+  return {
+    saving: some(/\.tmp-/),
+    deleting: some(/\.deleted-/),
+    locked: some(/^run\.lock$/),
+    empty: names.length === 0,
+  };
+}
+
+async function killToTheEnd(folder, rng, startSeconds, count) {
+  for (;;) {
+    const resumed = isBegun(folder);
+    const enough = count.kills >= wanted && count.resumes >= wanted;
+    const parameters = resumed ? ['train', '--resume', folder] : begin(folder);
+    const ended = enough ? await run(parameters) : await killOnce(parameters, rng, startSeconds);
+    const killed = ended.signal === 'SIGKILL';
+    if (!killed && ended.code !== 0) refuse(`a run ended by itself with ${ended.code}`, ended, folder);
+    if (resumed && (ended.lines > 0 || ended.code === 0)) count.resumes += 1;
+    if (!killed) return;
+    count.kills += 1;
+    for (const [what, found] of Object.entries(debris(folder))) count[what] += found ? 1 : 0;
+    if (count.kills % 20 === 0) console.error(`${count.kills} kills, ${count.resumes} resumed`);
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'exit-rl-kill-'));
+const began = performance.now();
+let startSeconds = 0;
+const twin = await run(begin(join(folder, 'twin')), undefined, () => {
+  startSeconds ||= (performance.now() - began) / 1000;
+});
+if (twin.code !== 0) refuse('the twin failed', twin, folder);
+const expected = lasting(join(folder, 'twin'));
+const rng = createRng(Number(values.seed));
+const count = { kills: 0, resumes: 0, saving: 0, deleting: 0, locked: 0, empty: 0 };
+let runs = 0;
+while (count.kills < wanted || count.resumes < wanted) {
+  runs += 1;
+  const killed = join(folder, `killed-${runs}`);
+  await killToTheEnd(killed, rng, startSeconds, count);
+  if (lasting(killed) !== expected) refuse('a killed run differs from its twin', undefined, killed);
+  rmSync(killed, { recursive: true });
+}
+rmSync(folder, { recursive: true });
+const seconds = Math.round((performance.now() - began) / 1000);
+const command = ['node scripts/kill-resume.mjs', ...process.argv.slice(2)].join(' ');
+const result = {
+  command,
+  ...describeCommit(),
+  machine: describeMachine(),
+  ...count,
+  runs,
+  identicalRuns: runs,
+  seconds,
+};
+if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);
+console.log(JSON.stringify(result));
