@@ -29,7 +29,7 @@ export interface SaverOptions {
   readonly run: Run;
   readonly policy: Pick<Policy, 'snapshot'>;
   readonly settings: CheckpointSettings;
-  /** Updates whose checkpoints are kept however old they are. */
+  /** Updates whose checkpoints are kept however old they are, asked for when a save begins. */
   readonly protect?: () => readonly number[];
   /** Seconds that a save may hold up the next one before that is said. */
   readonly patienceSeconds?: number;
@@ -41,17 +41,19 @@ interface Taken {
   readonly snapshot: PolicySnapshot;
   /** state.json. */
   readonly text: string;
+  readonly protectedUpdates: readonly number[];
 }
 
-async function take({ run, policy }: SaverOptions, state: SavedState): Promise<Taken> {
+async function take({ run, policy, protect }: SaverOptions, state: SavedState): Promise<Taken> {
   const { folder, identity } = run;
   const sizes = { metricsBytes: folder.metrics.size, tracesBytes: folder.traces.size };
   const text = serialiseState({ ...state, identity, ...sizes });
-  return { update: state.progress.update, snapshot: await policy.snapshot(), text };
+  const protectedUpdates = protect?.() ?? [];
+  return { update: state.progress.update, snapshot: await policy.snapshot(), text, protectedUpdates };
 }
 
 /** Lines first: a checkpoint never knows more of metrics and traces than is on the disk. */
-async function write({ run, settings, protect }: SaverOptions, taken: Taken): Promise<string> {
+async function write({ run, settings }: SaverOptions, taken: Taken): Promise<string> {
   const { folder, identity, retention } = run;
   await folder.metrics.flush();
   await folder.traces.flush();
@@ -66,7 +68,7 @@ async function write({ run, settings, protect }: SaverOptions, taken: Taken): Pr
     texts: { [stateName]: taken.text },
   });
   retention.remember(taken.update);
-  await retention.prune(settings.keep, protect?.() ?? []);
+  await retention.prune(settings.keep, taken.protectedUpdates);
   return saved;
 }
 
