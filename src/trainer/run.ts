@@ -100,7 +100,8 @@ async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Pr
   const identity = { ...current, model: current.model || model, tokenizer: current.tokenizer || tokenizer };
   const resumed = { checkpoint: found.folder, state: found.state };
   // What the base's files are was compared above; where they lie is the config's to say.
-  const isAdapter = (await disk.list(found.folder)).includes('adapter_config.json');
+  const names = await onDisk(found.folder, () => disk.list(found.folder));
+  const isAdapter = names.includes('adapter_config.json');
   const from = isAdapter ? { modelFolder: config.model, adapterFolder: found.folder } : { modelFolder: found.folder };
   return { ...opened, ...from, identity, resumed };
 }

@@ -94,7 +94,7 @@ test('the recorded life has everything in it that can go wrong', () => {
 test(`recovery from each of more than ${wanted} crash states`, async () => {
   const seen = new Set<string>();
   const trees = new Set<string>();
-  for (const state of crashStates(root, scenario.operations, 56)) {
+  for (const state of crashStates(root, scenario.operations, 46)) {
     const tree = createHash('sha1').update(state.tree.listing().join('\n')).digest('base64');
     const key = `${promisedAt(state.length)} ${tree}`;
     if (seen.has(key)) continue;

@@ -246,7 +246,7 @@ describe('resuming', () => {
     const refused = trainOnce({ config: changed, path, resume: true });
     await expect(refused).rejects.toSatisfy(RunFolderError.isInstance.bind(RunFolderError));
     await expect(trainOnce({ config: changed, path, resume: true })).rejects.toThrow(
-      /updates \(12 -> 14\).*optimizer\.learningRate \(0\.5 -> 0\.4\).*--allow-change updates/s,
+      /optimizer\.learningRate \(0\.5 -> 0\.4\).*updates \(12 -> 14\).*--allow-change updates/s,
     );
     const allowedChanges = ['updates', 'optimizer.learningRate'];
     expect((await trainOnce({ config: changed, path, resume: true, allowedChanges })).result.updates).toBe(14);
