@@ -157,12 +157,12 @@ impl Adapter {
         tch::no_grad(|| {
             for (index, piece) in self.pieces.iter().enumerate() {
                 let rows = |leaf: &Tensor| leaf.narrow(0, piece.row as i64, piece.outputs as i64);
-                let mut sum = rows(&self.base[&piece.leaf]).to_kind(Kind::Float);
-                for (share, factors) in &factors {
+                let base = rows(&self.base[&piece.leaf]).to_kind(Kind::Float);
+                // Never in place: in fp32 the sum begins as W₀ itself.
+                let sum = factors.iter().fold(base, |sum, (share, factors)| {
                     let (a, b) = &factors[index];
-                    // Not in place: in fp32 the sum begins as W₀ itself.
-                    sum = sum + b.mm(a) * (share * self.settings.scale());
-                }
+                    sum + b.mm(a) * (share * self.settings.scale())
+                });
                 rows(&views[piece.leaf]).copy_(&sum);
             }
         });

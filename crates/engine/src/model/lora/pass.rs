@@ -131,7 +131,7 @@ mod tests {
         let views = vec![weights.copy()];
         adapter.keep_base(&views);
         adapter.merge(&views);
-        adapter.require_grad().unwrap();
+        let _ = adapter.require_grad().unwrap();
         let merged = views.into_iter().next().unwrap();
         (adapter, merged)
     }
