@@ -1,0 +1,119 @@
+/** Several reward functions, built-in ones and early stopping against TRL's and transformers' own code. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { groupAdvantages } from '../../src/advantage.js';
+import type { Group } from '../../src/group.js';
+import { emptyHistory, openTurn } from '../../src/history.js';
+import { rewardBatch } from '../../src/reward/batch.js';
+import { repetitionPenalty, softOverlong, thinkFormat } from '../../src/reward/built-in.js';
+import { judgeAnswers, namedReward, type RewardPart } from '../../src/reward/named.js';
+import type { Answered } from '../../src/reward.js';
+import type { Rollout } from '../../src/rollout.js';
+import { afterEvaluation, type BestState, isExhausted } from '../../src/trainer/best.js';
+import { groupMetrics } from '../../src/trainer/metrics.js';
+
+type Value = number | null;
+
+interface Golden {
+  readonly group: number;
+  readonly cases: readonly {
+    readonly rewards: readonly (readonly Value[])[];
+    readonly weights: readonly number[];
+    readonly scale: 'group' | 'none';
+    readonly advantages: readonly number[];
+    readonly metrics: Readonly<Record<string, Value>>;
+  }[];
+  readonly builtIn: {
+    readonly ids: readonly (readonly number[])[];
+    readonly overlong: readonly { readonly longest: number; readonly buffer: number; readonly rewards: number[] }[];
+    readonly repetition: readonly { readonly size: number; readonly penalty: number; readonly rewards: number[] }[];
+    readonly texts: readonly string[];
+    readonly think: readonly number[];
+  };
+  readonly stopping: readonly {
+    readonly rises: boolean;
+    readonly threshold: number;
+    readonly patience: number;
+    readonly values: readonly number[];
+    readonly stopped: Value;
+    readonly best: number;
+  }[];
+}
+
+const golden = JSON.parse(readFileSync(new URL('./rewards.json', import.meta.url), 'utf8')) as Golden;
+
+function answered(text: string, tokens: readonly number[] = []): Answered {
+  const after = openTurn(emptyHistory, { text, tokens, quality: 0 });
+  const task = { id: text, data: null };
+  return { task, intent: 'attempt', prompt: 'q', before: emptyHistory, after, text, tokens, quality: 0 };
+}
+
+/** Groups as the trainer has them, of rewards and of what each function said. */
+function groupsOf(rewards: readonly number[], parts: readonly RewardPart[], size: number): Group[] {
+  const start = { task: { id: 't', data: null }, history: emptyHistory, intent: 'attempt' } as const;
+  const rollout: Rollout = { start, turns: [], history: emptyHistory, quality: 0, outcome: { kind: 'finished' } };
+  return Array.from({ length: rewards.length / size }, (_, at) => {
+    const cut = (values: Float64Array): Float64Array => values.slice(at * size, (at + 1) * size);
+    const own = Float64Array.from(rewards.slice(at * size, (at + 1) * size));
+    const rollouts = new Array<Rollout>(size).fill(rollout);
+    const said = parts.map((part) => ({ ...part, values: cut(part.values), trouble: new Uint8Array(size) }));
+    return { start, rollouts, rewards: own, qualities: own, score: 0, parts: said };
+  });
+}
+
+/** fp32 on TRL's side. */
+const close = (value: Value | undefined): unknown => (typeof value === 'number' ? expect.closeTo(value, 5) : value);
+
+describe("TRL's sum over functions, advantages and metrics", () => {
+  test.each(golden.cases.map((one, at) => [at, one] as const))('case %i', async (_, one) => {
+    const functions = one.weights.map((weight, at) => {
+      return namedReward({ batch: () => one.rewards.map((row) => row[at] ?? null) }, { name: `f${at}`, weight });
+    });
+    const { judged, parts } = await judgeAnswers(functions, [one.rewards.map((_row, at) => answered(String(at)))]);
+    const rewards = judged.map((said) => (said.kind === 'rewarded' ? said.sum : Number.NaN));
+    const groups = groupsOf(rewards, parts, golden.group);
+    const settings = { baseline: one.scale === 'group' ? 'std' : 'mean', std: 'sample', epsilon: 1e-4 } as const;
+    const advantages = groups.flatMap((group) => [...groupAdvantages(group.rewards, settings)]);
+    // Equal rewards are exactly 0 here; TRL's fp32 mean may leave a rounding error over ε there.
+    expect(advantages).toEqual(one.advantages.map((value) => expect.closeTo(value, 3)));
+    const metrics = groupMetrics(groups);
+    const wanted = Object.entries(one.metrics).filter(([, value]) => value !== null);
+    expect(Object.fromEntries(wanted.map(([name]) => [name, metrics[name]]))).toEqual(
+      Object.fromEntries(wanted.map(([name, value]) => [name, close(value)])),
+    );
+  });
+});
+
+describe("TRL's reward functions", () => {
+  const { ids, overlong, repetition, texts, think } = golden.builtIn;
+  const batch = rewardBatch(ids.map((tokens) => answered('', tokens)));
+
+  test.each(overlong)('soft overlong punishment of $longest with a buffer of $buffer', ({ rewards, ...settings }) => {
+    expect(softOverlong(settings)(batch)).toEqual(rewards.map((value) => expect.closeTo(value, 8)));
+  });
+
+  test.each(repetition)('repetition penalty over $size tokens', ({ rewards, ...settings }) => {
+    expect(repetitionPenalty(settings)(batch)).toEqual(rewards.map((value) => expect.closeTo(value, 8)));
+  });
+
+  test('think format', () => {
+    expect(think.filter((value) => value === 1).length).toBeGreaterThan(5);
+    expect(thinkFormat()(rewardBatch(texts.map((text) => answered(text))))).toEqual(think);
+  });
+});
+
+test("transformers' early stopping and best step", () => {
+  for (const { rises, threshold, patience, values, stopped, best } of golden.stopping) {
+    const settings = { metric: 'reward', greaterIsBetter: rises, patience, threshold };
+    let state: BestState | undefined;
+    let end: number | null = null;
+    for (const [at, value] of values.entries()) {
+      state = afterEvaluation(settings, state, at + 1, { eval_reward: value });
+      if (isExhausted(settings, state)) {
+        end = at + 1;
+        break;
+      }
+    }
+    expect([end, state?.update]).toEqual([stopped, best]);
+  }
+});
