@@ -12,6 +12,8 @@ export { parseConfig, type RunConfig, type RunConfigInput } from './config.js';
 export type { Curriculum, CurriculumState } from './curriculum/curriculum.js';
 export { createExitCurriculum, type ExitCurriculumOptions } from './curriculum/exit.js';
 export { createUniformCurriculum } from './curriculum/uniform.js';
+export { type PromptsOptions, promptsFamily, type Verifier } from './data/family.js';
+export { type DataSet, type DataSettings, loadData } from './data/load.js';
 export { applyDiversity, plainDiversity } from './diversity.js';
 export {
   CancelledError,
@@ -19,6 +21,8 @@ export {
   CheckpointCorruptError,
   ConfigError,
   type ConfigProblem,
+  DataError,
+  type DataProblem,
   DeviceError,
   ExitError,
   InvalidRequestError,
@@ -29,12 +33,14 @@ export {
   PolicyClosedError,
   PromptTooLongError,
   RewardError,
+  RewardTimeoutError,
   RunFolderError,
   TaskError,
   UsageError,
 } from './errors.js';
 export type { Evaluation } from './evaluation/evaluation.js';
 export { type EvaluationOptions, evaluateIterations } from './evaluation/iterate.js';
+export { measuredFamily } from './evaluation/measured.js';
 export { type Group, type GroupOptions, rolloutGroup } from './group.js';
 export {
   emptyHistory,
@@ -65,13 +71,19 @@ export type {
   WrittenFile,
 } from './policy/policy.js';
 export { defaultTemplates, type PromptTemplates, promptFromTemplates } from './prompt.js';
-export type { Answered, GroupReward, Reward, RewardFunction, RewardKind } from './reward.js';
+export type { RewardBatch } from './reward/batch.js';
+export { type LoadedRewards, loadRewards } from './reward/load.js';
+export { type NamedReward, namedReward } from './reward/named.js';
+export type { Answered, BatchReward, GroupReward, Reward, RewardFunction, RewardKind } from './reward.js';
 export { createRng, type Rng } from './rng.js';
 export type { Outcome, Rollout, RolloutTurn, Start } from './rollout.js';
 export { codeBreaker } from './task/code-breaker/family.js';
 export type { Task, TaskFamily, Verdict } from './task/task.js';
+export { bestCheckpoint } from './trainer/best-checkpoint.js';
 export { latestCheckpoint } from './trainer/checkpoint.js';
 export { createNgramEmbedder, type Embedder } from './trainer/embedder.js';
+export { withUpdates } from './trainer/epochs.js';
+export { evaluateRewards, type RewardEvaluationOptions } from './trainer/evaluate.js';
 export { verifyCheckpoint } from './trainer/manifest.js';
 export { type Method, methodNames } from './trainer/methods.js';
 export type { MetricsRow } from './trainer/metrics.js';

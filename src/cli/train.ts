@@ -22,8 +22,8 @@ function configFlags(flags: Flags): Record<string, unknown> {
 
 async function resolveConfig(source: string | undefined, resume: string | undefined, flags: Flags): Promise<RunConfig> {
   const { loadConfig, loadRunConfig } = await import('../config/load.js');
-  if (source === undefined && resume === undefined)
-    throw new UsageError('train needs a recipe, a config file or --resume');
+  if (source === undefined && resume === undefined && flags.model === undefined)
+    throw new UsageError('train needs a recipe, a config file, --model or --resume');
   if (source !== undefined && resume !== undefined)
     throw new UsageError('--resume takes the config from the run folder');
   const changes = { environment: process.env, flags: configFlags(flags) };

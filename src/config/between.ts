@@ -3,6 +3,8 @@ import { isPlainObject } from './layer.js';
 
 /** The keys that are looked at here, as far as they were given and right by themselves. */
 export interface Related {
+  readonly dynamicSampling?: unknown;
+  readonly objective?: Readonly<Record<string, unknown>> | undefined;
   readonly updates?: unknown;
   readonly epochs?: unknown;
   readonly task?: string | undefined;
@@ -66,6 +68,18 @@ export const rules: readonly Rule[] = [
     key: 'verifier',
     message: 'measures answers to data, which is not given',
     holds: ({ data, verifier }) => !isGiven(verifier) || isGiven(data),
+  },
+  {
+    key: 'dynamicSampling',
+    message: '`skip` changes the gradient of a KL penalty, an entropy bonus, and of mini-batches; use off or refill',
+    holds: ({ dynamicSampling, objective }) =>
+      dynamicSampling !== 'skip' ||
+      !(isTrue(objective?.beta) || isTrue(objective?.entropyCoefficient) || Number(objective?.miniBatches ?? 1) > 1),
+  },
+  {
+    key: 'dynamicSampling',
+    message: '`skip` cannot keep what blocks of rollouts are divided by; use off or refill',
+    holds: ({ dynamicSampling, objective }) => dynamicSampling !== 'skip' || !isTrue(objective?.localRollouts),
   },
   {
     key: 'evaluation.every',

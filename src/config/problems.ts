@@ -63,7 +63,8 @@ function shown(value: unknown): string {
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => {
     if (Array.isArray(value)) return value[Number(key)];
-    return isPlainObject(value) ? value[String(key)] : undefined;
+    // A text that stands for an object is shown in the place of its key.
+    return isPlainObject(value) ? value[String(key)] : typeof value === 'string' ? value : undefined;
   }, input);
 }
 

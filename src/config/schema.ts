@@ -42,7 +42,7 @@ const keys = z.strictObject({
   startsPerBatch: count.default(16),
   groupSize: count.default(8),
   sampling: sampling.prefault({}),
-  dynamicSampling: z.enum(['off', 'refill']).default('off'),
+  dynamicSampling: z.enum(['off', 'skip', 'refill']).default('off'),
   /** By default four times `startsPerBatch`. */
   maximumDraws: count.optional(),
   objective: objective.prefault({}),

@@ -62,10 +62,10 @@ export interface CheckpointSettings {
 export type Traces = 'none' | 'sample' | 'all';
 
 /**
- * What becomes of groups whose rewards are all equal: `off` trains on them (their advantages are 0), `refill` draws
- * further starts in their place.
+ * What becomes of groups whose rewards are all equal: `off` trains on them (their advantages are 0), `skip` leaves them out
+ * with the same gradient, `refill` draws further starts in their place.
  */
-export type DynamicSampling = 'off' | 'refill';
+export type DynamicSampling = 'off' | 'skip' | 'refill';
 
 export interface TrainSettings {
   readonly method: Method;

@@ -27,6 +27,7 @@ import { record } from './record.js';
 import type { Run } from './run.js';
 import { createSaver, type SavedState, type Saver } from './saver.js';
 import type { TrainSettings } from './settings.js';
+import { withoutSilent } from './skip.js';
 import type { Progress } from './state.js';
 import { updateSettings } from './update-settings.js';
 
@@ -165,7 +166,8 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
   training.onGroups?.(groups, update);
   const rolled = performance.now();
   const { scored, factors } = await scoreGroups(training, trainedGroups(groups, config));
-  const engine = await updatePolicy(training, scored, update);
+  const trained = config.dynamicSampling === 'skip' ? withoutSilent(scored, config) : scored;
+  const engine = await updatePolicy(training, trained, update);
   const updated = performance.now();
   groups.forEach((group, at) => {
     curriculum.observe(group, rng.fork('observe', at));

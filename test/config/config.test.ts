@@ -164,3 +164,75 @@ test('known keys cover nested settings and aliases', () => {
     expect.arrayContaining(['diversity.ngram.dimension', 'num_generations', 'sync_ref_model']),
   );
 });
+
+describe('data, rewards and how a run goes', () => {
+  const own = { model: 'models/tiny', data: { train: 'rows.jsonl' }, rewards: ['rewards.ts', 'think_format_reward'] };
+
+  test('a data file needs no task; rewards may be texts, or one alone', () => {
+    const config = parseConfig(own);
+    expect(config).toMatchObject({ task: 'prompts', data: { train: ['rows.jsonl'], promptColumn: 'prompt' } });
+    expect(config.rewards).toMatchObject([
+      { file: 'rewards.ts', name: 'rewards', weight: 1, isolated: true },
+      { builtIn: 'think_format_reward', name: 'think_format_reward' },
+    ]);
+    expect(parseConfig({ ...own, rewards: 'rewards.ts' }).rewards).toHaveLength(1);
+    expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
+  });
+
+  test.each([
+    [{ ...own, rewards: [] }, 'rewards'],
+    [{ ...own, task: 'code-breaker' }, 'task'],
+    [{ ...own, task: 'prompts', data: undefined }, 'data'],
+    [{ ...own, rewards: [{ builtIn: 'quality' }] }, 'rewards'],
+    [{ ...own, rewards: [{ file: 'a.ts', builtIn: 'exact_match' }] }, 'rewards.0.file'],
+    [{ ...own, rewards: [{ builtIn: 'format_regex', pattern: '(' }] }, 'rewards.0.pattern'],
+    [{ ...own, rewards: [{ builtIn: 'soft_overlong_punishment_reward' }] }, 'rewards.0.overlongBuffer'],
+    [{ ...own, rewards: ['a.ts', 'b/a.ts'] }, 'rewards.1.name'],
+    [{ ...own, evaluation: { every: 5 } }, 'data.test'],
+    [{ ...own, data: { train: 'a.jsonl', test: 'b.jsonl', testShare: 0.1 } }, 'data.testShare'],
+    [{ ...base, verifier: { file: 'v.ts' } }, 'verifier'],
+    [{ ...base, best: { metric: 'eval_reward' } }, 'evaluation.every'],
+    [{ ...base, best: { patience: 3 } }, 'best.metric'],
+    [{ ...base, updates: 0 }, 'updates'],
+    [{ ...base, dynamicSampling: 'skip', objective: { beta: 0.1 } }, 'dynamicSampling'],
+  ])('%j is a problem at %s', (input, key) => {
+    expect(problemsOf(input).problems.map((problem) => problem.key)).toEqual([key]);
+  });
+
+  test('a mistyped key or name inside a list is known', () => {
+    const { problems } = problemsOf({ ...own, rewards: [{ file: 'a.ts', wieght: 2 }, 'think_format_rewrd'] });
+    expect(problems).toMatchObject([
+      { key: 'rewards.0.wieght', hint: 'did you mean `rewards.weight`?' },
+      { key: 'rewards.1.builtIn', hint: 'did you mean `think_format_reward`?' },
+    ]);
+  });
+
+  test("TRL's names and switches land on ours", () => {
+    const config = parseConfig({
+      ...own,
+      data: { train: 'rows.jsonl', testShare: 0.1 },
+      num_train_epochs: 2,
+      run_name: 'first',
+      logging_steps: 5,
+      log_completions: true,
+      shuffle_dataset: true,
+      eval_strategy: 'steps',
+      eval_steps: 10,
+      eval_on_start: true,
+      num_generations_eval: 2,
+      save_strategy: 'best',
+      load_best_model_at_end: true,
+      early_stopping_patience: 3,
+      reward_weights: [1, 0.5],
+    });
+    expect(config).toMatchObject({
+      ...{ updates: 0, epochs: 2, name: 'first', logEvery: 5, logCompletions: 4, taskOrder: 'shuffled' },
+      evaluation: { every: 10, atStart: true, generations: 2 },
+      checkpoint: { every: 0 },
+      best: { metric: 'eval_reward', patience: 3 },
+    });
+    expect(config.rewards.map(({ weight }) => weight)).toEqual([1, 0.5]);
+    expect(problemsOf({ ...own, reward_weights: [1] }).problems[0]?.key).toBe('reward_weights');
+    expect(problemsOf({ ...own, eval_strategy: 'epoch' }).problems[0]?.key).toBe('eval_strategy');
+  });
+});
