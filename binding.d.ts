@@ -9,6 +9,15 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** A sentence-transformers folder. Close it to free its memory. */
+export declare class NativeEmbedder {
+  static load(folder: string, options: EmbedderOptions): Promise<NativeEmbedder>
+  info(): EmbedderInfo
+  /** Vectors, row-major `[texts, dimension]`; policies go on generating between its slices. */
+  embed(texts: Array<string>, ticket: number): Promise<Float32Array>
+  close(): Promise<void>
+}
+
 /** A policy on the engine thread. Close it to free its memory. */
 export declare class NativePolicy {
   /** Loads a Hugging Face folder. Resolves to the policy. */
@@ -47,6 +56,36 @@ export declare function cancel(ticket: number): void
 
 /** Distance of each member from its group's centroid over the group's range (method.md), cut at `clamp`. */
 export declare function diversity(embeddings: Float32Array, dimension: number, groupOffsets: Uint32Array, clamp: number): Promise<Float32Array>
+
+export interface EmbedderInfo {
+  dimension: number
+  /** Tokens after which a text is cut. */
+  maxTokens: number
+  /** What stands in front of every text. */
+  prompt: string
+  device: string
+  dtype: string
+  /** `avx512`, `avx2`, `portable` or `torch`. */
+  backend: string
+  threads: number
+}
+
+export interface EmbedderOptions {
+  /** `auto`, `cpu`, `cuda` or `cuda:N`. */
+  device: string
+  /** `fp32` or `bf16`. */
+  dtype: string
+  /** 0: as many as there are cores. */
+  threads: number
+  /** `auto`, `kernels` (own, fp32 on the CPU) or `torch`. */
+  backend: string
+  /** In front of every text; goes before `promptName`. */
+  prompt?: string
+  /** One of the folder's prompts. */
+  promptName?: string
+  /** Cuts texts earlier than the folder says. */
+  maxTokens?: number
+}
 
 /** Vectors of hashed n-grams, row-major `[texts, dimension]`. */
 export declare function embedNgrams(texts: Array<string>, options: NgramOptions): Promise<Float32Array>

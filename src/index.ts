@@ -15,6 +15,8 @@ export { createUniformCurriculum } from './curriculum/uniform.js';
 export { type PromptsOptions, promptsFamily, type Verifier } from './data/family.js';
 export { type DataSet, type DataSettings, loadData } from './data/load.js';
 export { applyDiversity, plainDiversity } from './diversity.js';
+export type { CacheStatistics } from './embedder/cache.js';
+export { LocalEmbedder, type LocalEmbedderOptions } from './embedder/local.js';
 export {
   CancelledError,
   ChatTemplateError,

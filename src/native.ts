@@ -1,17 +1,21 @@
 /** The only file that loads the addon, and the one place where its failures become our error classes. */
+import { setMaxListeners } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import type * as Binding from '../binding.js';
-import { DeviceError, NativeError, nativeError } from './errors.js';
+import { CancelledError, DeviceError, NativeError, nativeError } from './errors.js';
 import { chosenLibtorch, findLibtorch, hasNvidiaDriver, type LibtorchCandidate, packageRoot } from './libtorch.js';
 
 export type {
+  EmbedderInfo,
+  EmbedderOptions,
   EngineInfo,
   LoadOptions,
   LoraOptions as NativeLora,
   NativeBatch,
+  NativeEmbedder,
   NativeGenerated,
   NativeGenerateRequest,
   NativePolicy,
@@ -146,4 +150,36 @@ export function crossingNow<Value>(call: () => Value): Value {
   } catch (error) {
     throw translateError(error);
   }
+}
+
+let tickets = 0;
+
+/** Runs a native call that `signal` can cancel: the engine looks at the ticket before every step. */
+export async function cancellable<Value>(
+  signal: AbortSignal | undefined,
+  call: (ticket: number) => Promise<Value>,
+): Promise<Value> {
+  if (signal?.aborted) throw new CancelledError();
+  const ticket = ++tickets;
+  const cancel = (): void => native().cancel(ticket);
+  // One signal ends all requests in flight, so many listeners are no leak.
+  if (signal) setMaxListeners(0, signal);
+  signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    return await crossing(() => call(ticket));
+  } finally {
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+/** How numbers are stored and computed; `auto` is float32 on the CPU and bfloat16 elsewhere. */
+export type Dtype = 'auto' | 'float32' | 'bfloat16';
+
+const dtypeNames = { float32: 'fp32', bfloat16: 'bf16' } as const;
+
+/** The engine's name of a dtype on a device. */
+export function resolveDtype(dtype: Dtype, device: string): string {
+  if (dtype !== 'auto') return dtypeNames[dtype];
+  const onCpu = device === 'cpu' || (device === 'auto' && !native(device).engineInfo().cudaAvailable);
+  return onCpu ? 'fp32' : 'bf16';
 }

@@ -15,7 +15,7 @@ const levels: readonly (readonly string[])[] = [
   /*  0 */ ['src/errors', 'src/rng', 'src/history', 'src/message'],
   /*  1 */ ['src/libtorch', 'src/task'],
   /*  2 */ ['src/native', 'src/chat', 'src/prompt', 'src/reward'],
-  /*  3 */ ['src/data', 'src/policy'],
+  /*  3 */ ['src/data', 'src/embedder', 'src/policy'],
   /*  4 */ ['src/rollout'],
   /*  5 */ ['src/group'],
   /*  6 */ ['src/advantage', 'src/diversity', 'src/buffer'],

@@ -1,16 +1,17 @@
 /** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
-import { setMaxListeners } from 'node:events';
 import { type ChatFiles, readChatFiles } from '../chat/files.js';
 import { renderChat } from '../chat/template.js';
-import { CancelledError } from '../errors.js';
 import {
+  cancellable,
   crossing,
   crossingNow,
+  type Dtype,
   type NativeBatch,
   type NativePolicy,
   native,
   type PolicyInfo,
   type PolicyStats,
+  resolveDtype,
 } from '../native.js';
 import { type LoraOptions, nativeLora } from './lora.js';
 import type {
@@ -29,7 +30,7 @@ export interface LocalPolicyOptions {
   /** `auto` (CUDA where it can be used), `cpu`, `cuda` or `cuda:N`. */
   readonly device?: string;
   /** `auto` is float32 on the CPU and bfloat16 elsewhere. */
-  readonly dtype?: 'auto' | 'float32' | 'bfloat16';
+  readonly dtype?: Dtype;
   /** CPU threads; 0 takes all cores. */
   readonly threads?: number;
   /** Keeps a reference policy, for the KL penalty. */
@@ -46,26 +47,6 @@ export interface LocalPolicyOptions {
   readonly lora?: LoraOptions;
   /** A PEFT folder to begin with; `save` then writes one. */
   readonly adapter?: string;
-}
-
-let tickets = 0;
-
-/** Runs a native call that `signal` can cancel: the engine looks at the ticket before every step. */
-async function cancellable<Value>(
-  signal: AbortSignal | undefined,
-  call: (ticket: number) => Promise<Value>,
-): Promise<Value> {
-  if (signal?.aborted) throw new CancelledError();
-  const ticket = ++tickets;
-  const cancel = (): void => native().cancel(ticket);
-  // One signal ends all requests in flight, so many listeners are no leak.
-  if (signal) setMaxListeners(0, signal);
-  signal?.addEventListener('abort', cancel, { once: true });
-  try {
-    return await crossing(() => call(ticket));
-  } finally {
-    signal?.removeEventListener('abort', cancel);
-  }
 }
 
 function offsetsOf(lists: readonly { readonly length: number }[]): Uint32Array {
@@ -127,14 +108,6 @@ const supervised = {
   useRolloutLogprobs: false,
 } as const;
 
-const dtypeNames = { float32: 'fp32', bfloat16: 'bf16' } as const;
-
-function resolveDtype(dtype: LocalPolicyOptions['dtype'], device: string): string {
-  if (dtype !== undefined && dtype !== 'auto') return dtypeNames[dtype];
-  const onCpu = device === 'cpu' || (device === 'auto' && !native(device).engineInfo().cudaAvailable);
-  return onCpu ? 'fp32' : 'bf16';
-}
-
 const isTokens = (prompt: GenerateRequest['prompt']): prompt is readonly number[] | Int32Array =>
   typeof prompt !== 'string' && (prompt.length === 0 || typeof prompt[0] === 'number');
 
@@ -152,8 +125,8 @@ export class LocalPolicy implements Policy {
   /** Loads a Hugging Face folder. @throws ModelFolderError, DeviceError, OutOfMemoryError. */
   static async load(folder: string, options: LocalPolicyOptions = {}): Promise<LocalPolicy> {
     const { device = 'auto', threads = 0, reference = false, slots = 0, backend = 'auto', trainable = true } = options;
-    const dtype = resolveDtype(options.dtype, device);
-    const stateDtype = dtypeNames[options.stateDtype ?? 'float32'];
+    const dtype = resolveDtype(options.dtype ?? 'auto', device);
+    const stateDtype = resolveDtype(options.stateDtype ?? 'float32', device);
     const { lora, adapter } = options;
     const choice = {
       ...{ device, dtype, threads, reference, slots, backend, trainable, stateDtype },

@@ -2,6 +2,7 @@
 
 mod answer;
 mod convert;
+mod embedder;
 mod snapshot;
 
 use answer::{answer, Answer};

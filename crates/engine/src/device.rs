@@ -71,6 +71,13 @@ pub fn host_memory() -> Option<u64> {
     Some(limit.map_or(machine, |limit: u64| limit.min(machine)))
 }
 
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".into(),
+    }
+}
+
 extern "C" {
     fn dlopen(file: *const std::ffi::c_char, flags: i32) -> *mut std::ffi::c_void;
     fn dlerror() -> *const std::ffi::c_char;

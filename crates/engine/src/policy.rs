@@ -161,7 +161,7 @@ impl Policy {
             vocabulary: parameters.config.vocab_size,
             context_length: parameters.config.context_length,
             end_tokens: tokenizer.end_tokens.clone(),
-            device: device_name(device),
+            device: device::name(device),
             dtype: options.dtype,
             backend: if own_kernels { Instructions::detect().name() } else { "torch" },
             threads,
@@ -345,7 +345,7 @@ fn config_with_dtype(folder: &Path, dtype: Dtype) -> Result<Vec<u8>> {
 }
 
 /// None for a single thread: everything then runs on the engine thread.
-fn start_pool(threads: usize) -> Result<Pool> {
+pub(crate) fn start_pool(threads: usize) -> Result<Pool> {
     if threads <= 1 {
         return Ok(None);
     }
@@ -370,11 +370,4 @@ fn use_own_kernels(options: &LoadOptions, device: Device, size: usize) -> Result
 /// Exact at both ends: α = 1 copies, α = 0 keeps.
 fn blend(reference: &Tensor, policy: &Tensor, alpha: f64) -> Tensor {
     reference * (1.0 - alpha) + policy * alpha
-}
-
-fn device_name(device: Device) -> String {
-    match device {
-        Device::Cuda(index) => format!("cuda:{index}"),
-        _ => "cpu".into(),
-    }
 }

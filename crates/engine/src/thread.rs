@@ -4,6 +4,7 @@
 //! step and whatever has arrived: generation requests join the batch at once, everything else waits until the requests
 //! before it are answered and holds back those after it.
 
+use crate::embed::embedder::Embedder;
 use crate::error::{EngineError, Result};
 use crate::generate::scheduler::Request;
 use crate::policy::Policy;
@@ -15,6 +16,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
 
 pub type PolicyId = u64;
+pub type EmbedderId = u64;
 
 /// Threads of the engine carry this name or begin with it.
 pub const THREAD_NAME: &str = "exit-rl-engine";
@@ -31,11 +33,14 @@ pub enum Job {
 
 pub type Work = Box<dyn FnOnce(&mut Policies) + Send>;
 
-/// Every loaded policy.
+/// Every loaded policy and embedder.
 #[derive(Default)]
 pub struct Policies {
     loaded: HashMap<PolicyId, Policy>,
-    next: PolicyId,
+    embedders: HashMap<EmbedderId, Embedder>,
+    next: u64,
+    /// Work that goes on after one decoding step of every policy.
+    continued: Vec<Work>,
 }
 
 impl Policies {
@@ -51,6 +56,25 @@ impl Policies {
 
     pub fn remove(&mut self, id: PolicyId) -> Result<()> {
         self.loaded.remove(&id).map(drop).ok_or(EngineError::Closed {})
+    }
+
+    pub fn insert_embedder(&mut self, embedder: Embedder) -> EmbedderId {
+        self.next += 1;
+        self.embedders.insert(self.next, embedder);
+        self.next
+    }
+
+    pub fn embedder(&mut self, id: EmbedderId) -> Result<&mut Embedder> {
+        self.embedders.get_mut(&id).ok_or(EngineError::Closed {})
+    }
+
+    pub fn remove_embedder(&mut self, id: EmbedderId) -> Result<()> {
+        self.embedders.remove(&id).map(drop).ok_or(EngineError::Closed {})
+    }
+
+    /// Long work does a slice at a time and asks here for its next turn.
+    pub fn continue_with(&mut self, work: Work) {
+        self.continued.push(work);
     }
 }
 
@@ -230,6 +254,9 @@ impl Loop {
                 other => kept.push_back(other),
             }
         }
+        // Work in slices counts as queued until its last one.
+        QUEUED.fetch_add(self.policies.continued.len(), Ordering::AcqRel);
+        kept.extend(self.policies.continued.drain(..).map(|work| Job::Work(None, work)));
         self.waiting = kept;
     }
 

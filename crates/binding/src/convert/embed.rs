@@ -1,7 +1,9 @@
 //! Settings of embedders.
 
+use super::load::{backend, dtype, dtype_name};
 use super::unknown;
-use exit_rl_engine::embed::{Ngrams, Unit};
+use exit_rl_engine::embed::embedder;
+use exit_rl_engine::embed::ngram::{Ngrams, Unit};
 use exit_rl_engine::error::Result;
 use napi_derive::napi;
 
@@ -25,5 +27,65 @@ impl NgramOptions {
         let ngrams = Ngrams { unit, minimum, maximum, dimension: self.dimension as usize };
         ngrams.check()?;
         Ok(ngrams)
+    }
+}
+
+#[napi(object)]
+pub struct EmbedderOptions {
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// `fp32` or `bf16`.
+    pub dtype: String,
+    /// 0: as many as there are cores.
+    pub threads: u32,
+    /// `auto`, `kernels` (own, fp32 on the CPU) or `torch`.
+    pub backend: String,
+    /// In front of every text; goes before `promptName`.
+    pub prompt: Option<String>,
+    /// One of the folder's prompts.
+    pub prompt_name: Option<String>,
+    /// Cuts texts earlier than the folder says.
+    pub max_tokens: Option<u32>,
+}
+
+#[napi(object)]
+pub struct EmbedderInfo {
+    pub dimension: u32,
+    /// Tokens after which a text is cut.
+    pub max_tokens: u32,
+    /// What stands in front of every text.
+    pub prompt: String,
+    pub device: String,
+    pub dtype: String,
+    /// `avx512`, `avx2`, `portable` or `torch`.
+    pub backend: String,
+    pub threads: u32,
+}
+
+impl EmbedderOptions {
+    pub fn into_engine(self) -> Result<embedder::EmbedderOptions> {
+        Ok(embedder::EmbedderOptions {
+            dtype: dtype("dtype", &self.dtype)?,
+            backend: backend(&self.backend)?,
+            device: self.device,
+            threads: self.threads as usize,
+            prompt: self.prompt,
+            prompt_name: self.prompt_name,
+            max_tokens: self.max_tokens.map(|tokens| tokens as usize),
+        })
+    }
+}
+
+impl From<&embedder::EmbedderInfo> for EmbedderInfo {
+    fn from(info: &embedder::EmbedderInfo) -> Self {
+        Self {
+            dimension: info.dimension as u32,
+            max_tokens: info.max_tokens as u32,
+            prompt: info.prompt.clone(),
+            device: info.device.clone(),
+            dtype: dtype_name(info.dtype),
+            backend: info.backend.into(),
+            threads: info.threads as u32,
+        }
     }
 }

@@ -79,12 +79,7 @@ pub struct EngineInfo {
 impl LoadOptions {
     pub fn into_engine(self) -> Result<policy::LoadOptions> {
         let (dtype, state_dtype) = (dtype("dtype", &self.dtype)?, dtype("stateDtype", &self.state_dtype)?);
-        let backend = match self.backend.as_str() {
-            "auto" => policy::BackendChoice::Auto,
-            "kernels" => policy::BackendChoice::Kernels,
-            "torch" => policy::BackendChoice::Torch,
-            other => return Err(unknown("backend", other, "auto, kernels and torch")),
-        };
+        let backend = backend(&self.backend)?;
         let (threads, slots) = (self.threads as usize, self.slots as usize);
         let (device, reference, trainable) = (self.device, self.reference, self.trainable);
         let lora = self.lora.map(LoraOptions::into_engine);
@@ -117,11 +112,24 @@ impl LoraOptions {
     }
 }
 
-fn dtype(key: &str, name: &str) -> Result<policy::Dtype> {
+pub fn dtype(key: &str, name: &str) -> Result<policy::Dtype> {
     match name {
         "fp32" => Ok(policy::Dtype::Fp32),
         "bf16" => Ok(policy::Dtype::Bf16),
         other => Err(unknown(key, other, "fp32 and bf16")),
+    }
+}
+
+pub fn dtype_name(dtype: policy::Dtype) -> String {
+    if dtype == policy::Dtype::Fp32 { "fp32" } else { "bf16" }.into()
+}
+
+pub fn backend(name: &str) -> Result<policy::BackendChoice> {
+    match name {
+        "auto" => Ok(policy::BackendChoice::Auto),
+        "kernels" => Ok(policy::BackendChoice::Kernels),
+        "torch" => Ok(policy::BackendChoice::Torch),
+        other => Err(unknown("backend", other, "auto, kernels and torch")),
     }
 }
 
@@ -134,7 +142,7 @@ impl From<&policy::PolicyInfo> for PolicyInfo {
             context_length: info.context_length as u32,
             end_token_ids: info.end_tokens.clone(),
             device: info.device.clone(),
-            dtype: if info.dtype == policy::Dtype::Fp32 { "fp32" } else { "bf16" }.into(),
+            dtype: dtype_name(info.dtype),
             backend: info.backend.into(),
             threads: info.threads as u32,
             has_reference: info.has_reference,

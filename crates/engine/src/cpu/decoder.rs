@@ -121,6 +121,12 @@ impl CpuDecoder {
         with_instructions!(self.instructions, fn apply_head<I>(head: &PackedLinear, states: &[f32], target: &mut [f32]));
     }
 
+    /// As `forward`; gives every row's final hidden state, normalised, `[M, D]`.
+    pub fn states<'a>(&self, segments: &mut [Segment], workspace: &'a mut Workspace) -> &'a [f32] {
+        self.forward_taped(segments, workspace, Output::States, None);
+        &workspace.normed
+    }
+
     /// As `forward`, keeping on the tape what the gradient needs.
     pub fn forward_taped(
         &self,

@@ -80,7 +80,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
 }
 
 /// Every position sees itself and what lies before it, as far as the window goes.
-fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, window: Option<usize>) -> Tensor {
+pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, window: Option<usize>) -> Tensor {
     let length = q.size()[2];
     if window.is_none_or(|window| window as i64 >= length) && length * length > EXPLICIT_SCORES {
         return fused_attention(q, k, v, None, true);

@@ -123,7 +123,12 @@ pub fn refuse_unknown(fields: &Fields) -> Result<()> {
     if fields.get("auto_map").is_some_and(says_something) {
         return Err(fields.unsupported("auto_map", "the families' own code, not a folder's,"));
     }
-    let known = |key: &str| READ.contains(&key) || HARMLESS.contains(&key) || DROPOUTS.contains(&key);
+    refuse_unknown_beside(fields, &[&READ[..], &DROPOUTS[..]].concat())
+}
+
+/// Refuses the first key, in alphabetical order, that is neither `read` nor known to change no number.
+pub fn refuse_unknown_beside(fields: &Fields, read: &[&str]) -> Result<()> {
+    let known = |key: &str| read.contains(&key) || HARMLESS.contains(&key);
     let unknown = fields
         .object
         .iter()

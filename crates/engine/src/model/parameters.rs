@@ -30,13 +30,25 @@ pub struct Parameters {
 impl Parameters {
     /// Without `trainable`, weights computed in bf16 are held in bf16 alone.
     pub fn load(folder: &Path, device: Device, kind: Kind, trainable: bool) -> Result<Self> {
-        let config = DecoderConfig::read(folder)?;
-        let files = WeightFiles::open(folder)?;
+        let held = if trainable { Kind::Float } else { kind };
+        Self::read(DecoderConfig::read(folder)?, &WeightFiles::open(folder)?, device, kind, held)
+    }
+
+    /// Without the head, for hidden states only; folders saved that way have the names without `model.`.
+    pub fn load_headless(folder: &Path, device: Device, kind: Kind) -> Result<Self> {
+        let config = DecoderConfig { tied_head: true, ..DecoderConfig::read(folder)? };
+        let mut files = WeightFiles::open(folder)?;
+        if !files.names().any(|name| name.starts_with("model.")) {
+            files.rename(|name| format!("model.{name}"));
+        }
+        Self::read(config, &files, device, kind, kind)
+    }
+
+    fn read(config: DecoderConfig, files: &WeightFiles, device: Device, kind: Kind, held: Kind) -> Result<Self> {
         // Before the layout is made: its size follows what the config says, and the config may say anything.
         files.check_size(&config)?;
         let (layout, leaves) = Layout::new(&config);
         files.check(&layout)?;
-        let held = if trainable { Kind::Float } else { kind };
         if device == Device::Cpu {
             refuse_beyond_memory(layout.size as u64 * held.elt_size_in_bytes() as u64)?;
         }

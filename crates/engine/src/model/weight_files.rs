@@ -74,8 +74,18 @@ impl WeightFiles {
         self.places.keys().map(String::as_str)
     }
 
-    /// Every weight of the layout is there in its shape, and nothing is there that the model would not read.
-    pub fn check(&self, layout: &Layout) -> Result<()> {
+    /// Weights under other names than the folder gives them.
+    pub fn rename(&mut self, rename: impl Fn(&str) -> String) {
+        for shard in &mut self.shards {
+            let tensors = std::mem::take(&mut shard.tensors);
+            shard.tensors = tensors.into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect();
+        }
+        let places = std::mem::take(&mut self.places);
+        self.places = places.into_iter().map(|(name, shard)| (rename(&name), shard)).collect();
+    }
+
+    /// Every weight of the layout is there in its shape.
+    pub fn check_shapes(&self, layout: &Layout) -> Result<()> {
         for part in &layout.parts {
             let stored = self.stored(part)?;
             let found: Vec<i64> = stored.shape.iter().map(|&size| size as i64).collect();
@@ -87,6 +97,12 @@ impl WeightFiles {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// As `check_shapes`, and nothing is there that the model would not read.
+    pub fn check(&self, layout: &Layout) -> Result<()> {
+        self.check_shapes(layout)?;
         let known: BTreeSet<&str> = layout.parts.iter().map(|part| part.name.as_str()).collect();
         // Tables that old folders stored, and the second name of a tied head.
         let derived = |name: &str| name.ends_with(".rotary_emb.inv_freq") || name == "lm_head.weight";

@@ -1,0 +1,80 @@
+//! An embedder on the engine thread.
+
+use super::answer::{answer, Answer};
+use super::convert::embed::{EmbedderInfo, EmbedderOptions};
+use super::{submit_work, to_napi};
+use exit_rl_engine::embed::embedder::{self, Embedder};
+use exit_rl_engine::embed::job::EmbedJob;
+use exit_rl_engine::thread::{guarded, send, EmbedderId, Job, Policies, Ticket};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use std::path::Path;
+
+/// A sentence-transformers folder. Close it to free its memory.
+#[napi]
+pub struct NativeEmbedder {
+    id: EmbedderId,
+    info: embedder::EmbedderInfo,
+}
+
+#[napi]
+impl NativeEmbedder {
+    #[napi(ts_return_type = "Promise<NativeEmbedder>")]
+    pub fn load(env: &Env, folder: String, options: EmbedderOptions) -> Result<Object<'static>> {
+        let options = options.into_engine().map_err(to_napi)?;
+        let (answer, promise) = answer(env)?;
+        submit_work(None, answer, move |policies| {
+            let embedder = Embedder::load(Path::new(&folder), &options)?;
+            let info = embedder.info.clone();
+            Ok(NativeEmbedder { id: policies.insert_embedder(embedder), info })
+        })?;
+        Ok(promise)
+    }
+
+    #[napi]
+    pub fn info(&self) -> EmbedderInfo {
+        EmbedderInfo::from(&self.info)
+    }
+
+    /// Vectors, row-major `[texts, dimension]`; policies go on generating between its slices.
+    #[napi(ts_return_type = "Promise<Float32Array>")]
+    pub fn embed(&self, env: &Env, texts: Vec<String>, ticket: f64) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let (id, ticket) = (self.id, Ticket::new(ticket as u64));
+        let begin = move |policies: &mut Policies| match guarded(|| {
+            EmbedJob::new(policies.embedder(id)?, &texts, ticket.flag.clone())
+        }) {
+            Ok(job) => Running { id, job, answer, _ticket: ticket }.advance(policies),
+            Err(error) => answer.settle(Err(error)),
+        };
+        send(Job::Work(None, Box::new(begin))).map_err(to_napi)?;
+        Ok(promise)
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close(&self, env: &Env) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let id = self.id;
+        submit_work(None, answer, move |policies| policies.remove_embedder(id))?;
+        Ok(promise)
+    }
+}
+
+/// An embedding under way. Cancelling works as long as the ticket lives.
+struct Running {
+    id: EmbedderId,
+    job: EmbedJob,
+    answer: Answer<Float32Array>,
+    _ticket: Ticket,
+}
+
+impl Running {
+    fn advance(mut self, policies: &mut Policies) {
+        let (id, job) = (self.id, &mut self.job);
+        match guarded(|| job.advance(policies.embedder(id)?)) {
+            Err(error) => self.answer.settle(Err(error)),
+            Ok(true) => self.answer.settle(Ok(Float32Array::new(self.job.finish()))),
+            Ok(false) => policies.continue_with(Box::new(move |policies| self.advance(policies))),
+        }
+    }
+}

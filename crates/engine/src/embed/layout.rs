@@ -1,0 +1,200 @@
+//! Which weights an encoder has, by the names of its folder, and where they lie once read.
+
+use super::config::{EncoderConfig, Family};
+use crate::error::{EngineError, Result};
+use crate::model::layout::{Layout, Part};
+use crate::model::weight_files::WeightFiles;
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// A matrix `[rows, columns]`, or a vector of one column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Span {
+    pub start: usize,
+    pub rows: usize,
+    pub columns: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Affine {
+    pub weight: Span,
+    pub bias: Option<Span>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerSpans {
+    /// ModernBERT's first layer has none: its input is normalised already.
+    pub attention_norm: Option<Affine>,
+    /// Query, key and value, stacked.
+    pub qkv: Affine,
+    pub output: Affine,
+    pub mlp_norm: Affine,
+    /// With a gate: input and gate, stacked.
+    pub up: Affine,
+    pub down: Affine,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EncoderSpans {
+    pub words: Span,
+    pub positions: Option<Span>,
+    pub types: Option<Span>,
+    pub norm: Affine,
+    pub layers: Vec<LayerSpans>,
+    pub final_norm: Option<Affine>,
+}
+
+/// Weights on the host with the place of each.
+pub struct EncoderWeights {
+    flat: HostWeights,
+    pub spans: EncoderSpans,
+}
+
+/// fp32 numbers on the host, filled from files.
+pub struct HostWeights(Tensor);
+
+impl HostWeights {
+    /// A config may ask for more than memory holds: what the files cannot contain is refused before it is allocated.
+    pub fn read(folder: &Path, files: &WeightFiles, layout: &Layout) -> Result<Self> {
+        const SMALLEST_WEIGHT: u64 = 2;
+        if (layout.size as u64).saturating_mul(SMALLEST_WEIGHT) > files.bytes() {
+            let (asked, bytes) = (layout.size, files.bytes());
+            let reason = format!("it asks for {asked} numbers, and the safetensors files hold {bytes} bytes");
+            return Err(EngineError::model_file(&folder.join("config.json"), reason));
+        }
+        files.check_shapes(layout)?;
+        let flat = Tensor::f_zeros([layout.size as i64], (Kind::Float, Device::Cpu))?;
+        files.copy_into(layout, &flat)?;
+        Ok(Self(flat))
+    }
+
+    pub fn slice(&self, span: Span) -> &[f32] {
+        // SAFETY: the tensor is contiguous fp32 on the host, and nothing writes to it once it was read.
+        let all = unsafe { std::slice::from_raw_parts(self.0.data_ptr().cast::<f32>(), self.0.numel()) };
+        &all[span.start..span.start + span.rows * span.columns]
+    }
+}
+
+/// The safetensors files of a folder; pickles are refused with what to do.
+pub fn open_weights(folder: &Path) -> Result<WeightFiles> {
+    WeightFiles::open(folder).map_err(|error| match error {
+        EngineError::ModelFileMissing { .. } if folder.join("pytorch_model.bin").exists() => {
+            let reason =
+                "a pickle runs code when it is read, so it is not; save the model with safe_serialization=True";
+            EngineError::model_file(&folder.join("pytorch_model.bin"), reason)
+        }
+        other => other,
+    })
+}
+
+impl EncoderWeights {
+    pub fn read(folder: &Path, config: &EncoderConfig) -> Result<Self> {
+        let mut plan = Plan { layout: Layout::default() };
+        let mut files = open_weights(folder)?;
+        let (spans, prefix) = match config.family {
+            Family::Bert { types } => (plan.bert(config, types), "bert."),
+            Family::ModernBert { attention_bias, mlp_bias, norm_bias } => {
+                (plan.modernbert(config, attention_bias, mlp_bias, norm_bias), "model.")
+            }
+        };
+        // Folders saved from a model with a head put the encoder under a name of its own; old ones say gamma and beta.
+        files.rename(|name| {
+            let bare = name.strip_prefix(prefix).unwrap_or(name);
+            bare.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+        });
+        Ok(Self { flat: HostWeights::read(folder, &files, &plan.layout)?, spans })
+    }
+
+    pub fn slice(&self, span: Span) -> &[f32] {
+        self.flat.slice(span)
+    }
+}
+
+struct Plan {
+    layout: Layout,
+}
+
+impl Plan {
+    fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Span {
+        self.part(name, vec![rows as i64, columns as i64]);
+        Span { start: self.layout.size - rows * columns, rows, columns }
+    }
+
+    fn vector(&mut self, name: &str, rows: usize) -> Span {
+        self.part(name, vec![rows as i64]);
+        Span { start: self.layout.size - rows, rows, columns: 1 }
+    }
+
+    fn part(&mut self, name: &str, shape: Vec<i64>) {
+        // Sizes are at most 2^24 each, so a product of two fits; the sum over parts saturates instead of wrapping.
+        let elements = shape.iter().product::<i64>() as usize;
+        self.layout.parts.push(Part { name: name.into(), shape, offset: self.layout.size });
+        self.layout.size = self.layout.size.saturating_add(elements);
+    }
+
+    fn affine(&mut self, name: &str, rows: usize, columns: usize, bias: bool) -> Affine {
+        let weight = self.matrix(&format!("{name}.weight"), rows, columns);
+        Affine { weight, bias: bias.then(|| self.vector(&format!("{name}.bias"), rows)) }
+    }
+
+    fn norm(&mut self, name: &str, width: usize, bias: bool) -> Affine {
+        let weight = self.vector(&format!("{name}.weight"), width);
+        Affine { weight, bias: bias.then(|| self.vector(&format!("{name}.bias"), width)) }
+    }
+
+    fn bert(&mut self, config: &EncoderConfig, types: usize) -> EncoderSpans {
+        let width = config.hidden_size;
+        EncoderSpans {
+            words: self.matrix("embeddings.word_embeddings.weight", config.vocab_size, width),
+            positions: Some(self.matrix("embeddings.position_embeddings.weight", config.context_length, width)),
+            types: Some(self.matrix("embeddings.token_type_embeddings.weight", types, width)),
+            norm: self.norm("embeddings.LayerNorm", width, true),
+            layers: (0..config.layers.len()).map(|layer| self.bert_layer(config, layer)).collect(),
+            final_norm: None,
+        }
+    }
+
+    fn bert_layer(&mut self, config: &EncoderConfig, layer: usize) -> LayerSpans {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let name = |part: &str| format!("encoder.layer.{layer}.{part}");
+        let heads = ["query", "key", "value"].map(|head| name(&format!("attention.self.{head}")));
+        // Consecutive parts of equal width are one matrix.
+        let weights = heads.clone().map(|head| self.matrix(&format!("{head}.weight"), width, width));
+        let biases = heads.map(|head| self.vector(&format!("{head}.bias"), width));
+        let stacked = |first: Span| Span { rows: 3 * width, ..first };
+        LayerSpans {
+            qkv: Affine { weight: stacked(weights[0]), bias: Some(stacked(biases[0])) },
+            output: self.affine(&name("attention.output.dense"), width, width, true),
+            attention_norm: Some(self.norm(&name("attention.output.LayerNorm"), width, true)),
+            up: self.affine(&name("intermediate.dense"), inner, width, true),
+            down: self.affine(&name("output.dense"), width, inner, true),
+            mlp_norm: self.norm(&name("output.LayerNorm"), width, true),
+        }
+    }
+
+    fn modernbert(&mut self, config: &EncoderConfig, attention: bool, mlp: bool, norm: bool) -> EncoderSpans {
+        let (width, inner) = (config.hidden_size, config.intermediate_size);
+        let words = self.matrix("embeddings.tok_embeddings.weight", config.vocab_size, width);
+        let first_norm = self.norm("embeddings.norm", width, norm);
+        let layers = (0..config.layers.len()).map(|layer| {
+            let name = |part: &str| format!("layers.{layer}.{part}");
+            LayerSpans {
+                attention_norm: (layer > 0).then(|| self.norm(&name("attn_norm"), width, norm)),
+                qkv: self.affine(&name("attn.Wqkv"), 3 * width, width, attention),
+                output: self.affine(&name("attn.Wo"), width, width, attention),
+                mlp_norm: self.norm(&name("mlp_norm"), width, norm),
+                up: self.affine(&name("mlp.Wi"), 2 * inner, width, mlp),
+                down: self.affine(&name("mlp.Wo"), width, inner, mlp),
+            }
+        });
+        let layers = layers.collect();
+        EncoderSpans {
+            words,
+            positions: None,
+            types: None,
+            norm: first_norm,
+            layers,
+            final_norm: Some(self.norm("final_norm", width, norm)),
+        }
+    }
+}

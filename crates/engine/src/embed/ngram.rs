@@ -1,0 +1,93 @@
+//! Text to vectors without a model: hashed n-grams.
+
+use crate::error::{EngineError, Result};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Word,
+    Character,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ngrams {
+    pub unit: Unit,
+    /// Lengths of n-grams counted, inclusive.
+    pub minimum: usize,
+    pub maximum: usize,
+    /// Width of the vectors.
+    pub dimension: usize,
+}
+
+impl Ngrams {
+    pub fn check(&self) -> Result<()> {
+        if self.minimum == 0 || self.minimum > self.maximum {
+            return Err(EngineError::invalid("minimum", "n-gram lengths must satisfy 1 ≤ minimum ≤ maximum"));
+        }
+        if self.dimension == 0 {
+            return Err(EngineError::invalid("dimension", "a vector has at least one dimension"));
+        }
+        Ok(())
+    }
+
+    /// Row-major `[texts, dimension]`: counts of hashed n-grams, each row of length 1 (a text without n-grams is 0).
+    pub fn embed(&self, texts: &[String]) -> Vec<f32> {
+        let mut vectors = vec![0f32; texts.len() * self.dimension];
+        for (text, vector) in texts.iter().zip(vectors.chunks_exact_mut(self.dimension)) {
+            self.count(text, vector);
+            normalise(vector);
+        }
+        vectors
+    }
+
+    fn count(&self, text: &str, vector: &mut [f32]) {
+        let units: Vec<&str> = match self.unit {
+            Unit::Word => text.split_whitespace().collect(),
+            Unit::Character => text.split("").filter(|unit| !unit.is_empty()).collect(),
+        };
+        for length in self.minimum..=self.maximum {
+            for gram in units.windows(length) {
+                vector[(hash(gram) % self.dimension as u64) as usize] += 1.0;
+            }
+        }
+    }
+}
+
+/// FNV-1a over the units with a separator, finished by a 64-bit mixer so that the low bits are good.
+fn hash(gram: &[&str]) -> u64 {
+    let bytes = gram.iter().flat_map(|unit| unit.bytes().chain(std::iter::once(0)));
+    let mut state = bytes
+        .fold(0xcbf2_9ce4_8422_2325u64, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
+
+fn normalise(vector: &mut [f32]) {
+    let norm = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+    if norm > 0.0 {
+        vector.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_in_any_order_are_one_bag_and_rows_have_length_one() {
+        let ngrams = Ngrams { unit: Unit::Word, minimum: 1, maximum: 1, dimension: 1024 };
+        let vectors = ngrams.embed(&["a1 b2 c3".into(), "c3 a1  b2".into(), "a1 b2 c4".into(), String::new()]);
+        let rows: Vec<_> = vectors.chunks_exact(1024).collect();
+        assert_eq!(rows[0], rows[1]);
+        assert_ne!(rows[0], rows[2]);
+        assert!((rows[2].iter().map(|value| value * value).sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!(rows[3].iter().all(|&value| value == 0.0));
+    }
+
+    #[test]
+    fn characters_form_overlapping_grams() {
+        let ngrams = Ngrams { unit: Unit::Character, minimum: 2, maximum: 3, dimension: 4096 };
+        let vector = ngrams.embed(&["änä".into()]);
+        assert_eq!(vector.iter().filter(|&&value| value > 0.0).count(), 3);
+    }
+}

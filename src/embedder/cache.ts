@@ -1,0 +1,50 @@
+/** Vectors by the hash of their text; the least recently used leaves first. */
+import { createHash } from 'node:crypto';
+
+export interface CacheStatistics {
+  /** Texts asked for whose vector was there. */
+  readonly hits: number;
+  readonly misses: number;
+  /** Vectors held now. */
+  readonly size: number;
+}
+
+/** A hash of the text rather than the text: keys stay short however long answers are. */
+export const contentKey = (text: string): string => createHash('sha256').update(text).digest('base64');
+
+export class VectorCache {
+  // A map lists its keys by age of insertion, and a hit inserts anew: the first key is the least recently used.
+  private readonly vectors = new Map<string, Float32Array>();
+  private hits = 0;
+  private misses = 0;
+
+  constructor(private readonly capacity: number) {}
+
+  get(key: string): Float32Array | undefined {
+    const vector = this.vectors.get(key);
+    if (vector === undefined) {
+      this.misses += 1;
+      return undefined;
+    }
+    this.hits += 1;
+    this.vectors.delete(key);
+    this.vectors.set(key, vector);
+    return vector;
+  }
+
+  set(key: string, vector: Float32Array): void {
+    if (this.capacity === 0) return;
+    this.vectors.delete(key);
+    this.vectors.set(key, vector);
+    const oldest = this.vectors.keys().next();
+    if (this.vectors.size > this.capacity && !oldest.done) this.vectors.delete(oldest.value);
+  }
+
+  statistics(): CacheStatistics {
+    return { hits: this.hits, misses: this.misses, size: this.vectors.size };
+  }
+
+  clear(): void {
+    this.vectors.clear();
+  }
+}
