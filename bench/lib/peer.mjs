@@ -16,9 +16,9 @@ export class Peer {
   #lines;
   #messages = '';
 
-  constructor(python) {
+  constructor(python, name = 'serve.py') {
     const environment = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
-    this.#process = spawn(python, [script('serve.py')], { stdio: ['pipe', 'pipe', 'pipe'], env: environment });
+    this.#process = spawn(python, [script(name)], { stdio: ['pipe', 'pipe', 'pipe'], env: environment });
     this.#process.stderr.on('data', (data) => {
       this.#messages = (this.#messages + data).slice(-4000);
     });

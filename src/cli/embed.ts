@@ -1,12 +1,15 @@
-/** `exit-rl embed`: the vectors that the diversity bonus measures distances between. */
+/** `exit-rl embed`: vectors of texts, as the diversity bonus measures distances between them. */
+import { stat } from 'node:fs/promises';
 import type { CAC } from 'cac';
 import { UsageError } from '../errors.js';
-import type { NgramSettings } from '../trainer/settings.js';
-import { type Flags, requiredText, wholeNumber } from './flags.js';
+import type { Embedder } from '../trainer/embedder.js';
+import type { ModelEmbedderSettings, NgramSettings } from '../trainer/settings.js';
+import { type Flags, requiredText, textFlag, wholeNumber } from './flags.js';
 import { chunksOf, readJsonLines, textOf } from './json-lines.js';
 import { printJson } from './output.js';
+import { policyChoice } from './policy.js';
 
-const linesAtOnce = 256;
+const linesAtOnce = 512;
 
 function ngramSettings(flags: Flags): NgramSettings {
   const { unit = 'word' } = flags;
@@ -16,31 +19,58 @@ function ngramSettings(flags: Flags): NgramSettings {
   return { unit, minimumLength, maximumLength, dimension: wholeNumber(flags, 'dimension', 1024, 1) };
 }
 
+function modelSettings(model: string, flags: Flags): ModelEmbedderSettings {
+  const { device, dtype, threads } = policyChoice(flags);
+  const maxTokens = flags.maxTokens === undefined ? undefined : wholeNumber(flags, 'maxTokens', 1, 1);
+  const [prompt, promptName] = [textFlag(process.argv, 'prompt'), textFlag(process.argv, 'prompt-name')];
+  return { model, device, dtype, threads, prompt, promptName, maxTokens, cacheSize: linesAtOnce };
+}
+
+const builtIn = ['builtin', 'ngram'];
+
+async function openEmbedder(flags: Flags): Promise<Embedder> {
+  const { createModelEmbedder, createNgramEmbedder } = await import('../trainer/embedder.js');
+  const model = textFlag(process.argv, 'model') ?? 'builtin';
+  if (builtIn.includes(model)) return createNgramEmbedder(ngramSettings(flags));
+  const isFolder = await stat(model).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder) throw new UsageError(`no embedder \`${model}\`: --model is a folder, or builtin for hashed n-grams`);
+  return createModelEmbedder(modelSettings(model, flags));
+}
+
 async function runEmbed(flags: Flags): Promise<void> {
-  const { model = 'ngram' } = flags;
-  if (model !== 'ngram') throw new UsageError(`no embedder \`${String(model)}\`: the built-in one is --model ngram`);
   const file = requiredText(process.argv, 'input', 'a file with one {"text"} object a line, or -');
-  const settings = ngramSettings(flags);
-  const { createNgramEmbedder } = await import('../trainer/embedder.js');
-  const embedder = await createNgramEmbedder(settings);
-  for await (const lines of chunksOf(readJsonLines(file), linesAtOnce)) {
-    const vectors = await embedder.embed(lines.map((line) => textOf(line, 'text')));
-    for (const at of lines.keys()) {
-      const { dimension } = embedder;
-      await printJson({ embedding: Array.from(vectors.subarray(at * dimension, (at + 1) * dimension)) });
+  const embedder = await openEmbedder(flags);
+  try {
+    for await (const lines of chunksOf(readJsonLines(file), linesAtOnce)) {
+      const vectors = await embedder.embed(lines.map((line) => textOf(line, 'text')));
+      for (const at of lines.keys()) {
+        const { dimension } = embedder;
+        await printJson({ embedding: Array.from(vectors.subarray(at * dimension, (at + 1) * dimension)) });
+      }
     }
+  } finally {
+    await embedder.close?.();
   }
 }
 
 export function registerEmbed(cli: CAC): void {
   cli
-    .command('embed', 'Vectors of the texts of {"text"} lines, by hashed n-grams')
-    .option('--model <name>', 'ngram, the built-in embedder (default)')
+    .command('embed', 'Vectors of the texts of {"text"} lines, by a sentence-transformers folder or by hashed n-grams')
+    .option('--model <folder>', 'A sentence-transformers folder, or builtin for hashed n-grams (default)')
     .option('--input <file>', 'One JSON object a line; - reads standard input')
-    .option('--unit <unit>', 'word or character (default: word)')
-    .option('--minimum-length <number>', 'Shortest n-gram (default: 1)')
-    .option('--maximum-length <number>', 'Longest n-gram (default: 2)')
-    .option('--dimension <number>', 'Entries of a vector (default: 1024)')
+    .option('--prompt <text>', 'Put in front of every text, for example "query: "')
+    .option('--prompt-name <name>', "One of the folder's own prompts")
+    .option('--max-tokens <number>', 'Cuts texts earlier than the folder says')
+    .option('--device <device>', 'auto, cpu, cuda or cuda:N (default: auto)')
+    .option('--dtype <dtype>', 'auto, float32 or bfloat16 (default: auto)')
+    .option('--threads <number>', 'CPU threads (default: all cores)')
+    .option('--unit <unit>', 'n-grams: word or character (default: word)')
+    .option('--minimum-length <number>', 'n-grams: the shortest (default: 1)')
+    .option('--maximum-length <number>', 'n-grams: the longest (default: 2)')
+    .option('--dimension <number>', 'n-grams: entries of a vector (default: 1024)')
     .option('--json', 'Accepted for symmetry: the output is JSON lines anyway')
     .action(runEmbed);
 }

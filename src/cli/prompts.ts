@@ -13,9 +13,13 @@ type VerifierConfig = NonNullable<RunConfig['verifier']>;
 
 /** Paths made independent of the working directory, so that a run can be resumed from anywhere. */
 export function resolvePaths(config: RunConfig): RunConfig {
-  const { data, verifier, rewards, lora } = config;
+  const { data, verifier, rewards, lora, diversity } = config;
+  const { embedder } = diversity;
   return {
     ...config,
+    ...(typeof embedder === 'object' && {
+      diversity: { ...diversity, embedder: { ...embedder, model: resolve(embedder.model) } },
+    }),
     ...(data && {
       data: { ...data, train: data.train.map(absolute), ...(data.test && { test: data.test.map(absolute) }) },
     }),

@@ -14,6 +14,7 @@ function schemaPaths(): readonly string[] {
     if (!isPlainObject(node)) return;
     // The keys of a list's entries stand under the list.
     if (node.items !== undefined) visit(node.items, prefix);
+    for (const choice of Array.isArray(node.anyOf) ? node.anyOf : []) visit(choice, prefix);
     const { properties } = node;
     if (!isPlainObject(properties)) return;
     for (const [key, child] of Object.entries(properties)) {
@@ -78,9 +79,23 @@ function wrongValue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem {
   return suggestion === undefined ? { key, message } : { key, message, hint: `did you mean \`${suggestion}\`?` };
 }
 
+/** Of a value that may have several forms, the problems of the form that was meant: of an object, those inside it. */
+function meantForm(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] {
+  const inside = (form: readonly z.core.$ZodIssue[]): boolean =>
+    form.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys');
+  const form = issue.errors.find(inside) ?? issue.errors[0] ?? [];
+  return form.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
+function problemsOf(issue: z.core.$ZodIssue, input: unknown): ConfigProblem[] {
+  if (issue.code === 'unrecognized_keys') return unknownKeys(issue);
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    return meantForm(issue).flatMap((inner) => problemsOf(inner, input));
+  }
+  return [wrongValue(issue, input)];
+}
+
 /** All problems of `input`, in the schema's order. */
 export function listProblems(error: z.ZodError, input: unknown): ConfigProblem[] {
-  return error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys' ? unknownKeys(issue) : [wrongValue(issue, input)],
-  );
+  return error.issues.flatMap((issue) => problemsOf(issue, input));
 }

@@ -20,17 +20,26 @@ export interface LocalEmbedderOptions {
   readonly threads?: number;
   readonly backend?: 'auto' | 'kernels' | 'torch';
   /** A text put in front of every text, for example `query: `; goes before `promptName`. */
-  readonly prompt?: string;
+  readonly prompt?: string | undefined;
   /** One of the folder's own prompts; without both, the folder's default. */
-  readonly promptName?: string;
+  readonly promptName?: string | undefined;
   /** Cuts texts after this many tokens, when that is earlier than the folder says. */
-  readonly maxTokens?: number;
+  readonly maxTokens?: number | undefined;
   /** Vectors kept for texts that come again; 0 keeps none. */
   readonly cacheSize?: number;
 }
 
 /** Texts that cross to the engine together: it sorts them by length, and the JavaScript thread copies them in an instant. */
 const textsAtOnce = 512;
+
+/** The options about texts that were given. */
+function textOptions({ prompt, promptName, maxTokens }: LocalEmbedderOptions) {
+  return {
+    ...(prompt !== undefined && { prompt }),
+    ...(promptName !== undefined && { promptName }),
+    ...(maxTokens !== undefined && { maxTokens }),
+  };
+}
 
 export class LocalEmbedder {
   private closing: Promise<void> | undefined;
@@ -46,9 +55,9 @@ export class LocalEmbedder {
 
   /** Loads a folder. @throws ModelFolderError, DeviceError, InvalidRequestError, OutOfMemoryError. */
   static async load(folder: string, options: LocalEmbedderOptions = {}): Promise<LocalEmbedder> {
-    const { device = 'auto', dtype = 'auto', threads = 0, backend = 'auto', cacheSize = 8192, ...rest } = options;
+    const { device = 'auto', dtype = 'auto', threads = 0, backend = 'auto', cacheSize = 8192 } = options;
     const engine = await crossing(() => {
-      const choice = { device, dtype: resolveDtype(dtype, device), threads, backend, ...rest };
+      const choice = { device, dtype: resolveDtype(dtype, device), threads, backend, ...textOptions(options) };
       return native(device).NativeEmbedder.load(folder, choice);
     });
     return new LocalEmbedder(engine, new VectorCache(cacheSize));

@@ -20,6 +20,7 @@ import type {
   GenerateRequest,
   Policy,
   PolicySnapshot,
+  StatePooling,
   TrainingSequence,
   UpdateBatch,
   UpdateMetrics,
@@ -188,6 +189,10 @@ export class LocalPolicy implements Policy {
   async score(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, temperature = 1): Promise<Float32Array[]> {
     const flat = nativeBatch(batch);
     return split(await crossing(() => this.engine.score(flat, temperature, this.microbatchTokens)), flat.offsets);
+  }
+
+  states(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, pooling: StatePooling): Promise<Float32Array> {
+    return crossing(() => this.engine.states(nativeBatch(batch), pooling, this.microbatchTokens));
   }
 
   async update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {

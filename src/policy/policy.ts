@@ -124,12 +124,17 @@ export interface PolicySnapshot {
   write(folder: string): Promise<readonly WrittenFile[]>;
 }
 
+/** How a sequence's hidden states become one vector: their mean, or the last. */
+export type StatePooling = 'mean' | 'lasttoken';
+
 export interface Policy {
   /** Number of updates made to these weights. */
   readonly version: number;
   generate(request: GenerateRequest): Promise<Generated>;
   /** Per-token log-probabilities of each sequence's tokens after its prompt, at `temperature`. */
   score(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, temperature?: number): Promise<Float32Array[]>;
+  /** The final hidden states that each sequence's tokens were drawn from, as one vector, row-major. */
+  states?(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, pooling: StatePooling): Promise<Float32Array>;
   update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>;

@@ -45,3 +45,14 @@ export async function fingerprintModel(folder: string): Promise<ModelFingerprint
     );
   return { model: await of(modelFiles), tokenizer: await of(tokenizerFiles) };
 }
+
+const embedderFiles = /(\.json|\.safetensors|^vocab\.txt)$/;
+
+/** Hash of all files of a sentence-transformers folder, its modules' folders among them, that decide its vectors. */
+export async function fingerprintEmbedder(folder: string): Promise<string> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  return hashFiles(
+    folder,
+    names.filter((name) => embedderFiles.test(name)),
+  );
+}

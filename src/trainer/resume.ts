@@ -6,6 +6,7 @@ import type { RunIdentity } from './state.js';
 // Where the weights lie is told by their fingerprint; the rest changes what is kept, not what is computed.
 const freeFields = new Set([
   'model',
+  'diversity.embedder.model',
   'recipe',
   'traces',
   'checkpoint.every',

@@ -1,5 +1,6 @@
 /** What a training run needs to know. `src/config.ts` reads it from files and flags and fills in the defaults. */
 import type { TaskOrder } from '../curriculum/base-tasks.js';
+import type { LocalEmbedderOptions } from '../embedder/local.js';
 import type { GrpoObjective, OptimizerSettings, Sampling } from '../policy/policy.js';
 import type { BestSettings } from './best.js';
 import type { Method } from './methods.js';
@@ -28,9 +29,16 @@ export interface NgramSettings {
   readonly maximumLength: number;
 }
 
+/** A sentence-transformers folder as embedder. */
+export interface ModelEmbedderSettings extends LocalEmbedderOptions {
+  readonly model: string;
+}
+
 export interface DiversitySettings {
   /** Upper clamp of d, which the printed formula leaves unbounded. */
   readonly clamp: number;
+  /** Hashed n-grams, the policy's hidden states (their mean, or the last one), or a model. */
+  readonly embedder: 'ngram' | 'policy' | 'policy-last-token' | ModelEmbedderSettings;
   readonly ngram: NgramSettings;
 }
 

@@ -18,10 +18,11 @@ import { assembleBatch, type ScoredGroup } from './batch.js';
 import { type BestState, isExhausted } from './best.js';
 import { collectGroups, samplingMetrics, trainedGroups } from './collect.js';
 import { createCurriculum } from './curriculum.js';
-import { createNgramEmbedder, type Embedder, measureDiversity, withDiversity } from './embedder.js';
+import { type Embedder, measureDiversity, withDiversity } from './embedder.js';
 import { evaluateAtStart, evaluateIfDue, type PeriodicEvaluation } from './evaluation.js';
 import { methods } from './methods.js';
 import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from './metrics.js';
+import { openEmbedder } from './open-embedder.js';
 import { planOf } from './plan.js';
 import { record } from './record.js';
 import type { Run } from './run.js';
@@ -41,7 +42,7 @@ export interface TrainOptions {
   readonly rewards?: readonly NamedReward[];
   /** Goes before the method's own curriculum. */
   readonly curriculum?: Curriculum;
-  /** By default the engine's n-grams. */
+  /** Goes before the config's; the caller closes it. */
   readonly embedder?: Embedder;
   /** Where metrics, traces and checkpoints go; absent writes nothing. */
   readonly run?: Run;
@@ -94,6 +95,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     // The folder is about to be unlocked: what is being written is finished first, and is a good checkpoint.
     await saver?.finish().catch(() => undefined);
     throw error;
+  } finally {
+    if (options.embedder === undefined) await training.embedder.close?.();
   }
 }
 
@@ -125,7 +128,6 @@ const isDue = (update: number, every: number): boolean => every > 0 && update % 
 async function begin(options: TrainOptions): Promise<Training> {
   const { config, family, policy, run } = options;
   const curriculum = options.curriculum ?? createCurriculum(config, family);
-  const embedder = options.embedder ?? (await createNgramEmbedder(config.diversity.ngram));
   const progress: Progress = { update: 0, tokens: 0, nonFinite: 0 };
   if (run?.resumed) {
     const { checkpoint, state } = run.resumed;
@@ -139,6 +141,7 @@ async function begin(options: TrainOptions): Promise<Training> {
       ...{ run, policy, settings: config.checkpoint },
       protect: () => (progress.best ? [progress.best.update] : []),
     });
+  const embedder = options.embedder ?? (await openEmbedder(config.diversity, policy));
   return { ...options, curriculum, embedder, plan: planOf(options), progress, saver, rng: createRng(config.seed) };
 }
 
@@ -199,7 +202,7 @@ async function scoreGroups(training: Training, groups: readonly Group[]) {
   const { config, embedder } = training;
   const scored = groups.map((group) => ({ group, advantages: groupAdvantages(group.rewards, config.advantage) }));
   if (!methods[config.method].diversityBonus) return { scored, factors: [] };
-  const factors = await measureDiversity(groups, embedder, config.diversity.clamp);
+  const factors = await measureDiversity(groups, embedder, config.diversity.clamp, training.signal);
   return { scored: withDiversity(scored, factors), factors };
 }
 
@@ -235,7 +238,9 @@ async function measureRooms(
 ): Promise<Record<string, number>> {
   const { curriculum, embedder, family } = training;
   const texts = groups.map(({ start: { task, history, intent } }) => promptText(family.prompt(task, history, intent)));
-  const distances = startDistances(await embedder.embed(texts), embedder.dimension);
+  const vectors = await (embedder.embedStarts ? embedder.embedStarts(groups) : embedder.embed(texts));
+  const distances = startDistances(vectors, embedder.dimension);
   const evaluated = await evaluateIfDue(training, update);
-  return { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors), ...evaluated };
+  const rooms = { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors) };
+  return { ...rooms, ...embedder.metrics?.(), ...evaluated };
 }

@@ -12,6 +12,7 @@ use convert::load::{EngineInfo, LoadOptions, PolicyInfo, PolicyStats};
 use convert::update::{NativeBatch, NativeUpdateSettings};
 use convert::{ragged, Ragged};
 use exit_rl_engine::device;
+use exit_rl_engine::embed::pooling::Pooling;
 use exit_rl_engine::error::EngineError;
 use exit_rl_engine::generate::scheduler::Request;
 use exit_rl_engine::model::lora::merge::merge_folder;
@@ -103,6 +104,25 @@ impl NativePolicy {
         submit_work(Some(id), answer, move |policies| {
             let logprobs = policies.get(id)?.score(&batch, temperature, microbatch_tokens as usize)?;
             Ok(Float32Array::new(logprobs))
+        })?;
+        Ok(promise)
+    }
+
+    /// One vector a sequence, row-major `[sequences, width]`: the hidden states that its tokens were drawn from, pooled
+    /// by `mean`, `lasttoken` or another of sentence-transformers' modes.
+    #[napi(ts_return_type = "Promise<Float32Array>")]
+    pub fn states(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        pooling: String,
+        microbatch_tokens: u32,
+    ) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let (id, batch) = (self.id, batch.into_engine());
+        submit_work(Some(id), answer, move |policies| {
+            let pooling = Pooling::named(&pooling)?;
+            Ok(Float32Array::new(policies.get(id)?.states(&batch, &pooling, microbatch_tokens as usize)?))
         })?;
         Ok(promise)
     }

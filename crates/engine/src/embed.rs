@@ -13,6 +13,7 @@ pub mod layout;
 pub mod modules;
 pub mod network;
 pub mod ngram;
+pub mod policy_states;
 pub mod pooling;
 pub mod stages;
 pub mod tokens;

@@ -3,6 +3,8 @@
 use crate::cpu::isa::Instructions;
 use crate::cpu::trainer::Pool;
 use crate::device;
+use crate::embed::policy_states::sequence_states;
+use crate::embed::pooling::Pooling;
 use crate::error::{EngineError, Result};
 use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::{Request, Scheduler};
@@ -229,6 +231,11 @@ impl Policy {
     pub fn score(&self, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
         let settings = NetworkSettings { temperature, gradient_checkpointing: false, logits_bytes: LOGITS_BYTES };
         score(&self.parameters, &self.compute, batch, settings, microbatch_tokens)
+    }
+
+    /// One vector a sequence: its hidden states, pooled.
+    pub fn states(&self, batch: &Batch, pooling: &Pooling, microbatch_tokens: usize) -> Result<Vec<f32>> {
+        sequence_states(&self.parameters, &self.compute, batch, pooling, microbatch_tokens)
     }
 
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {

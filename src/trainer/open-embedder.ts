@@ -1,0 +1,12 @@
+/** Opens the embedder that a config names. */
+import type { Policy } from '../policy/policy.js';
+import { createModelEmbedder, createNgramEmbedder, type Embedder } from './embedder.js';
+import { createPolicyEmbedder } from './policy-embedder.js';
+import type { DiversitySettings } from './settings.js';
+
+/** @throws ModelFolderError, DeviceError, ConfigError. */
+export async function openEmbedder({ embedder, ngram }: DiversitySettings, policy: Policy): Promise<Embedder> {
+  if (embedder === 'ngram') return createNgramEmbedder(ngram);
+  if (typeof embedder === 'object') return createModelEmbedder(embedder);
+  return createPolicyEmbedder(policy, embedder === 'policy' ? 'mean' : 'lasttoken');
+}

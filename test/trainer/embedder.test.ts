@@ -1,0 +1,163 @@
+/** ExIt runs whose diversity bonus measures with a model, or with the policy's own states: computed, and resumed bit for bit. */
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { loadPolicy } from '../../src/cli/policy.js';
+import { parseConfig, type RunConfig } from '../../src/config.js';
+import { plainDiversity, rowsOf } from '../../src/diversity.js';
+import { LocalEmbedder } from '../../src/embedder/local.js';
+import { ConfigError, ModelFolderError, RunFolderError } from '../../src/errors.js';
+import type { Group } from '../../src/group.js';
+import { measureDiversity } from '../../src/trainer/embedder.js';
+import type { MetricsRow } from '../../src/trainer/metrics.js';
+import { openEmbedder } from '../../src/trainer/open-embedder.js';
+import { openRun } from '../../src/trainer/run.js';
+import { train } from '../../src/trainer/trainer.js';
+import { missingEngine } from '../cli/support/cli.js';
+import { largestGap, modelFolder } from '../golden/support.js';
+import { DigitPolicy } from './support/digit-policy.js';
+import { words } from './support/words.js';
+
+const updates = 6;
+const encoder = join(import.meta.dirname, '../golden/embedders/modernbert-new');
+
+let root = '';
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'exit-rl-embedder-'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+function configOf(embedder: RunConfig['diversity']['embedder'] | Record<string, unknown>): RunConfig {
+  return parseConfig({
+    task: 'words',
+    model: modelFolder('llama-tied'),
+    method: 'exit',
+    updates,
+    startsPerBatch: 2,
+    groupSize: 3,
+    sampling: { maxNewTokens: 3 },
+    optimizer: { learningRate: 3e-3 },
+    buffer: { capacity: 10, minimumFill: 2 },
+    diversity: { embedder },
+    device: 'cpu',
+    threads: 1,
+    checkpoint: { every: 3 },
+    traces: 'all',
+  });
+}
+
+async function run(config: RunConfig, path: string, resume = false, turns = 1): Promise<MetricsRow[]> {
+  const family = words(turns);
+  const opened = await openRun({ config, family, path, resume });
+  const rows: MetricsRow[] = [];
+  try {
+    const { device, dtype, threads } = config;
+    const policy = await loadPolicy(opened.modelFolder, { device, dtype, threads });
+    try {
+      await train({ config, policy, family, run: opened, onUpdate: (row) => rows.push(row) });
+    } finally {
+      await policy.close();
+    }
+  } finally {
+    await opened.close();
+  }
+  return rows;
+}
+
+/** What a run folder holds that must not depend on interruptions. */
+async function lasting(path: string): Promise<Record<string, unknown>> {
+  const last = join(path, `checkpoint-${updates}`);
+  const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
+  const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+  return {
+    weights: (await readFile(join(last, 'model.safetensors'))).toString('base64'),
+    training: (await readFile(join(last, 'training.safetensors'))).toString('base64'),
+    traces: await readFile(join(path, 'traces.jsonl'), 'utf8'),
+    metrics: lines.map((line) => Object.entries(JSON.parse(line)).filter(([key]) => !isTime(key))),
+  };
+}
+
+/** The folder as a kill after the third update leaves it. */
+async function stoppedAfterThree(twin: string, path: string): Promise<void> {
+  await mkdir(path);
+  for (const name of ['config.json', 'metrics.jsonl', 'traces.jsonl', 'checkpoint-3']) {
+    await cp(join(twin, name), join(path, name), { recursive: true });
+  }
+}
+
+const model = { model: encoder, device: 'cpu', threads: 1 };
+
+describe.skipIf(missingEngine !== undefined)('an ExIt run', () => {
+  test.each([
+    ['an encoder', model, 1],
+    ["the policy's mean state", 'policy', 2],
+    ["the policy's last state", 'policy-last-token', 1],
+  ] as const)('measures diversity with %s, and resumes to the same bytes', async (_, embedder, turns) => {
+    const [twin, stopped] = [join(root, 'twin'), join(root, 'stopped')];
+    const rows = await run(configOf(embedder), twin, false, turns);
+    // Three different answers have different distances: a bonus that did nothing would be 1 for all.
+    expect(rows.some((row) => row['diversity/max'] !== 1)).toBe(true);
+    expect(rows.every((row) => Number.isFinite(row['diversity/mean']))).toBe(true);
+    await stoppedAfterThree(twin, stopped);
+    await run(configOf(embedder), stopped, true, turns);
+    expect(await lasting(stopped)).toEqual(await lasting(twin));
+  });
+
+  test('reports how often the cache had a vector', async () => {
+    const rows = await run(configOf(model), join(root, 'run'));
+    const rate = rows.at(-1)?.['perf/embedding_cache_hit_rate'] ?? Number.NaN;
+    expect(rate).toBeGreaterThan(0);
+    expect(rate).toBeLessThan(1);
+  });
+
+  test('is not resumed with an embedder whose files changed', async () => {
+    const folder = join(root, 'encoder');
+    await cp(encoder, folder, { recursive: true });
+    await run(configOf({ ...model, model: folder }), join(root, 'run'));
+    const file = join(folder, '1_Pooling/config.json');
+    await writeFile(file, (await readFile(file, 'utf8')).replace('"cls"', '"mean"'));
+    const again = run(configOf({ ...model, model: folder }), join(root, 'run'), true);
+    await expect(again).rejects.toBeInstanceOf(RunFolderError);
+    await expect(again).rejects.toThrow(/embedder \(/);
+  });
+
+  test('is refused when the embedder folder cannot be read', async () => {
+    const config = configOf({ ...model, model: join(root, 'nowhere') });
+    await expect(run(config, join(root, 'run'))).rejects.toBeInstanceOf(ModelFolderError);
+  });
+});
+
+describe.skipIf(missingEngine !== undefined)('the factors', () => {
+  test("are those of the plain formula on the encoder's own vectors", async () => {
+    const answers = ['a1 b2 c3', 'c3 b2 a1', 'something else entirely', 'a1 b2 c4'];
+    const group = groupOf(answers);
+    const config = configOf(model);
+    const embedder = await openEmbedder(config.diversity, new DigitPolicy());
+    const local = await LocalEmbedder.load(encoder, { device: 'cpu', threads: 1 });
+    try {
+      const [factors] = await measureDiversity([group], embedder, 3);
+      const plain = plainDiversity(rowsOf(await local.embed(answers), local.dimension), { clamp: 3 });
+      expect(largestGap(factors ?? [], plain)).toBeLessThan(1e-5);
+      expect(new Set(factors).size).toBeGreaterThan(1);
+    } finally {
+      await embedder.close?.();
+      await local.close();
+    }
+  });
+
+  test('need a policy that tells its states', async () => {
+    const opening = openEmbedder(configOf('policy').diversity, new DigitPolicy());
+    await expect(opening).rejects.toBeInstanceOf(ConfigError);
+    await expect(opening).rejects.toThrow(/diversity\.embedder: this policy does not tell its hidden states/);
+  });
+});
+
+/** A group whose rollouts answered `texts`; only what `measureDiversity` reads. */
+function groupOf(texts: readonly string[]): Group {
+  const rollouts = texts.map((text) => ({
+    history: { turns: [{ iterates: [{ text, feedback: undefined }] }] },
+    turns: [{}],
+  }));
+  return { rollouts } as unknown as Group;
+}
