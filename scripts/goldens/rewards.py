@@ -63,6 +63,36 @@ def trl_scores(rewards, weights, scale):
     return scope["advantages"].tolist(), metrics
 
 
+def trl_lengths(completion_ids, prompt_ids, eos, pad):
+    """Runs TRL's statements on the lengths of completions as one process would."""
+    source = textwrap.dedent(inspect.getsource(grpo_trainer.GRPOTrainer._generate))
+    lines = source.splitlines()
+    begin = next(i for i, line in enumerate(lines) if "prompt_lengths = torch.tensor" in line)
+    end = next(i for i, line in enumerate(lines) if "completions/max_terminated_length" in line) + 1
+    trainer = types.SimpleNamespace(
+        accelerator=types.SimpleNamespace(gather=lambda tensor: tensor),
+        state=types.SimpleNamespace(num_input_tokens_seen=0),
+        eos_token_ids=[eos],
+        _tokenizer=types.SimpleNamespace(pad_token_id=pad),
+        _metrics={"train": defaultdict(list)},
+    )
+    scope = {"self": trainer, "torch": torch, "device": "cpu", "mode": "train", "tool_mask": None}
+    scope |= {"completion_ids": completion_ids, "prompt_ids": prompt_ids}
+    exec(compile(textwrap.dedent("\n".join(lines[begin:end])), "trl", "exec"), scope)
+    return {key: values[0] for key, values in trainer._metrics["train"].items()}
+
+
+def length_cases():
+    rng = random.Random(3)
+    cases = []
+    for share in [0.0, 0.3, 0.8, 1.0]:
+        ids = [[rng.randrange(5, 9) for _ in range(rng.randrange(1, 9))] for _ in range(12)]
+        ids = [one + [2] if rng.random() < share else one for one in ids]
+        prompts = [[1] * rng.randrange(1, 5) for _ in ids]
+        cases.append({"ids": ids, "prompts": [len(one) for one in prompts], "metrics": trl_lengths(ids, prompts, 2, 0)})
+    return cases
+
+
 def known(value):
     return None if value != value else value
 
@@ -151,6 +181,7 @@ def main():
         {
             "group": GROUP,
             "cases": reward_cases(),
+            "lengths": length_cases(),
             "builtIn": built_in_cases(),
             "stopping": [stopping_case(rng) for _ in range(80)],
         },

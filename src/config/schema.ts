@@ -85,7 +85,11 @@ export const runSchema = related
     task: run.task ?? 'prompts',
     // 0: as many as the epochs come to, once the tasks are known.
     updates: run.updates || (run.epochs === undefined ? 200 : 0),
-    evaluation: { ...run.evaluation, generations: run.evaluation.generations ?? run.groupSize },
+    evaluation: {
+      ...run.evaluation,
+      generations: run.evaluation.generations ?? run.groupSize,
+      measure: run.evaluation.measure ?? (run.rewards.length > 0 ? 'rewards' : 'iterations'),
+    },
     maximumDraws: run.maximumDraws ?? 4 * run.startsPerBatch,
     rewards: run.rewards.map((entry) => ({
       ...entry,

@@ -17,6 +17,13 @@ export function hashValue(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
+/** `hashValue` of a list whose text need not fit into one string: a data set may be larger than a string can be. */
+export function hashList(values: readonly unknown[]): string {
+  const hash = createHash('sha256').update('[');
+  for (const [at, value] of values.entries()) hash.update(`${at > 0 ? ',' : ''}${canonicalJson(value)}`);
+  return hash.update(']').digest('hex');
+}
+
 const modelFiles = /^(config\.json|adapter_config\.json|.*\.safetensors(\.index\.json)?)$/;
 // The end tokens of generation_config.json decide where a text ends.
 const tokenizerFiles =

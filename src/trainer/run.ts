@@ -4,7 +4,7 @@ import type { TaskFamily } from '../task/task.js';
 import { type FoundCheckpoint, latestCheckpoint, listCheckpoints } from './checkpoint.js';
 import { type Disk, realDisk } from './disk.js';
 import { onDisk } from './disk-errors.js';
-import { canonicalJson, fingerprintEmbedder, fingerprintModel, hashValue } from './fingerprint.js';
+import { canonicalJson, fingerprintEmbedder, fingerprintModel, hashList } from './fingerprint.js';
 import { refuseForeign } from './foreign.js';
 import type { Lock } from './lock.js';
 import { readManifest, verifyCheckpoint } from './manifest.js';
@@ -49,7 +49,7 @@ async function identify({ config, family }: OpenRunOptions): Promise<RunIdentity
   const vectors = typeof embedder === 'object' && { embedder: await fingerprintEmbedder(embedder.model) };
   // Keys in one order, wherever the config came from: a resumed run writes the same bytes.
   const sorted = JSON.parse(canonicalJson({ ...config, ...vectors })) as Record<string, unknown>;
-  return { config: sorted, model, tokenizer, tasks: hashValue(family.tasks('train')) };
+  return { config: sorted, model, tokenizer, tasks: hashList(family.tasks('train')) };
 }
 
 /** Splits `RUN/checkpoint-N` into run and checkpoint; any other path is a run. */

@@ -10,7 +10,7 @@ import { judgeAnswers, namedReward, type RewardPart } from '../../src/reward/nam
 import type { Answered } from '../../src/reward.js';
 import type { Rollout } from '../../src/rollout.js';
 import { afterEvaluation, type BestState, isExhausted } from '../../src/trainer/best.js';
-import { groupMetrics } from '../../src/trainer/metrics.js';
+import { countTokens, groupMetrics } from '../../src/trainer/metrics.js';
 
 type Value = number | null;
 
@@ -22,6 +22,11 @@ interface Golden {
     readonly scale: 'group' | 'none';
     readonly advantages: readonly number[];
     readonly metrics: Readonly<Record<string, Value>>;
+  }[];
+  readonly lengths: readonly {
+    readonly ids: readonly (readonly number[])[];
+    readonly prompts: readonly number[];
+    readonly metrics: Readonly<Record<string, number>>;
   }[];
   readonly builtIn: {
     readonly ids: readonly (readonly number[])[];
@@ -80,6 +85,30 @@ describe("TRL's sum over functions, advantages and metrics", () => {
     const wanted = Object.entries(one.metrics).filter(([, value]) => value !== null);
     expect(Object.fromEntries(wanted.map(([name]) => [name, metrics[name]]))).toEqual(
       Object.fromEntries(wanted.map(([name, value]) => [name, close(value)])),
+    );
+  });
+});
+
+describe("TRL's metrics of completions", () => {
+  test.each(golden.lengths.map((one, at) => [at, one] as const))('case %i', (_, { ids, prompts, metrics }) => {
+    const [group] = groupsOf(new Array<number>(ids.length).fill(0), [], ids.length);
+    const rollouts = ids.map((tokens, at): Rollout => {
+      // 2 is the end of sequence there.
+      const finishReason = tokens.at(-1) === 2 ? 'stop' : 'length';
+      const completion = {
+        tokens: Int32Array.from(tokens),
+        logprobs: new Float32Array(),
+        text: '',
+        finishReason,
+      } as const;
+      const verdict = { quality: 0, wellFormed: true };
+      const turn = { promptTokens: new Int32Array(prompts[at] ?? 0), completion, verdict };
+      return { ...(group?.rollouts[0] as Rollout), turns: [turn] };
+    });
+    const groups = [{ ...(group as Group), rollouts }];
+    const found: Record<string, number> = { ...groupMetrics(groups), num_tokens: countTokens(groups) };
+    expect(Object.fromEntries(Object.keys(metrics).map((name) => [name, found[name]]))).toEqual(
+      Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, close(value)])),
     );
   });
 });

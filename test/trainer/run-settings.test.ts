@@ -14,6 +14,7 @@ import { bestCheckpoint } from '../../src/trainer/best-checkpoint.js';
 import { isLive } from '../../src/trainer/collect.js';
 import { withUpdates } from '../../src/trainer/epochs.js';
 import { evaluateRewards } from '../../src/trainer/evaluate.js';
+import { hashList, hashValue } from '../../src/trainer/fingerprint.js';
 import type { MetricsRow } from '../../src/trainer/metrics.js';
 import { planOf } from '../../src/trainer/plan.js';
 import { openRun } from '../../src/trainer/run.js';
@@ -300,4 +301,9 @@ describe('a data file', () => {
   test('a run without a reward function is refused: quality would be measured by itself', async () => {
     await expect(trainOnce({ config: configOf(), family: prompts })).rejects.toThrow('needs a reward function');
   });
+});
+
+test('the fingerprint of a list is that of the value, made without the whole text', () => {
+  for (const list of [[], [1], [{ b: 1, a: [2, null] }, 'é', { c: { e: 1, d: 2 } }]])
+    expect(hashList(list)).toBe(hashValue(list));
 });

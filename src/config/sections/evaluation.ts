@@ -10,8 +10,11 @@ export const evaluation = z.strictObject({
   every: countOrZero.default(0),
   atStart: z.boolean().default(false),
   atEnd: z.boolean().default(false),
-  /** While training: reward functions on attempts (`eval_reward` …), K-step chains (`eval/quality_16` …), or both. */
-  measure: z.enum(['rewards', 'iterations', 'both']).default('both'),
+  /**
+   * While training: reward functions on attempts (`eval_reward` …), K-step chains (`eval/quality_16` …), or both. By default
+   * `rewards` where the config names some.
+   */
+  measure: z.enum(['rewards', 'iterations', 'both']).optional(),
   /** Attempts per task for the reward functions; by default as `groupSize`. */
   generations: count.optional(),
   /** Tasks of the split that are evaluated while training, the first ones; 0 takes all. */
