@@ -29,7 +29,7 @@ function judge(_: Task<WordsData>, history: History, answer: string, intent: Int
   return { quality: words.length === 0 ? 0 : right / words.length, wellFormed: true, feedback: `w${right}` };
 }
 
-const words = (turns: number): TaskFamily => ({
+export const words = (turns: number): TaskFamily => ({
   name: 'words',
   turns,
   tasks: () => tasks,
