@@ -842,6 +842,7 @@ module.exports.cancel = nativeBinding.cancel
 module.exports.diversity = nativeBinding.diversity
 module.exports.embedNgrams = nativeBinding.embedNgrams
 module.exports.engineInfo = nativeBinding.engineInfo
+module.exports.estimateMemory = nativeBinding.estimateMemory
 module.exports.loadCuda = nativeBinding.loadCuda
 module.exports.mergeAdapter = nativeBinding.mergeAdapter
 module.exports.shutdown = nativeBinding.shutdown

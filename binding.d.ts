@@ -39,6 +39,8 @@ export declare class NativePolicy {
   update(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>
+  /** Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`. */
+  save(folder: string, maxShardBytes: number): Promise<Array<WrittenFile>>
   /** Copies the weights and, with `training`, optimizer state and reference policy to host memory. */
   snapshot(training: boolean): Promise<NativeSnapshot>
   loadTraining(file: string): Promise<void>
@@ -51,9 +53,9 @@ export declare class NativePolicy {
 export declare class NativeSnapshot {
   /**
    * Writes a Hugging Face folder, and `training.safetensors` beside it where the snapshot holds training state, on a
-   * thread of its own. Resolves when every file is on the disk.
+   * thread of its own; weights go into files of at most `max_shard_bytes`. Resolves when every file is on the disk.
    */
-  write(folder: string): Promise<Array<WrittenFile>>
+  write(folder: string, maxShardBytes: number): Promise<Array<WrittenFile>>
 }
 
 /** Cancels the request or update with this ticket, if it has not been answered. */
@@ -105,6 +107,9 @@ export interface EngineInfo {
   threads: number
 }
 
+/** What a policy would take of memory; reads its config and the headers of its files, and loads nothing. */
+export declare function estimateMemory(folder: string, options: LoadOptions, workload: MemoryWorkload): Promise<MemoryEstimate>
+
 /** Maps libtorch_cuda from the build that is loaded, before the first question about CUDA. */
 export declare function loadCuda(library: string): void
 
@@ -141,6 +146,41 @@ export interface LoraOptions {
   rankStabilised: boolean
   /** Decides the first A and every dropout mask. */
   seed: number
+}
+
+/** Bytes, and what they are for. */
+export interface MemoryEstimate {
+  parameters: number
+  /** `kernels` or `torch`. */
+  backend: string
+  /** True when all but `base` and `tokenizer` is the device's memory. */
+  onDevice: boolean
+  base: number
+  weights: number
+  packed: number
+  reference: number
+  adapter: number
+  tokenizer: number
+  gradient: number
+  optimizer: number
+  kvCache: number
+  decoding: number
+  activations: number
+  logits: number
+  peakLoad: number
+  peakGenerate: number
+  /** 0 when the policy is not to be trained. */
+  peakUpdate: number
+}
+
+export interface MemoryWorkload {
+  /** Prompts generated and trained together. */
+  prompts: number
+  groupSize: number
+  promptTokens: number
+  newTokens: number
+  microbatchTokens: number
+  gradientCheckpointing: boolean
 }
 
 /** Writes a model folder with an adapter merged into its base. Resolves to the number of adapted weights. */

@@ -56,6 +56,7 @@ export {
 export type { Message, Prompt, ToolCall } from './message.js';
 export { LocalPolicy, type LocalPolicyOptions } from './policy/local.js';
 export { type LoraOptions, type MergeRequest, mergeAdapter } from './policy/lora.js';
+export { estimateMemory, type Workload } from './policy/memory.js';
 export type {
   Completion,
   FinishReason,
@@ -65,6 +66,7 @@ export type {
   Policy,
   PolicySnapshot,
   Sampling,
+  SaveOptions,
   SupervisedObjective,
   TrainingSequence,
   UpdateBatch,

@@ -14,6 +14,7 @@ export type {
   EngineInfo,
   LoadOptions,
   LoraOptions as NativeLora,
+  MemoryEstimate,
   NativeBatch,
   NativeEmbedder,
   NativeGenerated,

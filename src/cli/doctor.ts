@@ -7,10 +7,21 @@ export interface DoctorOptions {
   readonly json?: boolean;
   /** What `--device` of a run would say; default `auto`. */
   readonly device?: string;
+  /** A model folder: what it takes of memory, instead of the examination. */
+  readonly model?: string;
+}
+
+async function runMemory(model: string, options: DoctorOptions): Promise<number> {
+  const { describeMemory, examineMemory } = await import('./doctor/memory.js');
+  const report = await examineMemory(model, { ...options });
+  if (options.json) await printJson(report);
+  else for (const line of describeMemory(report)) await printLine(line);
+  return 0;
 }
 
 /** Prints the examination. @returns the exit code: 1 when something that every run needs is broken. */
 export async function runDoctor(options: DoctorOptions = {}): Promise<number> {
+  if (options.model !== undefined) return runMemory(String(options.model), options);
   const { examine } = await import('./doctor/examine.js');
   const found = examine(options.device);
   if (options.json) await printJson(found);
@@ -54,8 +65,23 @@ function describeProblems(problems: readonly Problem[]): string[] {
 
 export function registerDoctor(cli: CAC): void {
   cli
-    .command('doctor', 'What was found: libtorch, devices, threads, and what to do about each problem')
+    .command(
+      'doctor',
+      'What was found: libtorch, devices, threads, and what to do about each problem; --model: what a model takes of memory',
+    )
     .option('--device <device>', 'Look as a run on this device would: auto, cpu, cuda or cuda:N')
+    .option('--model <folder>', 'Say what this model takes of memory instead, before anything is allocated')
+    .option('--dtype <dtype>', 'With --model: auto, float32 or bfloat16')
+    .option('--threads <number>', 'With --model: CPU threads (default: all)')
+    .option('--batch <number>', 'With --model: prompts of a batch (default: 16)')
+    .option('--group-size <number>', 'With --model: completions of a prompt (default: 8)')
+    .option('--prompt-tokens <number>', 'With --model: tokens of a prompt (default: 512)')
+    .option('--max-new-tokens <number>', 'With --model: tokens of a completion (default: 512)')
+    .option('--microbatch-tokens <number>', 'With --model: padded tokens of one pass (default: 16384)')
+    .option('--gradient-checkpointing', 'With --model: activations are computed again')
+    .option('--lora-rank <number>', 'With --model: an adapter of this rank on every linear module is trained')
+    .option('--reference', 'With --model: a reference policy is kept')
+    .option('--state-dtype <dtype>', "With --model: of AdamW's moments, float32 or bfloat16 (default: float32)")
     .option('--json', 'One JSON object')
     .action(async (options: DoctorOptions) => {
       process.exitCode = await runDoctor(options);

@@ -15,13 +15,16 @@ export interface PolicyChoice {
   /** A PEFT folder that goes with the model. */
   readonly adapter?: string;
   readonly lora?: LoraOptions;
+  /** False where the command only asks the model. */
+  readonly trainable?: boolean;
+  readonly optimizer?: { readonly stateDtype?: 'float32' | 'bfloat16' };
 }
 
 export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<LocalPolicy> {
   const { LocalPolicy: policyClass } = await import('../policy/local.js');
-  const { device, dtype, threads, reference = false, adapter, lora } = choice;
+  const { device, dtype, threads, reference = false, trainable = true, optimizer = {}, adapter, lora } = choice;
   const trained = { ...(adapter !== undefined && { adapter }), ...(lora && { lora }) };
-  return policyClass.load(folder, { device, dtype, threads, reference, ...trained });
+  return policyClass.load(folder, { device, dtype, threads, reference, trainable, optimizer, ...trained });
 }
 
 const dtypes: readonly RunConfig['dtype'][] = ['auto', 'float32', 'bfloat16'];
@@ -32,20 +35,21 @@ function dtypeOf(value: unknown): RunConfig['dtype'] {
   throw new UsageError(`--dtype is ${dtypes.join(', ')}, not ${String(value)}`);
 }
 
-/** Device, dtype, threads and adapter as flags of a command. */
+/** Device, dtype, threads and adapter as flags of a command that trains nothing. */
 export function policyChoice(flags: Flags): PolicyChoice {
   const { device = process.env.EXIT_RL_DEVICE ?? 'auto', dtype = process.env.EXIT_RL_DTYPE ?? 'auto' } = flags;
   const threads = wholeNumber(flags, 'threads', Number(process.env.EXIT_RL_THREADS ?? 0));
   const adapter = textFlag(process.argv, 'adapter');
-  return { device: String(device), dtype: dtypeOf(dtype), threads, ...(adapter !== undefined && { adapter }) };
+  const choice = { device: String(device), dtype: dtypeOf(dtype), threads, trainable: false };
+  return { ...choice, ...(adapter !== undefined && { adapter }) };
 }
 
 /** What is trained: the adapter of the checkpoint, the one to begin with, a new one, or all weights. */
 export function trainedChoice(
-  { device, dtype, threads, objective, lora, seed }: RunConfig,
+  { device, dtype, threads, objective, lora, seed, optimizer }: RunConfig,
   run: Pick<Run, 'adapterFolder'>,
 ): PolicyChoice {
-  const choice = { device, dtype, threads, reference: objective.beta > 0 };
+  const choice = { device, dtype, threads, reference: objective.beta > 0, optimizer };
   if (lora === undefined) return choice;
   const { adapter: first, ...settings } = lora;
   const adapter = run.adapterFolder ?? first;

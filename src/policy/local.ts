@@ -1,54 +1,34 @@
 /** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
 import { type ChatFiles, readChatFiles } from '../chat/files.js';
 import { renderChat } from '../chat/template.js';
+import { InvalidRequestError } from '../errors.js';
 import {
   cancellable,
   crossing,
   crossingNow,
-  type Dtype,
   type NativeBatch,
   type NativePolicy,
   native,
   type PolicyInfo,
   type PolicyStats,
-  resolveDtype,
 } from '../native.js';
-import { type LoraOptions, nativeLora } from './lora.js';
+import { type LocalPolicyOptions, nativeOptions } from './options.js';
 import type {
   Completion,
   Generated,
   GenerateRequest,
   Policy,
   PolicySnapshot,
+  SaveOptions,
   StatePooling,
   TrainingSequence,
   UpdateBatch,
   UpdateMetrics,
   UpdateSettings,
+  WrittenFile,
 } from './policy.js';
 
-export interface LocalPolicyOptions {
-  /** `auto` (CUDA where it can be used), `cpu`, `cuda` or `cuda:N`. */
-  readonly device?: string;
-  /** `auto` is float32 on the CPU and bfloat16 elsewhere. */
-  readonly dtype?: Dtype;
-  /** CPU threads; 0 takes all cores. */
-  readonly threads?: number;
-  /** Keeps a reference policy, for the KL penalty. */
-  readonly reference?: boolean;
-  /** Completions generated at a time; 0 lets the engine choose. */
-  readonly slots?: number;
-  readonly backend?: 'auto' | 'kernels' | 'torch';
-  readonly microbatchTokens?: number;
-  /** False for a policy that only answers: in bfloat16 it then holds no unrounded weights. */
-  readonly trainable?: boolean;
-  /** Precision of AdamW's moments. */
-  readonly stateDtype?: 'float32' | 'bfloat16';
-  /** Trains an adapter in place of the weights, which stay as they are. */
-  readonly lora?: LoraOptions;
-  /** A PEFT folder to begin with; `save` then writes one. */
-  readonly adapter?: string;
-}
+export type { LocalPolicyOptions } from './options.js';
 
 function offsetsOf(lists: readonly { readonly length: number }[]): Uint32Array {
   const offsets = new Uint32Array(lists.length + 1);
@@ -112,6 +92,12 @@ const supervised = {
 const isTokens = (prompt: GenerateRequest['prompt']): prompt is readonly number[] | Int32Array =>
   typeof prompt !== 'string' && (prompt.length === 0 || typeof prompt[0] === 'number');
 
+function shardBytes({ maxShardBytes = 5e9 }: SaveOptions): number {
+  if (Number.isSafeInteger(maxShardBytes) && maxShardBytes > 0) return maxShardBytes;
+  const reason = `${maxShardBytes} is not a whole number above 0`;
+  throw new InvalidRequestError('INVALID_REQUEST', `\`maxShardBytes\`: ${reason}`, { key: 'maxShardBytes', reason });
+}
+
 export class LocalPolicy implements Policy {
   private updates = 0;
   private chat: ChatFiles | undefined;
@@ -125,16 +111,8 @@ export class LocalPolicy implements Policy {
 
   /** Loads a Hugging Face folder. @throws ModelFolderError, DeviceError, OutOfMemoryError. */
   static async load(folder: string, options: LocalPolicyOptions = {}): Promise<LocalPolicy> {
-    const { device = 'auto', threads = 0, reference = false, slots = 0, backend = 'auto', trainable = true } = options;
-    const dtype = resolveDtype(options.dtype ?? 'auto', device);
-    const stateDtype = resolveDtype(options.stateDtype ?? 'float32', device);
-    const { lora, adapter } = options;
-    const choice = {
-      ...{ device, dtype, threads, reference, slots, backend, trainable, stateDtype },
-      ...(lora && { lora: nativeLora(lora) }),
-      ...(adapter !== undefined && { adapter }),
-    };
-    const engine = await crossing(() => native(device).NativePolicy.load(folder, choice));
+    const choice = nativeOptions(options);
+    const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
     return new LocalPolicy(engine, folder, options.microbatchTokens ?? 16384);
   }
 
@@ -208,14 +186,15 @@ export class LocalPolicy implements Policy {
     return crossing(() => this.engine.blendReference(alpha));
   }
 
-  async save(folder: string): Promise<void> {
-    const snapshot = await crossing(() => this.engine.snapshot(false));
-    await crossing(() => snapshot.write(folder));
+  /** @throws NativeError `IO`; InvalidRequestError when `maxShardBytes` is no whole number above 0. */
+  async save(folder: string, options: SaveOptions = {}): Promise<readonly WrittenFile[]> {
+    const most = shardBytes(options);
+    return crossing(() => this.engine.save(folder, most));
   }
 
   async snapshot(): Promise<PolicySnapshot> {
     const snapshot = await crossing(() => this.engine.snapshot(true));
-    return { write: (folder) => crossing(() => snapshot.write(folder)) };
+    return { write: (folder, options = {}) => crossing(() => snapshot.write(folder, shardBytes(options))) };
   }
 
   loadTraining(file: string): Promise<void> {

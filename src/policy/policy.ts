@@ -115,13 +115,18 @@ export interface WrittenFile {
   readonly sha256: string;
 }
 
+export interface SaveOptions {
+  /** Weights go into files of at most this size, with an index where there are several; 5 GB unless said otherwise. */
+  readonly maxShardBytes?: number;
+}
+
 /** The name of the file with optimizer state, unrounded weights and reference weights. */
 export const trainingFile = 'training.safetensors';
 
 /** A policy at one moment, held in memory until it is written. */
 export interface PolicySnapshot {
   /** Writes what `save` writes, and `trainingFile`, into an existing folder, once. Resolves when all is on the disk. */
-  write(folder: string): Promise<readonly WrittenFile[]>;
+  write(folder: string, options?: SaveOptions): Promise<readonly WrittenFile[]>;
 }
 
 /** How a sequence's hidden states become one vector: their mean, or the last. */
@@ -138,8 +143,8 @@ export interface Policy {
   update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>;
-  /** Writes a folder that transformers loads: config, weights, tokenizer files. */
-  save(folder: string): Promise<void>;
+  /** Writes a folder that transformers loads: config, weights, tokenizer files. Resolves when all is on the disk. */
+  save(folder: string, options?: SaveOptions): Promise<readonly WrittenFile[]>;
   /** A copy of what `save` writes and of what training needs to go on; written while training goes on. */
   snapshot(): Promise<PolicySnapshot>;
   /** Reads optimizer state and reference weights back from the file that a snapshot named `trainingFile`. */

@@ -3,6 +3,7 @@
 pub mod embed;
 pub mod generate;
 pub mod load;
+pub mod memory;
 pub mod update;
 
 use exit_rl_engine::error::EngineError;

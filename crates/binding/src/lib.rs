@@ -9,6 +9,7 @@ use answer::{answer, Answer};
 use convert::embed::NgramOptions;
 use convert::generate::{generated, NativeGenerateRequest};
 use convert::load::{EngineInfo, LoadOptions, PolicyInfo, PolicyStats};
+use convert::memory::{MemoryEstimate, MemoryWorkload};
 use convert::update::{NativeBatch, NativeUpdateSettings};
 use convert::{ragged, Ragged};
 use exit_rl_engine::device;
@@ -20,7 +21,7 @@ use exit_rl_engine::policy::{Policy, Shared};
 use exit_rl_engine::thread::{self, guarded, send, Job, PolicyId, Ticket};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use snapshot::NativeSnapshot;
+use snapshot::{NativeSnapshot, WrittenFile};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -153,6 +154,18 @@ impl NativePolicy {
         self.with_policy(env, move |policy| policy.blend_reference(alpha))
     }
 
+    /// Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`.
+    #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
+    pub fn save(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let id = self.id;
+        submit_work(Some(id), answer, move |policies| {
+            let written = policies.get(id)?.save(Path::new(&folder), max_shard_bytes as u64)?;
+            Ok(written.into_iter().map(WrittenFile::from).collect::<Vec<_>>())
+        })?;
+        Ok(promise)
+    }
+
     /// Copies the weights and, with `training`, optimizer state and reference policy to host memory.
     #[napi(ts_return_type = "Promise<NativeSnapshot>")]
     pub fn snapshot(&self, env: &Env, training: bool) -> Result<Object<'static>> {
@@ -235,6 +248,23 @@ pub fn merge_adapter(env: &Env, model: String, adapter: String, out: String) -> 
     submit_work(None, answer, move |_| {
         let [model, adapter, out] = [&model, &adapter, &out].map(Path::new);
         Ok(merge_folder(model, adapter, out)? as u32)
+    })?;
+    Ok(promise)
+}
+
+/// What a policy would take of memory; reads its config and the headers of its files, and loads nothing.
+#[napi(ts_return_type = "Promise<MemoryEstimate>")]
+pub fn estimate_memory(
+    env: &Env,
+    folder: String,
+    options: LoadOptions,
+    workload: MemoryWorkload,
+) -> Result<Object<'static>> {
+    let options = options.into_engine().map_err(to_napi)?;
+    let (answer, promise) = answer(env)?;
+    submit_work(None, answer, move |_| {
+        let memory = exit_rl_engine::memory::estimate(Path::new(&folder), &options, &workload.into())?;
+        Ok(MemoryEstimate::from(memory))
     })?;
     Ok(promise)
 }

@@ -26,14 +26,14 @@ pub struct WrittenFile {
 #[napi]
 impl NativeSnapshot {
     /// Writes a Hugging Face folder, and `training.safetensors` beside it where the snapshot holds training state, on a
-    /// thread of its own. Resolves when every file is on the disk.
+    /// thread of its own; weights go into files of at most `max_shard_bytes`. Resolves when every file is on the disk.
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
-    pub fn write(&mut self, env: &Env, folder: String) -> Result<Object<'static>> {
+    pub fn write(&mut self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
         let snapshot =
             self.0.take().ok_or_else(|| to_napi(EngineError::invalid("snapshot", "it was written already")))?;
         let (answer, promise) = answer(env)?;
         let write = move || {
-            let written = guarded(|| snapshot.write(Path::new(&folder)));
+            let written = guarded(|| snapshot.write(Path::new(&folder), max_shard_bytes as u64));
             drop(snapshot);
             answer.settle(written.map(|files| files.into_iter().map(WrittenFile::from).collect::<Vec<_>>()));
         };

@@ -6,6 +6,7 @@ use crate::device;
 use crate::embed::policy_states::sequence_states;
 use crate::embed::pooling::Pooling;
 use crate::error::{EngineError, Result};
+use crate::files::WrittenFile;
 use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::{Request, Scheduler};
 use crate::generate::torch_backend::TorchBackend;
@@ -13,7 +14,7 @@ use crate::model::file::{read_bounded, read_if_there, MAX_JSON};
 use crate::model::lora::fingerprint::fingerprint;
 use crate::model::lora::{open, LoraSettings};
 use crate::model::parameters::Parameters;
-use crate::snapshot::{Companions, HostTensor, Snapshot, Weights};
+use crate::snapshot::{write_live, Companions, HostTensor, Snapshot, Weights};
 use crate::thread::THREAD_NAME;
 use crate::tokenizer::{Tokenizer, COMPANIONS, MAX_TOKENIZER};
 use crate::train::batch::Batch;
@@ -30,7 +31,7 @@ use tch::{Device, Kind, Tensor};
 const SLOTS_PER_THREAD: usize = 32;
 /// Beyond this many numbers `auto` takes libtorch: own kernels hold packed copies, three more in training, and what they
 /// gain is the cost of small calls (docs/models.md).
-pub const MOST_FOR_KERNELS: usize = 128 << 20;
+pub const MOST_FOR_KERNELS: usize = 64 << 20;
 /// libtorch's calls cost the same for many rows as for few.
 const TORCH_SLOTS: usize = 256;
 
@@ -142,7 +143,7 @@ impl Policy {
         let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
         // An adapter brings its reference: the difference from the base.
         let reference = (options.reference && !adapted).then(|| parameters.frozen_copy());
-        let own_kernels = use_own_kernels(options, device, parameters.layout.size)?;
+        let own_kernels = own_kernels(options, device, parameters.layout.size)?;
         // Beside our own threads libtorch's would spin between its small calls and take their cores.
         tch::set_num_threads(if own_kernels { 1 } else { threads as i32 });
         let pool = if own_kernels { start_pool(threads)? } else { None };
@@ -153,8 +154,7 @@ impl Policy {
         };
         let compute = if own_kernels { Compute::Kernels(pool) } else { Compute::Torch };
         let slots = match options.slots {
-            0 if own_kernels => SLOTS_PER_THREAD * threads,
-            0 => TORCH_SLOTS,
+            0 => default_slots(own_kernels, threads),
             slots => slots,
         };
         let info = PolicyInfo {
@@ -265,6 +265,14 @@ impl Policy {
         Ok(())
     }
 
+    /// Writes a Hugging Face folder without a copy of the weights, of an adapter a PEFT folder; training waits for it.
+    pub fn save(&mut self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
+        if self.parameters.adapter.is_some() {
+            return self.snapshot(false)?.write(folder, shard_bytes);
+        }
+        write_live(folder, &self.companions, &self.parameters, shard_bytes)
+    }
+
     /// Copies the weights and, with `training`, all that training needs to go on: what it writes is a Hugging Face folder
     /// with tokenizer files as they were, weights as they are, and a config that says so. Of an adapter it is a PEFT folder.
     pub fn snapshot(&mut self, training: bool) -> Result<Snapshot> {
@@ -361,7 +369,16 @@ pub(crate) fn start_pool(threads: usize) -> Result<Pool> {
     pool.map(|pool| Some(Arc::new(pool))).map_err(EngineError::torch)
 }
 
-fn use_own_kernels(options: &LoadOptions, device: Device, size: usize) -> Result<bool> {
+pub fn default_slots(own_kernels: bool, threads: usize) -> usize {
+    if own_kernels {
+        SLOTS_PER_THREAD * threads
+    } else {
+        TORCH_SLOTS
+    }
+}
+
+/// Whether our own kernels compute a model of `size` numbers.
+pub fn own_kernels(options: &LoadOptions, device: Device, size: usize) -> Result<bool> {
     let dropout = options.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
     let possible = device == Device::Cpu && options.dtype == Dtype::Fp32 && !dropout;
     match options.backend {

@@ -6,6 +6,7 @@ use crate::files::{write_bytes, write_safetensors, WrittenFile};
 use crate::model::layout::Part;
 use crate::model::lora::{peft, Adapter};
 use crate::model::parameters::Parameters;
+use crate::shards::{write_weights, SINGLE};
 use half::bf16;
 use safetensors::tensor::View;
 use safetensors::Dtype;
@@ -17,7 +18,6 @@ use tch::{Device, Kind, Tensor};
 
 /// Optimizer state, unrounded weights and the reference policy.
 pub const TRAINING_FILE: &str = "training.safetensors";
-const WEIGHTS_FILE: &str = "model.safetensors";
 
 /// Files that go with the weights, by name.
 pub type Companions = Vec<(&'static str, Vec<u8>)>;
@@ -44,14 +44,11 @@ pub struct Training {
 }
 
 impl Snapshot {
-    /// Writes a Hugging Face folder, and beside it the training state where there is one. The folder exists.
-    pub fn write(&self, folder: &Path) -> Result<Vec<WrittenFile>> {
-        std::fs::create_dir_all(folder).map_err(|error| EngineError::io(folder, error))?;
-        let mut written = Vec::new();
-        for (name, bytes) in self.companions.iter() {
-            written.push(write_bytes(folder, name, bytes)?);
-        }
-        written.push(self.weights.write(folder)?);
+    /// Writes a Hugging Face folder, and beside it the training state where there is one. Weights go into files of at
+    /// most `shard_bytes`.
+    pub fn write(&self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
+        let mut written = write_companions(folder, &self.companions)?;
+        written.extend(self.weights.write(folder, shard_bytes)?);
         if let Some(Training { tensors, metadata }) = &self.training {
             let views = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.as_ref())).collect();
             written.push(write_safetensors(folder, TRAINING_FILE, views, Some(metadata.clone()))?);
@@ -63,7 +60,7 @@ impl Snapshot {
 impl Weights {
     pub fn of_model(parameters: &Parameters, master: Arc<HostTensor>) -> Self {
         let parts = parameters.layout.parts.clone();
-        Self { file: WEIGHTS_FILE, parts, kind: parameters.kind(), master, metadata: pytorch() }
+        Self { file: SINGLE, parts, kind: parameters.kind(), master, metadata: pytorch() }
     }
 
     pub fn of_adapter(adapter: &Adapter, base_fingerprint: &str, master: Arc<HostTensor>) -> Self {
@@ -72,9 +69,12 @@ impl Weights {
         Self { file: peft::WEIGHTS, parts: adapter.parts(), kind: Kind::Float, master, metadata }
     }
 
-    fn write(&self, folder: &Path) -> Result<WrittenFile> {
+    fn write(&self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
         let parts = self.parts.iter().map(|part| (part.name.clone(), self.part(part))).collect();
-        write_safetensors(folder, self.file, parts, Some(self.metadata.clone()))
+        if self.file == SINGLE {
+            return write_weights(folder, parts, &self.metadata, shard_bytes);
+        }
+        Ok(vec![write_safetensors(folder, self.file, parts, Some(self.metadata.clone()))?])
     }
 
     fn part(&self, part: &Part) -> PartView<'_> {
@@ -82,13 +82,72 @@ impl Weights {
         let width = held.bitsize() / 8;
         let bytes = &self.master.bytes[width * part.offset..width * (part.offset + part.elements())];
         let dtype = if self.kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
-        PartView { shape: part.shape.iter().map(|&size| size as usize).collect(), held, dtype, bytes }
+        PartView { shape: part.sizes(), held, dtype, bytes }
     }
+}
+
+/// Makes the folder and writes the files that go with the weights.
+fn write_companions(folder: &Path, companions: &Companions) -> Result<Vec<WrittenFile>> {
+    std::fs::create_dir_all(folder).map_err(|error| EngineError::io(folder, error))?;
+    companions.iter().map(|(name, bytes)| write_bytes(folder, name, bytes)).collect()
+}
+
+/// Writes a Hugging Face folder from the weights where they lie: nothing is copied but, from another device, one weight.
+pub fn write_live(
+    folder: &Path,
+    companions: &Companions,
+    parameters: &Parameters,
+    shard_bytes: u64,
+) -> Result<Vec<WrittenFile>> {
+    let mut written = write_companions(folder, companions)?;
+    let parts = parameters.layout.parts.iter();
+    let parts = parts
+        .map(|part| (part.name.clone(), LivePart { part, shape: part.sizes(), flat: parameters.computed() }))
+        .collect();
+    written.extend(write_weights(folder, parts, &pytorch(), shard_bytes)?);
+    Ok(written)
 }
 
 /// transformers refuses files that do not name their framework.
 fn pytorch() -> HashMap<String, String> {
     HashMap::from([("format".to_string(), "pt".to_string())])
+}
+
+/// One weight in the flat tensor of a policy that nothing changes meanwhile.
+struct LivePart<'a> {
+    part: &'a Part,
+    shape: Vec<usize>,
+    flat: &'a Tensor,
+}
+
+impl View for LivePart<'_> {
+    fn dtype(&self) -> Dtype {
+        if self.flat.kind() == Kind::Float {
+            Dtype::F32
+        } else {
+            Dtype::BF16
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let own = self.flat.narrow(0, self.part.offset as i64, self.part.elements() as i64);
+        // SAFETY: a narrow of a flat tensor is contiguous; on the host it shares memory that lives as long as `flat`.
+        let bytes = |tensor: &Tensor| unsafe {
+            std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>().cast_const(), self.data_len())
+        };
+        if self.flat.device() == Device::Cpu {
+            return Cow::Borrowed(bytes(&own));
+        }
+        Cow::Owned(bytes(&own.to_device(Device::Cpu)).to_vec())
+    }
+
+    fn data_len(&self) -> usize {
+        self.part.elements() * self.flat.kind().elt_size_in_bytes()
+    }
 }
 
 /// One weight: fp32 as it lies in the flat copy, rounded when it is written where the model computes in bf16.

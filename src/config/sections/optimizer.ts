@@ -12,4 +12,6 @@ export const optimizer = z.strictObject({
   warmupUpdates: countOrZero.default(0),
   schedule: z.enum(['constant', 'linear', 'cosine']).default('constant'),
   finalShare: share.default(0),
+  /** Of AdamW's moments; the arithmetic is float32 either way. */
+  stateDtype: z.enum(['float32', 'bfloat16']).default('float32'),
 });

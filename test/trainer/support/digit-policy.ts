@@ -95,10 +95,10 @@ export class DigitPolicy implements Policy {
     this.reference = this.reference.map((old, at) => (1 - alpha) * old + alpha * (this.weights[at] ?? 0));
   }
 
-  async save(folder: string): Promise<void> {
+  async save(folder: string): Promise<readonly WrittenFile[]> {
     await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'config.json'), '{}');
-    await writeFile(join(folder, 'model.safetensors'), JSON.stringify(this.weights));
+    const files = { 'config.json': '{}', 'model.safetensors': JSON.stringify(this.weights) };
+    return Promise.all(Object.entries(files).map(([name, content]) => writeAndDescribe(folder, name, content)));
   }
 
   async snapshot(): Promise<PolicySnapshot> {

@@ -15,8 +15,8 @@ use std::collections::HashMap;
 use tch::{Device, IndexOp, Kind, Tensor};
 
 /// Slots and capacities grow in these steps, so that few allocations serve many requests.
-const SLOT_STEP: usize = 16;
-const CAPACITY_STEP: usize = 64;
+pub const SLOT_STEP: usize = 16;
+pub const CAPACITY_STEP: usize = 64;
 
 pub struct TorchBackend {
     device: Device,

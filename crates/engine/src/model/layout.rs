@@ -155,4 +155,9 @@ impl Part {
     pub fn elements(&self) -> usize {
         self.shape.iter().product::<i64>() as usize
     }
+
+    /// The shape as files have it.
+    pub fn sizes(&self) -> Vec<usize> {
+        self.shape.iter().map(|&size| size as usize).collect()
+    }
 }

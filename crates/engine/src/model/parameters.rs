@@ -93,6 +93,11 @@ impl Parameters {
         self.adapter.as_ref().map_or(self.layout.decayed, |adapter| adapter.flat.numel())
     }
 
+    /// The flat tensor that the forward pass reads.
+    pub fn computed(&self) -> &Tensor {
+        &self.compute
+    }
+
     /// Rounds the master weights into the views, or merges the adapter into them, after what is trained changed.
     pub fn refresh(&mut self) {
         if let Some(adapter) = &self.adapter {
@@ -130,11 +135,6 @@ impl Parameters {
             exit_rl_shim::set_grad(view, &grad_view).map_err(EngineError::torch)?;
         }
         Ok(grad)
-    }
-
-    /// Whether an optimizer may update the weights.
-    pub fn is_trainable(&self) -> bool {
-        self.trained().kind() == Kind::Float
     }
 
     /// The fp32 weights where they lie, `[layout.size]`: own kernels read them without another copy.

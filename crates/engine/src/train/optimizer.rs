@@ -191,3 +191,53 @@ fn first_bad(parameters: &Parameters, grad: &Tensor) -> String {
     let index = if bad.numel() == 0 { 0 } else { bad.get(0).int64_value(&[0]) as usize };
     parameters.name_at(index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// Made by scripts/goldens/state_dtype.py.
+    fn golden() -> Value {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/golden/state-dtype.json");
+        serde_json::from_slice(&std::fs::read(file).expect("the fixture is there")).expect("the fixture is JSON")
+    }
+
+    fn numbers(value: &Value) -> Vec<f32> {
+        let list = value.as_array().expect("a list");
+        list.iter().map(|number| number.as_f64().expect("a number") as f32).collect()
+    }
+
+    #[test]
+    fn moments_in_bf16_are_those_of_pytorch_whole_or_in_slices() {
+        let golden = golden();
+        let number = |key: &str| golden[key].as_f64().expect("a number");
+        let adamw = AdamW {
+            lr: number("lr"),
+            beta1: number("beta1"),
+            beta2: number("beta2"),
+            weight_decay: number("weight_decay"),
+            eps: number("eps"),
+        };
+        let start = numbers(&golden["start"]);
+        for piece in [start.len(), 64, 7] {
+            let param = Tensor::from_slice(&start);
+            let moment = || Tensor::zeros([start.len() as i64], (Kind::BFloat16, tch::Device::Cpu));
+            let (first, second) = (moment(), moment());
+            for (index, grad) in golden["grads"].as_array().expect("a list").iter().enumerate() {
+                let (grad, step) = (Tensor::from_slice(&numbers(grad)), Tensor::from(index as f32 + 1.0));
+                for at in (0..start.len()).step_by(piece) {
+                    let length = piece.min(start.len() - at) as i64;
+                    let part = |tensor: &Tensor| tensor.narrow(0, at as i64, length);
+                    let grad = part(&grad).copy();
+                    adamw_slice(&part(&param), &grad, (part(&first), part(&second)), number("scale"), &step, adamw)
+                        .expect("one step");
+                }
+            }
+            for (found, key) in [(&param, "param"), (&first, "exp_avg"), (&second, "exp_avg_sq")] {
+                let found = Vec::<f32>::try_from(&found.to_kind(Kind::Float)).expect("numbers");
+                assert_eq!(found, numbers(&golden[key]), "{key}, in pieces of {piece}");
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+/**
+ * node bench/memory.mjs [--json]
+ *
+ * The estimate of `exit-rl doctor --model` beside the peak of resident memory (VmHWM) of a child process that does it:
+ * random Llama-shaped models, fp32 and bf16, loaded, generating and updating on the CPU. Writes
+ * bench/results/memory-DATE.json and fails when one is off by more than 15 %.
+ */
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LocalPolicy } from '../dist/src/policy/local.js';
+import { estimateMemory } from '../dist/src/policy/memory.js';
+import { describeCommit, describeMachine } from './lib/machine.mjs';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const fixture = join(root, 'test/golden/models/llama-tied');
+const tolerance = 0.15;
+
+const shapes = {
+  small: { vocab_size: 16000, hidden_size: 384, intermediate_size: 1024, num_hidden_layers: 6, num_attention_heads: 6 },
+  large: {
+    vocab_size: 32000,
+    hidden_size: 640,
+    intermediate_size: 1728,
+    num_hidden_layers: 12,
+    num_attention_heads: 10,
+  },
+};
+const workload = { prompts: 2, groupSize: 8, promptTokens: 64, maxNewTokens: 32, microbatchTokens: 4096 };
+const threads = 1;
+
+const cases = [
+  { shape: 'large', dtype: 'float32', backend: 'torch' },
+  { shape: 'large', dtype: 'float32', backend: 'torch', stateDtype: 'bfloat16' },
+  { shape: 'large', dtype: 'bfloat16', backend: 'torch' },
+  { shape: 'large', dtype: 'bfloat16', backend: 'torch', trainable: false },
+  { shape: 'small', dtype: 'float32', backend: 'kernels' },
+];
+
+/** Shapes of every weight of a Llama with a tied head. */
+function weightShapes({
+  vocab_size,
+  hidden_size: width,
+  intermediate_size: inner,
+  num_hidden_layers,
+  num_key_value_heads,
+}) {
+  const key = num_key_value_heads * 64;
+  const shapes = [
+    ['model.embed_tokens.weight', [vocab_size, width]],
+    ['model.norm.weight', [width]],
+  ];
+  for (let layer = 0; layer < num_hidden_layers; layer++) {
+    const own = {
+      'self_attn.q_proj': [width, width],
+      'self_attn.k_proj': [key, width],
+      'self_attn.v_proj': [key, width],
+      'self_attn.o_proj': [width, width],
+      'mlp.gate_proj': [inner, width],
+      'mlp.up_proj': [inner, width],
+      'mlp.down_proj': [width, inner],
+      input_layernorm: [width],
+      post_attention_layernorm: [width],
+    };
+    shapes.push(...Object.entries(own).map(([name, shape]) => [`model.layers.${layer}.${name}.weight`, shape]));
+  }
+  return shapes;
+}
+
+/** A folder with random fp32 weights: numbers in ±0.05, norms about 1. */
+function makeModel(shape, folder) {
+  mkdirSync(folder, { recursive: true });
+  for (const name of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json']) {
+    cpSync(join(fixture, name), join(folder, name));
+  }
+  const heads = shape.num_attention_heads;
+  const config = {
+    ...shape,
+    model_type: 'llama',
+    architectures: ['LlamaForCausalLM'],
+    head_dim: 64,
+    num_key_value_heads: heads / 2,
+    max_position_embeddings: 2048,
+    tie_word_embeddings: true,
+    rms_norm_eps: 1e-6,
+    hidden_act: 'silu',
+    dtype: 'float32',
+  };
+  writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+  const weights = weightShapes(config);
+  let end = 0;
+  const header = {};
+  for (const [name, size] of weights) {
+    const start = end;
+    end += 4 * size.reduce((product, one) => product * one, 1);
+    header[name] = { dtype: 'F32', shape: size, data_offsets: [start, end] };
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  const file = openSync(join(folder, 'model.safetensors'), 'w');
+  writeSync(file, Buffer.concat([length, text]));
+  let state = 12345;
+  for (const [name, size] of weights) {
+    const numbers = new Float32Array(size.reduce((product, one) => product * one, 1));
+    for (let at = 0; at < numbers.length; at++) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      numbers[at] = (state / 2 ** 32 - 0.5) * 0.1 + (name.includes('norm') ? 1 : 0);
+    }
+    writeSync(file, Buffer.from(numbers.buffer));
+  }
+  closeSync(file);
+}
+
+const peakBytes = () => 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+
+const settings = {
+  learningRate: 1e-5,
+  adamBeta1: 0.9,
+  adamBeta2: 0.999,
+  adamEpsilon: 1e-8,
+  weightDecay: 0,
+  maxGradNorm: 1,
+  microbatchTokens: workload.microbatchTokens,
+  objective: { kind: 'supervised' },
+};
+
+function optionsOf({ dtype, backend, stateDtype = 'float32', trainable = true }) {
+  return { device: 'cpu', threads, dtype, backend, trainable, optimizer: { stateDtype } };
+}
+
+/** Runs in the child: one stage of one case, then the peak on standard output. */
+async function runStage(one, stage, folder) {
+  const policy = await LocalPolicy.load(folder, optionsOf(one));
+  const tokens = (count, seed) => Int32Array.from({ length: count }, (_, at) => 5 + ((seed * 7919 + at * 104729) % 90));
+  const { prompts, groupSize, promptTokens, maxNewTokens } = workload;
+  if (stage === 'generate') {
+    const sampling = { temperature: 1, maxNewTokens };
+    const request = (requestId) => ({
+      prompt: [...tokens(promptTokens, requestId)],
+      n: groupSize,
+      sampling,
+      seed: 1,
+      requestId,
+    });
+    await Promise.all(Array.from({ length: prompts }, (_, at) => policy.generate(request(at))));
+  }
+  if (stage === 'update') {
+    const sequences = Array.from({ length: prompts * groupSize }, (_, at) => ({
+      prompt: Math.floor(at / groupSize),
+      tokens: tokens(maxNewTokens, 100 + at),
+      rollout: at,
+      advantage: (at % 3) - 1,
+    }));
+    const batch = { prompts: Array.from({ length: prompts }, (_, at) => tokens(promptTokens, at)), sequences };
+    const gradientCheckpointing = one.gradientCheckpointing === true;
+    await policy.update(batch, { ...settings, gradientCheckpointing });
+  }
+  console.log(JSON.stringify({ peak: peakBytes() }));
+  process.exit(0);
+}
+
+function measure(one, stage, folder) {
+  const script = fileURLToPath(import.meta.url);
+  const { stdout, stderr } = spawnSync(process.execPath, [script, '--child', JSON.stringify(one), stage, folder], {
+    encoding: 'utf8',
+  });
+  const line = stdout.trim().split('\n').at(-1);
+  if (!line) throw new Error(`${JSON.stringify(one)} ${stage}: ${stderr}`);
+  return JSON.parse(line).peak;
+}
+
+async function main() {
+  const folders = mkdtempSync(join(tmpdir(), 'exit-rl-memory-'));
+  const rows = [];
+  try {
+    for (const [name, shape] of Object.entries(shapes)) makeModel(shape, join(folders, name));
+    for (const one of cases) {
+      const folder = join(folders, one.shape);
+      const estimate = await estimateMemory(folder, optionsOf(one), {
+        ...workload,
+        gradientCheckpointing: one.gradientCheckpointing === true,
+      });
+      const peaks = { load: estimate.peakLoad, generate: estimate.peakGenerate, update: estimate.peakUpdate };
+      for (const stage of one.trainable === false ? ['load', 'generate'] : ['load', 'generate', 'update']) {
+        const measured = measure(one, stage, folder);
+        rows.push({ ...one, stage, estimate: peaks[stage], measured, ratio: peaks[stage] / measured });
+      }
+      rows.at(-1).terms = estimate;
+    }
+  } finally {
+    rmSync(folders, { recursive: true });
+  }
+  return rows;
+}
+
+if (process.argv[2] === '--child') {
+  await runStage(JSON.parse(process.argv[3]), process.argv[4], process.argv[5]);
+} else {
+  const rows = await main();
+  const result = {
+    command: 'node bench/memory.mjs',
+    ...describeCommit(),
+    machine: describeMachine(),
+    workload,
+    threads,
+    shapes,
+    rows,
+  };
+  if (process.argv.includes('--json')) console.log(JSON.stringify(result));
+  else {
+    const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`.padStart(8);
+    for (const { stage, estimate, measured, ratio, terms: _, ...one } of rows) {
+      const name = `${Object.values(one).join(' ')}, ${stage}`.padEnd(48);
+      console.log(`${name} estimate ${megabytes(estimate)}   measured ${megabytes(measured)}   ${ratio.toFixed(2)}`);
+    }
+  }
+  mkdirSync(join(root, 'bench/results'), { recursive: true });
+  const date = new Date().toISOString().slice(0, 10);
+  writeFileSync(join(root, `bench/results/memory-${date}.json`), `${JSON.stringify(result, null, 2)}\n`);
+  process.exitCode = rows.every(({ ratio }) => Math.abs(ratio - 1) <= tolerance) ? 0 : 1;
+}

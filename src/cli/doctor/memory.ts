@@ -1,0 +1,75 @@
+/** What a model takes of memory, for `exit-rl doctor --model`. */
+import { UsageError } from '../../errors.js';
+import type { MemoryEstimate } from '../../native.js';
+import { estimateMemory, type Workload } from '../../policy/memory.js';
+import { type Flags, wholeNumber } from '../flags.js';
+import { policyChoice } from '../policy.js';
+
+export interface MemoryReport {
+  readonly model: string;
+  readonly device: string;
+  readonly dtype: string;
+  readonly workload: Workload;
+  readonly estimate: MemoryEstimate;
+}
+
+function workloadOf(flags: Flags): Workload {
+  return {
+    prompts: wholeNumber(flags, 'batch', 16, 1),
+    groupSize: wholeNumber(flags, 'groupSize', 8, 1),
+    promptTokens: wholeNumber(flags, 'promptTokens', 512, 1),
+    maxNewTokens: wholeNumber(flags, 'maxNewTokens', 512, 1),
+    microbatchTokens: wholeNumber(flags, 'microbatchTokens', 16384, 1),
+    gradientCheckpointing: flags.gradientCheckpointing === true,
+  };
+}
+
+function stateDtypeOf({ stateDtype = 'float32' }: Flags): 'float32' | 'bfloat16' {
+  if (stateDtype === 'float32' || stateDtype === 'bfloat16') return stateDtype;
+  throw new UsageError(`--state-dtype is float32 or bfloat16, not ${String(stateDtype)}`);
+}
+
+export async function examineMemory(model: string, flags: Flags): Promise<MemoryReport> {
+  const { device, dtype, threads } = policyChoice(flags);
+  const optimizer = { stateDtype: stateDtypeOf(flags) };
+  const rank = wholeNumber(flags, 'loraRank', 0);
+  const options = {
+    ...{ device, dtype, threads, reference: flags.reference === true, optimizer },
+    ...(rank > 0 && { lora: { rank, alpha: rank } }),
+  };
+  const workload = workloadOf(flags);
+  return { model, device, dtype, workload, estimate: await estimateMemory(model, options, workload) };
+}
+
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e9 ? 3 : 2)} GB`;
+
+/** The report as lines for a person. */
+export function describeMemory({ model, device, dtype, workload, estimate }: MemoryReport): string[] {
+  const { promptTokens, maxNewTokens, prompts, groupSize } = workload;
+  const parts: readonly (readonly [string, number, string])[] = [
+    ['process', estimate.base, 'Node, the addon and libtorch'],
+    ['tokenizer', estimate.tokenizer, ''],
+    ['weights', estimate.weights, ''],
+    ['kernels', estimate.packed, 'the copies that our own kernels compute with'],
+    ['reference', estimate.reference, 'the reference policy'],
+    ['adapter', estimate.adapter, 'LoRA, and the weights it is added to'],
+    ['gradients', estimate.gradient, ''],
+    ['optimizer', estimate.optimizer, "AdamW's moments"],
+    ['KV cache', estimate.kvCache, ''],
+    ['decoding', estimate.decoding, 'logits and sampling of a step'],
+    ['activations', estimate.activations, 'of the largest microbatch'],
+    ['logits', estimate.logits, ''],
+  ];
+  const width = 12;
+  const place = estimate.onDevice ? `on ${device}` : 'on the CPU';
+  return [
+    `${model}: ${estimate.parameters.toLocaleString('en')} parameters, ${dtype} ${place}, ${estimate.backend}`,
+    `${prompts} prompts × ${groupSize} completions, ${promptTokens} + ${maxNewTokens} tokens`,
+    ...parts
+      .filter(([, bytes]) => bytes > 0)
+      .map(([name, bytes, what]) => `  ${name.padEnd(width)}${gigabytes(bytes).padStart(10)}  ${what}`.trimEnd()),
+    `  ${'peak'.padEnd(width)}${gigabytes(estimate.peakLoad).padStart(10)}  loaded`,
+    `  ${''.padEnd(width)}${gigabytes(estimate.peakGenerate).padStart(10)}  generating`,
+    `  ${''.padEnd(width)}${gigabytes(estimate.peakUpdate).padStart(10)}  updating`,
+  ];
+}
