@@ -37,7 +37,10 @@ describe('exit-rl doctor --model', () => {
   });
 
   test('an adapter trains little and keeps its base', async () => {
-    const [full, adapter] = [await report('--dtype', 'bfloat16'), await report('--dtype', 'bfloat16', '--lora-rank', '4')];
+    const [full, adapter] = [
+      await report('--dtype', 'bfloat16'),
+      await report('--dtype', 'bfloat16', '--lora-rank', '4'),
+    ];
     expect(adapter.optimizer).toBeLessThan(full.optimizer / 2);
     expect(adapter.adapter).toBeGreaterThan(0);
     expect(adapter.weights).toBe(2 * 18016);
