@@ -7,6 +7,7 @@ The vectors are sentence-transformers' own, in fp32, of texts in many scripts an
 
 import json
 import shutil
+from collections import Counter
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -57,12 +58,17 @@ def spread(model, seed):
 
 
 def word_pieces(size, lowercase):
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    """A vocabulary by rule: the library's trainer breaks ties differently from run to run."""
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=lowercase), pre_tokenizers.BertPreTokenizer()
+    words = Counter(word for text in CORPUS for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    letters = Counter(letter for word, count in words.items() for letter in word * count)
+    frequent = lambda counts: [item for item, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    # Without sorting, ties of frequency would fall differently from run to run.
-    tokenizer.train_from_iterator(sorted(CORPUS), trainers.WordPieceTrainer(vocab_size=size, special_tokens=special, show_progress=False))
+    pieces = [piece for letter in frequent(letters)[:80] for piece in (letter, f"##{letter}")]
+    vocabulary = list(dict.fromkeys(special + pieces + frequent(words)))[:size]
+    tokenizer = Tokenizer(models.WordPiece({piece: index for index, piece in enumerate(vocabulary)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.add_special_tokens(special)
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     return tokenizer
 
@@ -119,6 +125,8 @@ def edit(path, **changes):
 
 def add_modules(folder, *rest, prompts=None, default_prompt_name=None, truncate_dim=None):
     """Writes the folder anew with these modules behind the transformer, as the installed version saves them."""
+    # BERT's unused pooler is drawn when the folder is read.
+    torch.manual_seed(0)
     transformer = Transformer(str(folder))
     model = SentenceTransformer(modules=[transformer, *rest], prompts=prompts, default_prompt_name=default_prompt_name, truncate_dim=truncate_dim, device="cpu")
     for module in rest:
