@@ -3,8 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { loadPolicy } from '../../src/cli/policy.js';
-import { parseConfig, type RunConfig } from '../../src/config.js';
+import { parseConfig, type RunConfig, type RunConfigInput } from '../../src/config.js';
 import { plainDiversity, rowsOf } from '../../src/diversity.js';
 import { LocalEmbedder } from '../../src/embedder/local.js';
 import { ConfigError, ModelFolderError, RunFolderError } from '../../src/errors.js';
@@ -12,12 +11,10 @@ import type { Group } from '../../src/group.js';
 import { measureDiversity } from '../../src/trainer/embedder.js';
 import type { MetricsRow } from '../../src/trainer/metrics.js';
 import { openEmbedder } from '../../src/trainer/open-embedder.js';
-import { openRun } from '../../src/trainer/run.js';
-import { train } from '../../src/trainer/trainer.js';
 import { missingEngine } from '../cli/support/cli.js';
 import { largestGap, modelFolder } from '../golden/support.js';
 import { DigitPolicy } from './support/digit-policy.js';
-import { words } from './support/words.js';
+import { trainWords } from './support/words.js';
 
 const updates = 6;
 const encoder = join(import.meta.dirname, '../golden/embedders/modernbert-new');
@@ -28,42 +25,18 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-function configOf(embedder: RunConfig['diversity']['embedder'] | Record<string, unknown>): RunConfig {
-  return parseConfig({
-    task: 'words',
-    model: modelFolder('llama-tied'),
-    method: 'exit',
-    updates,
-    startsPerBatch: 2,
-    groupSize: 3,
-    sampling: { maxNewTokens: 3 },
-    optimizer: { learningRate: 3e-3 },
-    buffer: { capacity: 10, minimumFill: 2 },
-    diversity: { embedder },
-    device: 'cpu',
-    threads: 1,
-    checkpoint: { every: 3 },
-    traces: 'all',
-  });
+type Choice = string | Readonly<Record<string, unknown>>;
+
+/** Trains, or goes on; gives the metrics of every update that the run folder holds. */
+async function run(embedder: Choice, path: string, { resume = false, turns = 1 } = {}): Promise<MetricsRow[]> {
+  const changes = { diversity: { embedder } };
+  await trainWords({ path, updates, checkpoint: { every: 3 }, turns, resume, changes });
+  const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
+  return lines.map((line) => JSON.parse(line));
 }
 
-async function run(config: RunConfig, path: string, resume = false, turns = 1): Promise<MetricsRow[]> {
-  const family = words(turns);
-  const opened = await openRun({ config, family, path, resume });
-  const rows: MetricsRow[] = [];
-  try {
-    const { device, dtype, threads } = config;
-    const policy = await loadPolicy(opened.modelFolder, { device, dtype, threads });
-    try {
-      await train({ config, policy, family, run: opened, onUpdate: (row) => rows.push(row) });
-    } finally {
-      await policy.close();
-    }
-  } finally {
-    await opened.close();
-  }
-  return rows;
-}
+const settingsOf = (embedder: Choice): RunConfig['diversity'] =>
+  parseConfig({ task: 'words', model: modelFolder('llama-tied'), diversity: { embedder } } as RunConfigInput).diversity;
 
 /** What a run folder holds that must not depend on interruptions. */
 async function lasting(path: string): Promise<Record<string, unknown>> {
@@ -95,17 +68,17 @@ describe.skipIf(missingEngine !== undefined)('an ExIt run', () => {
     ["the policy's last state", 'policy-last-token', 1],
   ] as const)('measures diversity with %s, and resumes to the same bytes', async (_, embedder, turns) => {
     const [twin, stopped] = [join(root, 'twin'), join(root, 'stopped')];
-    const rows = await run(configOf(embedder), twin, false, turns);
+    const rows = await run(embedder, twin, { turns });
     // Three different answers have different distances: a bonus that did nothing would be 1 for all.
     expect(rows.some((row) => row['diversity/max'] !== 1)).toBe(true);
     expect(rows.every((row) => Number.isFinite(row['diversity/mean']))).toBe(true);
     await stoppedAfterThree(twin, stopped);
-    await run(configOf(embedder), stopped, true, turns);
+    await run(embedder, stopped, { resume: true, turns });
     expect(await lasting(stopped)).toEqual(await lasting(twin));
   });
 
   test('reports how often the cache had a vector', async () => {
-    const rows = await run(configOf(model), join(root, 'run'));
+    const rows = await run(model, join(root, 'run'));
     const rate = rows.at(-1)?.['perf/embedding_cache_hit_rate'] ?? Number.NaN;
     expect(rate).toBeGreaterThan(0);
     expect(rate).toBeLessThan(1);
@@ -114,17 +87,17 @@ describe.skipIf(missingEngine !== undefined)('an ExIt run', () => {
   test('is not resumed with an embedder whose files changed', async () => {
     const folder = join(root, 'encoder');
     await cp(encoder, folder, { recursive: true });
-    await run(configOf({ ...model, model: folder }), join(root, 'run'));
+    await run({ ...model, model: folder }, join(root, 'run'));
     const file = join(folder, '1_Pooling/config.json');
     await writeFile(file, (await readFile(file, 'utf8')).replace('"cls"', '"mean"'));
-    const again = run(configOf({ ...model, model: folder }), join(root, 'run'), true);
+    const again = run({ ...model, model: folder }, join(root, 'run'), { resume: true });
     await expect(again).rejects.toBeInstanceOf(RunFolderError);
     await expect(again).rejects.toThrow(/embedder \(/);
   });
 
   test('is refused when the embedder folder cannot be read', async () => {
-    const config = configOf({ ...model, model: join(root, 'nowhere') });
-    await expect(run(config, join(root, 'run'))).rejects.toBeInstanceOf(ModelFolderError);
+    const running = run({ ...model, model: join(root, 'nowhere') }, join(root, 'run'));
+    await expect(running).rejects.toBeInstanceOf(ModelFolderError);
   });
 });
 
@@ -132,8 +105,7 @@ describe.skipIf(missingEngine !== undefined)('the factors', () => {
   test("are those of the plain formula on the encoder's own vectors", async () => {
     const answers = ['a1 b2 c3', 'c3 b2 a1', 'something else entirely', 'a1 b2 c4'];
     const group = groupOf(answers);
-    const config = configOf(model);
-    const embedder = await openEmbedder(config.diversity, new DigitPolicy());
+    const embedder = await openEmbedder(settingsOf(model), new DigitPolicy());
     const local = await LocalEmbedder.load(encoder, { device: 'cpu', threads: 1 });
     try {
       const [factors] = await measureDiversity([group], embedder, 3);
@@ -147,7 +119,7 @@ describe.skipIf(missingEngine !== undefined)('the factors', () => {
   });
 
   test('need a policy that tells its states', async () => {
-    const opening = openEmbedder(configOf('policy').diversity, new DigitPolicy());
+    const opening = openEmbedder(settingsOf('policy'), new DigitPolicy());
     await expect(opening).rejects.toBeInstanceOf(ConfigError);
     await expect(opening).rejects.toThrow(/diversity\.embedder: this policy does not tell its hidden states/);
   });
