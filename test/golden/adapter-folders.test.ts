@@ -100,6 +100,7 @@ describe('what an adapter says and is not computed is refused by name', () => {
     ['r', 3, /WEIGHT_SHAPE|the model needs/],
     ['lora_alpha', 'eight', /`lora_alpha`/],
     ['lora_dropout', 2, /dropout/],
+    ['lora_alpha', 1e200, /not finite/],
   ])('%s: %j', async (key, value, message) => {
     const adapter = changedAdapter('llama-tied', { [key]: value });
     const loading = LocalPolicy.load(modelFolder('llama-tied'), { device: 'cpu', adapter });

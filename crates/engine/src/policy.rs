@@ -105,7 +105,7 @@ pub struct Shared {
 pub struct Policy {
     /// Files that go with the weights, kept in memory: the folder they came from may be gone when we save.
     companions: Arc<Companions>,
-    /// What an adapter says of the model it belongs to.
+    /// What an adapter says of the model it belongs to; empty without one.
     base_fingerprint: String,
     shared: Arc<Shared>,
     parameters: Parameters,
@@ -135,10 +135,10 @@ impl Policy {
         // Weights under an adapter are frozen: unrounded ones need no room.
         let mut parameters = Parameters::load(folder, device, options.dtype.kind(), options.trainable && !adapted)?;
         let mut companions = read_companions(folder, options.dtype)?;
-        let base_fingerprint = fingerprint(&parameters)?;
+        let base_fingerprint = if adapted { fingerprint(&parameters)? } else { String::new() };
         if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint)? {
             companions = open::companions(&adapter, &parameters.layout, folder, companions);
-            parameters.adapt(adapter);
+            parameters.adapt(adapter)?;
         }
         let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
         // An adapter brings its reference: the difference from the base.

@@ -219,10 +219,17 @@ const INITIAL: u32 = u32::MAX;
 
 impl Parameters {
     /// Merges an adapter into the weights, and it is what is trained from now on.
-    pub fn adapt(&mut self, mut adapter: Adapter) {
+    pub fn adapt(&mut self, mut adapter: Adapter) -> Result<()> {
         adapter.keep_base(&self.views);
         adapter.merge(&self.views);
+        for piece in &adapter.pieces {
+            // Finite factors and a finite scale can still have a product that is not.
+            if !self.views[piece.leaf].isfinite().all().int64_value(&[]).is_positive() {
+                return Err(EngineError::NonFinite { what: format!("`{}` with its adapter", piece.module) });
+            }
+        }
         self.adapter = Some(adapter);
+        Ok(())
     }
 
     /// Runs `body` with the adapter's reference policy in the views, then merges the adapter again: the same bits, since

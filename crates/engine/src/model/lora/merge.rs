@@ -79,6 +79,9 @@ fn merged(shard: &TensorFile, name: &str, stored: &StoredTensor, difference: &Te
     let weight = Tensor::f_zeros([difference.numel() as i64], (Kind::Float, Device::Cpu))?;
     shard.copy_into(name, &weight)?;
     let values = Vec::<f32>::try_from(&(weight + difference.reshape([-1])))?;
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(EngineError::NonFinite { what: format!("`{name}` with its adapter") });
+    }
     Ok(match stored.dtype {
         Dtype::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
         Dtype::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
