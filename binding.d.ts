@@ -201,6 +201,8 @@ export interface NativeBatch {
   mask: Uint8Array
   /** Per token; empty when unknown. */
   logprobs: Float32Array
+  /** Per sequence: its optimizer step; empty when one takes all. */
+  step: Uint32Array
 }
 
 export interface NativeGenerated {
@@ -238,13 +240,30 @@ export interface NativeGenerateRequest {
 }
 
 export interface NativeUpdateSettings {
-  /** `grpo` or `supervised`; the next eight concern `grpo` alone. */
+  /** `grpo` or `supervised`; what stands before the learning rate concerns `grpo` alone. */
   objective: string
+  /** `clip`, `cispo`, `cispo-range` or `sapo`. */
+  loss: string
+  /** `token` or `sequence`. */
+  importanceRatio: string
   clipEpsilonLow: number
   clipEpsilonHigh: number
+  delta?: number
+  dualClip?: number
+  sapoTemperaturePositive: number
+  sapoTemperatureNegative: number
   beta: number
-  /** `sequence-mean`, `token-mean` or `constant`. */
+  /** `k1`, `k2` or `k3`. */
+  klEstimator: string
+  klRatio: boolean
+  entropyCoefficient: number
+  /** `none`, or `token-` or `sequence-` with `truncate` or `mask`. */
+  correction: string
+  correctionMax?: number
+  correctionMin?: number
+  /** `sequence-mean`, `sequence-sum`, `token-mean`, `local-token-mean` or `constant`. */
   normalisation: string
+  localRollouts: number
   maxCompletionLength: number
   temperature: number
   epochs: number
@@ -256,6 +275,8 @@ export interface NativeUpdateSettings {
   weightDecay: number
   maxGradNorm: number
   microbatchTokens: number
+  gradientCheckpointing: boolean
+  logitsBytes: number
 }
 
 export interface NgramOptions {

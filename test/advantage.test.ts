@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { groupAdvantages } from '../src/advantage.js';
+import { batchAdvantages, groupAdvantages } from '../src/advantage.js';
 
 const rewards = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 16 });
 const settings = fc.record({
@@ -66,4 +66,42 @@ describe('groupAdvantages', () => {
   test('refuses an infinite reward: such a group is not trained on', () => {
     for (const bad of [Infinity, -Infinity]) expect(() => groupAdvantages([0, bad])).toThrow(RangeError);
   });
+});
+
+describe('a group of one, and rewards that are not known', () => {
+  test("trains on the reward where it is asked to, as verl's mean 0 and deviation 1", () => {
+    expect([...groupAdvantages([0.7], { groupOfOne: 'reward', epsilon: 1e-6 })]).toEqual([0.7 / (1 + 1e-6)]);
+    expect([...groupAdvantages([0.7], { groupOfOne: 'reward', baseline: 'mean' })]).toEqual([0.7]);
+    expect([...groupAdvantages([0.7])]).toEqual([0]);
+  });
+
+  test('an unscorable reward stays out of the baseline and gets nothing', () => {
+    const known = groupAdvantages([0, 1, 1], { std: 'sample' });
+    expect([...groupAdvantages([0, Number.NaN, 1, 1], { std: 'sample' })]).toEqual([known[0], 0, known[1], known[2]]);
+    expect([...groupAdvantages([Number.NaN, Number.NaN])]).toEqual([0, 0]);
+    expect(() => groupAdvantages([0, Number.POSITIVE_INFINITY])).toThrow(RangeError);
+  });
+});
+
+test('leave-one-out compares each with the mean of the others', () => {
+  const group = [0.25, 1, 0.5];
+  const expected = [0.25 - 0.75, 1 - 0.375, 0.5 - 0.625];
+  groupAdvantages(group, { baseline: 'leave-one-out' }).forEach((advantage, at) => {
+    expect(advantage).toBeCloseTo(expected[at] as number, 12);
+  });
+});
+
+test('over the batch, one deviation serves all groups', () => {
+  const [first, second] = batchAdvantages(
+    [
+      [0, 1],
+      [4, 4, 4],
+    ],
+    { stdOver: 'batch', epsilon: 0 },
+  ) as [Float64Array, Float64Array];
+  const rewards = [0, 1, 4, 4, 4];
+  const mean = 2.6;
+  const deviation = Math.sqrt(rewards.reduce((sum, reward) => sum + (reward - mean) ** 2, 0) / 5);
+  expect(first[1]).toBeCloseTo(0.5 / deviation, 12);
+  expect([...second]).toEqual([0, 0, 0]);
 });

@@ -77,9 +77,9 @@ def plain_advantages(rewards, baseline, sample, epsilon):
 
 def advantage_cases(generator):
     groups = reward_groups(generator)
-    by_std, by_mean = trl_advantages(groups, "group"), trl_advantages(groups, "none")
+    by_std, by_mean, by_batch = (trl_advantages(groups, scale) for scale in ("group", "none", "batch"))
     cases = []
-    for rewards, theirs, centred in zip(groups, by_std, by_mean):
+    for rewards, theirs, centred, batched in zip(groups, by_std, by_mean, by_batch):
         sample, mean = plain_advantages(rewards, "std", True, 1e-4), plain_advantages(rewards, "mean", False, 0)
         gap = max(abs(mine - other) for mine, other in zip(sample, theirs))
         print(f"gap to TRL {gap:.1e}")
@@ -87,7 +87,7 @@ def advantage_cases(generator):
         assert gap < (2e-3 if max(rewards) - min(rewards) < 1e-3 else 1e-5), rewards
         assert torch.allclose(torch.tensor(mean), torch.tensor(centred), atol=1e-6)
         population = plain_advantages(rewards, "std", False, 1e-4)
-        cases.append({"rewards": rewards, "trl": theirs, "sample": sample, "population": population, "mean": mean})
+        cases.append({"rewards": rewards, "trl": theirs, "sample": sample, "population": population, "mean": mean, "batch": batched})
     return cases
 
 

@@ -6,6 +6,7 @@ A case is a list of steps on one model, each {batch, settings} exactly as the pr
 import copy
 
 import torch
+from transformers import Trainer
 
 from common import load_exact_model, load_model
 from objective import forward_tokens, grpo_loss, supervised_loss
@@ -20,11 +21,12 @@ SAMPLES = 48
 
 
 def make_optimizer(model, settings):
-    """AdamW with weight decay on matrices only."""
-    weights = list(model.parameters())
+    """AdamW with weight decay on what transformers' Trainer decays: no norm and no bias."""
+    decayed = set(Trainer.get_decay_parameter_names(None, model))
+    named = list(model.named_parameters())
     groups = [
-        {"params": [weight for weight in weights if weight.dim() >= 2], "weight_decay": settings["weightDecay"]},
-        {"params": [weight for weight in weights if weight.dim() < 2], "weight_decay": 0.0},
+        {"params": [weight for name, weight in named if name in decayed], "weight_decay": settings["weightDecay"]},
+        {"params": [weight for name, weight in named if name not in decayed], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups)
 

@@ -10,16 +10,9 @@ from types import SimpleNamespace
 import torch
 from trl import GRPOTrainer
 
+from trl_stub import OneProcess
+
 LOSS_TYPES = {"sequence-mean": "grpo", "token-mean": "bnpo", "constant": "dr_grpo"}
-
-
-class OneProcess:
-    """The part of accelerate that _compute_loss calls, for a single process."""
-
-    num_processes = 1
-    sync_gradients = True
-    gather = staticmethod(lambda tensor: tensor)
-    reduce = staticmethod(lambda tensor, reduction: tensor)
 
 
 def padded(tensors):

@@ -4,25 +4,10 @@
  * `--max_steps 5` goes before a file's `updates`.
  */
 import type { ConfigProblem } from '../errors.js';
+import type { Alias, Translation } from './alias.js';
 import { isPlainObject, type Layer, removePath, setPath } from './layer.js';
+import { objectiveAliases, translateBatchSizes } from './objective-aliases.js';
 import { runAliases, translateSwitches } from './run-aliases.js';
-
-type Translation = (value: unknown, layer: Layer) => { readonly value: unknown } | { readonly problem: string };
-
-interface Alias {
-  /** Where the value goes. */
-  readonly to: string;
-  /** How the value changes on the way; absent keeps it. */
-  readonly translate?: Translation;
-}
-
-const choice =
-  (table: Readonly<Record<string, unknown>>): Translation =>
-  (value) => {
-    const key = String(value);
-    if (Object.hasOwn(table, key)) return { value: table[key] };
-    return { problem: `${JSON.stringify(value)} is not supported here; use one of ${Object.keys(table).join(', ')}` };
-  };
 
 /** prime-rl counts rollouts where we count starts. */
 const rolloutsToStarts: Translation = (value, layer) => {
@@ -40,14 +25,6 @@ const onlyEnvironment: Translation = (value) => {
   return { problem: 'needs exactly one entry with an `id`; or set task' };
 };
 
-const lossTypes = choice({ grpo: 'sequence-mean', dapo: 'token-mean', dr_grpo: 'constant' });
-const schedules = choice({
-  constant: 'constant',
-  constant_with_warmup: 'constant',
-  linear: 'linear',
-  cosine: 'cosine',
-});
-
 export const aliases: Readonly<Record<string, Alias>> = {
   num_generations: { to: 'groupSize' },
   rollouts_per_example: { to: 'groupSize' },
@@ -63,23 +40,13 @@ export const aliases: Readonly<Record<string, Alias>> = {
   'sampling.top_k': { to: 'sampling.topK' },
   'sampling.top_p': { to: 'sampling.topP' },
   'sampling.min_p': { to: 'sampling.minP' },
-  beta: { to: 'objective.beta' },
-  epsilon: { to: 'objective.clipEpsilonLow' },
-  epsilon_high: { to: 'objective.clipEpsilonHigh' },
-  num_iterations: { to: 'objective.epochs' },
-  loss_type: { to: 'objective.normalisation', translate: lossTypes },
+  ...objectiveAliases,
   learning_rate: { to: 'optimizer.learningRate' },
   adam_beta1: { to: 'optimizer.adamBeta1' },
   adam_beta2: { to: 'optimizer.adamBeta2' },
   adam_epsilon: { to: 'optimizer.adamEpsilon' },
   weight_decay: { to: 'optimizer.weightDecay' },
   max_grad_norm: { to: 'optimizer.maxGradNorm' },
-  warmup_steps: { to: 'optimizer.warmupUpdates' },
-  lr_scheduler_type: { to: 'optimizer.schedule', translate: schedules },
-  scale_rewards: {
-    to: 'advantage.baseline',
-    translate: choice({ group: 'std', true: 'std', none: 'mean', false: 'mean' }),
-  },
   mask_truncated_completions: { to: 'overlongFilter' },
   ref_model_sync_steps: { to: 'reference.blendEvery' },
   ref_model_mixup_alpha: { to: 'reference.alpha' },
@@ -114,18 +81,31 @@ function translatePeft(layer: Layer, problems: ConfigProblem[]): void {
   else removePath(layer, 'lora');
 }
 
+/** Sets what an alias says; false when it contradicts what the layer says elsewhere. */
+function place(layer: Layer, path: string, value: unknown): boolean {
+  if (value === undefined || setPath(layer, path, value)) return true;
+  const there = removePath(layer, path);
+  setPath(layer, path, there);
+  return there === value;
+}
+
 /** A copy of `layer` with every alias rewritten to our own key; what could not be rewritten goes to `problems`. */
 export function resolveAliases(layer: Layer, problems: ConfigProblem[]): Layer {
   const resolved = structuredClone(layer);
+  translateBatchSizes(resolved, problems);
+  const implied: [string, unknown][] = [];
   for (const [name, alias] of Object.entries(aliases)) {
     const value = removePath(resolved, name);
     if (value === undefined) continue;
     const translated = alias.translate?.(value, layer) ?? { value };
     if ('problem' in translated) problems.push({ key: name, message: translated.problem });
-    else if (!setPath(resolved, alias.to, translated.value)) {
+    else if (!place(resolved, alias.to, translated.value)) {
       problems.push({ key: name, message: `is another name of ${alias.to}, which is given as well`, hint: 'keep one' });
     }
+    implied.push(...Object.entries(alias.implies?.(value, layer) ?? {}));
   }
+  // After all names: what is only implied gives way to what is said.
+  for (const [path, value] of implied) if (value !== undefined) setPath(resolved, path, value);
   translateSync(resolved, problems);
   translatePeft(resolved, problems);
   translateSwitches(resolved, problems);

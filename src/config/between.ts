@@ -1,5 +1,8 @@
 /** What one key asks of another. */
+import type { z } from 'zod';
 import { isPlainObject } from './layer.js';
+import type { objective } from './sections/objective.js';
+import type { optimizer } from './sections/optimizer.js';
 
 /** The keys that are looked at here, as far as they were given and right by themselves. */
 export interface Related {
@@ -13,6 +16,10 @@ export interface Related {
   readonly rewards?: readonly unknown[] | undefined;
   readonly best?: { readonly metric?: unknown; readonly patience?: unknown } | undefined;
   readonly evaluation?: { readonly every?: unknown; readonly atEnd?: unknown; readonly atStart?: unknown } | undefined;
+  readonly objective?: Partial<z.output<typeof objective>> | undefined;
+  readonly optimizer?: Partial<z.output<typeof optimizer>> | undefined;
+  readonly startsPerBatch?: number | undefined;
+  readonly groupSize?: number | undefined;
 }
 
 export interface Rule {
@@ -100,5 +107,27 @@ export const rules: readonly Rule[] = [
       isGiven(data.test) ||
       isTrue(data.testShare) ||
       hasFolder(data.train),
+  },
+  {
+    key: 'objective.clipEpsilonHigh',
+    message: 'is required with the loss `cispo`: the bound of the ratio itself (5 in ScaleRL)',
+    holds: ({ objective }) => objective?.loss !== 'cispo' || isGiven(objective.clipEpsilonHigh),
+  },
+  {
+    key: 'objective.samplingCorrection.mode',
+    message: 'corrects the distance between sampler and trainer, which useRolloutLogprobs leaves out; choose one',
+    holds: ({ objective }) =>
+      !objective?.useRolloutLogprobs || (objective.samplingCorrection?.mode ?? 'none') === 'none',
+  },
+  {
+    key: 'objective.miniBatches',
+    message: 'asks for more optimizer steps than there are rollouts in a batch',
+    holds: ({ objective, startsPerBatch = 1, groupSize = 1 }) =>
+      (objective?.miniBatches ?? 1) <= startsPerBatch * groupSize,
+  },
+  {
+    key: 'optimizer.warmupRatio',
+    message: 'is another way to say warmupUpdates, which is given as well',
+    holds: ({ optimizer }) => !(Number(optimizer?.warmupUpdates) > 0 && Number(optimizer?.warmupRatio) > 0),
   },
 ];

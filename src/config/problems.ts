@@ -4,6 +4,7 @@ import type { ConfigProblem } from '../errors.js';
 import { aliases } from './aliases.js';
 import { isPlainObject } from './layer.js';
 import { nearest } from './nearest.js';
+import { batchAliases } from './objective-aliases.js';
 import { switchNames } from './run-aliases.js';
 import { runSchema } from './schema.js';
 
@@ -30,7 +31,7 @@ let known: readonly string[] | undefined;
 
 /** Every key and alias a config may hold. */
 export function knownKeys(): readonly string[] {
-  known ??= [...schemaPaths(), ...Object.keys(aliases), 'sync_ref_model', 'use_peft', ...switchNames];
+  known ??= [...schemaPaths(), ...Object.keys(aliases), ...batchAliases, 'sync_ref_model', 'use_peft', ...switchNames];
   return known;
 }
 

@@ -12,6 +12,7 @@ import {
   type PolicyInfo,
   type PolicyStats,
 } from '../native.js';
+import { nativeSettings } from './native-settings.js';
 import { type LocalPolicyOptions, nativeOptions } from './options.js';
 import type {
   Completion,
@@ -62,6 +63,12 @@ function flatLogprobs(sequences: readonly TrainingSequence[]): Float32Array {
   return Float32Array.from(sequences.flatMap(({ logprobs }) => [...(logprobs ?? [])]));
 }
 
+/** Empty when one optimizer step takes the whole batch. */
+function flatSteps(sequences: readonly TrainingSequence[]): Uint32Array {
+  if (sequences.every(({ step }) => step === undefined)) return new Uint32Array();
+  return Uint32Array.from(sequences, ({ step }) => step ?? 0);
+}
+
 function nativeBatch({ prompts, sequences }: UpdateBatch): NativeBatch {
   const tokens = sequences.map((sequence) => sequence.tokens);
   return {
@@ -74,20 +81,10 @@ function nativeBatch({ prompts, sequences }: UpdateBatch): NativeBatch {
     advantage: Float32Array.from(sequences, ({ advantage }) => advantage),
     mask: flatMask(sequences),
     logprobs: flatLogprobs(sequences),
+    step: flatSteps(sequences),
   };
 }
 
-/** What the engine reads only for `grpo`. */
-const supervised = {
-  clipEpsilonLow: 0,
-  clipEpsilonHigh: 0,
-  beta: 0,
-  normalisation: 'token-mean',
-  maxCompletionLength: 1,
-  temperature: 1,
-  epochs: 1,
-  useRolloutLogprobs: false,
-} as const;
 
 const isTokens = (prompt: GenerateRequest['prompt']): prompt is readonly number[] | Int32Array =>
   typeof prompt !== 'string' && (prompt.length === 0 || typeof prompt[0] === 'number');
@@ -174,9 +171,7 @@ export class LocalPolicy implements Policy {
   }
 
   async update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
-    const { objective, ...optimizer } = settings;
-    const { kind, ...rest } = objective.kind === 'grpo' ? objective : { ...supervised, ...objective };
-    const flat = { ...optimizer, ...rest, objective: kind };
+    const flat = nativeSettings(settings);
     const metrics = await cancellable(signal, (ticket) => this.engine.update(nativeBatch(batch), flat, ticket));
     this.updates += 1;
     return metrics;

@@ -55,8 +55,10 @@ export interface TrainingSequence {
   readonly advantage: number;
   /** 1 trains the token, 0 leaves it out; absent trains all. */
   readonly mask?: Uint8Array;
-  /** The sampler's log-probabilities: metrics, and π_old when `useRolloutLogprobs`. */
+  /** The sampler's log-probabilities: metrics, π_old when `useRolloutLogprobs`, and what `samplingCorrection` corrects. */
   readonly logprobs?: Float32Array;
+  /** The optimizer step of an epoch that it belongs to; absent everywhere, one step takes the whole batch. */
+  readonly step?: number;
 }
 
 export interface UpdateBatch {
@@ -75,13 +77,45 @@ export interface OptimizerSettings {
   readonly maxGradNorm: number;
 }
 
+/** How a ratio π_old / sampler that is out of bounds is treated, and whether it is a token's or a sequence's. */
+export type CorrectionMode = 'none' | 'token-truncate' | 'token-mask' | 'sequence-truncate' | 'sequence-mask';
+
+export interface SamplingCorrection {
+  readonly mode: CorrectionMode;
+  /** null does not bound. */
+  readonly max: number | null;
+  readonly min: number | null;
+}
+
+/** The formulas, whose they are and what others call them: docs/objectives.md. What is optional is off when absent. */
 export interface GrpoObjective {
   readonly kind: 'grpo';
+  /** The policy's part of a token's loss; `clip` when absent. */
+  readonly loss?: 'clip' | 'cispo' | 'cispo-range' | 'sapo';
+  /** Whether r is a token's ratio (the default) or the geometric mean over a sequence (GSPO). */
+  readonly importanceRatio?: 'token' | 'sequence';
   readonly clipEpsilonLow: number;
+  /** For `cispo` the bound of the ratio itself. */
   readonly clipEpsilonHigh: number;
-  /** β of the k3 KL penalty to the reference policy; 0 needs no reference. */
+  /** Upper bound of the ratio where it is not clipped (two-sided clipping). */
+  readonly delta?: number | null;
+  /** c > 1: the loss of a token with a negative advantage is at most −c A. */
+  readonly dualClip?: number | null;
+  /** τ of `sapo` for positive advantages and for others. */
+  readonly sapoTemperaturePositive?: number;
+  readonly sapoTemperatureNegative?: number;
+  /** β of the KL penalty to the reference policy; 0 needs no reference. */
   readonly beta: number;
-  readonly normalisation: 'sequence-mean' | 'token-mean' | 'constant';
+  /** `k3` when absent. */
+  readonly klEstimator?: 'k1' | 'k2' | 'k3';
+  /** Multiplies the KL by the importance ratio. */
+  readonly klRatio?: boolean;
+  /** Weight of the mean entropy that is taken off the loss. */
+  readonly entropyCoefficient?: number;
+  readonly samplingCorrection?: SamplingCorrection;
+  readonly normalisation: 'sequence-mean' | 'sequence-sum' | 'token-mean' | 'local-token-mean' | 'constant';
+  /** Rollouts of a block of `local-token-mean` and of the entropy bonus; 0 takes all of an optimizer step. */
+  readonly localRollouts?: number;
   /** Divisor per sequence of `constant` (Dr.GRPO): the longest completion asked for. */
   readonly maxCompletionLength: number;
   /** Logits are divided by it before the softmax, as when sampling. */
@@ -101,6 +135,10 @@ export interface UpdateSettings extends OptimizerSettings {
   readonly objective: GrpoObjective | SupervisedObjective;
   /** Largest number of padded tokens in one forward pass; the gradient does not depend on it. */
   readonly microbatchTokens: number;
+  /** Computes activations again in the backward pass instead of keeping them; the gradient does not depend on it. */
+  readonly gradientCheckpointing?: boolean;
+  /** Logits that may lie in memory at a time, 256 MiB when absent; the gradient does not depend on it. */
+  readonly logitsBytes?: number;
 }
 
 /** Metrics of one update by TRL's names: loss, grad_norm, entropy, kl, clip_ratio/…, sampling/…, num_tokens. */

@@ -51,12 +51,20 @@ function gatherByPrompt(sequences: readonly PromptedSequence[]): UpdateBatch {
 
 /**
  * Every generated turn of every rollout as one sequence with its rollout's advantage; the turns of a rollout share a
- * number, so that they are normalised together.
+ * number, so that they are normalised together, and an optimizer step (`steps`, one per rollout).
  */
-export function assembleBatch(scored: readonly ScoredGroup[], overlongFilter: boolean): UpdateBatch {
+export function assembleBatch(
+  scored: readonly ScoredGroup[],
+  overlongFilter: boolean,
+  steps?: readonly number[],
+): UpdateBatch {
   let id = 0;
   const sequences = scored.flatMap(({ group, advantages }) =>
-    group.rollouts.flatMap((rollout, member) => sequencesOf(rollout, id++, advantages[member] ?? 0, overlongFilter)),
+    group.rollouts.flatMap((rollout, member) => {
+      const step = steps?.[id];
+      const turns = sequencesOf(rollout, id++, advantages[member] ?? 0, overlongFilter);
+      return step === undefined ? turns : turns.map((turn) => ({ ...turn, sequence: { ...turn.sequence, step } }));
+    }),
   );
   return gatherByPrompt(sequences);
 }

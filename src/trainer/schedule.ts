@@ -2,8 +2,8 @@
 import type { ScheduledOptimizer } from './settings.js';
 
 /** Share of the way from the end of warm-up to the last update, in [0, 1]. */
-function progress(update: number, warmup: number, updates: number): number {
-  return Math.min(1, Math.max(0, (update - warmup) / Math.max(1, updates - warmup)));
+function progress(count: number, warmup: number, updates: number): number {
+  return Math.min(1, Math.max(0, (count - warmup) / Math.max(1, updates - warmup)));
 }
 
 function decayed({ schedule, finalShare }: ScheduledOptimizer, share: number): number {
@@ -19,12 +19,20 @@ function decayed({ schedule, finalShare }: ScheduledOptimizer, share: number): n
   }
 }
 
+/** W: `warmupUpdates`, or else the share `warmupRatio` of all updates, rounded up as transformers does. */
+function warmupOf({ warmupUpdates, warmupRatio = 0 }: ScheduledOptimizer, updates: number): number {
+  return warmupUpdates > 0 ? warmupUpdates : Math.ceil(updates * warmupRatio);
+}
+
 /**
- * Learning rate of update `update` (from 1) of `updates`: η·u/W while u ≤ W (linear warm-up over W updates),
- * then η times the schedule, which reaches `finalShare` at the last update.
+ * Learning rate of update `update` (from 1) of T = `updates`: η·s/W while s ≤ W (linear warm-up over W updates), then η
+ * times the schedule, which reaches `finalShare` at s = T. s is the update, or with `countFrom: 'zero'` (transformers'
+ * schedulers) one less.
  */
 export function learningRateAt(update: number, updates: number, optimizer: ScheduledOptimizer): number {
-  const { learningRate, warmupUpdates } = optimizer;
-  if (update <= warmupUpdates) return learningRate * (update / warmupUpdates);
-  return learningRate * decayed(optimizer, progress(update, warmupUpdates, updates));
+  const { learningRate, countFrom = 'one' } = optimizer;
+  const count = countFrom === 'zero' ? update - 1 : update;
+  const warmup = warmupOf(optimizer, updates);
+  if (warmup > 0 && count <= warmup) return learningRate * (count / warmup);
+  return learningRate * decayed(optimizer, progress(count, warmup, updates));
 }

@@ -1,24 +1,31 @@
 /** What a training run needs to know. `src/config.ts` reads it from files and flags and fills in the defaults. */
+import type { AdvantageSettings } from '../advantage.js';
 import type { TaskOrder } from '../curriculum/base-tasks.js';
 import type { LocalEmbedderOptions } from '../embedder/local.js';
 import type { GrpoObjective, OptimizerSettings, Sampling } from '../policy/policy.js';
 import type { BestSettings } from './best.js';
 import type { Method } from './methods.js';
 
+/** The objective but for what the run decides elsewhere, and how a batch is cut into optimizer steps. */
+export interface TrainObjective extends Omit<GrpoObjective, 'kind' | 'temperature'> {
+  /** Optimizer steps that each epoch cuts the batch into; 1 when absent. */
+  readonly miniBatches?: number;
+  /** Whether groups are dealt to them as they come (the default) or shuffled, seeded. */
+  readonly miniBatchOrder?: 'fixed' | 'shuffled';
+}
+
 export type Schedule = 'constant' | 'linear' | 'cosine';
 
 /** Linear warm-up to `learningRate`, then `schedule` down to `finalShare` of it at the last update. */
 export interface ScheduledOptimizer extends OptimizerSettings {
   readonly warmupUpdates: number;
+  /** Share of all updates that warm up; used where `warmupUpdates` is 0. */
+  readonly warmupRatio?: number;
   readonly schedule: Schedule;
   /** Share of the learning rate that is left at the last update; `constant` does not use it. */
   readonly finalShare: number;
-}
-
-export interface AdvantageSettings {
-  readonly baseline: 'std' | 'mean';
-  readonly std: 'population' | 'sample';
-  readonly epsilon: number;
+  /** `zero` counts as transformers' schedulers do: the first update of a warm-up has rate 0. By default `one`. */
+  readonly countFrom?: 'zero' | 'one';
 }
 
 /** How answers become vectors: hashed n-grams, no download. */
@@ -89,9 +96,9 @@ export interface TrainSettings {
   readonly dynamicSampling: DynamicSampling;
   /** Starts drawn at most per update when refilling. */
   readonly maximumDraws: number;
-  readonly objective: Omit<GrpoObjective, 'kind' | 'temperature'>;
+  readonly objective: TrainObjective;
   readonly optimizer: ScheduledOptimizer;
-  readonly advantage: AdvantageSettings;
+  readonly advantage: Partial<AdvantageSettings>;
   readonly diversity: DiversitySettings;
   readonly buffer: BufferSettings;
   /** p: probability that a start comes from the buffer. */
@@ -102,6 +109,8 @@ export interface TrainSettings {
   /** A completion without terminator gets zero gradient. */
   readonly overlongFilter: boolean;
   readonly microbatchTokens: number;
+  readonly gradientCheckpointing?: boolean;
+  readonly logitsBytes?: number;
   readonly checkpoint: CheckpointSettings;
   readonly best: BestSettings;
   readonly traces: Traces;

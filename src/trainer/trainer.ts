@@ -3,7 +3,7 @@
  * advantages, update the policy, let the curriculum learn. Every method runs this loop; only its settings differ.
  */
 import { performance } from 'node:perf_hooks';
-import { groupAdvantages } from '../advantage.js';
+import { batchAdvantages } from '../advantage.js';
 import type { Curriculum, CurriculumState } from '../curriculum/curriculum.js';
 import { startDistances } from '../curriculum/distances.js';
 import { CancelledError, NonFiniteError } from '../errors.js';
@@ -22,6 +22,7 @@ import { type Embedder, measureDiversity, withDiversity } from './embedder.js';
 import { evaluateAtStart, evaluateIfDue, type PeriodicEvaluation } from './evaluation.js';
 import { methods } from './methods.js';
 import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from './metrics.js';
+import { miniBatchSteps } from './mini-batches.js';
 import { openEmbedder } from './open-embedder.js';
 import { planOf } from './plan.js';
 import { record } from './record.js';
@@ -170,7 +171,7 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
   const rolled = performance.now();
   const { scored, factors } = await scoreGroups(training, trainedGroups(groups, config));
   const trained = config.dynamicSampling === 'skip' ? withoutSilent(scored, config) : scored;
-  const engine = await updatePolicy(training, trained, update);
+  const engine = await updatePolicy(training, trained, update, rng);
   const updated = performance.now();
   groups.forEach((group, at) => {
     curriculum.observe(group, rng.fork('observe', at));
@@ -200,7 +201,11 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
 /** Advantages of every group, times the diversity of its answers where the method asks for it. */
 async function scoreGroups(training: Training, groups: readonly Group[]) {
   const { config, embedder } = training;
-  const scored = groups.map((group) => ({ group, advantages: groupAdvantages(group.rewards, config.advantage) }));
+  const advantages = batchAdvantages(
+    groups.map(({ rewards }) => rewards),
+    config.advantage,
+  );
+  const scored = groups.map((group, at) => ({ group, advantages: advantages[at] as Float64Array }));
   if (!methods[config.method].diversityBonus) return { scored, factors: [] };
   const factors = await measureDiversity(groups, embedder, config.diversity.clamp, training.signal);
   return { scored: withDiversity(scored, factors), factors };
@@ -211,11 +216,14 @@ async function updatePolicy(
   training: Training,
   scored: readonly ScoredGroup[],
   update: number,
+  rng: Rng,
 ): Promise<UpdateMetrics | undefined> {
   const { config, policy, progress, signal } = training;
   if (scored.length === 0) return undefined;
   try {
-    const batch = assembleBatch(scored, config.overlongFilter);
+    const sizes = scored.map(({ group }) => group.rollouts.length);
+    const steps = miniBatchSteps(sizes, config.objective, rng.fork('mini-batches'));
+    const batch = assembleBatch(scored, config.overlongFilter, steps);
     const metrics = await policy.update(batch, updateSettings(config, update), signal);
     progress.nonFinite = 0;
     if (config.objective.beta > 0 && isDue(update, config.reference.blendEvery)) {

@@ -5,8 +5,9 @@ import type { TrainSettings } from './settings.js';
 
 /** Settings of update `update`, counted from 1. */
 export function updateSettings(config: TrainSettings, update: number): UpdateSettings {
-  const { optimizer, objective, sampling, updates, microbatchTokens } = config;
+  const { optimizer, objective, sampling, updates, microbatchTokens, gradientCheckpointing, logitsBytes } = config;
   const { adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm } = optimizer;
+  const { miniBatches: _, miniBatchOrder: __, ...formula } = objective;
   // A greedy rollout has log-probabilities at temperature 1.
   const temperature = sampling.temperature === 0 ? 1 : sampling.temperature;
   return {
@@ -17,6 +18,8 @@ export function updateSettings(config: TrainSettings, update: number): UpdateSet
     weightDecay,
     maxGradNorm,
     microbatchTokens,
-    objective: { kind: 'grpo', ...objective, temperature },
+    ...(gradientCheckpointing !== undefined && { gradientCheckpointing }),
+    ...(logitsBytes !== undefined && { logitsBytes }),
+    objective: { kind: 'grpo', ...formula, temperature },
   };
 }

@@ -142,7 +142,7 @@ describe('aliases of TRL and prime-rl', () => {
   });
 
   test('an alias beside its own key is a conflict, an unsupported value names the choices', () => {
-    const error = problemsOf({ ...base, groupSize: 4, num_generations: 8, scale_rewards: 'batch' });
+    const error = problemsOf({ ...base, groupSize: 4, num_generations: 8, scale_rewards: 'median' });
     expect(error.problems.map((problem) => problem.key).sort()).toEqual(['num_generations', 'scale_rewards']);
     expect(error.message).toContain('group');
   });

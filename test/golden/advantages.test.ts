@@ -1,12 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { groupAdvantages } from '../../src/advantage.js';
+import { batchAdvantages, groupAdvantages } from '../../src/advantage.js';
 import { plainDiversity } from '../../src/diversity.js';
 import { native } from '../../src/native.js';
 import { largestGap, readGolden } from './support.js';
 
 interface Golden {
-  readonly advantages: { rewards: number[]; trl: number[]; sample: number[]; population: number[]; mean: number[] }[];
+  readonly advantages: {
+    readonly rewards: number[];
+    readonly trl: number[];
+    readonly sample: number[];
+    readonly population: number[];
+    readonly mean: number[];
+    /** TRL's with scale_rewards "batch", over all these groups. */
+    readonly batch: number[];
+  }[];
   readonly diversity: { embeddings: number[][]; clamp: number; d: number[] }[];
 }
 
@@ -31,6 +39,14 @@ describe.each(golden.advantages)('advantages of $rewards', ({ rewards, trl, samp
     // TRL rounds rewards to fp32: the 3e-8 this leaves in a mean of (nearly) equal rewards is divided by about 1e-4.
     const nearlyEqual = Math.max(...rewards) - Math.min(...rewards) < 1e-3;
     expect(largestGap(ours, trl)).toBeLessThan(nearlyEqual ? 1e-3 : tolerance);
+  });
+});
+
+test("TRL's own trainer, scaled by the batch", () => {
+  const groups = golden.advantages.map(({ rewards }) => rewards);
+  const ours = batchAdvantages(groups, { baseline: 'std', stdOver: 'batch', std: 'sample', epsilon: 1e-4 });
+  golden.advantages.forEach(({ batch }, at) => {
+    expect(largestGap(ours[at] as Float64Array, batch), `group ${at}`).toBeLessThan(tolerance);
   });
 });
 

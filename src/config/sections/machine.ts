@@ -14,4 +14,8 @@ export const machine = {
   /** CPU threads of the engine; 0 takes all cores. */
   threads: countOrZero.default(0),
   microbatchTokens: count.default(16384),
+  /** Computes activations again in the backward pass instead of keeping them. */
+  gradientCheckpointing: z.boolean().default(false),
+  /** Logits that may lie in memory at a time. */
+  logitsBytes: count.default(256 * 2 ** 20),
 };

@@ -1,14 +1,37 @@
-/** What is minimised. */
+/** What is minimised: docs/objectives.md has the formulas. */
 import { z } from 'zod';
-import { count, notNegative, positive, share } from './values.js';
+import { count, countOrZero, notNegative, positive, share } from './values.js';
+
+const samplingCorrection = z.strictObject({
+  mode: z.enum(['none', 'token-truncate', 'token-mask', 'sequence-truncate', 'sequence-mask']).default('none'),
+  max: positive.nullable().default(3),
+  min: positive.nullable().default(null),
+});
 
 export const objective = z.strictObject({
+  loss: z.enum(['clip', 'cispo', 'cispo-range', 'sapo']).default('clip'),
+  importanceRatio: z.enum(['token', 'sequence']).default('token'),
   clipEpsilonLow: share.default(0.2),
-  /** By default as `clipEpsilonLow`. */
+  /** By default as `clipEpsilonLow`; for `cispo` the bound of the ratio itself. */
   clipEpsilonHigh: positive.optional(),
+  delta: positive.nullable().default(null),
+  dualClip: z.number().gt(1).nullable().default(null),
+  sapoTemperaturePositive: positive.default(1),
+  sapoTemperatureNegative: positive.default(1.05),
   beta: notNegative.default(0),
-  normalisation: z.enum(['sequence-mean', 'token-mean', 'constant']).default('sequence-mean'),
+  klEstimator: z.enum(['k1', 'k2', 'k3']).default('k3'),
+  klRatio: z.boolean().default(false),
+  entropyCoefficient: z.number().default(0),
+  samplingCorrection: samplingCorrection.prefault({}),
+  normalisation: z
+    .enum(['sequence-mean', 'sequence-sum', 'token-mean', 'local-token-mean', 'constant'])
+    .default('sequence-mean'),
+  /** Rollouts of a block of `local-token-mean`; 0 takes all of an optimizer step. */
+  localRollouts: countOrZero.default(0),
   epochs: count.default(1),
+  /** Optimizer steps that each epoch cuts the batch into. */
+  miniBatches: count.default(1),
+  miniBatchOrder: z.enum(['fixed', 'shuffled']).default('fixed'),
   /** By default as `sampling.maxNewTokens`. */
   maxCompletionLength: count.optional(),
   useRolloutLogprobs: z.boolean().default(false),

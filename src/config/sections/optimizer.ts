@@ -10,8 +10,12 @@ export const optimizer = z.strictObject({
   weightDecay: notNegative.default(0),
   maxGradNorm: notNegative.default(1),
   warmupUpdates: countOrZero.default(0),
+  /** Share of all updates that warm up; used where `warmupUpdates` is 0. */
+  warmupRatio: share.default(0),
   schedule: z.enum(['constant', 'linear', 'cosine']).default('constant'),
   finalShare: share.default(0),
+  /** `zero` is transformers' count: the first update of a warm-up has rate 0, the last one is a step short of the end. */
+  countFrom: z.enum(['zero', 'one']).default('one'),
   /** Of AdamW's moments; the arithmetic is float32 either way. */
   stateDtype: z.enum(['float32', 'bfloat16']).default('float32'),
 });

@@ -3,8 +3,9 @@
 use super::{ragged, unknown};
 use exit_rl_engine::error::{EngineError, Result};
 use exit_rl_engine::train::batch;
-use exit_rl_engine::train::network::LOGITS_BYTES;
-use exit_rl_engine::train::objective::{Clip, Grpo, KlEstimator, Level, Loss, Normalisation, Objective};
+use exit_rl_engine::train::objective::{
+    Bounds, Clip, Correction, Grpo, KlEstimator, Level, Loss, Normalisation, Objective,
+};
 use exit_rl_engine::train::optimizer::OptimizerSettings;
 use exit_rl_engine::train::update::UpdateSettings;
 use exit_rl_shim::AdamW;
@@ -27,17 +28,36 @@ pub struct NativeBatch {
     pub mask: Uint8Array,
     /// Per token; empty when unknown.
     pub logprobs: Float32Array,
+    /// Per sequence: its optimizer step; empty when one takes all.
+    pub step: Uint32Array,
 }
 
 #[napi(object)]
 pub struct NativeUpdateSettings {
-    /// `grpo` or `supervised`; the next eight concern `grpo` alone.
+    /// `grpo` or `supervised`; what stands before the learning rate concerns `grpo` alone.
     pub objective: String,
+    /// `clip`, `cispo`, `cispo-range` or `sapo`.
+    pub loss: String,
+    /// `token` or `sequence`.
+    pub importance_ratio: String,
     pub clip_epsilon_low: f64,
     pub clip_epsilon_high: f64,
+    pub delta: Option<f64>,
+    pub dual_clip: Option<f64>,
+    pub sapo_temperature_positive: f64,
+    pub sapo_temperature_negative: f64,
     pub beta: f64,
-    /// `sequence-mean`, `token-mean` or `constant`.
+    /// `k1`, `k2` or `k3`.
+    pub kl_estimator: String,
+    pub kl_ratio: bool,
+    pub entropy_coefficient: f64,
+    /// `none`, or `token-` or `sequence-` with `truncate` or `mask`.
+    pub correction: String,
+    pub correction_max: Option<f64>,
+    pub correction_min: Option<f64>,
+    /// `sequence-mean`, `sequence-sum`, `token-mean`, `local-token-mean` or `constant`.
     pub normalisation: String,
+    pub local_rollouts: u32,
     pub max_completion_length: u32,
     pub temperature: f64,
     pub epochs: u32,
@@ -49,6 +69,8 @@ pub struct NativeUpdateSettings {
     pub weight_decay: f64,
     pub max_grad_norm: f64,
     pub microbatch_tokens: u32,
+    pub gradient_checkpointing: bool,
+    pub logits_bytes: f64,
 }
 
 impl NativeBatch {
@@ -61,43 +83,16 @@ impl NativeBatch {
             advantage: self.advantage.to_vec(),
             mask: self.mask.to_vec(),
             behaviour: self.logprobs.to_vec(),
-            step: Vec::new(),
+            step: self.step.to_vec(),
         }
     }
 }
 
 impl NativeUpdateSettings {
     pub fn into_engine(self) -> Result<UpdateSettings> {
-        if self.epochs == 0 {
-            return Err(EngineError::invalid("epochs", "an update passes over its batch at least once"));
-        }
-        let normalisation = match self.normalisation.as_str() {
-            "sequence-mean" => Normalisation::SequenceMean,
-            "token-mean" => Normalisation::TokenMean,
-            "constant" => Normalisation::Constant { length: f64::from(self.max_completion_length) },
-            other => return Err(unknown("normalisation", other, "sequence-mean, token-mean and constant")),
-        };
         let objective = match self.objective.as_str() {
             "supervised" => Objective::Supervised,
-            "grpo" => Objective::Grpo(Grpo {
-                loss: Loss::Clip(Clip {
-                    low: self.clip_epsilon_low,
-                    high: self.clip_epsilon_high,
-                    delta: None,
-                    dual: None,
-                }),
-                importance_ratio: Level::Token,
-                kl_estimator: KlEstimator::K3,
-                kl_ratio: false,
-                entropy_coefficient: 0.0,
-                correction: None,
-                local_rollouts: 0,
-                beta: self.beta,
-                normalisation,
-                temperature: self.temperature,
-                epochs: self.epochs as usize,
-                use_rollout_logprobs: self.use_rollout_logprobs,
-            }),
+            "grpo" => Objective::Grpo(self.grpo()?),
             other => return Err(unknown("objective", other, "grpo and supervised")),
         };
         let adamw = AdamW {
@@ -111,8 +106,89 @@ impl NativeUpdateSettings {
             objective,
             optimizer: OptimizerSettings { adamw, max_grad_norm: self.max_grad_norm },
             microbatch_tokens: self.microbatch_tokens as usize,
-            gradient_checkpointing: false,
-            logits_bytes: LOGITS_BYTES,
+            gradient_checkpointing: self.gradient_checkpointing,
+            logits_bytes: self.logits_bytes as usize,
         })
+    }
+
+    fn grpo(&self) -> Result<Grpo> {
+        if self.epochs == 0 {
+            return Err(EngineError::invalid("epochs", "an update passes over its batch at least once"));
+        }
+        let kl_estimator = match self.kl_estimator.as_str() {
+            "k1" => KlEstimator::K1,
+            "k2" => KlEstimator::K2,
+            "k3" => KlEstimator::K3,
+            other => return Err(unknown("klEstimator", other, "k1, k2 and k3")),
+        };
+        Ok(Grpo {
+            loss: self.loss()?,
+            importance_ratio: level("importanceRatio", &self.importance_ratio)?,
+            beta: self.beta,
+            kl_estimator,
+            kl_ratio: self.kl_ratio,
+            entropy_coefficient: self.entropy_coefficient,
+            correction: self.correction()?,
+            normalisation: self.normalisation()?,
+            local_rollouts: self.local_rollouts as usize,
+            temperature: self.temperature,
+            epochs: self.epochs as usize,
+            use_rollout_logprobs: self.use_rollout_logprobs,
+        })
+    }
+
+    fn loss(&self) -> Result<Loss> {
+        let (low, high) = (self.clip_epsilon_low, self.clip_epsilon_high);
+        Ok(match self.loss.as_str() {
+            "clip" => {
+                if self.dual_clip.is_some_and(|c| c <= 1.0) {
+                    return Err(EngineError::invalid("dualClip", "it bounds the loss only above 1"));
+                }
+                Loss::Clip(Clip { low, high, delta: self.delta, dual: self.dual_clip })
+            }
+            "cispo" => Loss::Cispo(Bounds { low: None, high: Some(high) }),
+            "cispo-range" => Loss::Cispo(Bounds { low: Some(1.0 - low), high: Some(1.0 + high) }),
+            "sapo" => Loss::Sapo {
+                temperature_positive: self.sapo_temperature_positive,
+                temperature_negative: self.sapo_temperature_negative,
+            },
+            other => return Err(unknown("loss", other, "clip, cispo, cispo-range and sapo")),
+        })
+    }
+
+    fn normalisation(&self) -> Result<Normalisation> {
+        Ok(match self.normalisation.as_str() {
+            "sequence-mean" => Normalisation::SequenceMean,
+            "sequence-sum" => Normalisation::SequenceSum,
+            "token-mean" => Normalisation::TokenMean,
+            "local-token-mean" => Normalisation::LocalTokenMean,
+            "constant" => Normalisation::Constant { length: f64::from(self.max_completion_length) },
+            other => {
+                let choices = "sequence-mean, sequence-sum, token-mean, local-token-mean and constant";
+                return Err(unknown("normalisation", other, choices));
+            }
+        })
+    }
+
+    fn correction(&self) -> Result<Option<Correction>> {
+        if self.correction == "none" {
+            return Ok(None);
+        }
+        let (of, how) = self.correction.split_once('-').unwrap_or((&self.correction, ""));
+        let mask = match how {
+            "mask" => true,
+            "truncate" => false,
+            _ => return Err(unknown("correction", &self.correction, "none, token- and sequence-truncate and -mask")),
+        };
+        let bounds = Bounds { low: self.correction_min, high: self.correction_max };
+        Ok(Some(Correction { level: level("correction", of)?, mask, bounds }))
+    }
+}
+
+fn level(key: &str, name: &str) -> Result<Level> {
+    match name {
+        "token" => Ok(Level::Token),
+        "sequence" => Ok(Level::Sequence),
+        other => Err(unknown(key, other, "token and sequence")),
     }
 }

@@ -1,0 +1,156 @@
+/** TRL's names of what is minimised, and how its batches are cut (trl 1.16, grpo_config.py). */
+import type { ConfigProblem } from '../errors.js';
+import { type Alias, choice, type Translation } from './alias.js';
+import { isPlainObject, type Layer, removePath, setPath } from './layer.js';
+
+/** TRL's `loss_type` names a loss and a normalisation; `gspo` is no name of TRL's but everybody's for that pair. */
+const lossTypes: Readonly<Record<string, { loss: string; normalisation: string; importanceRatio?: string }>> = {
+  grpo: { loss: 'clip', normalisation: 'sequence-mean' },
+  bnpo: { loss: 'clip', normalisation: 'local-token-mean' },
+  dr_grpo: { loss: 'clip', normalisation: 'constant' },
+  dapo: { loss: 'clip', normalisation: 'token-mean' },
+  cispo: { loss: 'cispo', normalisation: 'token-mean' },
+  sapo: { loss: 'sapo', normalisation: 'sequence-mean' },
+  luspo: { loss: 'clip', normalisation: 'sequence-sum' },
+  gspo: { loss: 'clip', normalisation: 'sequence-mean', importanceRatio: 'sequence' },
+};
+
+const column = (key: 'loss' | 'normalisation'): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(lossTypes).map(([name, row]) => [name, row[key]]));
+
+const correctionModes = choice({
+  token_truncate: 'token-truncate',
+  token_mask: 'token-mask',
+  sequence_truncate: 'sequence-truncate',
+  sequence_mask: 'sequence-mask',
+});
+
+/** Off goes before any mode. */
+const correctionMode: Translation = (value, layer) =>
+  layer.vllm_importance_sampling_correction === false ? { value: 'none' } : correctionModes(value, layer);
+
+/** On is TRL's default mode, unless the mode is given as well. */
+const correctionSwitch: Translation = (value, layer) => {
+  if (value === false) return { value: 'none' };
+  if (value === true) return correctionModes(layer.vllm_importance_sampling_mode ?? 'sequence_mask', layer);
+  return { problem: 'must be true or false' };
+};
+
+const schedules = choice({
+  constant: 'constant',
+  constant_with_warmup: 'constant',
+  linear: 'linear',
+  cosine: 'cosine',
+  cosine_with_min_lr: 'cosine',
+});
+
+/** transformers' `constant` leaves a warm-up out without a word. */
+const schedule: Translation = (value, layer) => {
+  const warmsUp = Number(layer.warmup_steps ?? 0) > 0 || Number(layer.warmup_ratio ?? 0) > 0;
+  if (value === 'constant' && warmsUp) return { problem: 'has no warm-up; use constant_with_warmup' };
+  return schedules(value, layer);
+};
+
+/** `min_lr` is a rate, `min_lr_rate` a share of the learning rate. */
+const finalShare: Translation = (value, layer) => {
+  const problem = 'takes min_lr or min_lr_rate; min_lr needs learning_rate beside it';
+  if (!isPlainObject(value)) return { problem };
+  const { min_lr: rate, min_lr_rate: share, ...others } = value;
+  const peak = layer.learning_rate ?? (isPlainObject(layer.optimizer) ? layer.optimizer.learningRate : undefined);
+  if (Object.keys(others).length > 0 || (rate === undefined) === (share === undefined)) return { problem };
+  if (share !== undefined) return { value: share };
+  return typeof rate === 'number' && typeof peak === 'number' ? { value: rate / peak } : { problem };
+};
+
+// transformers counts optimizer steps from 0; whoever brings its names gets its numbers.
+const asTransformers = () => ({ 'optimizer.countFrom': 'zero' });
+
+export const objectiveAliases: Readonly<Record<string, Alias>> = {
+  loss_type: {
+    to: 'objective.loss',
+    translate: choice(column('loss')),
+    implies: (value) => ({
+      'objective.normalisation': lossTypes[String(value)]?.normalisation,
+      'objective.importanceRatio': lossTypes[String(value)]?.importanceRatio,
+    }),
+  },
+  importance_sampling_level: { to: 'objective.importanceRatio' },
+  epsilon: { to: 'objective.clipEpsilonLow' },
+  epsilon_high: { to: 'objective.clipEpsilonHigh' },
+  delta: { to: 'objective.delta' },
+  sapo_temperature_pos: { to: 'objective.sapoTemperaturePositive' },
+  sapo_temperature_neg: { to: 'objective.sapoTemperatureNegative' },
+  beta: { to: 'objective.beta' },
+  use_bias_correction_kl: { to: 'objective.klRatio' },
+  entropy_coef: { to: 'objective.entropyCoefficient' },
+  num_iterations: { to: 'objective.epochs' },
+  // The switch goes first: it may read the mode, which then says the same again.
+  vllm_importance_sampling_correction: { to: 'objective.samplingCorrection.mode', translate: correctionSwitch },
+  vllm_importance_sampling_mode: { to: 'objective.samplingCorrection.mode', translate: correctionMode },
+  vllm_importance_sampling_clip_max: { to: 'objective.samplingCorrection.max' },
+  vllm_importance_sampling_clip_min: { to: 'objective.samplingCorrection.min' },
+  vllm_importance_sampling_cap: { to: 'objective.samplingCorrection.max' },
+  scale_rewards: {
+    to: 'advantage.baseline',
+    translate: choice({ group: 'std', batch: 'std', true: 'std', none: 'mean', false: 'mean' }),
+    implies: (value) => ({ 'advantage.stdOver': value === 'batch' ? 'batch' : 'group', 'advantage.std': 'sample' }),
+  },
+  warmup_steps: {
+    to: 'optimizer.warmupUpdates',
+    // Below 1 it is a share, as in transformers 5.
+    translate: (value) => ({ value: typeof value === 'number' && value > 0 && value < 1 ? undefined : value }),
+    implies: (value) => ({
+      ...asTransformers(),
+      'optimizer.warmupRatio': typeof value === 'number' && value > 0 && value < 1 ? value : undefined,
+    }),
+  },
+  warmup_ratio: { to: 'optimizer.warmupRatio', implies: asTransformers },
+  lr_scheduler_type: { to: 'optimizer.schedule', translate: schedule, implies: asTransformers },
+  lr_scheduler_kwargs: { to: 'optimizer.finalShare', translate: finalShare },
+  gradient_checkpointing: { to: 'gradientCheckpointing' },
+};
+
+export const batchAliases = [
+  'per_device_train_batch_size',
+  'gradient_accumulation_steps',
+  'steps_per_generation',
+  'generation_batch_size',
+] as const;
+
+/**
+ * TRL counts rollouts: a generation batch holds `per_device_train_batch_size` · `steps_per_generation` of them, and an
+ * optimizer step takes `gradient_accumulation_steps` of its parts. Here a batch is `startsPerBatch` groups, an update
+ * takes all of it in `miniBatches` optimizer steps, and what fits in memory is decided by `microbatchTokens`.
+ */
+export function translateBatchSizes(layer: Layer, problems: ConfigProblem[]): void {
+  const given = new Map(batchAliases.map((name) => [name, removePath(layer, name)]));
+  const named = batchAliases.filter((name) => given.get(name) !== undefined);
+  const [key] = named;
+  if (key === undefined) return;
+  const wrong = named.filter((name) => !Number.isInteger(given.get(name)) || Number(given.get(name)) < 1);
+  if (wrong.length > 0) {
+    problems.push(...wrong.map((name) => ({ key: name, message: 'must be a whole number of at least 1' })));
+    return;
+  }
+  const number = (name: (typeof batchAliases)[number], otherwise: number): number =>
+    Number(given.get(name) ?? otherwise);
+  // 8 rollouts a part and 8 a group are TRL's defaults.
+  const part = number('per_device_train_batch_size', 8);
+  const accumulated = number('gradient_accumulation_steps', 1);
+  const rollouts = number('generation_batch_size', part * number('steps_per_generation', accumulated));
+  const steps = number('steps_per_generation', rollouts / part);
+  const size = Number(layer.num_generations ?? layer.rollouts_per_example ?? layer.groupSize ?? 8);
+  const cut = { startsPerBatch: rollouts / size, 'objective.miniBatches': steps / accumulated };
+  if (rollouts !== part * steps || !Object.values(cut).every(Number.isInteger)) {
+    const message = `${rollouts} rollouts a batch in parts of ${part}, ${accumulated} a step: they must be whole groups of ${size} and whole optimizer steps`;
+    problems.push({ key, message });
+    return;
+  }
+  for (const [path, value] of Object.entries({ ...cut, 'objective.localRollouts': part })) {
+    if (!setPath(layer, path, value)) {
+      problems.push({ key, message: `decides ${path}, which is given as well`, hint: 'keep one' });
+    }
+  }
+  // TRL deals rollouts to its steps at random.
+  if (cut['objective.miniBatches'] > 1) setPath(layer, 'objective.miniBatchOrder', 'shuffled');
+}
