@@ -26,7 +26,7 @@ def forward_tokens(model, prompt, sequence, temperature):
     chosen = all_logprobs.gather(1, completion.unsqueeze(1))[:, 0]
     entropies = -(all_logprobs.exp() * all_logprobs).sum(-1)
     mask = torch.tensor(sequence.get("mask", [1] * len(completion)), dtype=logits.dtype)
-    return Tokens(chosen, entropies.detach(), mask)
+    return Tokens(chosen, entropies, mask)
 
 
 def surrogate(logprobs, old, advantage, low, high):
@@ -87,7 +87,14 @@ def grpo_loss(model, reference, batch, objective):
     masks = [tokens.mask for _, tokens, *_ in rows]
     rollouts = [sequence["rollout"] for sequence in batch["sequences"]]
     loss = normalise(losses, masks, rollouts, objective)
+    bonus = objective.get("entropyCoefficient", 0.0)
+    if bonus:
+        entropies = [tokens.entropies for _, tokens, *_ in rows]
+        entropy = normalise(entropies, masks, rollouts, {"normalisation": "token-mean"})
+        loss = loss - bonus * entropy
     size = normalise([token_losses.detach().abs() for token_losses in losses], masks, rollouts, objective)
+    if bonus:
+        size = size + abs(bonus) * entropy.detach()
     return loss, rows, {**grpo_metrics(loss, rows, sizes, objective), "loss_size": float(size)}
 
 
@@ -101,7 +108,7 @@ def grpo_metrics(loss, rows, kl_sizes, objective):
     high = [(ratio > 1 + objective["clipEpsilonHigh"]).double() * (row["advantage"] > 0) for row, _, _, ratio, _ in rows]
     metrics = {
         "loss": loss.item(),
-        "entropy": mean([tokens.entropies for _, tokens, *_ in rows]),
+        "entropy": mean([tokens.entropies.detach() for _, tokens, *_ in rows]),
         "clip_ratio/low_mean": mean(low),
         "clip_ratio/high_mean": mean(high),
         "clip_ratio/region_mean": mean([a + b for a, b in zip(low, high)]),

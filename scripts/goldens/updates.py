@@ -147,6 +147,18 @@ def two_epochs_rollout(make, model_name):
     return [step(batch, optimizer={**SMALL_STEP, "learningRate": 2.0}, epochs=2, useRolloutLogprobs=True, beta=0.04)]
 
 
+def entropy_bonus(make, model_name):
+    return [step(make.batch(masked=True), entropyCoefficient=0.3, temperature=0.7)]
+
+
+def entropy_alone(make, model_name):
+    """Equal rewards: all of the gradient is the entropy's."""
+    batch = make.batch()
+    for sequence in batch["sequences"]:
+        sequence["advantage"] = 0.0
+    return [step(batch, entropyCoefficient=-1.0)]
+
+
 def clipped_gradient(make, model_name):
     return [step(make.batch(), optimizer={**READ_GRADIENT, "maxGradNorm": 0.25})]
 
@@ -179,6 +191,8 @@ CASES = [
     ("gradient clipping", "llama-tied", clipped_gradient),
     ("supervised", "llama-tied", supervised),
     ("supervised, qwen3", "qwen3", supervised),
+    ("entropy bonus", "qwen2", entropy_bonus),
+    ("entropy alone", "llama-tied", entropy_alone),
 ]
 
 

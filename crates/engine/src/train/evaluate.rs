@@ -1,10 +1,11 @@
-//! The objective of a microbatch: its value, and what it asks of log-probabilities and entropies.
+//! The objective of a microbatch: its value, and what it asks of log-probabilities and entropies. It is computed in fp64:
+//! a few numbers a token cost nothing, and ratios and divergences are small differences of large numbers.
 
 use super::loss::Terms;
 use super::network::{Scores, Slopes};
 use super::objective::Objective;
 use super::tokens::Tokens;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 pub struct Evaluated {
     /// Weighted sum over the microbatch, the entropy bonus taken off.
@@ -18,19 +19,27 @@ pub struct Evaluated {
 impl Objective {
     /// Value and gradient. Autograd sees the n numbers of the microbatch and nothing before them.
     pub fn differentiate(&self, scores: &Scores, tokens: &Tokens) -> (Evaluated, Slopes) {
-        let leaf = |values: &Tensor| values.detach().copy().set_requires_grad(true);
+        let leaf = |values: &Tensor| exact(values).copy().set_requires_grad(true);
         let (logprob_n, entropy_n) = (leaf(&scores.logprob_n), leaf(&scores.entropy_n));
         let inputs = Scores { logprob_n, entropy_n };
-        let found = self.evaluate(&inputs, tokens);
+        let found = self.loss(&inputs, tokens);
         found.loss.backward();
-        let has_bonus = tokens.entropy_weight_n.is_some();
-        let slopes =
-            Slopes { logprob_n: inputs.logprob_n.grad(), entropy_n: has_bonus.then(|| inputs.entropy_n.grad()) };
+        let slope = |input: &Tensor, score: &Tensor| input.grad().to_kind(score.kind());
+        let slopes = Slopes {
+            logprob_n: slope(&inputs.logprob_n, &scores.logprob_n),
+            entropy_n: tokens.entropy_weight_n.is_some().then(|| slope(&inputs.entropy_n, &scores.entropy_n)),
+        };
         (found.detached(), slopes)
     }
 
-    /// loss = Σ l w − c Σ H w_H
+    /// The value alone.
     pub fn evaluate(&self, scores: &Scores, tokens: &Tokens) -> Evaluated {
+        let inputs = Scores { logprob_n: exact(&scores.logprob_n), entropy_n: exact(&scores.entropy_n) };
+        self.loss(&inputs, tokens)
+    }
+
+    /// loss = Σ l w − c Σ H w_H
+    fn loss(&self, scores: &Scores, tokens: &Tokens) -> Evaluated {
         let (loss_n, terms) = match self.grpo() {
             Some(grpo) => {
                 let (loss_n, terms) = grpo.loss(&scores.logprob_n, tokens);
@@ -46,6 +55,10 @@ impl Objective {
         };
         Evaluated { loss, loss_n, terms }
     }
+}
+
+fn exact(values: &Tensor) -> Tensor {
+    values.detach().to_kind(Kind::Double)
 }
 
 impl Evaluated {

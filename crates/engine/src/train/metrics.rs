@@ -74,7 +74,7 @@ impl<'a> StepSums<'a> {
     fn put(&mut self, name: &'static str, part: &Part, values_n: &Tensor) {
         let size = self.step.mask_n.size();
         let table = self.tables.entry(name).or_insert_with(|| Tensor::zeros(size, (Kind::Float, values_n.device())));
-        let _ = table.index_copy_(0, &part.place_n, values_n);
+        let _ = table.index_copy_(0, &part.place_n, &values_n.to_kind(Kind::Float));
     }
 
     fn watch(&mut self, name: &'static str, values: &Tensor) {

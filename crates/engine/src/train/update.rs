@@ -187,7 +187,7 @@ impl Run<'_> {
             })?;
         } else {
             let scores = network.score(&batch, sequences)?;
-            let found = tch::no_grad(|| objective.evaluate(&scores, &part.tokens));
+            let found = objective.evaluate(&scores, &part.tokens);
             sums.add(part, &scores, &found);
             seen = Some((scores.logprob_n, found));
         }
