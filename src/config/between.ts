@@ -7,7 +7,6 @@ import type { optimizer } from './sections/optimizer.js';
 /** The keys that are looked at here, as far as they were given and right by themselves. */
 export interface Related {
   readonly dynamicSampling?: unknown;
-  readonly objective?: Readonly<Record<string, unknown>> | undefined;
   readonly updates?: unknown;
   readonly epochs?: unknown;
   readonly task?: string | undefined;
