@@ -85,7 +85,6 @@ function nativeBatch({ prompts, sequences }: UpdateBatch): NativeBatch {
   };
 }
 
-
 const isTokens = (prompt: GenerateRequest['prompt']): prompt is readonly number[] | Int32Array =>
   typeof prompt !== 'string' && (prompt.length === 0 || typeof prompt[0] === 'number');
 
