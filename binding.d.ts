@@ -23,11 +23,12 @@ export declare class NativePolicy {
   /** Loads a Hugging Face folder. Resolves to the policy. */
   static load(folder: string, options: LoadOptions): Promise<NativePolicy>
   info(): PolicyInfo
-  /** Token ids of texts, without special tokens added. */
-  encode(texts: Array<string>): Ragged
-  decode(tokens: Int32Array, offsets: Uint32Array, skipSpecialTokens: boolean): Array<string>
-  /** `n` completions of one prompt; requests in flight together are batched. */
-  generate(request: NativeGenerateRequest): Promise<NativeGenerated>
+  tokenizer(): NativeTokenizer
+  /**
+   * `n` completions of one prompt; requests in flight together are batched. `onTokens` sees them grow: it is called
+   * now and then with what is new, and the last of it comes with the answer.
+   */
+  generate(request: NativeGenerateRequest, onTokens?: (streamed: NativeStreamed) => void): Promise<NativeGenerated>
   /** Log-probabilities of every sequence's tokens after its prompt, flat. */
   score(batch: NativeBatch, temperature: number, microbatchTokens: number): Promise<Float32Array>
   /**
@@ -56,6 +57,29 @@ export declare class NativeSnapshot {
    * thread of its own; weights go into files of at most `max_shard_bytes`. Resolves when every file is on the disk.
    */
   write(folder: string, maxShardBytes: number): Promise<Array<WrittenFile>>
+}
+
+/** What of a growing list of ids is final as text; special tokens are left out. */
+export declare class NativeTextStream {
+  push(tokens: Int32Array): string
+}
+
+/** The tokenizer of a model folder. */
+export declare class NativeTokenizer {
+  /** Reads the tokenizer of a folder, without its weights. */
+  static load(folder: string): Promise<NativeTokenizer>
+  addedTokens(): Array<NativeAddedToken>
+  /** Token ids of texts, at once. Special tokens are parsed, none are added. */
+  encode(texts: Array<string>): Ragged
+  decode(tokens: Int32Array, offsets: Uint32Array, skipSpecialTokens: boolean): Array<string>
+  /** As `encode`, of one text, on the tokenizer's own thread. */
+  encodeText(text: string): Promise<Int32Array>
+  /** Texts with a guard inside everything that would be found as one of the `control` tokens. */
+  guard(texts: Array<string>, control: Uint32Array, guard: string): Array<string>
+  /** Token ids of a rendered conversation. */
+  encodeRendered(rendered: NativeRendered): Promise<Int32Array>
+  /** The text of a list of ids piece by piece, as it is said while they are generated. */
+  stream(): NativeTextStream
 }
 
 /** Cancels the request or update with this ticket, if it has not been answered. */
@@ -186,6 +210,15 @@ export interface MemoryWorkload {
 /** Writes a model folder with an adapter merged into its base. Resolves to the number of adapted weights. */
 export declare function mergeAdapter(model: string, adapter: string, out: string): Promise<number>
 
+/** A token found in text before anything else; `special` ones are left out of decoded text. */
+export interface NativeAddedToken {
+  id: number
+  content: string
+  special: boolean
+  /** Found in normalised text: other spellings may match as well. */
+  normalized: boolean
+}
+
 export interface NativeBatch {
   promptTokens: Int32Array
   promptOffsets: Uint32Array
@@ -237,6 +270,26 @@ export interface NativeGenerateRequest {
   requestId: number
   /** For `cancel`; 0 cannot be cancelled. */
   ticket: number
+}
+
+/** A conversation as its chat template rendered it: one text with marks. */
+export interface NativeRendered {
+  text: string
+  /** Stands inside special tokens that a message spells out, which are text. */
+  guard: string
+  /** Stands where the next list of ids goes. */
+  splice: string
+  tokens: Int32Array
+  offsets: Uint32Array
+}
+
+/** New tokens of some completions, and what of their texts has become final. */
+export interface NativeStreamed {
+  completions: Uint32Array
+  tokens: Int32Array
+  /** List i of the tokens belongs to `completions[i]`. */
+  offsets: Uint32Array
+  texts: Array<string>
 }
 
 export interface NativeUpdateSettings {

@@ -127,6 +127,14 @@ export class ChatTemplateError extends ExitError {
   }
 }
 
+/** The model hub cannot be reached, refuses, or sends what is not what it lists. */
+export class HubError extends ExitError {
+  static override readonly kind = 'HubError';
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super('HUB', message, fields, options);
+  }
+}
+
 /** A checkpoint whose files do not match its manifest. */
 export class CheckpointCorruptError extends ExitError {
   static override readonly kind = 'CheckpointCorruptError';
@@ -159,6 +167,11 @@ export class NativeError extends ExitError {
 /** A model folder that is missing, incomplete, unreadable, or of a family that cannot be computed. */
 export class ModelFolderError extends NativeError {
   static override readonly kind = 'ModelFolderError';
+}
+
+/** A tokenizer that fails on a text or on ids, or takes too long; `fields.file` names its file. */
+export class TokenizerError extends NativeError {
+  static override readonly kind = 'TokenizerError';
 }
 
 /** A device that was asked for and cannot be used. */
@@ -205,6 +218,7 @@ const nativeClasses: Readonly<Record<string, typeof NativeError>> = {
   WEIGHT_MISSING: ModelFolderError,
   WEIGHT_SHAPE: ModelFolderError,
   WEIGHT_NOT_FINITE: ModelFolderError,
+  TOKENIZER: TokenizerError,
   DEVICE: DeviceError,
   INVALID_REQUEST: InvalidRequestError,
   PROMPT_TOO_LONG: PromptTooLongError,

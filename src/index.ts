@@ -7,6 +7,7 @@
  * await train({ config, policy, family });
  */
 export { type AdvantageSettings, groupAdvantages } from './advantage.js';
+export type { ChatOptions } from './chat/template.js';
 export { loadConfig, loadRunConfig } from './config/load.js';
 export { parseConfig, type RunConfig, type RunConfigInput } from './config.js';
 export type { Curriculum, CurriculumState } from './curriculum/curriculum.js';
@@ -27,6 +28,7 @@ export {
   type DataProblem,
   DeviceError,
   ExitError,
+  HubError,
   InvalidRequestError,
   ModelFolderError,
   NativeError,
@@ -38,6 +40,7 @@ export {
   RewardTimeoutError,
   RunFolderError,
   TaskError,
+  TokenizerError,
   UsageError,
 } from './errors.js';
 export type { Evaluation } from './evaluation/evaluation.js';
@@ -53,6 +56,7 @@ export {
   lastIterate,
   type Turn,
 } from './history.js';
+export { type Fetched, type FetchOptions, fetchModel } from './hub/fetch.js';
 export type { Message, Prompt, ToolCall } from './message.js';
 export { LocalPolicy, type LocalPolicyOptions } from './policy/local.js';
 export { type LoraOptions, type MergeRequest, mergeAdapter } from './policy/lora.js';
@@ -74,6 +78,7 @@ export type {
   UpdateSettings,
   WrittenFile,
 } from './policy/policy.js';
+export type { GenerationStream, Streamed } from './policy/stream.js';
 export { defaultTemplates, type PromptTemplates, promptFromTemplates } from './prompt.js';
 export type { RewardBatch } from './reward/batch.js';
 export { type LoadedRewards, loadRewards } from './reward/load.js';

@@ -13,19 +13,20 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
  */
 const levels: readonly (readonly string[])[] = [
   /*  0 */ ['src/errors', 'src/rng', 'src/history', 'src/message'],
-  /*  1 */ ['src/libtorch', 'src/task'],
-  /*  2 */ ['src/native', 'src/chat', 'src/prompt', 'src/reward'],
-  /*  3 */ ['src/data', 'src/embedder', 'src/policy'],
-  /*  4 */ ['src/rollout'],
-  /*  5 */ ['src/group'],
-  /*  6 */ ['src/advantage', 'src/diversity', 'src/buffer'],
-  /*  7 */ ['src/curriculum'],
-  /*  8 */ ['src/trainer', 'src/evaluation'],
-  /*  9 */ ['src/report', 'src/config'],
-  /* 10 */ ['recipes'],
-  /* 11 */ ['src/config/load'],
-  /* 12 */ ['src/index'],
-  /* 13 */ ['src/cli'],
+  /*  1 */ ['src/libtorch', 'src/hub', 'src/task'],
+  /*  2 */ ['src/native', 'src/prompt', 'src/reward'],
+  /*  3 */ ['src/chat', 'src/data'],
+  /*  4 */ ['src/embedder', 'src/policy'],
+  /*  5 */ ['src/rollout'],
+  /*  6 */ ['src/group'],
+  /*  7 */ ['src/advantage', 'src/diversity', 'src/buffer'],
+  /*  8 */ ['src/curriculum'],
+  /*  9 */ ['src/trainer', 'src/evaluation'],
+  /* 10 */ ['src/report', 'src/config'],
+  /* 11 */ ['recipes'],
+  /* 12 */ ['src/config/load'],
+  /* 13 */ ['src/index'],
+  /* 14 */ ['src/cli'],
 ];
 
 /** What a concrete task family may import, beside its own folder. */

@@ -1,42 +1,67 @@
-/** Renders a conversation with the chat template of a model folder. */
-import { Template } from '@huggingface/jinja';
+/** Which template a folder's conversation takes, and the variables it sees. */
 import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
 import type { ChatFiles } from './files.js';
+import type { RenderRequest } from './renderer.js';
 
 export interface ChatOptions {
   /** Functions the model may call, as OpenAI's JSON schema has them. */
   readonly tools?: readonly object[];
   /** Ends the text where the assistant's answer begins; true unless told otherwise. */
   readonly addGenerationPrompt?: boolean;
+  /** Leaves the last message open, for the model to go on with it. */
+  readonly continueFinalMessage?: boolean;
+  /** The day that templates are told, as YYYY-MM-DD: fixed, so that a prompt is the same tomorrow. */
+  readonly date?: string;
   /** Further variables of the template, for example `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>>;
 }
 
-/** A message as templates know it. */
-function templateMessage({ role, content, toolCalls, name }: Message): Record<string, unknown> {
-  const calls = toolCalls?.map((call) => ({ type: 'function', function: call }));
+/** The day that Llama's templates fall back to. */
+export const defaultDate = '2024-07-26';
+
+/** A message as templates know it. Ids bring the calls of a turn as they were made. */
+export function templateMessage({ role, content, toolCalls, name, tokens }: Message): Record<string, unknown> {
+  const calls = tokens === undefined ? toolCalls?.map((call) => ({ type: 'function', function: call })) : undefined;
   return { role, content, ...(calls && { tool_calls: calls }), ...(name !== undefined && { name }) };
 }
 
-/** @throws ChatTemplateError when the folder has no template, or it refuses the conversation. */
-export function renderChat(files: ChatFiles, messages: readonly Message[], options: ChatOptions = {}): string {
-  const { tools, addGenerationPrompt = true, variables = {} } = options;
+/** As transformers chooses: `tool_use` where there are tools and such a template, else `default`. */
+export function chooseTemplate(files: ChatFiles, tools: readonly object[] | undefined): string {
   const template = (tools && files.templates.tool_use) ?? files.templates.default;
-  if (template === undefined) {
-    const message = `\`${files.source}\` has no chat template; give the prompt as text, or add chat_template.jinja`;
-    throw new ChatTemplateError(message, { file: files.source });
-  }
-  try {
-    return new Template(template).render({
+  if (template !== undefined) return template;
+  const names = Object.keys(files.templates);
+  const found = names.length > 0 ? `has no template \`default\`, only ${names.join(', ')}` : 'has no chat template';
+  const message = `\`${files.source}\` ${found}; give the prompt as text, or add chat_template.jinja to the folder`;
+  throw new ChatTemplateError(message, { file: files.source });
+}
+
+/** `26 Jul 2024`, as Llama's templates print it. */
+export function dateString(date: string): string {
+  const [year, month, day] = /^(\d{4})-(\d{2})-(\d{2})$/.exec(date)?.slice(1) ?? [];
+  const name = 'JanFebMarAprMayJunJulAugSepOctNovDec'.slice(Number(month) * 3 - 3, Number(month) * 3);
+  if (name !== '' && Number(day) >= 1 && Number(day) <= 31) return `${day} ${name} ${year}`;
+  throw new ChatTemplateError(`the date \`${date}\` is not of the form YYYY-MM-DD`, { date });
+}
+
+/** Everything the template is given. */
+export function renderRequest(
+  files: ChatFiles,
+  messages: readonly Record<string, unknown>[],
+  { tools, addGenerationPrompt = true, continueFinalMessage = false, date = defaultDate, variables = {} }: ChatOptions,
+): RenderRequest {
+  return {
+    template: chooseTemplate(files, tools),
+    source: files.source,
+    date,
+    variables: {
       ...files.specialTokens,
+      date_string: dateString(date),
       ...variables,
-      messages: messages.map(templateMessage),
+      messages,
       tools: tools ?? null,
-      add_generation_prompt: addGenerationPrompt,
-    });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new ChatTemplateError(`\`${files.source}\`: ${reason}`, { file: files.source, reason }, { cause: error });
-  }
+      documents: null,
+      add_generation_prompt: addGenerationPrompt && !continueFinalMessage,
+    },
+  };
 }

@@ -1,10 +1,14 @@
-/** `exit-rl generate`: completions of a prompt, or of every line of a file, in the same order. */
+/** `exit-rl generate`: completions of a prompt, of a conversation, or of every line of a file, in the same order. */
 import type { CAC } from 'cac';
+import type { ChatOptions } from '../chat/template.js';
 import { UsageError } from '../errors.js';
-import type { Completion, Policy, Sampling } from '../policy/policy.js';
+import type { LocalPolicy } from '../policy/local.js';
+import type { Completion, GenerateRequest, Sampling } from '../policy/policy.js';
 import { createRng } from '../rng.js';
 import { type Flags, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
-import { chunksOf, type JsonLine, readJsonLines, textOf, tokensOf } from './json-lines.js';
+import { type Asking, chatOptions, promptOfLine, promptOfText } from './generate/prompts.js';
+import { outputText } from './generate/terminal.js';
+import { chunksOf, readJsonLines } from './json-lines.js';
 import { onClosedOutput, printJson, printLine } from './output.js';
 import { loadPolicy, policyChoice } from './policy.js';
 
@@ -12,6 +16,8 @@ interface GenerateSettings {
   readonly n: number;
   readonly seed: number;
   readonly sampling: Sampling;
+  readonly asking: Asking;
+  readonly chat: ChatOptions;
 }
 
 /** Lines in flight: enough to fill the engine's batch, few enough to answer early. */
@@ -25,48 +31,66 @@ function settingsOf(flags: Flags): GenerateSettings {
     topP: numberOf(flags, 'topP', 1),
     minP: numberOf(flags, 'minP', 0),
   };
-  return { n: wholeNumber(flags, 'n', 1, 1), seed: wholeNumber(flags, 'seed', 0), sampling };
+  const system = textFlag(process.argv, 'system');
+  if (system !== undefined && !flags.chat) throw new UsageError('--system belongs to --chat');
+  const asking = { chat: Boolean(flags.chat), system };
+  const numbers = { n: wholeNumber(flags, 'n', 1, 1), seed: wholeNumber(flags, 'seed', 0) };
+  return { ...numbers, sampling, asking, chat: chatOptions(process.argv) };
 }
 
 function shownCompletion({ text, tokens, logprobs, finishReason }: Completion): object {
   return { text, tokens: Array.from(tokens), logprobs: Array.from(logprobs), finishReason };
 }
 
-const promptOf = (line: JsonLine): string | Int32Array => tokensOf(line, 'tokens') ?? textOf(line, 'prompt');
-
 /** The random numbers of a line depend on the seed and its place in the file alone. */
-async function complete(
-  policy: Policy,
-  prompt: string | Int32Array,
-  place: number,
-  { n, seed, sampling }: GenerateSettings,
-): Promise<readonly Completion[]> {
-  const requestId = createRng(seed).fork('line', place).id();
-  return (await policy.generate({ prompt, n, sampling, seed, requestId })).completions;
+function requestOf(prompt: GenerateRequest['prompt'], place: number, settings: GenerateSettings): GenerateRequest {
+  const { n, seed, sampling, chat } = settings;
+  return { prompt, n, sampling, seed, chat, requestId: createRng(seed).fork('line', place).id() };
 }
 
-async function completeFile(policy: Policy, file: string, settings: GenerateSettings): Promise<void> {
+async function completeFile(policy: LocalPolicy, file: string, settings: GenerateSettings): Promise<void> {
   let place = 0;
   for await (const lines of chunksOf(readJsonLines(file), linesInFlight)) {
-    const prompts = lines.map(promptOf);
-    const answers = await Promise.all(prompts.map((prompt) => complete(policy, prompt, place++, settings)));
-    for (const completions of answers) await printJson({ completions: completions.map(shownCompletion) });
+    const prompts = lines.map((line) => promptOfLine(line, settings.asking));
+    const requests = prompts.map((prompt) => policy.generate(requestOf(prompt, place++, settings)));
+    for (const { completions } of await Promise.all(requests)) {
+      await printJson({ completions: completions.map(shownCompletion) });
+    }
   }
 }
 
+async function completePrompt(
+  policy: LocalPolicy,
+  text: string,
+  settings: GenerateSettings,
+  json: boolean,
+): Promise<void> {
+  const request = requestOf(promptOfText(text, settings.asking), 0, settings);
+  if (json || settings.n > 1) {
+    const { completions } = await policy.generate(request);
+    if (json) return printJson({ completions: completions.map(shownCompletion) });
+    for (const { text: answer } of completions) await printLine(outputText(answer));
+    return;
+  }
+  for await (const piece of policy.stream(request)) process.stdout.write(outputText(piece.text));
+  await printLine('');
+}
+
 async function runGenerate(flags: Flags): Promise<void> {
-  const model = requiredText(process.argv, 'model', 'a model folder');
+  const model = requiredText(process.argv, 'model', 'a model folder, or owner/name that was fetched');
   const [prompt, file] = [textFlag(process.argv, 'prompt'), textFlag(process.argv, 'input')];
-  if ((prompt === undefined) === (file === undefined))
-    throw new UsageError('generate takes either --prompt or --input');
   const settings = settingsOf(flags);
+  const talks = settings.asking.chat && prompt === undefined && file === undefined;
+  if (!talks && (prompt === undefined) === (file === undefined))
+    throw new UsageError('generate takes either --prompt or --input');
+  if (talks && !process.stdin.isTTY) throw new UsageError('--chat without --prompt or --input needs a terminal');
   const policy = await loadPolicy(model, policyChoice(flags));
   onClosedOutput(() => process.exit(0));
   try {
     if (file !== undefined) return await completeFile(policy, file, settings);
-    const completions = await complete(policy, prompt ?? '', 0, settings);
-    if (flags.json) await printJson({ completions: completions.map(shownCompletion) });
-    else for (const { text } of completions) await printLine(text);
+    if (prompt !== undefined) return await completePrompt(policy, prompt, settings, Boolean(flags.json));
+    const { chatAtTerminal } = await import('./generate/interactive.js');
+    process.exitCode = await chatAtTerminal(policy, { ...settings, system: settings.asking.system });
   } finally {
     await policy.close();
   }
@@ -74,11 +98,16 @@ async function runGenerate(flags: Flags): Promise<void> {
 
 export function registerGenerate(cli: CAC): void {
   cli
-    .command('generate', 'Completions of a prompt, or of every line {"prompt"} or {"tokens"} of a file')
-    .option('--model <folder>', 'Model folder (Hugging Face layout)')
+    .command('generate', 'Completions of a prompt, of a conversation, or of every line of a file')
+    .option('--model <folder>', 'Model folder (Hugging Face layout), or owner/name that `fetch` brought')
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--prompt <text>', 'One prompt')
-    .option('--input <file>', 'One JSON object a line; - reads standard input')
+    .option('--input <file>', 'One JSON object a line: {"prompt"}, {"messages"} or {"tokens"}; - reads standard input')
+    .option('--chat', "Prompts are messages for the model's chat template; without any, a conversation here")
+    .option('--system <text>', 'What the conversation begins with')
+    .option('--tools <file>', "JSON list of tools the model may call, as OpenAI's API takes them")
+    .option('--date <day>', 'The day chat templates are told, YYYY-MM-DD (default: 2024-07-26)')
+    .option('--template-variables <json>', 'Further variables of the chat template, e.g. {"enable_thinking":false}')
     .option('--n <number>', 'Completions of each prompt (default: 1)')
     .option('--temperature <number>', '0 is greedy (default: 1)')
     .option('--max-new-tokens <number>', 'Longest completion (default: 256)')

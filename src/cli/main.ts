@@ -8,6 +8,7 @@ import { registerDoctor } from './doctor.js';
 import { registerEmbed } from './embed.js';
 import { registerEvaluate } from './evaluate.js';
 import { reportFailure } from './failure.js';
+import { registerFetch } from './fetch.js';
 import { joinDashes } from './flags.js';
 import { registerGenerate } from './generate.js';
 import { registerMerge } from './merge.js';
@@ -27,6 +28,7 @@ function createCli(): CAC {
     registerScore,
     registerEmbed,
     registerMerge,
+    registerFetch,
     registerDoctor,
     registerReport,
   ]) {

@@ -1,6 +1,7 @@
 /** Loads a model folder for a command. */
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
+import { modelFolder } from '../hub/cache.js';
 import type { LocalPolicy } from '../policy/local.js';
 import type { LoraOptions } from '../policy/lora.js';
 import type { Run } from '../trainer/run.js';
@@ -20,11 +21,12 @@ export interface PolicyChoice {
   readonly optimizer?: { readonly stateDtype?: 'float32' | 'bfloat16' };
 }
 
+/** A folder, or `owner/name` that was fetched. */
 export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<LocalPolicy> {
   const { LocalPolicy: policyClass } = await import('../policy/local.js');
   const { device, dtype, threads, reference = false, trainable = true, optimizer = {}, adapter, lora } = choice;
   const trained = { ...(adapter !== undefined && { adapter }), ...(lora && { lora }) };
-  return policyClass.load(folder, { device, dtype, threads, reference, trainable, optimizer, ...trained });
+  return policyClass.load(modelFolder(folder), { device, dtype, threads, reference, trainable, optimizer, ...trained });
 }
 
 const dtypes: readonly RunConfig['dtype'][] = ['auto', 'float32', 'bfloat16'];

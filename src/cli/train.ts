@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { CAC } from 'cac';
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
+import { modelFolder } from '../hub/cache.js';
 import type { MetricsRow } from '../trainer/metrics.js';
 import type { TrainResult } from '../trainer/trainer.js';
 import { completionLog } from './completion-log.js';
@@ -29,7 +30,7 @@ async function resolveConfig(source: string | undefined, resume: string | undefi
   const changes = { environment: process.env, flags: configFlags(flags) };
   const config = resume === undefined ? await loadConfig({ source, ...changes }) : await loadRunConfig(resume, changes);
   const [{ resolveTask }, { resolvePaths }] = await Promise.all([import('./tasks.js'), import('./prompts.js')]);
-  return resolvePaths({ ...config, model: resolve(config.model), task: resolveTask(config.task) });
+  return resolvePaths({ ...config, model: resolve(modelFolder(config.model)), task: resolveTask(config.task) });
 }
 
 /** The first of runs/NAME, runs/NAME-2, … that does not exist. */

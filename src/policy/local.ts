@@ -1,13 +1,15 @@
 /** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
-import { type ChatFiles, readChatFiles } from '../chat/files.js';
-import { renderChat } from '../chat/template.js';
+import type { ChatOptions } from '../chat/template.js';
 import { InvalidRequestError } from '../errors.js';
+import type { Message } from '../message.js';
 import {
   cancellable,
   crossing,
   crossingNow,
   type NativeBatch,
   type NativePolicy,
+  type NativeStreamed,
+  type NativeTokenizer,
   native,
   type PolicyInfo,
   type PolicyStats,
@@ -28,6 +30,8 @@ import type {
   UpdateSettings,
   WrittenFile,
 } from './policy.js';
+import { PromptEncoder } from './prompts.js';
+import { type GenerationStream, streamOf } from './stream.js';
 
 export type { LocalPolicyOptions } from './options.js';
 
@@ -85,9 +89,6 @@ function nativeBatch({ prompts, sequences }: UpdateBatch): NativeBatch {
   };
 }
 
-const isTokens = (prompt: GenerateRequest['prompt']): prompt is readonly number[] | Int32Array =>
-  typeof prompt !== 'string' && (prompt.length === 0 || typeof prompt[0] === 'number');
-
 function shardBytes({ maxShardBytes = 5e9 }: SaveOptions): number {
   if (Number.isSafeInteger(maxShardBytes) && maxShardBytes > 0) return maxShardBytes;
   const reason = `${maxShardBytes} is not a whole number above 0`;
@@ -96,12 +97,12 @@ function shardBytes({ maxShardBytes = 5e9 }: SaveOptions): number {
 
 export class LocalPolicy implements Policy {
   private updates = 0;
-  private chat: ChatFiles | undefined;
   private closing: Promise<void> | undefined;
 
   private constructor(
     private readonly engine: NativePolicy,
-    private readonly folder: string,
+    private readonly tokenizer: NativeTokenizer,
+    private readonly prompts: PromptEncoder,
     private readonly microbatchTokens: number,
   ) {}
 
@@ -109,7 +110,9 @@ export class LocalPolicy implements Policy {
   static async load(folder: string, options: LocalPolicyOptions = {}): Promise<LocalPolicy> {
     const choice = nativeOptions(options);
     const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
-    return new LocalPolicy(engine, folder, options.microbatchTokens ?? 16384);
+    const tokenizer = crossingNow(() => engine.tokenizer());
+    const prompts = new PromptEncoder(folder, tokenizer, engine.info().endTokenIds);
+    return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? 16384);
   }
 
   get version(): number {
@@ -122,32 +125,48 @@ export class LocalPolicy implements Policy {
 
   /** Token ids, without special tokens added. */
   encode(texts: readonly string[]): Int32Array[] {
-    const { tokens, offsets } = crossingNow(() => this.engine.encode([...texts]));
+    const { tokens, offsets } = crossingNow(() => this.tokenizer.encode([...texts]));
     return split(tokens, offsets);
   }
 
   decode(tokens: readonly Int32Array[], { skipSpecialTokens = false } = {}): string[] {
-    return crossingNow(() => this.engine.decode(flatten(tokens), offsetsOf(tokens), skipSpecialTokens));
+    return crossingNow(() => this.tokenizer.decode(flatten(tokens), offsetsOf(tokens), skipSpecialTokens));
   }
 
-  private promptTokens(prompt: GenerateRequest['prompt']): Int32Array {
-    if (isTokens(prompt)) return Int32Array.from(prompt);
-    const text = typeof prompt === 'string' ? prompt : renderChat(this.chatFiles(), prompt);
-    return this.encode([text])[0] as Int32Array;
+  /** Token ids of a prompt: a text with its special tokens parsed, or messages through the folder's chat template. */
+  async encodePrompt(prompt: GenerateRequest['prompt'], options?: ChatOptions): Promise<Int32Array> {
+    return this.prompts.encode(prompt, options);
   }
 
-  private chatFiles(): ChatFiles {
-    this.chat ??= readChatFiles(this.folder);
-    return this.chat;
+  /** The text that the folder's chat template makes of messages. @throws ChatTemplateError. */
+  renderMessages(messages: readonly Message[], options?: ChatOptions): Promise<string> {
+    return this.prompts.render(messages, options);
   }
 
-  async generate({ prompt, n, sampling, seed, requestId, signal }: GenerateRequest): Promise<Generated> {
-    const promptTokens = this.promptTokens(prompt);
+  generate(request: GenerateRequest): Promise<Generated> {
+    return this.answer(request);
+  }
+
+  /** As `generate`, seen while it grows. */
+  stream(request: GenerateRequest): GenerationStream {
+    const leaving = new AbortController();
+    const signal = request.signal ? AbortSignal.any([request.signal, leaving.signal]) : leaving.signal;
+    return streamOf(
+      (onTokens) => this.answer({ ...request, signal }, onTokens),
+      () => leaving.abort(),
+    );
+  }
+
+  private async answer(
+    { prompt, chat, n, sampling, seed, requestId, signal }: GenerateRequest,
+    onTokens?: (streamed: NativeStreamed) => void,
+  ): Promise<Generated> {
+    const encoded = this.prompts.encode(prompt, chat);
+    const promptTokens = encoded instanceof Int32Array ? encoded : await encoded;
     const { temperature, maxNewTokens, topK = 0, topP = 1, minP = 0, stopTokenIds = [] } = sampling;
     const choice = { temperature, maxNewTokens, topK, topP, minP, stopTokenIds: [...stopTokenIds] };
-    const found = await cancellable(signal, (ticket) =>
-      this.engine.generate({ ...choice, prompt: promptTokens, n, seed, requestId, ticket, ignoreEndTokens: false }),
-    );
+    const asked = { ...choice, prompt: promptTokens, n, seed, requestId, ignoreEndTokens: false };
+    const found = await cancellable(signal, (ticket) => this.engine.generate({ ...asked, ticket }, onTokens));
     const logprobs = split(found.logprobs, found.offsets);
     const completions = split(found.tokens, found.offsets).map(
       (tokens, at): Completion => ({
@@ -170,6 +189,8 @@ export class LocalPolicy implements Policy {
   }
 
   async update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
+    const before = this.prompts.pending();
+    if (before) await before;
     const flat = nativeSettings(settings);
     const metrics = await cancellable(signal, (ticket) => this.engine.update(nativeBatch(batch), flat, ticket));
     this.updates += 1;
@@ -201,7 +222,8 @@ export class LocalPolicy implements Policy {
 
   /** Frees the policy after the requests before it; closing again is the same close. Other calls then fail with PolicyClosedError. */
   close(): Promise<void> {
-    this.closing ??= crossing(() => this.engine.close());
+    const close = (): Promise<void> => crossing(() => this.engine.close());
+    this.closing ??= this.prompts.pending()?.then(close) ?? close();
     return this.closing;
   }
 }

@@ -1,4 +1,5 @@
 /** The policy as the method sees it: text or tokens in, completions and log-probabilities out, updates. */
+import type { ChatOptions } from '../chat/template.js';
 import type { Prompt } from '../message.js';
 
 export interface Sampling {
@@ -18,6 +19,8 @@ export interface Sampling {
 export interface GenerateRequest {
   /** Text, messages for the folder's chat template, or token ids. */
   readonly prompt: Prompt | readonly number[] | Int32Array;
+  /** How the chat template renders messages: tools, date, further variables. */
+  readonly chat?: ChatOptions;
   /** Completions of this prompt (the group size); the prompt is prefilled once. */
   readonly n: number;
   readonly sampling: Sampling;

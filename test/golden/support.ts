@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { type Chat, createChat } from '../../src/chat/conversation.js';
+import { crossing, type NativeTokenizer, native } from '../../src/native.js';
 import { LocalPolicy, type LocalPolicyOptions } from '../../src/policy/local.js';
 import type { TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
 
@@ -170,4 +172,43 @@ export function relativeGap(a: ArrayLike<number>, b: ArrayLike<number>): number 
     size += (b[i] as number) ** 2;
   }
   return difference === 0 ? 0 : Math.sqrt(difference / size);
+}
+
+export const tokenizerNames = ['llama3', 'qwen2.5', 'qwen3', 'deepseek', 'llama2', 'mistral', 'unigram'] as const;
+
+export interface FixtureTokenizer {
+  readonly native: NativeTokenizer;
+  encode(texts: readonly string[]): Int32Array[];
+  decode(ids: readonly Int32Array[], skipSpecialTokens?: boolean): string[];
+}
+
+/** A tokenizer without a model: one of test/golden/tokenizers, or a folder. */
+export async function loadTokenizer(nameOrFolder: string): Promise<FixtureTokenizer> {
+  const folder = nameOrFolder.startsWith('/') ? nameOrFolder : goldenPath(`tokenizers/${nameOrFolder}`);
+  const loaded = await crossing(() => native('cpu').NativeTokenizer.load(folder));
+  return {
+    native: loaded,
+    encode: (texts) => {
+      const { tokens, offsets } = loaded.encode([...texts]);
+      return texts.map((_, at) => tokens.slice(offsets[at], offsets[at + 1]));
+    },
+    decode: (ids, skip = false) => {
+      const flat = Int32Array.from(ids.flatMap((list) => [...list]));
+      const offsets = Uint32Array.from([
+        0,
+        ...ids.map((_, at) => ids.slice(0, at + 1).reduce((n, l) => n + l.length, 0)),
+      ]);
+      return loaded.decode(flat, offsets, skip);
+    },
+  };
+}
+
+/** A published chat template with one of the small tokenizers. */
+export async function openChat(template: string, tokenizer: string, endTokens: readonly number[] = []): Promise<Chat> {
+  const { native } = await loadTokenizer(tokenizer);
+  const source = goldenPath(`chat/templates/${template}.jinja`);
+  const config = readGolden<Record<string, string>>(`tokenizers/${tokenizer}/tokenizer_config.json`);
+  const specialTokens = Object.fromEntries(Object.entries(config).filter(([key]) => key.endsWith('_token')));
+  const files = { templates: { default: readFileSync(source, 'utf8') }, specialTokens, source };
+  return createChat({ files, tokenizer: native, endTokens });
 }

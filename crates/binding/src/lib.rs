@@ -4,6 +4,8 @@ mod answer;
 mod convert;
 mod embedder;
 mod snapshot;
+mod stream;
+mod tokenizer;
 
 use answer::{answer, Answer};
 use convert::embed::NgramOptions;
@@ -11,7 +13,6 @@ use convert::generate::{generated, NativeGenerateRequest};
 use convert::load::{EngineInfo, LoadOptions, PolicyInfo, PolicyStats};
 use convert::memory::{MemoryEstimate, MemoryWorkload};
 use convert::update::{NativeBatch, NativeUpdateSettings};
-use convert::{ragged, Ragged};
 use exit_rl_engine::device;
 use exit_rl_engine::embed::pooling::Pooling;
 use exit_rl_engine::error::EngineError;
@@ -19,12 +20,15 @@ use exit_rl_engine::generate::scheduler::Request;
 use exit_rl_engine::model::lora::merge::merge_folder;
 use exit_rl_engine::policy::{Policy, Shared};
 use exit_rl_engine::thread::{self, guarded, send, Job, PolicyId, Ticket};
+use exit_rl_engine::tokenizer::Tokenizer;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use snapshot::{NativeSnapshot, WrittenFile};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use stream::OnTokens;
+use tokenizer::NativeTokenizer;
 
 /// Passes allocate and free megabytes on every thread; glibc gives them back to the system each time, and the unmapping
 /// stops all threads.
@@ -58,34 +62,34 @@ impl NativePolicy {
         PolicyInfo::from(&self.shared.info)
     }
 
-    /// Token ids of texts, without special tokens added.
     #[napi]
-    pub fn encode(&self, texts: Vec<String>) -> Result<Ragged> {
-        let lists = texts.iter().map(|text| self.shared.tokenizer.encode(text));
-        let lists: std::result::Result<Vec<_>, _> = lists.collect();
-        Ok(Ragged::from_lists(&lists.map_err(to_napi)?))
+    pub fn tokenizer(&self) -> NativeTokenizer {
+        NativeTokenizer::of(self.shared.text.clone())
     }
 
-    #[napi]
-    pub fn decode(&self, tokens: Int32Array, offsets: Uint32Array, skip_special_tokens: bool) -> Result<Vec<String>> {
-        let lists = ragged(&tokens, &offsets);
-        let texts = (0..lists.lists()).map(|index| {
-            let ids: Vec<u32> = lists.get(index).iter().map(|&id| id as u32).collect();
-            self.shared.tokenizer.decode(&ids, skip_special_tokens)
-        });
-        texts.collect::<std::result::Result<_, _>>().map_err(to_napi)
-    }
-
-    /// `n` completions of one prompt; requests in flight together are batched.
+    /// `n` completions of one prompt; requests in flight together are batched. `onTokens` sees them grow: it is called
+    /// now and then with what is new, and the last of it comes with the answer.
     #[napi(ts_return_type = "Promise<NativeGenerated>")]
-    pub fn generate(&self, env: &Env, request: NativeGenerateRequest) -> Result<Object<'static>> {
+    pub fn generate(
+        &self,
+        env: &Env,
+        request: NativeGenerateRequest,
+        #[napi(ts_arg_type = "(streamed: NativeStreamed) => void")] on_tokens: Option<OnTokens>,
+    ) -> Result<Object<'static>> {
         let (answer, promise) = answer(env)?;
         let shared = self.shared.clone();
+        let watch = on_tokens.map(|on_tokens| stream::watch(shared.text.clone(), &on_tokens)).transpose()?;
         let ticket = Ticket::new(request.ticket as u64);
         let cancel = ticket.flag.clone();
-        let job = request.into_engine(&self.shared.info.end_tokens, cancel, move |result| {
+        let job = request.into_engine(&self.shared.info.end_tokens, cancel, watch, move |result| {
             drop(ticket);
-            answer.settle(result.and_then(|completions| generated(&shared.tokenizer, &completions)));
+            match result {
+                Ok(completions) => {
+                    let decode = move |tokenizer: &Tokenizer| generated(tokenizer, &completions);
+                    shared.text.run(decode, move |result| answer.settle(result));
+                }
+                Err(error) => answer.settle(Err(error)),
+            }
         });
         send_request(self.id, job)?;
         Ok(promise)

@@ -16,6 +16,8 @@ pub enum EngineError {
     ModelFile { file: String, reason: String },
     #[error("`{file}`: `{key}` is {found}, and only {supported} can be computed here")]
     ModelUnsupported { file: String, key: String, found: String, supported: String },
+    #[error("the tokenizer of `{file}` cannot take the {key}: {reason}")]
+    Tokenizer { file: String, key: String, reason: String },
     #[error("weight `{weight}` is in no file of `{folder}`")]
     WeightMissing { weight: String, folder: String },
     #[error("weight `{weight}`: the file has {found:?}, the model needs {expected:?}")]

@@ -16,6 +16,7 @@ use crate::model::lora::{open, LoraSettings};
 use crate::model::parameters::Parameters;
 use crate::snapshot::{write_live, Companions, HostTensor, Snapshot, Weights};
 use crate::thread::THREAD_NAME;
+use crate::tokenizer::worker::{TextWorker, DEADLINE};
 use crate::tokenizer::{Tokenizer, COMPANIONS, MAX_TOKENIZER};
 use crate::train::batch::Batch;
 use crate::train::metrics::Metrics;
@@ -98,7 +99,7 @@ pub struct PolicyInfo {
 
 /// The parts that other threads may use while the engine works.
 pub struct Shared {
-    pub tokenizer: Tokenizer,
+    pub text: Arc<TextWorker>,
     pub info: PolicyInfo,
 }
 
@@ -173,7 +174,7 @@ impl Policy {
             companions: Arc::new(companions),
             base_fingerprint,
             scheduler: Scheduler::new(slots, parameters.config.context_length),
-            shared: Arc::new(Shared { tokenizer, info }),
+            shared: Arc::new(Shared { text: Arc::new(TextWorker::start(tokenizer, DEADLINE)?), info }),
             parameters,
             reference,
             optimizer: None,

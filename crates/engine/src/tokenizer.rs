@@ -1,19 +1,27 @@
 //! Text and token ids, and which ids end a completion.
 
+mod rendered;
+mod stream;
+pub mod worker;
+
+pub use rendered::{Marks, Rendered};
+pub use stream::TextStream;
+
 use crate::end_tokens::read_end_tokens;
 use crate::error::{EngineError, Result};
 use crate::model::file::read_bounded;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Files that belong to a model folder beside config and weights, copied as they are when saving.
-pub const COMPANIONS: [&str; 8] = [
+pub const COMPANIONS: [&str; 9] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
+    "tokenizer.model",
     "chat_template.jinja",
     "generation_config.json",
 ];
@@ -23,43 +31,71 @@ pub const MAX_TOKENIZER: u64 = 256 << 20;
 
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    file: PathBuf,
     pub end_tokens: Vec<u32>,
+}
+
+/// A token that was added to the model's vocabulary and is found in text before anything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedToken {
+    pub id: u32,
+    pub content: String,
+    /// Left out of decoded text.
+    pub special: bool,
+    /// Found in normalised text, so that other spellings may match as well.
+    pub normalized: bool,
 }
 
 impl Tokenizer {
     pub fn load(folder: &Path, vocabulary: usize) -> Result<Self> {
         let file = folder.join("tokenizer.json");
-        let bytes = read_bounded(folder, "tokenizer.json", MAX_TOKENIZER)?;
-        // The crate panics on some malformed files instead of answering with an error.
-        let parsed = catch_unwind(|| tokenizers::Tokenizer::from_bytes(&bytes));
-        let inner = match parsed {
-            Ok(Ok(tokenizer)) => tokenizer,
-            Ok(Err(error)) => return Err(EngineError::model_file(&file, error)),
-            Err(_) => return Err(EngineError::model_file(&file, "the tokenizer library failed on it")),
-        };
+        let mut inner = parse(&file, &read_bounded(folder, "tokenizer.json", MAX_TOKENIZER)?)?;
+        // What the file says about cutting and filling texts is for training runs of encoders.
+        let _ = inner.with_truncation(None);
+        inner.with_padding(None);
         let largest = inner.get_vocab(true).into_values().max().unwrap_or(0) as usize;
         if largest >= vocabulary {
             let reason = format!("token id {largest} is outside the model's vocabulary of {vocabulary}");
             return Err(EngineError::model_file(&file, reason));
         }
-        Ok(Self { inner, end_tokens: read_end_tokens(folder, vocabulary)? })
+        Ok(Self { inner, file, end_tokens: read_end_tokens(folder, vocabulary)? })
     }
 
+    /// Ids of a text in which special tokens are parsed; none are added.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoded = catch_unwind(AssertUnwindSafe(|| self.inner.encode(text, false)));
-        match encoded {
-            Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
-            Ok(Err(error)) => Err(EngineError::invalid("text", error.to_string())),
-            Err(_) => Err(EngineError::invalid("text", "the tokenizer library failed on it")),
-        }
+        self.guarded("text", || Ok(self.inner.encode_fast(text, false)?.get_ids().to_vec()))
     }
 
     pub fn decode(&self, tokens: &[u32], skip_special_tokens: bool) -> Result<String> {
-        let decoded = catch_unwind(AssertUnwindSafe(|| self.inner.decode(tokens, skip_special_tokens)));
-        match decoded {
-            Ok(Ok(text)) => Ok(text),
-            Ok(Err(error)) => Err(EngineError::invalid("tokens", error.to_string())),
-            Err(_) => Err(EngineError::invalid("tokens", "the tokenizer library failed on them")),
-        }
+        self.guarded("tokens", || self.inner.decode(tokens, skip_special_tokens))
+    }
+
+    pub fn added_tokens(&self) -> Vec<AddedToken> {
+        let decoder = self.inner.get_added_vocabulary().get_added_tokens_decoder();
+        let mut tokens: Vec<_> = decoder.iter().map(|(&id, token)| self.added_token(id, token)).collect();
+        tokens.sort_by_key(|token| token.id);
+        tokens
+    }
+
+    fn added_token(&self, id: u32, token: &tokenizers::AddedToken) -> AddedToken {
+        let normalized = token.normalized && self.inner.get_normalizer().is_some();
+        AddedToken { id, content: token.content.clone(), special: token.special, normalized }
+    }
+
+    /// The tokenizer library panics on some files and texts instead of answering with an error.
+    fn guarded<T>(&self, key: &str, body: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+        let reason = match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the tokenizer library failed on it".to_string(),
+        };
+        Err(EngineError::Tokenizer { file: self.file.display().to_string(), key: key.into(), reason })
+    }
+}
+
+fn parse(file: &Path, bytes: &[u8]) -> Result<tokenizers::Tokenizer> {
+    match catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes)) {
+        Ok(parsed) => parsed.map_err(|error| EngineError::model_file(file, error)),
+        Err(_) => Err(EngineError::model_file(file, "the tokenizer library failed on it")),
     }
 }

@@ -3,7 +3,7 @@
 use super::offsets;
 use exit_rl_engine::error::Result;
 use exit_rl_engine::generate::sampler::Sampling;
-use exit_rl_engine::generate::scheduler::{Completion, Request};
+use exit_rl_engine::generate::scheduler::{Completion, Request, Watch};
 use exit_rl_engine::tokenizer::Tokenizer;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -51,6 +51,7 @@ impl NativeGenerateRequest {
         self,
         end_tokens: &[u32],
         cancel: Arc<AtomicBool>,
+        watch: Option<Watch>,
         reply: impl FnOnce(Result<Vec<Completion>>) + Send + 'static,
     ) -> Request {
         let end_tokens = if self.ignore_end_tokens { &[] } else { end_tokens };
@@ -68,6 +69,7 @@ impl NativeGenerateRequest {
             seed: self.seed as u64,
             request_id: self.request_id as u64,
             cancel,
+            watch,
             reply: Box::new(reply),
         }
     }

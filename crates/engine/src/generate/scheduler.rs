@@ -1,8 +1,8 @@
 //! Continuous batching: requests wait, fill free slots as others finish, and leave one by one.
 
-use super::backend::{Backend, GroupId, SlotId, StepRow};
-use super::philox::Place;
-use super::sampler::{Sampled, Sampling};
+use super::backend::{Backend, GroupId, SlotId};
+use super::group::Group;
+use super::sampler::Sampling;
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,8 +19,13 @@ pub struct Request {
     pub seed: u64,
     pub request_id: u64,
     pub cancel: Arc<AtomicBool>,
+    /// Told of every decoding step's tokens: which completion, and its token.
+    pub watch: Option<Watch>,
     pub reply: Reply,
 }
+
+/// Called on the engine thread: it must not wait.
+pub type Watch = Box<dyn FnMut(&[(usize, u32)]) + Send>;
 
 pub type Reply = Box<dyn FnOnce(Result<Vec<Completion>>) + Send>;
 
@@ -32,20 +37,11 @@ pub struct Completion {
     pub stopped: bool,
 }
 
-struct Group {
-    request: Request,
-    sampling: Arc<Sampling>,
-    capacity: usize,
-    started: usize,
-    done: usize,
-    completions: Vec<Completion>,
-}
-
-struct Running {
-    slot: SlotId,
-    group: GroupId,
-    completion: usize,
-    token: u32,
+pub struct Running {
+    pub slot: SlotId,
+    pub group: GroupId,
+    pub completion: usize,
+    pub token: u32,
 }
 
 pub struct Scheduler {
@@ -158,10 +154,14 @@ impl Scheduler {
         backend.step(parameters, &mut rows)?;
         self.generated += rows.len() as u64;
         let mut index = 0;
+        let mut watched = BTreeSet::new();
         for row in rows {
             let running = &mut self.running[index];
             running.token = row.sampled.token;
             let group = self.groups.get_mut(&running.group).expect("a running completion has its group");
+            if group.watch(running.completion, row.sampled.token) {
+                watched.insert(running.group);
+            }
             if group.push(running.completion, row.sampled) {
                 let Running { slot, group, .. } = self.running.remove(index);
                 backend.finish(slot);
@@ -170,6 +170,10 @@ impl Scheduler {
             } else {
                 index += 1;
             }
+        }
+        for id in watched {
+            // Absent when that was its last token: its reply brings it.
+            self.groups.entry(id).and_modify(Group::tell);
         }
         Ok(())
     }
@@ -182,55 +186,5 @@ impl Scheduler {
         backend.release(id);
         let group = self.groups.remove(&id).expect("the group was there a moment ago");
         (group.request.reply)(Ok(group.completions));
-    }
-}
-
-impl Group {
-    fn new(request: Request, context_length: usize) -> Self {
-        let capacity = request.max_new_tokens.min(context_length - request.prompt.len());
-        Self {
-            sampling: Arc::new(request.sampling.clone()),
-            capacity,
-            started: 0,
-            done: 0,
-            completions: vec![Completion::default(); request.n],
-            request,
-        }
-    }
-
-    fn cancelled(&self) -> bool {
-        self.request.cancel.load(Ordering::Relaxed)
-    }
-
-    fn unstarted(&self) -> usize {
-        self.request.n - self.started
-    }
-
-    fn row(&self, running: &Running) -> StepRow {
-        let place = Place {
-            seed: self.request.seed,
-            request: self.request.request_id,
-            completion: running.completion as u32,
-            position: self.completions[running.completion].tokens.len() as u32,
-        };
-        StepRow {
-            slot: running.slot,
-            group: running.group,
-            token: running.token,
-            place,
-            sampling: self.sampling.clone(),
-            sampled: Sampled { token: 0, logprob: 0.0 },
-        }
-    }
-
-    /// Appends a token; true when the completion has ended.
-    fn push(&mut self, completion: usize, sampled: Sampled) -> bool {
-        let target = &mut self.completions[completion];
-        target.tokens.push(sampled.token);
-        target.logprobs.push(sampled.logprob);
-        target.stopped = self.request.stop_tokens.contains(&sampled.token);
-        let ended = target.stopped || target.tokens.len() >= self.capacity;
-        self.done += usize::from(ended);
-        ended
     }
 }

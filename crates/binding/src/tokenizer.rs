@@ -1,0 +1,174 @@
+//! A tokenizer as JavaScript sees it, with or without a policy around it.
+
+use crate::answer::{answer, Answer};
+use crate::convert::{ragged, Ragged};
+use crate::to_napi;
+use exit_rl_engine::error::{EngineError, Result as EngineResult};
+use exit_rl_engine::thread::{guarded, THREAD_NAME};
+use exit_rl_engine::tokenizer::worker::{TextWorker, DEADLINE};
+use exit_rl_engine::tokenizer::{Marks, Rendered, TextStream, Tokenizer};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The tokenizer of a model folder.
+#[napi]
+pub struct NativeTokenizer {
+    text: Arc<TextWorker>,
+}
+
+/// A token found in text before anything else; `special` ones are left out of decoded text.
+#[napi(object)]
+pub struct NativeAddedToken {
+    pub id: u32,
+    pub content: String,
+    pub special: bool,
+    /// Found in normalised text: other spellings may match as well.
+    pub normalized: bool,
+}
+
+/// A conversation as its chat template rendered it: one text with marks.
+#[napi(object)]
+pub struct NativeRendered {
+    pub text: String,
+    /// Stands inside special tokens that a message spells out, which are text.
+    pub guard: String,
+    /// Stands where the next list of ids goes.
+    pub splice: String,
+    pub tokens: Int32Array,
+    pub offsets: Uint32Array,
+}
+
+#[napi]
+impl NativeTokenizer {
+    /// Reads the tokenizer of a folder, without its weights.
+    #[napi(ts_return_type = "Promise<NativeTokenizer>")]
+    pub fn load(env: &Env, folder: String) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let load = move || {
+            let tokenizer = Tokenizer::load(Path::new(&folder), u32::MAX as usize)?;
+            Ok(NativeTokenizer::of(Arc::new(TextWorker::start(tokenizer, DEADLINE)?)))
+        };
+        on_own_thread(answer, load).map_err(to_napi)?;
+        Ok(promise)
+    }
+
+    #[napi]
+    pub fn added_tokens(&self) -> Vec<NativeAddedToken> {
+        let tokens = self.text.tokenizer().added_tokens().into_iter();
+        tokens
+            .map(|token| NativeAddedToken {
+                id: token.id,
+                content: token.content,
+                special: token.special,
+                normalized: token.normalized,
+            })
+            .collect()
+    }
+
+    /// Token ids of texts, at once. Special tokens are parsed, none are added.
+    #[napi]
+    pub fn encode(&self, texts: Vec<String>) -> Result<Ragged> {
+        let lists = texts.iter().map(|text| self.text.tokenizer().encode(text));
+        let lists: EngineResult<Vec<_>> = lists.collect();
+        Ok(Ragged::from_lists(&lists.map_err(to_napi)?))
+    }
+
+    #[napi]
+    pub fn decode(&self, tokens: Int32Array, offsets: Uint32Array, skip_special_tokens: bool) -> Result<Vec<String>> {
+        let lists = ragged(&tokens, &offsets);
+        let texts = (0..lists.lists()).map(|index| {
+            let ids: Vec<u32> = lists.get(index).iter().map(|&id| id as u32).collect();
+            self.text.tokenizer().decode(&ids, skip_special_tokens)
+        });
+        texts.collect::<EngineResult<_>>().map_err(to_napi)
+    }
+
+    /// As `encode`, of one text, on the tokenizer's own thread.
+    #[napi(ts_return_type = "Promise<Int32Array>")]
+    pub fn encode_text(&self, env: &Env, text: String) -> Result<Object<'static>> {
+        self.ids(env, move |tokenizer| tokenizer.encode(&text))
+    }
+
+    /// Texts with a guard inside everything that would be found as one of the `control` tokens.
+    #[napi]
+    pub fn guard(&self, texts: Vec<String>, control: Uint32Array, guard: String) -> Result<Vec<String>> {
+        let (control, guard) = (control.iter().copied().collect(), mark(&guard).map_err(to_napi)?);
+        let guarded = texts.iter().map(|text| self.text.tokenizer().guard(text, &control, guard));
+        guarded.collect::<EngineResult<_>>().map_err(to_napi)
+    }
+
+    /// Token ids of a rendered conversation.
+    #[napi(ts_return_type = "Promise<Int32Array>")]
+    pub fn encode_rendered(&self, env: &Env, rendered: NativeRendered) -> Result<Object<'static>> {
+        let rendered = rendered.into_engine().map_err(to_napi)?;
+        self.ids(env, move |tokenizer| tokenizer.encode_rendered(&rendered))
+    }
+
+    /// The text of a list of ids piece by piece, as it is said while they are generated.
+    #[napi]
+    pub fn stream(&self) -> NativeTextStream {
+        NativeTextStream { text: self.text.clone(), stream: Mutex::default() }
+    }
+}
+
+/// What of a growing list of ids is final as text; special tokens are left out.
+#[napi]
+pub struct NativeTextStream {
+    text: Arc<TextWorker>,
+    stream: Mutex<TextStream>,
+}
+
+#[napi]
+impl NativeTextStream {
+    #[napi]
+    pub fn push(&self, tokens: Int32Array) -> Result<String> {
+        let tokens: Vec<u32> = tokens.iter().map(|&id| id as u32).collect();
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.push(self.text.tokenizer(), &tokens).map_err(to_napi)
+    }
+}
+
+impl NativeTokenizer {
+    pub fn of(text: Arc<TextWorker>) -> Self {
+        Self { text }
+    }
+
+    fn ids(
+        &self,
+        env: &Env,
+        work: impl FnOnce(&Tokenizer) -> EngineResult<Vec<u32>> + Send + 'static,
+    ) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let ids = move |tokenizer: &Tokenizer| Ok(work(tokenizer)?.into_iter().map(|id| id as i32).collect());
+        self.text.run(ids, move |ids: EngineResult<Vec<i32>>| answer.settle(ids.map(Int32Array::new)));
+        Ok(promise)
+    }
+}
+
+impl NativeRendered {
+    fn into_engine(self) -> EngineResult<Rendered> {
+        let lists = ragged(&self.tokens, &self.offsets);
+        let splices = (0..lists.lists()).map(|at| lists.get(at).iter().map(|&id| id as u32).collect()).collect();
+        let marks = Marks { guard: mark(&self.guard)?, splice: mark(&self.splice)? };
+        Ok(Rendered { text: self.text, marks, splices })
+    }
+}
+
+fn mark(text: &str) -> EngineResult<char> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(mark), None) => Ok(mark),
+        _ => Err(EngineError::invalid("guard", "a mark is one character")),
+    }
+}
+
+fn on_own_thread<T: Send + ToNapiValue + 'static>(
+    answer: Answer<T>,
+    work: impl FnOnce() -> EngineResult<T> + Send + 'static,
+) -> EngineResult<()> {
+    let builder = std::thread::Builder::new().name(format!("{THREAD_NAME}-load"));
+    let spawned = builder.spawn(move || answer.settle(guarded(work)));
+    spawned.map(drop).map_err(|error| EngineError::Panic { message: error.to_string() })
+}

@@ -1,0 +1,74 @@
+/** `exit-rl fetch owner/name`: the one command that downloads a model, and only when it is told to. */
+import type { CAC } from 'cac';
+import { CancelledError, UsageError } from '../errors.js';
+import { cacheFolder, type HubModel, hubModel } from '../hub/cache.js';
+import type { FetchProgress } from '../hub/fetch.js';
+import { type Flags, listFlag, textFlag } from './flags.js';
+import { printJson, printLine, say } from './output.js';
+import { stopOnSignals } from './signals.js';
+
+function modelOf(text: string | undefined): HubModel {
+  const model = text === undefined ? undefined : hubModel(text);
+  if (model === undefined) throw new UsageError(`fetch takes a model on the hub, owner/name, not ${text ?? 'nothing'}`);
+  const revision = textFlag(process.argv, 'revision');
+  if (revision === undefined) return model;
+  const named = hubModel(`${model.name}@${revision}`);
+  if (named === undefined) throw new UsageError(`--revision is a branch, tag or commit, not ${revision}`);
+  return named;
+}
+
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
+
+function timeLeft(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '';
+  const whole = Math.ceil(seconds);
+  return whole < 60 ? `, ${whole} s left` : `, ${Math.floor(whole / 60)} min ${whole % 60} s left`;
+}
+
+/** At a terminal a line that changes, else a line for each file. */
+function progressLine(): (progress: FetchProgress) => void {
+  const started = performance.now();
+  let [file, shownAt] = ['', 0];
+  return (progress) => {
+    const now = performance.now();
+    if (!process.stderr.isTTY) {
+      if (progress.file !== file) say(progress.file);
+      file = progress.file;
+      return;
+    }
+    if (now - shownAt < 200 && progress.bytes < progress.totalBytes) return;
+    shownAt = now;
+    const speed = progress.received / ((now - started) / 1000);
+    const left = timeLeft((progress.totalBytes - progress.bytes) / speed);
+    const counts = `${megabytes(progress.bytes)} of ${megabytes(progress.totalBytes)} MB, ${megabytes(speed)} MB/s${left}`;
+    process.stderr.write(`\r\u001b[K${counts} · ${progress.file.slice(-50)}`);
+  };
+}
+
+async function runFetch(name: string | undefined, flags: Flags): Promise<void> {
+  const model = modelOf(name);
+  const { fetchModel } = await import('../hub/fetch.js');
+  const stop = stopOnSignals('stopping; the same command goes on from here');
+  try {
+    const onProgress = flags.json ? () => {} : progressLine();
+    const fetched = await fetchModel(model, { include: listFlag(flags, 'include'), signal: stop.signal, onProgress });
+    if (process.stderr.isTTY && !flags.json) say('');
+    if (flags.json) await printJson({ model: model.name, revision: model.revision, ...fetched });
+    else await printLine(fetched.folder);
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    process.exitCode = stop.exitCode() ?? 1;
+    if (!CancelledError.isInstance(error)) say('stopped');
+  } finally {
+    stop.dispose();
+  }
+}
+
+export function registerFetch(cli: CAC): void {
+  cli
+    .command('fetch [model]', `Downloads owner/name from the hub into ${cacheFolder(process.env)}`)
+    .option('--revision <revision>', 'Branch, tag or commit (default: main)')
+    .option('--include <glob>', 'Files to fetch, repeatable (default: safetensors, configuration, tokenizer, texts)')
+    .option('--json', 'Print {"folder","commit","files","bytes"}')
+    .action(runFetch);
+}

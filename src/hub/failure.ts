@@ -1,0 +1,49 @@
+/** What went wrong with the hub, in a sentence that says what to do. */
+import { HubError } from '../errors.js';
+import { cacheFolder, type Environment, type HubModel } from './cache.js';
+
+interface Reason {
+  readonly statusCode?: number;
+  readonly code?: string;
+  readonly name?: string;
+  readonly message?: string;
+  readonly cause?: unknown;
+}
+
+/** The innermost cause: fetch says only that it failed. */
+function root(error: unknown): Reason {
+  let at = error as Reason;
+  while (at?.cause instanceof Error) at = at.cause as Reason;
+  return at;
+}
+
+function statusOf(error: unknown): number | undefined {
+  for (let at = error as Reason | undefined; at; at = at.cause as Reason | undefined) {
+    if (typeof at.statusCode === 'number') return at.statusCode;
+  }
+  return undefined;
+}
+
+export function hubFailure(error: unknown, model: HubModel, endpoint: string, environment: Environment): HubError {
+  if (HubError.isInstance(error)) return error;
+  const fields = { model: model.name, revision: model.revision, endpoint, status: statusOf(error) };
+  return new HubError(explained(error, model, endpoint, environment), fields, { cause: error });
+}
+
+function explained(error: unknown, { name, revision }: HubModel, endpoint: string, environment: Environment): string {
+  const status = statusOf(error);
+  const { code, name: kind, message } = root(error);
+  if (status === 401 || status === 403) {
+    return `${endpoint} refuses \`${name}\` (${status}): accept its terms there if it asks for that, and give a token that may read it as HF_TOKEN`;
+  }
+  if (status === 404) {
+    return `${endpoint} has no \`${name}\` at revision ${revision} (404), or it is private: check the name, and HF_TOKEN`;
+  }
+  if (status !== undefined) return `${endpoint} answered ${status} for \`${name}\`: try again later`;
+  const reason = kind === 'TimeoutError' ? 'no answer in time' : (code ?? message ?? String(error));
+  return (
+    `${endpoint} cannot be reached (${reason}): check the network, a proxy, or HF_ENDPOINT for a mirror. ` +
+    `Without a network: fetch \`${name}\` on another machine and copy its folder into ${cacheFolder(environment)}, ` +
+    'or give --model a folder'
+  );
+}

@@ -1,0 +1,103 @@
+/** A model from the hub into the cache, every file checked; the revision's name is written last. */
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { HubError } from '../errors.js';
+import { accessToken, cacheFolder, type Environment, type HubModel, isOffline, repositoryFolder } from './cache.js';
+import { hubFailure } from './failure.js';
+import { chooseFiles, type HubAccess, type HubFile, listModel } from './listing.js';
+import { transferFile } from './transfer.js';
+
+export interface FetchOptions {
+  /** Patterns of the files to fetch; none takes weights, configuration, tokenizer and texts. */
+  readonly include?: readonly string[];
+  readonly environment?: Environment;
+  readonly patienceMilliseconds?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: FetchProgress) => void;
+}
+
+export interface FetchProgress {
+  readonly file: string;
+  readonly bytes: number;
+  readonly totalBytes: number;
+  /** Bytes of this call's own work, for the speed. */
+  readonly received: number;
+}
+
+export interface Fetched {
+  /** A Hugging Face folder. */
+  readonly folder: string;
+  readonly commit: string;
+  readonly files: readonly string[];
+  readonly bytes: number;
+}
+
+export function hubEndpoint(environment: Environment): string {
+  return (environment.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
+}
+
+/** @throws HubError, which says what to do; UsageError for patterns that match nothing or pickles. */
+export async function fetchModel(model: HubModel, options: FetchOptions = {}): Promise<Fetched> {
+  const { environment = process.env, patienceMilliseconds = 20_000 } = options;
+  const endpoint = hubEndpoint(environment);
+  if (isOffline(environment)) {
+    const where = cacheFolder(environment);
+    const message = `HF_HUB_OFFLINE is set, so nothing is fetched: unset it, or copy the model's folder into ${where}`;
+    throw new HubError(message, { model: model.name });
+  }
+  const access: HubAccess = { endpoint, token: accessToken(environment), patienceMilliseconds };
+  try {
+    return await fetchListed(model, options, environment, access);
+  } catch (error) {
+    if (options.signal?.aborted || (error as { code?: unknown }).code === 'USAGE') throw error;
+    throw hubFailure(error, model, endpoint, environment);
+  }
+}
+
+async function fetchListed(
+  model: HubModel,
+  { include = [], signal, onProgress }: FetchOptions,
+  environment: Environment,
+  access: HubAccess,
+): Promise<Fetched> {
+  const { commit, files } = await listModel(model, access);
+  const chosen = chooseFiles(files, include, model.name);
+  const folder = repositoryFolder(environment, model);
+  const report = progressOf(chosen, onProgress);
+  for (const file of chosen) {
+    const path = file.path.split('/').map(encodeURIComponent).join('/');
+    const url = `${access.endpoint}/${model.name}/resolve/${commit}/${path}`;
+    const onBytes = report(file);
+    await transferFile({ url, file, folder, commit, access, onBytes, ...(signal && { signal }) });
+  }
+  await writeReference(join(folder, 'refs', model.revision), commit, model.revision);
+  const bytes = chosen.reduce((sum, { size }) => sum + size, 0);
+  return { folder: join(folder, 'snapshots', commit), commit, files: chosen.map(({ path }) => path), bytes };
+}
+
+/** Counts over all files; a resumed or cached beginning counts as there, not as received. */
+function progressOf(
+  files: readonly HubFile[],
+  onProgress: FetchOptions['onProgress'],
+): (file: HubFile) => (bytes: number) => void {
+  const totalBytes = files.reduce((sum, { size }) => sum + size, 0);
+  let [before, received] = [0, 0];
+  return (file) => {
+    const start = before;
+    before += file.size;
+    let last: number | undefined;
+    return (bytes) => {
+      if (last !== undefined && bytes > last) received += bytes - last;
+      last = bytes;
+      onProgress?.({ file: file.path, bytes: start + bytes, totalBytes, received });
+    };
+  };
+}
+
+/** A commit is its own name. */
+async function writeReference(file: string, commit: string, revision: string): Promise<void> {
+  if (revision === commit) return;
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(`${file}.${process.pid}`, commit);
+  await rename(`${file}.${process.pid}`, file);
+}

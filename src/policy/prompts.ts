@@ -1,0 +1,57 @@
+/** Prompts to token ids, on the tokenizer's thread; what must come after them can wait for it. */
+import { type Chat, createChat } from '../chat/conversation.js';
+import { readChatFiles } from '../chat/files.js';
+import type { ChatOptions } from '../chat/template.js';
+import type { Message, Prompt } from '../message.js';
+import { crossing, type NativeTokenizer } from '../native.js';
+
+export type PromptOrTokens = Prompt | readonly number[] | Int32Array;
+
+function isTokens(prompt: Exclude<PromptOrTokens, string>): prompt is readonly number[] | Int32Array {
+  return prompt.length === 0 || typeof prompt[0] === 'number';
+}
+
+export class PromptEncoder {
+  private chat: Chat | undefined;
+  private readonly inWork = new Set<Promise<Int32Array>>();
+
+  constructor(
+    private readonly folder: string,
+    private readonly tokenizer: NativeTokenizer,
+    private readonly endTokens: readonly number[],
+  ) {}
+
+  /** Ids stay as they are, at once: their request keeps its place. @throws ChatTemplateError, TokenizerError. */
+  encode(prompt: PromptOrTokens, options?: ChatOptions): Int32Array | Promise<Int32Array> {
+    if (typeof prompt !== 'string' && isTokens(prompt)) return Int32Array.from(prompt);
+    const encoding = typeof prompt === 'string' ? this.encodeText(prompt) : this.encodeMessages(prompt, options);
+    this.inWork.add(encoding);
+    const forget = (): boolean => this.inWork.delete(encoding);
+    encoding.then(forget, forget);
+    return encoding;
+  }
+
+  /** The text of a conversation, special tokens and all. */
+  render(messages: readonly Message[], options?: ChatOptions): Promise<string> {
+    return this.ownChat().render(messages, options);
+  }
+
+  /** Resolves when the prompts before this call have been encoded or have failed; undefined when there are none. */
+  pending(): Promise<unknown> | undefined {
+    return this.inWork.size > 0 ? Promise.allSettled(this.inWork) : undefined;
+  }
+
+  private encodeText(text: string): Promise<Int32Array> {
+    return crossing(() => this.tokenizer.encodeText(text));
+  }
+
+  private async encodeMessages(messages: readonly Message[], options?: ChatOptions): Promise<Int32Array> {
+    return this.ownChat().encode(messages, options);
+  }
+
+  private ownChat(): Chat {
+    const { folder, tokenizer, endTokens } = this;
+    this.chat ??= createChat({ files: readChatFiles(folder), tokenizer, endTokens });
+    return this.chat;
+  }
+}

@@ -1,0 +1,98 @@
+/** Completions as they grow: what is new, in order, until the whole is there. */
+import type { NativeStreamed } from '../native.js';
+import type { Generated } from './policy.js';
+
+/** New tokens of one completion, and what of its text has become final: never a part of a character. */
+export interface Streamed {
+  readonly completion: number;
+  readonly tokens: Int32Array;
+  readonly text: string;
+}
+
+/**
+ * Read it with `for await`, once; leaving the loop cancels the request. A slow reader gets larger pieces: what waits is
+ * never more than one piece for each completion.
+ */
+export interface GenerationStream extends AsyncIterable<Streamed> {
+  /** The whole answer; the pieces of a completion together are its tokens and its text. */
+  readonly result: Promise<Generated>;
+}
+
+interface Piece {
+  tokens: number[];
+  text: string;
+}
+
+/** Starts `generate` with a callback for what is new. */
+export function streamOf(
+  generate: (onTokens: (streamed: NativeStreamed) => void) => Promise<Generated>,
+  cancel: () => void,
+): GenerationStream {
+  const mailbox = new Mailbox();
+  const result = generate((streamed) => mailbox.put(streamed));
+  result.then(
+    (generated) => mailbox.finish(generated),
+    (error: unknown) => mailbox.fail(error),
+  );
+  return { result, [Symbol.asyncIterator]: () => mailbox.read(cancel) };
+}
+
+class Mailbox {
+  private readonly waiting = new Map<number, Piece>();
+  /** Per completion: how many tokens, and how much text, have been put in. */
+  private readonly seen = new Map<number, { tokens: number; text: string }>();
+  private done = false;
+  private failure: { readonly error: unknown } | undefined;
+  private wake: () => void = () => {};
+
+  put({ completions, tokens, offsets, texts }: NativeStreamed): void {
+    if (this.done) return;
+    completions.forEach((completion, at) => {
+      this.add(completion, tokens.subarray(offsets[at], offsets[at + 1]), texts[at] ?? '');
+    });
+    this.wake();
+  }
+
+  /** The last of every completion comes with the answer. */
+  finish({ completions }: Generated): void {
+    completions.forEach(({ tokens, text }, completion) => {
+      const seen = this.seen.get(completion) ?? { tokens: 0, text: '' };
+      const rest = text.startsWith(seen.text) ? text.slice(seen.text.length) : '';
+      this.add(completion, tokens.subarray(seen.tokens), rest);
+    });
+    this.done = true;
+    this.wake();
+  }
+
+  fail(error: unknown): void {
+    this.done = true;
+    this.failure = { error };
+    this.wake();
+  }
+
+  async *read(cancel: () => void): AsyncGenerator<Streamed, void, undefined> {
+    try {
+      while (true) {
+        for (const [completion, { tokens, text }] of this.waiting) {
+          this.waiting.delete(completion);
+          yield { completion, tokens: Int32Array.from(tokens), text };
+        }
+        if (this.failure) throw this.failure.error;
+        if (this.done && this.waiting.size === 0) return;
+        if (this.waiting.size === 0) await new Promise<void>((resolve) => (this.wake = resolve));
+      }
+    } finally {
+      if (!this.done) cancel();
+    }
+  }
+
+  private add(completion: number, tokens: Int32Array, text: string): void {
+    if (tokens.length === 0 && text === '') return;
+    const seen = this.seen.get(completion) ?? { tokens: 0, text: '' };
+    this.seen.set(completion, { tokens: seen.tokens + tokens.length, text: seen.text + text });
+    const piece = this.waiting.get(completion) ?? { tokens: [], text: '' };
+    piece.tokens.push(...tokens);
+    piece.text += text;
+    this.waiting.set(completion, piece);
+  }
+}

@@ -1,0 +1,192 @@
+/** Downloads against a hub on the loopback interface, its faults included. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HubError, UsageError } from '../../src/errors.js';
+import { modelFolder } from '../../src/hub/cache.js';
+import { type Fetched, type FetchOptions, fetchModel } from '../../src/hub/fetch.js';
+import { globPattern } from '../../src/hub/listing.js';
+import { runCli } from '../cli/support/cli.js';
+import { commit, type LoopbackHub, startHub } from './server.js';
+
+const model = { name: 'owner/small-model', revision: 'main' };
+const weights = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 7919) % 251));
+const files = new Map([
+  ['config.json', Buffer.from('{"model_type":"llama"}')],
+  ['model.safetensors', weights],
+  ['tokenizer.json', Buffer.from('{}')],
+  ['additional_chat_templates/tool_use.jinja', Buffer.from('{{ messages }}')],
+  ['pytorch_model.bin', Buffer.from('pickle')],
+  ['original/consolidated.safetensors', Buffer.from('twice')],
+  ['README.md', Buffer.from('# model')],
+]);
+
+let hub: LoopbackHub;
+let home = '';
+beforeEach(async () => {
+  home = mkdtempSync(join(tmpdir(), 'exit-rl-hub-'));
+  hub = await startHub(model.name, files);
+});
+afterEach(async () => {
+  await hub.close();
+  rmSync(home, { recursive: true, force: true });
+});
+
+const environment = (more: Record<string, string> = {}): Record<string, string> => ({
+  HF_HOME: home,
+  HF_ENDPOINT: hub.url,
+  ...more,
+});
+
+const fetched = (options: FetchOptions = {}): Promise<Fetched> =>
+  fetchModel(model, { environment: environment(), patienceMilliseconds: 1_000, ...options });
+
+const repository = (): string => join(home, 'hub', 'models--owner--small-model');
+
+describe('fetch', () => {
+  test("lays the model out as huggingface_hub does, without pickles and others' copies", async () => {
+    const { folder, files: names } = await fetched();
+    expect(folder).toBe(join(repository(), 'snapshots', commit));
+    expect([...names].sort()).toEqual(
+      [
+        'README.md',
+        'additional_chat_templates/tool_use.jinja',
+        'config.json',
+        'model.safetensors',
+        'tokenizer.json',
+      ].sort(),
+    );
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+    expect(readlinkSync(join(folder, 'model.safetensors'))).toMatch(/^\.\.\/\.\.\/blobs\/[0-9a-f]{64}$/);
+    expect(readFileSync(join(repository(), 'refs', 'main'), 'utf8')).toBe(commit);
+    expect(modelFolder('owner/small-model', environment())).toBe(folder);
+  });
+
+  test('again transfers nothing', async () => {
+    await fetched();
+    hub.asked.length = 0;
+    await fetched();
+    expect(hub.asked).toEqual([]);
+  });
+
+  test('goes on where a broken connection ended', async () => {
+    hub.faults = { cutAfter: 100_000, cuts: 2 };
+    const { folder } = await fetched();
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+    expect(hub.asked.filter((one) => one.startsWith('model'))).toEqual([
+      'model.safetensors 0',
+      'model.safetensors 100000',
+      'model.safetensors 200000',
+    ]);
+  });
+
+  test('goes on in a later call, also on a hub that sends only whole files', async () => {
+    hub.faults = { cutAfter: 1_000, cuts: 1_000 };
+    await fetched({ signal: AbortSignal.timeout(600) }).catch(() => undefined);
+    expect(existsSync(join(repository(), 'refs', 'main'))).toBe(false);
+    expect(readdirSync(join(repository(), 'blobs')).some((name) => name.endsWith('.incomplete'))).toBe(true);
+    hub.faults = { ignoresRanges: true };
+    const { folder } = await fetched();
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+  });
+
+  test('keeps nothing that arrived damaged', async () => {
+    hub.faults = { damaged: true };
+    await expect(fetched()).rejects.toThrow(/damaged/);
+    expect(readdirSync(join(repository(), 'blobs'))).toEqual([]);
+    expect(() => modelFolder('owner/small-model', environment())).toThrow(/exit-rl fetch owner\/small-model/);
+  });
+
+  test.each([
+    [401, /HF_TOKEN/],
+    [403, /terms/],
+    [404, /check the name/],
+    [503, /try again later/],
+  ])('says what a %i means', async (status, message) => {
+    hub.faults = { status };
+    const error = await fetched().catch((reason: unknown) => reason);
+    expect(HubError.isInstance(error)).toBe(true);
+    expect(String(error)).toMatch(message);
+  });
+
+  test('says within its patience that nobody answers, and what to do then', async () => {
+    hub.faults = { silent: true };
+    const start = performance.now();
+    await expect(fetched({ patienceMilliseconds: 300 })).rejects.toThrow(/no answer in time.*copy its folder/s);
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+
+  test('says that there is no network', async () => {
+    const nowhere = environment({ HF_ENDPOINT: 'http://127.0.0.1:9' });
+    await expect(fetched({ environment: nowhere })).rejects.toThrow(/cannot be reached .*HF_ENDPOINT for a mirror/s);
+  });
+
+  test('asks nobody when HF_HUB_OFFLINE is set', async () => {
+    await expect(fetched({ environment: environment({ HF_HUB_OFFLINE: '1' }) })).rejects.toThrow(/HF_HUB_OFFLINE/);
+    expect(hub.tokens).toEqual([]);
+  });
+
+  test('sends the token of the environment, else of the file', async () => {
+    writeFileSync(join(home, 'token'), 'from-file\n');
+    await fetched({ include: ['config.json'] });
+    expect(new Set(hub.tokens)).toEqual(new Set(['Bearer from-file']));
+    hub.tokens.length = 0;
+    await fetched({ include: ['README.md'], environment: environment({ HF_TOKEN: 'hf_from_environment' }) });
+    expect(new Set(hub.tokens)).toEqual(new Set(['Bearer hf_from_environment']));
+  });
+
+  test('takes the files that are asked for, and no pickle', async () => {
+    expect((await fetched({ include: ['*.json'] })).files).toEqual(['config.json', 'tokenizer.json']);
+    await expect(fetched({ include: ['*.bin'] })).rejects.toThrow(UsageError);
+    await expect(fetched({ include: ['nothing*'] })).rejects.toThrow(/nothing/);
+  });
+});
+
+test('a listing that leaves the folder is refused', async () => {
+  await hub.close();
+  hub = await startHub(model.name, new Map([['../../evil.json', Buffer.from('x')]]));
+  await expect(fetched()).rejects.toThrow(/outside its folder/);
+});
+
+test('a model with pickles only is refused', async () => {
+  await hub.close();
+  hub = await startHub(
+    model.name,
+    new Map([
+      ['pytorch_model.bin', Buffer.from('x')],
+      ['config.json', Buffer.from('{}')],
+    ]),
+  );
+  await expect(fetched()).rejects.toThrow(/pickles only/);
+});
+
+test.each([
+  ['*.json', 'a/b.json', true],
+  ['a/*.json', 'a/b.json', true],
+  ['a/*.json', 'a/c/b.json', false],
+  ['a/**', 'a/c/b.json', true],
+  ['mo?el*', 'model-1.x', true],
+  ['*.json', 'xjson', false],
+])('pattern %s on %s', (glob, path, matches) => {
+  expect(globPattern(glob).test(path)).toBe(matches);
+});
+
+describe('the command', () => {
+  test('prints the folder, and other commands name it when the model is not there', async () => {
+    const missing = await runCli(['generate', '--model', model.name, '--prompt', 'x'], { env: environment() });
+    expect(missing).toMatchObject({ code: 1 });
+    expect(missing.stderr).toContain('exit-rl fetch owner/small-model');
+    const { code, stdout } = await runCli(['fetch', model.name, '--json'], { env: environment() });
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      model: model.name,
+      commit,
+      folder: join(repository(), 'snapshots', commit),
+    });
+  });
+
+  test.each([['no-owner'], ['../x/y'], ['a/b/c']])('%s is wrong use', async (name) => {
+    expect((await runCli(['fetch', name], { env: environment() })).code).toBe(2);
+  });
+});
