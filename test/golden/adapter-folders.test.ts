@@ -5,8 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { InvalidRequestError, ModelFolderError } from '../../src/errors.js';
 import { LocalPolicy } from '../../src/policy/local.js';
 import { mergeAdapter } from '../../src/policy/lora.js';
-import { trainingFile } from '../../src/policy/policy.js';
+import { trainingFile, type UpdateSettings } from '../../src/policy/policy.js';
 import {
+  type Backend,
   backends,
   goldenPath,
   largestGap,
@@ -197,6 +198,32 @@ describe.each([...backends.map((backend) => ({ backend, dropout: 0 })), { backen
       await (await again.snapshot()).write(other);
       for (const file of ['adapter_model.safetensors', trainingFile])
         expect(readFileSync(join(other, file)).equals(readFileSync(join(one, file))), file).toBe(true);
+    });
+  },
+);
+
+/** A and B after one update of a policy with a fresh adapter whose B is not zero any more. */
+async function updated(backend: Backend, dropout: number, changes: Partial<UpdateSettings>): Promise<Float32Array[]> {
+  const policy = await openPolicy('llama-tied', { lora: { rank: 3, alpha: 6, dropout, seed: 5 }, backend });
+  const settings = { ...onPolicySettings, learningRate: 1e-2, adamEpsilon: 1e-3 };
+  await policy.update(training('llama-tied'), settings);
+  await policy.update(training('llama-tied'), { ...settings, ...changes });
+  const folder = temporaryFolder();
+  await policy.save(folder);
+  return [...readWeights(folder).values()];
+}
+
+describe.each([...backends.map((backend) => ({ backend, dropout: 0 })), { backend: 'torch' as const, dropout: 0.3 }])(
+  'what is computed again or in parts gives the same adapter: $backend, dropout $dropout',
+  ({ backend, dropout }) => {
+    test.each([
+      ['gradient checkpointing', { gradientCheckpointing: true }],
+      ['logits in parts', { logitsBytes: 4 * 96 * 3 }],
+      ['both', { gradientCheckpointing: true, logitsBytes: 4 * 96 * 3 }],
+    ])('%s', async (_, changes) => {
+      const [plain, other] = [await updated(backend, dropout, {}), await updated(backend, dropout, changes)];
+      const gaps = plain.map((values, index) => largestGap(values, other[index] as Float32Array));
+      expect(Math.max(...gaps)).toBeLessThan(1e-6);
     });
   },
 );
