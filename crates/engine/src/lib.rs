@@ -8,6 +8,7 @@ pub mod end_tokens;
 pub mod error;
 pub mod files;
 pub mod generate;
+pub mod host_copy;
 pub mod memory;
 pub mod model;
 pub mod policy;

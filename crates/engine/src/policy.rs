@@ -10,11 +10,12 @@ use crate::files::WrittenFile;
 use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::{Request, Scheduler};
 use crate::generate::torch_backend::TorchBackend;
+use crate::host_copy::Copier;
 use crate::model::file::{read_bounded, read_if_there, MAX_JSON};
 use crate::model::lora::fingerprint::fingerprint;
 use crate::model::lora::{open, LoraSettings};
 use crate::model::parameters::Parameters;
-use crate::snapshot::{write_live, Companions, HostTensor, Snapshot, Weights};
+use crate::snapshot::{write_live, Companions, Snapshot, Weights};
 use crate::thread::THREAD_NAME;
 use crate::tokenizer::worker::{TextWorker, DEADLINE};
 use crate::tokenizer::{Tokenizer, COMPANIONS, MAX_TOKENIZER};
@@ -106,6 +107,7 @@ pub struct Shared {
 pub struct Policy {
     /// Files that go with the weights, kept in memory: the folder they came from may be gone when we save.
     companions: Arc<Companions>,
+    copier: Copier,
     /// What an adapter says of the model it belongs to; empty without one.
     base_fingerprint: String,
     shared: Arc<Shared>,
@@ -172,6 +174,7 @@ impl Policy {
         };
         Ok(Self {
             companions: Arc::new(companions),
+            copier: Copier::new(threads),
             base_fingerprint,
             scheduler: Scheduler::new(slots, parameters.config.context_length),
             shared: Arc::new(Shared { text: Arc::new(TextWorker::start(tokenizer, DEADLINE)?), info }),
@@ -277,8 +280,9 @@ impl Policy {
     /// Copies the weights and, with `training`, all that training needs to go on: what it writes is a Hugging Face folder
     /// with tokenizer files as they were, weights as they are, and a config that says so. Of an adapter it is a PEFT folder.
     pub fn snapshot(&mut self, training: bool) -> Result<Snapshot> {
-        let threads = self.shared.info.threads;
-        let master = Arc::new(HostTensor::copy(self.parameters.trained(), threads)?);
+        // A model is saved once in a while: its copy is not kept beyond that.
+        let copier = if training { self.copier.clone() } else { Copier::new(self.copier.threads) };
+        let master = Arc::new(copier.copy(self.parameters.trained())?);
         let weights = match &self.parameters.adapter {
             Some(adapter) => Weights::of_adapter(adapter, &self.base_fingerprint, master.clone()),
             None => Weights::of_model(&self.parameters, master.clone()),
@@ -287,7 +291,7 @@ impl Policy {
             self.check_trainable()?;
             let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
             let adapter = self.parameters.adapter.as_ref();
-            Some(optimizer.snapshot(master, self.reference.as_ref(), adapter, threads)?)
+            Some(optimizer.snapshot(master, self.reference.as_ref(), adapter, &copier)?)
         } else {
             None
         };

@@ -3,6 +3,7 @@
 
 use crate::error::{EngineError, Result};
 use crate::files::{write_bytes, write_safetensors, WrittenFile};
+use crate::host_copy::HostTensor;
 use crate::model::layout::Part;
 use crate::model::lora::{peft, Adapter};
 use crate::model::parameters::Parameters;
@@ -182,98 +183,5 @@ impl View for PartView<'_> {
         } else {
             self.bytes.len() / 2
         }
-    }
-}
-
-/// A flat tensor's bytes, little-endian as in safetensors.
-pub struct HostTensor {
-    dtype: Dtype,
-    shape: [usize; 1],
-    bytes: Vec<u8>,
-}
-
-/// Below this a second thread costs more than it copies.
-const COPY_PER_THREAD: usize = 4 << 20;
-
-impl HostTensor {
-    /// Copies with up to `threads` threads: new pages are the slow part of it, and they are made by whoever touches them.
-    pub fn copy(tensor: &Tensor, threads: usize) -> Result<Self> {
-        let flat = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
-        let (dtype, width) = match flat.f_kind()? {
-            Kind::Float => (Dtype::F32, 4),
-            Kind::BFloat16 => (Dtype::BF16, 2),
-            other => return Err(EngineError::torch(format!("a checkpoint holds fp32 and bf16, not {other:?}"))),
-        };
-        let numel = flat.numel();
-        // The tensor is contiguous, on the host, and lives until the end of this function.
-        let source = unsafe { std::slice::from_raw_parts(flat.data_ptr().cast::<u8>(), numel * width) };
-        Ok(Self { dtype, shape: [numel], bytes: copy_bytes(source, threads)? })
-    }
-}
-
-fn copy_bytes(source: &[u8], threads: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(source.len()).map_err(|_| EngineError::OutOfMemory {
-        message: format!("the copy that a checkpoint is written from needs {} bytes more", source.len()),
-    })?;
-    let pieces = (source.len() / COPY_PER_THREAD).clamp(1, threads.max(1));
-    let piece = source.len().div_ceil(pieces).max(1);
-    let target = &mut bytes.spare_capacity_mut()[..source.len()];
-    std::thread::scope(|scope| {
-        for (from, to) in source.chunks(piece).zip(target.chunks_mut(piece)) {
-            let mut copy = move || {
-                // Equal lengths, and `to` is freshly reserved memory that nothing else sees.
-                unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr().cast(), from.len()) }
-            };
-            if pieces == 1 {
-                copy();
-            } else {
-                scope.spawn(copy);
-            }
-        }
-    });
-    // All of it was written above.
-    unsafe { bytes.set_len(source.len()) };
-    Ok(bytes)
-}
-
-impl View for &HostTensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_by_several_threads_is_the_same_bytes() {
-        let source: Vec<u8> = (0..(3 * COPY_PER_THREAD + 17)).map(|at| (at % 251) as u8).collect();
-        for threads in [1, 2, 3, 8] {
-            assert_eq!(copy_bytes(&source, threads).unwrap(), source);
-        }
-        assert_eq!(copy_bytes(&[], 2).unwrap(), Vec::<u8>::new());
-    }
-
-    #[test]
-    fn a_snapshot_keeps_what_was_there() {
-        let tensor = Tensor::from_slice(&[1f32, -2.5, 3.0]);
-        let copy = HostTensor::copy(&tensor, 1).unwrap();
-        let _ = tensor.shallow_clone().fill_(9.0);
-        let expected: Vec<u8> = [1f32, -2.5, 3.0].iter().flat_map(|value| value.to_le_bytes()).collect();
-        assert_eq!((&copy).data().as_ref(), expected);
     }
 }

@@ -1,9 +1,10 @@
 //! AdamW on what is trained, one flat tensor.
 
 use crate::error::{EngineError, Result};
+use crate::host_copy::{Copier, HostTensor};
 use crate::model::lora::Adapter;
 use crate::model::parameters::Parameters;
-use crate::snapshot::{HostTensor, Training};
+use crate::snapshot::Training;
 use crate::tensor_file::TensorFile;
 use exit_rl_shim::{fused_adamw, AdamW};
 use safetensors::Dtype;
@@ -107,9 +108,9 @@ impl Optimizer {
         master: Arc<HostTensor>,
         reference: Option<&Parameters>,
         adapter: Option<&Adapter>,
-        threads: usize,
+        copier: &Copier,
     ) -> Result<Training> {
-        let copy = |tensor: &Tensor| HostTensor::copy(tensor, threads).map(Arc::new);
+        let copy = |tensor: &Tensor| copier.copy(tensor).map(Arc::new);
         // In bf16 the folder holds rounded weights: training goes on from the unrounded ones.
         let mut tensors = vec![("master".to_string(), master)];
         tensors.push(("exp_avg".into(), copy(&self.exp_avg)?));
