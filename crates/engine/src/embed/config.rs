@@ -135,7 +135,7 @@ impl EncoderConfig {
             "modernbert" => modernbert(&fields),
             _ => Err(fields.unsupported("model_type", "bert, modernbert, qwen3, qwen2, llama and mistral")),
         }?;
-        if config.hidden_size % config.heads != 0 || config.head_dim() % 2 != 0 {
+        if !config.hidden_size.is_multiple_of(config.heads) || !config.head_dim().is_multiple_of(2) {
             return Err(fields.bad(format!("{} heads do not fit a width of {}", config.heads, config.hidden_size)));
         }
         Ok(config)

@@ -3,11 +3,12 @@
 
 use super::attention::{attend, AttentionSpace, Rows};
 use super::config::{Activation, EncoderConfig};
+use super::functions::{gelu, gelu_tanh};
 use super::layout::{Affine, EncoderWeights};
+use super::linear::KernelLinear;
 use super::network::{rotary_table, Network};
 use crate::cpu::isa::{Instructions, Isa};
-use crate::cpu::linear::PackedLinear;
-use crate::cpu::math::{exp, rotate, silu, sum};
+use crate::cpu::math::{rotate, silu, sum};
 use crate::cpu::trainer::Pool;
 use crate::error::Result;
 use crate::model::rotary::RotaryTable;
@@ -17,48 +18,6 @@ use std::collections::HashMap;
 
 /// Rows computed together: activations of this many rows stay in a core's cache.
 const UNIT_ROWS: usize = 256;
-
-/// x Wᵀ + b.
-pub struct KernelLinear {
-    packed: PackedLinear,
-    bias: Option<Vec<f32>>,
-    instructions: Instructions,
-}
-
-impl KernelLinear {
-    pub fn pack(
-        weight: &[f32],
-        bias: Option<Vec<f32>>,
-        outputs: usize,
-        inputs: usize,
-        instructions: Instructions,
-    ) -> Self {
-        Self { packed: PackedLinear::pack(weight, outputs, inputs, instructions), bias, instructions }
-    }
-
-    /// The product for rows `x`.
-    pub fn product(&self, x: &[f32]) -> Vec<f32> {
-        let mut result = vec![0.0; x.len() / self.packed.inputs * self.packed.outputs];
-        let (linear, out) = (self, result.as_mut_slice());
-        with_instructions!(self.instructions, fn apply_linear<I>(linear: &KernelLinear, x: &[f32], out: &mut [f32]));
-        result
-    }
-
-    /// `out = x Wᵀ + b`, or with `add` `out += x Wᵀ + b`.
-    #[inline(always)]
-    fn apply<I: Isa>(&self, x: &[f32], out: &mut [f32], add: bool) {
-        self.packed.apply::<I>(x, out, add);
-        let Some(bias) = &self.bias else { return };
-        for row in out.chunks_exact_mut(self.packed.outputs) {
-            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-        }
-    }
-}
-
-#[inline(always)]
-fn apply_linear<I: Isa>(linear: &KernelLinear, x: &[f32], out: &mut [f32]) {
-    linear.apply::<I>(x, out, false);
-}
 
 struct Norm {
     weight: Vec<f32>,
@@ -226,7 +185,7 @@ fn forward<I: Isa>(encoder: &KernelEncoder, texts: &[&[u32]], space: &mut Space)
     space.activated.resize(rows * inner, 0.0);
     embed(encoder, texts, &mut space.x);
     for layer in &encoder.layers {
-        space.up.resize(rows * layer.up.packed.outputs, 0.0);
+        space.up.resize(rows * layer.up.outputs(), 0.0);
         attention::<I>(encoder, layer, texts, space);
         mlp::<I>(config, layer, space);
     }
@@ -347,62 +306,9 @@ impl Norm {
     }
 }
 
-/// x Φ(x).
-#[inline(always)]
-pub fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
-}
-
-/// 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))); (1 + tanh u)/2 is the logistic function of 2u.
-#[inline(always)]
-fn gelu_tanh(x: f32) -> f32 {
-    let u = 0.797_884_6 * (x + 0.044_715 * x * x * x);
-    x / (1.0 + exp(-2.0 * u))
-}
-
-/// Eigen's rational approximation on [−4, 4], beyond which erf is ±1 in fp32; no branch, so loops vectorise.
-#[inline(always)]
-fn erf(x: f32) -> f32 {
-    const NUMERATOR: [f32; 7] = [
-        -2.726_142_3e-10,
-        2.770_681_4e-8,
-        -2.101_024_e-6,
-        -5.692_506_4e-5,
-        -7.349_906_3e-4,
-        -2.954_599_8e-3,
-        -1.609_603_3e-2,
-    ];
-    const DENOMINATOR: [f32; 5] = [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
-    let x = x.clamp(-4.0, 4.0);
-    let square = x * x;
-    let numerator = NUMERATOR.iter().fold(0.0f32, |value, &coefficient| value.mul_add(square, coefficient));
-    let denominator = DENOMINATOR.iter().fold(0.0f32, |value, &coefficient| value.mul_add(square, coefficient));
-    x * numerator / denominator
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// erf by its series, in f64.
-    fn exact(x: f64) -> f64 {
-        let mut term = x;
-        let mut total = x;
-        for n in 1..200 {
-            term *= -x * x / f64::from(n);
-            total += term / f64::from(2 * n + 1);
-        }
-        total * 2.0 / std::f64::consts::PI.sqrt()
-    }
-
-    #[test]
-    fn erf_is_close_to_its_series_and_ends_at_one() {
-        for step in -4000..=4000 {
-            let x = step as f32 / 1000.0;
-            assert!((f64::from(erf(x)) - exact(f64::from(x))).abs() < 4e-7, "erf({x}) = {}", erf(x));
-        }
-        assert!((gelu(30.0) - 30.0).abs() < 1e-4 && gelu(-30.0).abs() < 1e-4);
-    }
 
     #[test]
     fn units_hold_whole_texts_in_order() {

@@ -104,7 +104,7 @@ impl PoolingMode {
                 .chunks_exact(width)
                 .nth(if count > 0 { skipped } else { 0 })
                 .map_or(vec![0.0; width], <[f32]>::to_vec),
-            LastToken => rows().last().map_or(vec![0.0; width], |(_, row)| row.to_vec()),
+            LastToken => rows().next_back().map_or(vec![0.0; width], |(_, row)| row.to_vec()),
             Max if count == 0 => vec![0.0; width],
             Max => rows().fold(vec![f32::NEG_INFINITY; width], |mut best, (_, row)| {
                 best.iter_mut().zip(row).for_each(|(slot, &value)| *slot = slot.max(value));

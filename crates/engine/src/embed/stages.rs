@@ -1,8 +1,8 @@
 //! What follows the pooling: Dense and Normalize.
 
 use super::json::{allow, flag_or, only, JsonFile};
-use super::kernels::KernelLinear;
 use super::layout::{open_weights, HostWeights, Span};
+use super::linear::KernelLinear;
 use crate::cpu::isa::Instructions;
 use crate::error::Result;
 use crate::model::fields::Fields;
@@ -129,7 +129,7 @@ fn activation(json: &Fields) -> Result<fn(f32) -> f32> {
         (true, "Identity") => |x| x,
         (true, "Tanh") => f32::tanh,
         (true, "ReLU") => |x| x.max(0.0),
-        (true, "GELU") => super::kernels::gelu,
+        (true, "GELU") => super::functions::gelu,
         (true, "SiLU") => crate::cpu::math::silu,
         (true, "Sigmoid") => |x| 1.0 / (1.0 + (-x).exp()),
         _ => {
