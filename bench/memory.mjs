@@ -1,5 +1,5 @@
 /**
- * node bench/memory.mjs [--json]
+ * node bench/memory.mjs [--json] [--progress]
  *
  * The estimate of `exit-rl doctor --model` beside the peak of resident memory (VmHWM) of a child process that does it:
  * random Llama-shaped models, fp32 and bf16, loaded, generating and updating on the CPU. Writes
@@ -34,7 +34,7 @@ const shapes = {
     vocab_size: 32000,
     hidden_size: 640,
     intermediate_size: 1728,
-    num_hidden_layers: 12,
+    num_hidden_layers: 8,
     num_attention_heads: 10,
   },
 };
@@ -197,6 +197,7 @@ async function main() {
       for (const stage of one.trainable === false ? ['load', 'generate'] : ['load', 'generate', 'update']) {
         const measured = measure(one, stage, folder);
         rows.push({ ...one, stage, estimate: peaks[stage], measured, ratio: peaks[stage] / measured });
+        if (process.argv.includes('--progress')) console.error(JSON.stringify(rows.at(-1)));
       }
       rows.at(-1).terms = estimate;
     }

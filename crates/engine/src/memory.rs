@@ -55,7 +55,7 @@ pub struct Memory {
 
 /// Resident memory of Node with the addon and libtorch mapped and one small policy at work, measured; on CUDA its context
 /// comes on top, on the device.
-const BASE: u64 = 250 << 20;
+const BASE: u64 = 210 << 20;
 /// A parsed tokenizer by byte of its file: tokens and merges in hash maps.
 const TOKENIZER_FACTOR: u64 = 8;
 
@@ -68,11 +68,12 @@ pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Re
     let parameters = elements(&config) as u64;
     let kernels = own_kernels(options, device, parameters as usize)?;
     let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
-    let plan = Plan { config: &config, options, workload, kernels, threads, parameters };
+    let on_device = device != Device::Cpu;
+    let plan = Plan { config: &config, options, workload, kernels, on_device, threads, parameters };
     let mut memory = Memory {
         parameters,
         kernels,
-        on_device: device != Device::Cpu,
+        on_device,
         base: BASE,
         weights: plan.weights(),
         packed: if kernels { plan.packed() } else { 0 },
@@ -108,6 +109,7 @@ struct Plan<'a> {
     options: &'a LoadOptions,
     workload: &'a Workload,
     kernels: bool,
+    on_device: bool,
     threads: usize,
     parameters: u64,
 }
@@ -206,10 +208,15 @@ impl Plan<'_> {
             let pass = 32.min(rows) * self.threads as u64;
             return 4 * pass * (vocabulary + 4 * config.intermediate_size as u64);
         }
+        // oneDNN reorders a bf16 weight before it multiplies with it; the head is the largest.
+        let reordered = match (self.options.dtype, self.on_device) {
+            (Dtype::Bf16, false) => 2 * vocabulary * config.hidden_size as u64,
+            _ => 0,
+        };
         // logits in two precisions, log-softmax, then exp and its sum in fp64
         let sampling = rows * vocabulary * (width(self.options.dtype) + 4 + 4 + 8 + 8 + 8);
         let prefill = load.prompt_tokens as u64 * self.layer_row(load.prompt_tokens) * width(self.options.dtype);
-        sampling.max(prefill)
+        sampling.max(prefill) + reordered
     }
 
     /// Numbers that one layer's pass makes of a row that looks at `keys` positions: two norms of three (input, scaled,
