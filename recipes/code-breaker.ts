@@ -2,21 +2,12 @@
  * The embedded default: code breaker with the shipped base model, small enough to see ExIt work on a CPU within
  * minutes. The numbers are this task's own and no row of the paper's table.
  */
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { RunConfigInput } from '../src/config.js';
-
-/** `models/tiny` of the package. The compiled recipe lies one level deeper than its source. */
-function shippedModel(): string {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const candidates = [join(here, '..', 'models', 'tiny'), join(here, '..', '..', 'models', 'tiny')];
-  return candidates.find((folder) => existsSync(folder)) ?? (candidates[0] as string);
-}
+import { shippedModel } from './shipped-model.js';
 
 export const codeBreaker = (): RunConfigInput => ({
   task: 'code-breaker',
-  model: shippedModel(),
+  model: shippedModel('tiny'),
   updates: 1200,
   startsPerBatch: 16,
   groupSize: 8,

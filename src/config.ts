@@ -3,7 +3,7 @@
  * Precedence: recipe < file < environment < flags.
  */
 import { resolveAliases } from './config/aliases.js';
-import { isPlainObject, type Layer, mergeLayers } from './config/layer.js';
+import { isPlainObject, type Layer, layerProblem, mergeLayers } from './config/layer.js';
 import { listProblems } from './config/problems.js';
 import { type RunConfig, type RunConfigInput, runSchema } from './config/schema.js';
 import { ConfigError, type ConfigProblem } from './errors.js';
@@ -12,6 +12,8 @@ export type { RunConfig, RunConfigInput } from './config/schema.js';
 
 /** Merges layers, lowest first, and checks the result. @throws ConfigError with every problem found. */
 export function parseLayers(layers: readonly Layer[], file?: string): RunConfig {
+  const unusable = layers.map((layer) => layerProblem(layer)).find((problem) => problem !== undefined);
+  if (unusable !== undefined) throw new ConfigError([{ key: 'config', message: unusable }], file);
   const problems: ConfigProblem[] = [];
   const input = layers.map((layer) => resolveAliases(layer, problems)).reduce(mergeLayers, {});
   const parsed = runSchema.safeParse(input);

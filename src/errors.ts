@@ -64,10 +64,18 @@ export class ConfigError extends ExitError {
   }
 }
 
+/** What a person reads; `problems` of the error holds the rest. */
+const mostShown = { problems: 50, keyLength: 200 } as const;
+
 function describeProblems(problems: readonly ConfigProblem[], file?: string): string {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-  const lines = problems.map(({ key, message, hint }) => `  ${key}: ${message}${hint ? ` (${hint})` : ''}`);
-  return [file ? `${file}: ${count}` : count, ...lines].join('\n');
+  const shown = problems.slice(0, mostShown.problems);
+  const lines = shown.map(({ key, message, hint }) => {
+    const name = key.length > mostShown.keyLength ? `${key.slice(0, mostShown.keyLength)}…` : key;
+    return `  ${name}: ${message}${hint ? ` (${hint})` : ''}`;
+  });
+  const left = problems.length - shown.length;
+  return [file ? `${file}: ${count}` : count, ...lines, ...(left > 0 ? [`  … and ${left} more`] : [])].join('\n');
 }
 
 /** One thing that is wrong in a data file: where, what, and what to do about it. */

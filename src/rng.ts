@@ -16,6 +16,13 @@ export interface Rng {
   readonly seed: number;
 }
 
+/** One standard normal number by Box and Muller's transform. */
+export function standardNormal(rng: Rng): number {
+  // 1 − u lies in (0, 1], so the logarithm is finite.
+  const radius = Math.sqrt(-2 * Math.log(1 - rng.next()));
+  return radius * Math.cos(2 * Math.PI * rng.next());
+}
+
 /** Three 32-bit lanes. Each is a hash of all that was absorbed, under its own constants. */
 type Identity = readonly [number, number, number];
 

@@ -1,10 +1,10 @@
 /** The examples are run as a user runs them. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { missingEngine } from './cli/support/cli.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -53,6 +53,56 @@ describe.skipIf(missingEngine !== undefined)('an example with a data file', () =
       rmSync(out, { recursive: true, force: true });
     }
   });
+});
+
+describe.skipIf(missingEngine !== undefined)('the café, with commands as for any chat model', () => {
+  const out = mkdtempSync(join(tmpdir(), 'exit-rl-cafe-'));
+  afterAll(() => rmSync(out, { recursive: true, force: true }));
+  const exit = (...args: string[]): Record<string, unknown>[] => {
+    const command = ['dist/src/cli/main.js', ...args, '--threads', '1', '--json'];
+    const { stdout, stderr, status } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  };
+  const run = join(out, 'run');
+
+  test('cafe/config.yaml trains: answers can be read, rewrites are replayed, the reward rises', () => {
+    const small = [
+      '--updates',
+      '60',
+      '--startsPerBatch',
+      '8',
+      '--buffer.minimumFill',
+      '16',
+      '--checkpoint.every',
+      '30',
+    ];
+    const rows = exit('train', 'examples/cafe/config.yaml', ...small, '--learning_rate', '1e-3', '--out', run);
+    const mean = (part: typeof rows): number => part.reduce((sum, row) => sum + Number(row.reward), 0) / part.length;
+    expect(rows).toHaveLength(60);
+    expect(mean(rows.slice(-15))).toBeGreaterThan(mean(rows.slice(0, 15)));
+    expect(rows.every((row) => Number(row['sampling/sampling_logp_difference/max'] ?? 0) <= 1e-5)).toBe(true);
+  }, 120_000);
+
+  test('its run is evaluated over K iterations on the held-out tables', () => {
+    const [evaluation] = exit('evaluate', '--model', run, '--iterations', '2', '--draws', '1', '--limit', '40');
+    expect(evaluation).toMatchObject({ k: [0, 1, 2], tasks: 40 });
+    expect((evaluation?.quality as number[]).every((quality) => quality > 0.05)).toBe(true);
+  }, 60_000);
+
+  test('its checkpoint answers a conversation', () => {
+    const input = join(out, 'chat.jsonl');
+    const prompt = [{ role: 'user', content: 'Ada wants no tea.\nOmar wants anything.' }];
+    writeFileSync(input, `${JSON.stringify({ prompt })}\n`);
+    const checkpoint = join(run, 'checkpoint-60');
+    const [answer] = exit('generate', '--model', checkpoint, '--input', input, '--temperature', '0');
+    const completions = answer?.completions as { text: string; finishReason: string }[];
+    expect(completions[0]?.finishReason).toBe('stop');
+    expect(completions[0]?.text).toMatch(/^Ada gets [a-z]+\.\nOmar gets [a-z]+\.$/);
+  }, 60_000);
 });
 
 test('every example is named by a test', () => {

@@ -39,9 +39,14 @@ async function runSubject(run: string): Promise<Subject> {
   return { folder: latest.folder, defaults: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
 }
 
-/** A recipe of the task's name knows how its answers are sampled. */
+/** A config brings data, verifier and sampling; a recipe of the task's name knows how its answers are sampled. */
 async function modelSubject(folder: string, task: string | undefined): Promise<Subject> {
-  if (task === undefined) throw new UsageError('--task is missing: a name, or the path of a module');
+  const source = textFlag(process.argv, 'config');
+  if (source !== undefined) {
+    const { loadConfig } = await import('../config/load.js');
+    return { folder, defaults: await loadConfig({ source, flags: { model: folder } }) };
+  }
+  if (task === undefined) throw new UsageError('--task or --config is missing: a name, a module, or a config file');
   const { recipes } = await import('../../recipes/index.js');
   const recipe = Object.hasOwn(recipes, task) ? recipes[task]?.() : undefined;
   return { folder, defaults: parseConfig({ ...recipe, task, model: folder }) };
@@ -151,6 +156,7 @@ export function registerEvaluate(cli: CAC): void {
     .option('--model <folder>', 'Model folder, or a run folder (its latest checkpoint and settings)')
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--task <name>', 'Task family, or the path of a module that exports one')
+    .option('--config <file>', "A run's config or recipe: its task, data, verifier and sampling")
     .option('--iterations <number>', 'K, improve steps after the attempt (default: 16)')
     .option('--draws <number>', 'Chains per task (default: 4)')
     .option('--split <name>', 'Tasks to evaluate on (default: test)')

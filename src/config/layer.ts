@@ -6,6 +6,21 @@ export function isPlainObject(value: unknown): value is Layer {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** No setting lies deeper; what does would overflow the stack of whoever walks it. */
+const deepest = 12;
+
+/** Why `value` is no layer that can be walked: nested too deep, or a key that JavaScript does not keep as data. */
+export function layerProblem(value: unknown, depth = 0): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depth > deepest) return `is nested deeper than ${deepest} levels`;
+  if (Object.hasOwn(value, '__proto__')) return 'holds a key `__proto__`';
+  for (const child of Object.values(value)) {
+    const problem = layerProblem(child, depth + 1);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
 /** Settings of `upper` go before those of `lower`; objects merge key by key, everything else is replaced. */
 export function mergeLayers(lower: Layer, upper: Layer): Layer {
   const merged: Layer = { ...lower };

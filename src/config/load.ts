@@ -1,5 +1,5 @@
 /** Finds a config by recipe name or file and puts the environment and the flags on top. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { recipes } from '../../recipes/index.js';
 import { parseLayers, type RunConfig } from '../config.js';
@@ -45,8 +45,13 @@ async function importModule(file: string): Promise<unknown> {
   return typeof exported === 'function' ? exported() : exported;
 }
 
+/** Largest config file: settings fill pages, not books, and YAML's check for double keys takes the square of their number. */
+const largestBytes = 64 * 1024;
+
 async function parseFile(file: string, extension: string): Promise<unknown> {
   if (moduleExtensions.has(extension)) return importModule(file);
+  const { size } = await stat(file);
+  if (size > largestBytes) throw new Error(`it has ${size} bytes; a config has at most ${largestBytes}`);
   const text = await readFile(file, 'utf8');
   if (extension === '.json') return JSON.parse(text);
   if (extension === '.toml') return (await import('smol-toml')).parse(text);

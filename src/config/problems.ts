@@ -48,10 +48,13 @@ export function suggestKey(written: string): string | undefined {
   return knownKeys().find((key) => lastWord(key) === word);
 }
 
+/** Nobody reads more hints, and each is a search. */
+const mostSuggestions = 50;
+
 function unknownKeys(issue: z.core.$ZodIssueUnrecognizedKeys): ConfigProblem[] {
-  return issue.keys.map((key) => {
+  return issue.keys.map((key, at) => {
     const path = [...issue.path, key].join('.');
-    const suggestion = suggestKey(path);
+    const suggestion = at < mostSuggestions ? suggestKey(path) : undefined;
     const problem = { key: path, message: 'unknown option' };
     return suggestion === undefined ? problem : { ...problem, hint: `did you mean \`${suggestion}\`?` };
   });

@@ -86,7 +86,7 @@ function isTooDeep(value: unknown, most: number): boolean {
 }
 
 function missing(column: string, names: readonly string[]): [string, string] {
-  const shown = names.slice(0, 8).map((name) => `\`${name}\``);
+  const shown = names.slice(0, 8).map((name) => `\`${name.length > 60 ? `${name.slice(0, 60)}…` : name}\``);
   const hint = column === 'prompt' ? 'name the column with data.promptColumn' : 'see data.promptColumn, data.columns';
   return [`has no column \`${column}\`; it has ${shown.join(', ') || 'none'}`, hint];
 }

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Rng } from '../../rng.js';
-import { encodeSafetensors } from './safetensors.js';
+import { encodeSafetensors } from '../../safetensors.js';
 import { initialWeights, shape } from './weights.js';
 import { specialWords, vocabulary } from './words.js';
 

@@ -1,6 +1,6 @@
 /** The untrained policy of code breaker: Llama shape, 205,696 parameters, drawn from a seed. */
-import type { Rng } from '../../rng.js';
-import type { NamedTensor } from './safetensors.js';
+import { type Rng, standardNormal } from '../../rng.js';
+import type { NamedTensor } from '../../safetensors.js';
 import { colourCount, colourWords, emptyWord, slotCount, vocabulary } from './words.js';
 
 export const shape = {
@@ -17,13 +17,6 @@ export const shape = {
 
 /** Standard deviations of the normal draws. */
 const spread = { linear: 0.1, residual: 0.08, embedding: 0.05, wordPart: 0.03 } as const;
-
-/** One standard normal number by Box and Muller's transform. */
-function standardNormal(rng: Rng): number {
-  // 1 − u lies in (0, 1], so the logarithm is finite.
-  const radius = Math.sqrt(-2 * Math.log(1 - rng.next()));
-  return radius * Math.cos(2 * Math.PI * rng.next());
-}
 
 const normal = (rng: Rng, length: number, deviation: number): Float32Array =>
   Float32Array.from({ length }, () => standardNormal(rng) * deviation);

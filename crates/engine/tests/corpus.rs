@@ -1,0 +1,58 @@
+//! Replays test/corpus: what the parsers of model folders must survive, seeds of the fuzzer and all that ever failed.
+
+#[path = "targets/mod.rs"]
+mod targets;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// On a busy machine; each takes milliseconds.
+const LONGEST: Duration = Duration::from_secs(20);
+
+#[test]
+fn every_file_of_the_corpus_is_read_or_refused_in_time() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/corpus");
+    for (name, target) in targets::TARGETS {
+        let entries = std::fs::read_dir(root.join(name)).unwrap_or_else(|error| panic!("test/corpus/{name}: {error}"));
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("a file of the corpus").path()).collect();
+        files.sort();
+        assert!(!files.is_empty(), "test/corpus/{name} is empty");
+        for file in files {
+            let bytes = std::fs::read(&file).expect("a file of the corpus");
+            let began = Instant::now();
+            target(&bytes);
+            assert!(began.elapsed() < LONGEST, "{} took {:?}", file.display(), began.elapsed());
+        }
+    }
+}
+
+/// Single bytes changed, cut and doubled all over each seed: the cheap part of what the fuzzer does, every time.
+#[test]
+fn small_changes_of_the_seeds_are_read_or_refused() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/corpus");
+    for (name, target) in targets::TARGETS {
+        for entry in std::fs::read_dir(root.join(name)).expect("a corpus folder").flatten() {
+            let seed = std::fs::read(entry.path()).expect("a file of the corpus");
+            for round in 0..60 {
+                target(&changed(&seed, round));
+            }
+        }
+    }
+}
+
+fn changed(seed: &[u8], round: u64) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    let draw = (round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    // Headers are where it hurts: half of the changes fall on the first bytes.
+    let reach = if round.is_multiple_of(2) { seed.len().min(400) } else { seed.len() };
+    let Some(at) = (draw >> 32).checked_rem(reach as u64) else { return bytes };
+    let at = at as usize;
+    match round % 5 {
+        0 => bytes[at] ^= 1 << (draw % 8),
+        1 => bytes[at] = draw as u8,
+        2 => bytes.truncate(at),
+        3 => bytes.insert(at, draw as u8),
+        _ => drop(bytes.drain(at..(at + (draw % 9) as usize).min(seed.len()))),
+    }
+    bytes
+}

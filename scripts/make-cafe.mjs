@@ -1,0 +1,165 @@
+/**
+ * Makes what the example of the café ships: the data files of examples/cafe, and the weights of models/cafe.
+ *
+ *     npm run build && node scripts/make-cafe.mjs data
+ *     node scripts/make-cafe.mjs corpus 20000 | python scripts/train-tokenizer.py --vocabulary 384 --out models/cafe
+ *     node scripts/make-cafe.mjs model [--seed 0] [--out models/cafe]
+ *
+ * `model` reads the folder's config.json, tokenizer and chat template, draws untrained weights of that shape from a
+ * seed, and trains them with the product's own supervised training: first on whole conversations, which teaches the
+ * language, then on answers, with the loss on the assistant's tokens alone. The weights are written in bf16 with a card.
+ * On one machine the same seed gives the same bytes.
+ */
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createJiti } from 'jiti';
+import { loadPrompts } from '../dist/src/cli/prompts.js';
+import { loadConfig } from '../dist/src/config/load.js';
+import { evaluateIterations } from '../dist/src/evaluation/iterate.js';
+import { initialWeights } from '../dist/src/initial-weights.js';
+import { LocalPolicy } from '../dist/src/policy/local.js';
+import { createRng } from '../dist/src/rng.js';
+import { encodeSafetensors } from '../dist/src/safetensors.js';
+import { trainSupervised } from '../dist/src/trainer/supervised.js';
+import { cafeCard } from './cafe-card.mjs';
+
+const { demonstrate, drawTable, rowOf } = await createJiti(import.meta.url).import('../examples/cafe/draw.ts');
+
+const base = 'models/cafe';
+const companions = ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json', 'chat_template.jinja'];
+const endOfTurn = '<|im_end|>';
+const conversationsPerUpdate = 32;
+const answersPerPrompt = 2;
+const optimizer = {
+  adamBeta1: 0.9,
+  adamBeta2: 0.98,
+  adamEpsilon: 1e-8,
+  weightDecay: 0.01,
+  maxGradNorm: 1,
+  warmupUpdates: 50,
+  schedule: 'linear',
+  finalShare: 0.05,
+  microbatchTokens: 16384,
+};
+const splits = { train: { rows: 2000, heldOut: false }, test: { rows: 300, heldOut: true } };
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: 'string', default: '0' },
+    text: { type: 'string', default: '700' },
+    answers: { type: 'string', default: '300' },
+    out: { type: 'string', default: base },
+  },
+});
+const rng = createRng(Number(values.seed));
+
+async function writeData() {
+  for (const [split, { rows, heldOut }] of Object.entries(splits)) {
+    const own = rng.fork(split);
+    const lines = Array.from({ length: rows }, () => `${JSON.stringify(rowOf(drawTable(own, heldOut)))}\n`);
+    await writeFile(`examples/cafe/${split}.jsonl`, lines.join(''));
+  }
+}
+
+function printCorpus(count) {
+  const own = rng.fork('corpus');
+  for (let index = 0; index < count; index++) {
+    const { messages, answers } = demonstrate(own, 1);
+    console.log([...messages.map(({ content }) => content), ...answers].join('\n'));
+  }
+}
+
+/** An untrained model folder of the base's shape. */
+async function writeInitialModel(folder) {
+  const config = JSON.parse(await readFile(join(base, 'config.json'), 'utf8'));
+  await writeFile(join(folder, 'config.json'), JSON.stringify({ ...config, torch_dtype: 'float32' }));
+  for (const name of companions) await copyFile(join(base, name), join(folder, name));
+  await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(initialWeights(config, rng.fork('weights'))));
+}
+
+/** Whole conversations, learned from their second token on. */
+async function wholeConversation(policy, own) {
+  const { messages, answers } = demonstrate(own, 1);
+  const said = await policy.encodePrompt(messages);
+  const [answer] = policy.encode([answers[0] + endOfTurn]);
+  return { prompt: said.slice(0, 1), demonstrations: [Int32Array.from([...said.slice(1), ...answer])] };
+}
+
+/** Answers to a prompt, each to the end of its turn. */
+async function answersToPrompt(policy, own) {
+  const { messages, answers } = demonstrate(own, answersPerPrompt);
+  return {
+    prompt: await policy.encodePrompt(messages),
+    demonstrations: policy.encode(answers.map((answer) => answer + endOfTurn)),
+  };
+}
+
+const stages = {
+  text: { example: wholeConversation, updates: Number(values.text), learningRate: 4e-3 },
+  answers: { example: answersToPrompt, updates: Number(values.answers), learningRate: 2e-3 },
+};
+
+async function learn(policy, name) {
+  const { example, updates, learningRate } = stages[name];
+  const own = rng.fork(name);
+  const batches = (async function* () {
+    for (;;) {
+      const batch = [];
+      for (let at = 0; at < conversationsPerUpdate; at++) batch.push(await example(policy, own));
+      yield batch;
+    }
+  })();
+  const onUpdate = (update, { loss }) => {
+    if (update % 100 === 0) console.log(`${name}, update ${update}: loss ${loss.toFixed(4)}`);
+  };
+  await trainSupervised({ policy, batches, settings: { ...optimizer, learningRate }, updates, onUpdate });
+}
+
+async function withPolicy(folder, dtype, use) {
+  const policy = await LocalPolicy.load(folder, { device: 'cpu', dtype, threads: 1 });
+  return use(policy).finally(() => policy.close());
+}
+
+async function evaluate(policy) {
+  const { data, verifier, sampling, seed } = await loadConfig({ source: 'examples/cafe/config.yaml' });
+  const family = await loadPrompts({ data, verifier: { ...verifier, isolated: false } });
+  const request = { policy, family, tasks: family.tasks('test'), iterations: 8, draws: 2, sampling, seed };
+  return evaluateIterations(request);
+}
+
+async function makeModel(folder) {
+  await writeInitialModel(folder);
+  await withPolicy(folder, 'float32', async (policy) => {
+    await learn(policy, 'text');
+    await learn(policy, 'answers');
+    await policy.save(folder);
+  });
+  // Rounded to bf16 the folder is half as large.
+  await withPolicy(folder, 'bfloat16', (policy) => policy.save(values.out));
+  await withPolicy(values.out, 'float32', async (policy) => {
+    const evaluation = await evaluate(policy);
+    const { parameters } = policy.info();
+    await writeFile(join(values.out, 'README.md'), cafeCard({ parameters, evaluation, ...values }));
+    console.log(evaluation.quality.map((value) => value.toFixed(3)).join(' '));
+  });
+}
+
+switch (positionals[0]) {
+  case 'data':
+    await writeData();
+    break;
+  case 'corpus':
+    printCorpus(Number(positionals[1] ?? 20_000));
+    break;
+  case 'model': {
+    const folder = await mkdtemp(join(tmpdir(), 'exit-rl-cafe-'));
+    await makeModel(folder).finally(() => rm(folder, { recursive: true, force: true }));
+    break;
+  }
+  default:
+    console.error('say what to make: data, corpus [N] or model');
+    process.exitCode = 2;
+}

@@ -1,0 +1,49 @@
+/** What a run leaves, read back after anything may have happened to it: metrics, evaluations, manifests, states. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import { parseMetrics, readReportFolder } from '../../src/report/folder.js';
+import { verifyCheckpoint } from '../../src/trainer/manifest.js';
+import { readState } from '../../src/trainer/state.js';
+import { jsonBombs } from './support/bombs.js';
+import { fuzz, readCorpus, replay } from './support/fuzz.js';
+import { mutatedBytes, mutatedJson } from './support/mutations.js';
+
+let folder = '';
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'exit-rl-fuzz-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** The parser of one file of a folder, which otherwise stays as it is. */
+const fileOf = (name: string, parse: (folder: string) => Promise<unknown>) => async (content: Buffer | string) => {
+  await writeFile(join(folder, 'config.json'), '{"method":"exit","seed":1}');
+  await writeFile(join(folder, name), content);
+  try {
+    return await parse(folder);
+  } finally {
+    await rm(join(folder, name), { force: true });
+  }
+};
+
+const metrics = readCorpus('metrics');
+const readMetrics = (bytes: Buffer) => parseMetrics(bytes.toString('utf8'), 'metrics.jsonl');
+replay('metrics', metrics, readMetrics);
+fuzz('metrics', mutatedBytes(metrics.map(({ bytes }) => bytes)), readMetrics);
+
+const parsers = {
+  evaluation: fileOf('evaluation.json', readReportFolder),
+  comparison: fileOf('comparison.json', readReportFolder),
+  state: fileOf('state.json', readState),
+  manifest: fileOf('manifest.json', verifyCheckpoint),
+};
+for (const [name, parse] of Object.entries(parsers)) {
+  const files = readCorpus(name);
+  const documents = files.map(({ bytes }) => bytes);
+  replay(name, [...files, ...jsonBombs], parse);
+  fuzz(`${name}-bytes`, mutatedBytes(documents), parse);
+  fuzz(`${name}-values`, mutatedJson(JSON.parse(String(documents[0]))), (value) =>
+    parse(JSON.stringify(value) ?? 'null'),
+  );
+}
