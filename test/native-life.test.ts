@@ -1,9 +1,10 @@
 /** However a process ends while the engine works, it ends with the right exit code and does not hang. */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const library = join(root, 'dist/src/index.js');
@@ -67,6 +68,27 @@ describe('a process that ends', () => {
       const policy = await LocalPolicy.load('${join(root, 'test/golden/models/llama-tied')}', { device: 'cpu' });
       console.log('in flight', policy.version);`;
     await expectExit(script, 0);
+  });
+
+  test('by itself, after a template was rendered, with the policy open', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'exit-rl-life-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    cpSync(join(root, 'test/golden/models/qwen2'), folder, { recursive: true });
+    writeFileSync(join(folder, 'chat_template.jinja'), '{{ messages[0].content }}');
+    const script = `
+      import { LocalPolicy } from '${library}';
+      const policy = await LocalPolicy.load('${folder}', { device: 'cpu' });
+      console.log('in flight', await policy.renderMessages([{ role: 'user', content: 'rendered' }]));`;
+    const { stdout } = await expectExit(script, 0);
+    expect(stdout).toContain('rendered');
+  });
+
+  test('by process.exit with a stream in flight', async () => {
+    const script = inFlight('process.exit(7)').replace(
+      'policy.generate(request);',
+      '(async () => { for await (const piece of policy.stream(request)) globalThis.last = piece; })();',
+    );
+    await expectExit(script, 7);
   });
 
   test('by process.exit with work in flight', async () => {

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{channel, Receiver, Sender, TryRecvError};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::thread::JoinHandle;
 
 pub type PolicyId = u64;
@@ -175,14 +175,17 @@ pub fn shutdown() {
 }
 
 /// A panic on the engine's threads becomes an error for whoever asked; printing it as well would only alarm.
-fn silence_engine_panics() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let thread = std::thread::current();
-        if !thread.name().is_some_and(|name| name.starts_with(THREAD_NAME)) {
-            default(info);
-        }
-    }));
+pub fn silence_engine_panics() {
+    static SILENCED: Once = Once::new();
+    SILENCED.call_once(|| {
+        let default = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let thread = std::thread::current();
+            if !thread.name().is_some_and(|name| name.starts_with(THREAD_NAME)) {
+                default(info);
+            }
+        }));
+    });
 }
 
 fn start() -> Engine {

@@ -5,7 +5,7 @@
 
 use super::Tokenizer;
 use crate::error::{EngineError, Result};
-use crate::thread::{guarded, THREAD_NAME};
+use crate::thread::{guarded, silence_engine_panics, THREAD_NAME};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +29,7 @@ pub struct TextWorker {
 
 impl TextWorker {
     pub fn start(tokenizer: Tokenizer, deadline: Duration) -> Result<Self> {
+        silence_engine_panics();
         let tokenizer = Arc::new(tokenizer);
         let (sender, jobs) = channel();
         let (worker, file) = (tokenizer.clone(), tokenizer.file.display().to_string());

@@ -1,0 +1,69 @@
+/** Templates and special tokens in every form that folders have them in. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readChatFiles } from '../../src/chat/files.js';
+import { chooseTemplate, dateString, renderRequest } from '../../src/chat/template.js';
+import { ChatTemplateError, ModelFolderError } from '../../src/errors.js';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'exit-rl-files-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const write = (name: string, content: unknown): void =>
+  writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
+
+describe('templates', () => {
+  test('a text in tokenizer_config.json', () => {
+    write('tokenizer_config.json', { chat_template: 'one' });
+    expect(readChatFiles(folder).templates).toEqual({ default: 'one' });
+  });
+
+  test('named ones: tools take tool_use', () => {
+    const named = ['default', 'tool_use', 'rag'].map((name) => ({ name, template: `of ${name}` }));
+    write('tokenizer_config.json', { chat_template: named });
+    const files = readChatFiles(folder);
+    expect(chooseTemplate(files, undefined)).toBe('of default');
+    expect(chooseTemplate(files, [{}])).toBe('of tool_use');
+  });
+
+  test('files go before tokenizer_config.json', () => {
+    write('tokenizer_config.json', { chat_template: 'config' });
+    write('chat_template.jinja', 'file');
+    mkdirSync(join(folder, 'additional_chat_templates'));
+    write('additional_chat_templates/tool_use.jinja', 'tools');
+    expect(readChatFiles(folder).templates).toEqual({ default: 'file', tool_use: 'tools' });
+  });
+
+  test('none says so, and names the ones that are there', () => {
+    expect(() => chooseTemplate(readChatFiles(folder), undefined)).toThrow(ChatTemplateError);
+    write('tokenizer_config.json', { chat_template: [{ name: 'rag', template: 'x' }] });
+    expect(() => chooseTemplate(readChatFiles(folder), undefined)).toThrow(/only rag/);
+  });
+
+  test.each(['{', '[]', '{"chat_template": 5}', '{"chat_template": [{"name": 1}]}'])('%s is unreadable', (content) => {
+    write('tokenizer_config.json', content);
+    expect(() => readChatFiles(folder)).toThrow(ModelFolderError);
+  });
+});
+
+test('special tokens are texts or objects; tokenizer_config.json goes before special_tokens_map.json', () => {
+  write('special_tokens_map.json', { bos_token: '<old>', pad_token: { content: '<pad>' } });
+  write('tokenizer_config.json', { bos_token: { content: '<s>', lstrip: false }, eos_token: '</s>', unk_token: null });
+  expect(readChatFiles(folder).specialTokens).toEqual({ bos_token: '<s>', eos_token: '</s>', pad_token: '<pad>' });
+});
+
+test('the date is fixed unless it is told', () => {
+  write('tokenizer_config.json', { chat_template: 'x' });
+  const files = readChatFiles(folder);
+  expect(renderRequest(files, [], {}).variables).toMatchObject({ date_string: '26 Jul 2024', tools: null });
+  expect(renderRequest(files, [], { date: '2026-01-02' })).toMatchObject({
+    date: '2026-01-02',
+    variables: { date_string: '02 Jan 2026' },
+  });
+  expect(renderRequest(files, [], { variables: { date_string: 'today' } }).variables.date_string).toBe('today');
+  expect(() => dateString('yesterday')).toThrow(ChatTemplateError);
+});
