@@ -1,102 +1,50 @@
-/** Parquet, one row group at a time. Sizes are checked against the file's own headers before anything is unpacked. */
-import { type FileHandle, open } from 'node:fs/promises';
-import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import { boundedCompressors } from './decompress.js';
-import { checkPages } from './parquet-pages.js';
-import { InvalidText, plainValue, textFromBytes } from './parquet-values.js';
-import type { RawRow, RowSink } from './sink.js';
+/** Parquet files, read in a thread of their own, which is ended when a damaged or hostile file keeps it busy. */
+import { stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { RewardTimeoutError } from '../errors.js';
+import { IsolatedFunction } from '../reward/isolated.js';
+import type { ParquetRecord, ParquetRequest } from './parquet-file.js';
+import type { RowSink } from './sink.js';
 
-/** The file as the library reads it. */
-function bufferOf(handle: FileHandle, byteLength: number): AsyncBuffer {
-  return {
-    byteLength,
-    async slice(start, end = byteLength) {
-      if (!(start >= 0 && end >= start && end <= byteLength)) {
-        throw new RangeError(`bytes ${start} to ${end} of ${byteLength} were asked for`);
-      }
-      const bytes = new Uint8Array(end - start);
-      const { bytesRead } = await handle.read(bytes, 0, bytes.length, start);
-      if (bytesRead !== bytes.length) throw new RangeError('the file ended early');
-      return bytes.buffer;
-    },
-  };
+/** A minute, and a second for each of these bytes: far more than an honest file takes. */
+const bytesPerSecond = 2 ** 20;
+const leastSeconds = 60;
+
+/** Heap of the thread: what rows take is a few times their file, but for what a hostile one asks for. */
+const heapMiBOf = (bytes: number): number => Math.min(8192, 512 + Math.ceil((8 * bytes) / 2 ** 20));
+
+const reader = fileURLToPath(new URL(`./parquet-file${import.meta.url.slice(-3)}`, import.meta.url));
+
+function messageOf(error: unknown): string {
+  if (RewardTimeoutError.isInstance(error)) return `took longer than ${String(error.fields.seconds)} s to unpack`;
+  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** Only these columns are unpacked; undefined unpacks all. */
-export async function readParquet(file: string, sink: RowSink, columns?: readonly string[]): Promise<void> {
-  const handle = await open(file, 'r');
-  try {
-    const buffer = bufferOf(handle, (await handle.stat()).size);
-    const metadata = await parquetMetadataAsync(buffer, { geoparquet: false }).catch((error: unknown) => {
-      sink.problem(`is not a Parquet file: ${messageOf(error)}`);
-    });
-    if (metadata) await readGroups(buffer, metadata, sink, columns);
-  } finally {
-    await handle.close();
-  }
-}
-
-async function readGroups(
-  buffer: AsyncBuffer,
-  metadata: FileMetaData,
+/** Only these columns are unpacked; undefined unpacks all. `least`: seconds that even an empty file is given. */
+export async function readParquet(
+  file: string,
   sink: RowSink,
-  columns: readonly string[] | undefined,
+  columns?: readonly string[],
+  least = leastSeconds,
 ): Promise<void> {
-  const names = new Set(metadata.row_groups.flatMap((group) => group.columns.map(topColumn)));
-  const wanted = columns?.filter((column) => names.has(column));
-  let first = 0;
-  for (const [at, group] of metadata.row_groups.entries()) {
-    if (!sink.open) return;
-    const place = `row group ${at + 1}`;
-    try {
-      const rows = Number(group.num_rows);
-      await checkPages(buffer, group, wanted, sink.limits);
-      const found = await readGroup({ buffer, metadata, sink, first, rows, columns: wanted });
-      found.forEach((row, index) => void takeRow(row, `${place}, row ${index + 1}`, sink));
-      first += rows;
-    } catch (error) {
-      return sink.problem(`cannot be read: ${messageOf(error)}`, place);
-    }
-  }
-}
-
-const topColumn = ({ meta_data }: FileMetaData['row_groups'][number]['columns'][number]): string =>
-  meta_data?.path_in_schema[0] ?? '';
-
-interface GroupRequest {
-  readonly buffer: AsyncBuffer;
-  readonly metadata: FileMetaData;
-  readonly sink: RowSink;
-  readonly first: number;
-  readonly rows: number;
-  readonly columns: readonly string[] | undefined;
-}
-
-async function readGroup(request: GroupRequest): Promise<readonly RawRow[]> {
-  const { buffer: file, metadata, sink, first, rows, columns } = request;
-  const compressors = boundedCompressors((bytes) => {
-    sink.count(bytes);
-    if (!sink.open) throw new Error('it unpacks to more than may be read');
+  const { size } = await stat(file);
+  const timeoutSeconds = least + Math.ceil(size / bytesPerSecond);
+  const thread = new IsolatedFunction({
+    file: reader,
+    name: 'recordParquet',
+    timeoutSeconds,
+    heapMiB: heapMiBOf(size),
   });
-  return parquetReadObjects({
-    ...{ file, metadata, compressors, rowStart: first, rowEnd: first + rows },
-    ...(columns && { columns: [...columns] }),
-    geoparquet: false,
-    utf8: false,
-    parsers: { stringFromBytes: textFromBytes },
-  });
-}
-
-function takeRow(row: RawRow, place: string, sink: RowSink): void {
   try {
-    sink.row(
-      Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plainValue(value, sink)])),
-      () => place,
-    );
+    const request: ParquetRequest = { file, columns, limits: sink.limits };
+    const { bytes, rows, problems } = (await thread.call(request)) as ParquetRecord;
+    for (const { message, place, hint } of problems) sink.problem(message, place, hint);
+    if (bytes > sink.limits.totalBytes && problems.length > 0) return;
+    sink.count(bytes);
+    for (const { row, place } of rows) if (sink.open) sink.row(row, () => place);
   } catch (error) {
-    if (!(error instanceof InvalidText)) throw error;
-    sink.problem('holds a text that is not valid UTF-8', place, 'leave binary columns out with data.columns');
+    sink.problem(messageOf(error));
+  } finally {
+    await thread.close();
   }
 }

@@ -169,6 +169,15 @@ describe('refilled batches', () => {
     expect(said(refilled)).toEqual(said(plain));
   });
 
+  test('a start that was drawn later has random streams of its own', async () => {
+    const { groups } = await trainOnce({ config: configOf(refill), reward: coarse });
+    const answers = (group: Group | undefined): string =>
+      JSON.stringify(group?.rollouts.map(({ turns }) => turns.map(({ completion }) => completion.text)));
+    const pairs = groups.filter((some) => some.length > 3).map((some) => [answers(some[0]), answers(some[3])]);
+    expect(pairs.length).toBeGreaterThan(2);
+    expect(pairs.filter(([first, later]) => first === later).length).toBeLessThan(pairs.length / 2);
+  });
+
   test('drawing ends at the maximum; a batch without a live group updates nothing', async () => {
     const config = configOf({ ...refill, maximumDraws: 5, updates: 2 });
     const { rows, policy } = await trainOnce({ config, reward: () => 1 });
