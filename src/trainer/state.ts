@@ -5,6 +5,8 @@ import type { BestState } from './best.js';
 import { type Disk, realDisk } from './disk.js';
 import { onDisk, runFolderError } from './disk-errors.js';
 
+import { corrupt } from './manifest.js';
+
 export const stateName = 'state.json';
 const formatVersion = 1;
 
@@ -44,11 +46,22 @@ export function serialiseState(state: Omit<RunState, 'format'>): string {
   return `${JSON.stringify({ format: formatVersion, ...state })}\n`;
 }
 
-/** Reads what a verified checkpoint holds. @throws RunFolderError when another version wrote it. */
+/** The object of the file; what a manifest vouches for can still have been written by something else. */
+function parseState(folder: string, text: string): RunState {
+  try {
+    const state: unknown = JSON.parse(text);
+    if (typeof state === 'object' && state !== null) return state as RunState;
+  } catch {
+    // Reported below, as is JSON that is no object.
+  }
+  throw corrupt(folder, `${stateName} is not a state`);
+}
+
+/** Reads what a verified checkpoint holds. @throws RunFolderError when another version wrote it, CheckpointCorruptError when it is no state. */
 export async function readState(folder: string, disk: Disk = realDisk): Promise<RunState> {
   const file = join(folder, stateName);
   const bytes = await onDisk(file, () => disk.read(file));
-  const state = JSON.parse(Buffer.from(bytes).toString('utf8')) as RunState;
+  const state = parseState(folder, Buffer.from(bytes).toString('utf8'));
   if (state.format === formatVersion) return state;
   const problem = `field format: the checkpoint has ${state.format}, this version reads ${formatVersion}`;
   throw runFolderError(file, problem, 'resume with the version of exit-rl that wrote it');
