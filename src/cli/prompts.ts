@@ -31,13 +31,19 @@ export function resolvePaths(config: RunConfig): RunConfig {
 
 const absolute = (path: string): string => resolve(path);
 
-async function loadVerifier({ file, export: name, timeoutSeconds, isolated }: VerifierConfig): Promise<Verifier> {
+interface LoadedVerifier {
+  readonly verifier: Verifier;
+  /** Ends the verifier's thread, which would keep the process alive. */
+  close?(): Promise<void>;
+}
+
+async function loadVerifier({ file, export: name, timeoutSeconds, isolated }: VerifierConfig): Promise<LoadedVerifier> {
   const source = { file: resolve(file), ...(name !== undefined && { name }) };
   try {
-    if (!isolated) return (await moduleFunction(source)) as Verifier;
+    if (!isolated) return { verifier: (await moduleFunction(source)) as Verifier };
     const thread = new IsolatedFunction({ ...source, timeoutSeconds });
     await thread.start();
-    return (answer) => thread.call(answer) as ReturnType<Verifier>;
+    return { verifier: (answer) => thread.call(answer) as ReturnType<Verifier>, close: () => thread.close() };
   } catch (error) {
     const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
     throw new ConfigError([{ key: 'verifier.file', message: `${file}: ${message}` }]);
@@ -56,5 +62,7 @@ export async function loadPrompts({
   const set: DataSet = await loadData(data);
   const { previousAnswer, templates } = data;
   const options = { data: set, previousAnswer, templates };
-  return promptsFamily({ ...options, ...(verifier && { verifier: await loadVerifier(verifier) }) }) as TaskFamily;
+  if (verifier === undefined) return promptsFamily(options) as TaskFamily;
+  const { verifier: verify, close } = await loadVerifier(verifier);
+  return { ...(promptsFamily({ ...options, verifier: verify }) as TaskFamily), ...(close && { close }) };
 }

@@ -7,7 +7,7 @@ export interface RunParts {
   readonly family: TaskFamily;
   /** Empty where the config names a built-in reward only. */
   readonly rewards: readonly NamedReward[];
-  /** Ends the threads of reward functions. */
+  /** Ends the threads of reward functions and of the verifier. */
   close(): Promise<void>;
 }
 
@@ -17,7 +17,7 @@ export async function openParts(config: RunConfig): Promise<RunParts> {
   const { functions: rewards, close } = await loadRewards(config.rewards);
   try {
     const family = await findFamily(config.task, { ...config, freshSeed: config.seed });
-    return { family, rewards, close };
+    return { family, rewards, close: async () => void (await Promise.all([close(), family.close?.()])) };
   } catch (error) {
     await close();
     throw error;

@@ -50,6 +50,8 @@ export interface TaskFamily<Data = unknown> {
   ): Verdict | Promise<Verdict>;
   /** Rows that the task shows before any answer, with their marks; reports draw them above the answers. */
   openings?(task: Task<Data>): readonly { readonly text: string; readonly marks: string }[];
+  /** Ends what the family started, a verifier's thread for example; nothing is asked of it afterwards. */
+  close?(): Promise<void>;
   /** Quality of a whole episode in [0, 1]; by default the sum of the turns' qualities over `turns`. */
   episodeQuality?(task: Task<Data>, history: History): number;
 }
