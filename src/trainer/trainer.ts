@@ -30,6 +30,7 @@ import type { Run } from './run.js';
 import { createSaver, type SavedState, type Saver } from './saver.js';
 import type { TrainSettings } from './settings.js';
 import { withoutSilent } from './skip.js';
+import { createStallGuard } from './stalled.js';
 import type { Progress } from './state.js';
 import { updateSettings } from './update-settings.js';
 
@@ -76,6 +77,7 @@ interface Training extends TrainOptions {
   readonly rng: Rng;
   readonly progress: Progress;
   readonly saver: Saver | undefined;
+  readonly refuseStalled: (groups: readonly Group[]) => void;
 }
 
 /** Updates in a row that may be refused for a number that is not finite, before training stops. */
@@ -143,7 +145,8 @@ async function begin(options: TrainOptions): Promise<Training> {
       protect: () => (progress.best ? [progress.best.update] : []),
     });
   const embedder = options.embedder ?? (await openEmbedder(config.diversity, policy));
-  return { ...options, curriculum, embedder, plan: planOf(options), progress, saver, rng: createRng(config.seed) };
+  const [plan, rng, refuseStalled] = [planOf(options), createRng(config.seed), createStallGuard()];
+  return { ...options, curriculum, embedder, plan, progress, saver, rng, refuseStalled };
 }
 
 const stateOf = ({ progress, curriculum }: Training): SavedState => ({ progress, curriculum: curriculum.snapshot() });
@@ -195,6 +198,7 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
     rooms,
   });
   await record(training, row, scored, factors);
+  training.refuseStalled(groups);
   return row;
 }
 

@@ -142,18 +142,19 @@ function trainWith(name: string, files: Readonly<Record<string, string | Buffer>
 const reward = (body: string): Readonly<Record<string, string>> => ({
   'reward.mjs': `export default function reward({ texts }) { ${body} }`,
 });
+const good = reward('return texts.map(() => 1);');
 const scored = { rewards: [{ file: 'HERE/reward.mjs', timeoutSeconds: 1 }], method: 'grpo' };
 
 describe.skipIf(missingEngine !== undefined)('hostile data, configs and rewards', () => {
   test.each([
-    ['a bad line', { 'rows.jsonl': `${row}\n{"prompt":\n` }, scored, /rows\.jsonl.*2/],
-    ['a line of 200 MB', { 'rows.jsonl': Buffer.alloc(200_000_000, 0x20) }, scored, /rows\.jsonl/],
-    ['rows nested deep', { 'rows.jsonl': `{"prompt":${'['.repeat(50_000)}` }, scored, /rows\.jsonl/],
+    ['a bad line', { ...good, 'rows.jsonl': `${row}\n{"prompt":\n` }, scored, /rows\.jsonl.*2/],
+    ['a line of 200 MB', { ...good, 'rows.jsonl': Buffer.alloc(200_000_000, 0x20) }, scored, /rows\.jsonl/],
+    ['rows nested deep', { ...good, 'rows.jsonl': `{"prompt":${'['.repeat(50_000)}` }, scored, /rows\.jsonl/],
     [
       'a Parquet file that is none',
-      { 'rows.parquet': 'PAR1 PAR1' },
-      { data: { train: 'HERE/rows.parquet' } },
-      /parquet/,
+      { ...good, 'rows.parquet': 'PAR1 PAR1' },
+      { ...scored, data: { train: 'HERE/rows.parquet' } },
+      /rows\.parquet/,
     ],
     ['an unknown key', {}, { updatez: 3, ...scored }, /updatez.*did you mean `updates`/s],
     ['a reward that is no module', { 'reward.mjs': 'export default 3' }, scored, /reward/],
@@ -161,8 +162,8 @@ describe.skipIf(missingEngine !== undefined)('hostile data, configs and rewards'
     ['a reward of infinity', reward('return texts.map(() => Infinity);'), scored, /reward/],
     ['rewards of the wrong length', reward('return [1];'), scored, /reward/],
     ['a reward that throws', reward("throw new Error('broken');"), scored, /broken/],
-    ['a reward that never settles', reward('return new Promise(() => {});'), scored, /reward/],
-    ['a reward that loops', reward('for (;;);'), scored, /reward/],
+    ['a reward that never settles', reward('return new Promise(() => {});'), scored, /took longer than 1 s/],
+    ['a reward that loops', reward('for (;;);'), scored, /took longer than 1 s/],
   ] as const)(
     '%s',
     async (name, files, settings, said) => {
