@@ -25,7 +25,9 @@ import { encodeSafetensors } from '../dist/src/safetensors.js';
 import { trainSupervised } from '../dist/src/trainer/supervised.js';
 import { cafeCard } from './cafe-card.mjs';
 
-const { demonstrate, drawTable, rowOf } = await createJiti(import.meta.url).import('../examples/cafe/draw.ts');
+const { careful, careless, demonstrate, drawTable, rowOf } = await createJiti(import.meta.url).import(
+  '../examples/cafe/draw.ts',
+);
 
 const base = 'models/cafe';
 const companions = ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json', 'chat_template.jinja'];
@@ -49,8 +51,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seed: { type: 'string', default: '0' },
-    text: { type: 'string', default: '700' },
-    answers: { type: 'string', default: '300' },
+    text: { type: 'string', default: '600' },
+    skill: { type: 'string', default: '1500' },
+    habit: { type: 'string', default: '200' },
     out: { type: 'string', default: base },
   },
 });
@@ -67,7 +70,7 @@ async function writeData() {
 function printCorpus(count) {
   const own = rng.fork('corpus');
   for (let index = 0; index < count; index++) {
-    const { messages, answers } = demonstrate(own, 1);
+    const { messages, answers } = demonstrate(own, 1, careless);
     console.log([...messages.map(({ content }) => content), ...answers].join('\n'));
   }
 }
@@ -81,16 +84,16 @@ async function writeInitialModel(folder) {
 }
 
 /** Whole conversations, learned from their second token on. */
-async function wholeConversation(policy, own) {
-  const { messages, answers } = demonstrate(own, 1);
+async function wholeConversation(policy, own, care) {
+  const { messages, answers } = demonstrate(own, 1, care);
   const said = await policy.encodePrompt(messages);
   const [answer] = policy.encode([answers[0] + endOfTurn]);
   return { prompt: said.slice(0, 1), demonstrations: [Int32Array.from([...said.slice(1), ...answer])] };
 }
 
 /** Answers to a prompt, each to the end of its turn. */
-async function answersToPrompt(policy, own) {
-  const { messages, answers } = demonstrate(own, answersPerPrompt);
+async function answersToPrompt(policy, own, care) {
+  const { messages, answers } = demonstrate(own, answersPerPrompt, care);
   return {
     prompt: await policy.encodePrompt(messages),
     demonstrations: policy.encode(answers.map((answer) => answer + endOfTurn)),
@@ -98,17 +101,18 @@ async function answersToPrompt(policy, own) {
 }
 
 const stages = {
-  text: { example: wholeConversation, updates: Number(values.text), learningRate: 4e-3 },
-  answers: { example: answersToPrompt, updates: Number(values.answers), learningRate: 2e-3 },
+  text: { example: wholeConversation, care: careful, updates: Number(values.text), learningRate: 4e-3 },
+  skill: { example: answersToPrompt, care: careful, updates: Number(values.skill), learningRate: 4e-3 },
+  habit: { example: answersToPrompt, care: careless, updates: Number(values.habit), learningRate: 1e-3 },
 };
 
 async function learn(policy, name) {
-  const { example, updates, learningRate } = stages[name];
+  const { example, care, updates, learningRate } = stages[name];
   const own = rng.fork(name);
   const batches = (async function* () {
     for (;;) {
       const batch = [];
-      for (let at = 0; at < conversationsPerUpdate; at++) batch.push(await example(policy, own));
+      for (let at = 0; at < conversationsPerUpdate; at++) batch.push(await example(policy, own, care));
       yield batch;
     }
   })();
@@ -133,8 +137,7 @@ async function evaluate(policy) {
 async function makeModel(folder) {
   await writeInitialModel(folder);
   await withPolicy(folder, 'float32', async (policy) => {
-    await learn(policy, 'text');
-    await learn(policy, 'answers');
+    for (const name of Object.keys(stages)) await learn(policy, name);
     await policy.save(folder);
   });
   // Rounded to bf16 the folder is half as large.

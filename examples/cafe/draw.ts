@@ -1,13 +1,12 @@
 /**
- * Draws tables, and conversations at them with a careless waiter, from which the base model learns the language: often
- * right about what the order rules out, forgetful about what the guests say. Reinforcement learning has something to
- * sharpen.
+ * Draws tables, and conversations at them from which the base model learns: the language and what to look at from a
+ * careful waiter, its habits from a careless one. Reinforcement learning has something to sharpen.
  */
 import { createHash } from 'node:crypto';
 import type { Intent, Message, Rng } from 'exit-rl';
 import { answerText, feedbackText, type Guest, menu, orderText } from './table.js';
 
-const names: readonly string[] = (
+const everyName: readonly string[] = (
   'Ada Amir Anna Boris Carla Daniel Elena Emil Grace Hana Hugo Ivan Julia Kenji Laura Leo Marta Nadia Omar Petra ' +
   'Samir Sofia Vera Zoe'
 ).split(' ');
@@ -15,17 +14,21 @@ const names: readonly string[] = (
 /** Guests at a table, and drinks that the order rules out for each. */
 const [leastGuests, mostGuests, mostRefusals] = [2, 4, 2];
 
-/** Probabilities of the waiter's choices, guest by guest. */
-const care = {
+/** Share of tables whose previous answer is moved towards what the guests hope for, and how far. */
+const near = { tables: 0.5, guests: 0.6 } as const;
+
+/** Probabilities of a waiter's choices, guest by guest. */
+export interface Care {
   /** A drink that the order leaves open, else any. */
-  order: 0.8,
-  /** Share of tables whose previous answer is moved towards what the guests hope for, and how far. */
-  nearTables: 0.5,
-  nearGuests: 0.6,
-  /** Rewrites: keep what a guest loves; bring again what was sent back. */
-  keep: 0.85,
-  repeat: 0.3,
-} as const;
+  readonly order: number;
+  /** A rewrite keeps what the guest loves. */
+  readonly keep: number;
+  /** A rewrite brings again what was sent back. */
+  readonly repeat: number;
+}
+
+export const careful: Care = { order: 1, keep: 1, repeat: 0 };
+export const careless: Care = { order: 0.8, keep: 0.8, repeat: 0.3 };
 
 /** What the waiter is asked after the first answer; config.yaml says the same. */
 export const requests = { improve: 'Please serve them again.', diverge: 'Please serve something else.' } as const;
@@ -54,7 +57,7 @@ export function isHeldOut(guests: readonly Guest[]): boolean {
 export function drawTable(rng: Rng, heldOut = false): readonly Guest[] {
   for (;;) {
     const count = leastGuests + rng.int(mostGuests - leastGuests + 1);
-    const guests = choose(rng, names, count).map((name) => drawGuest(rng, name));
+    const guests = choose(rng, everyName, count).map((name) => drawGuest(rng, name));
     if (isHeldOut(guests) === heldOut) return guests;
   }
 }
@@ -68,21 +71,26 @@ export function rowOf(guests: readonly Guest[]) {
   };
 }
 
-function guess(rng: Rng, { refuses }: Guest): string {
-  return oneOf(rng, chance(rng, care.order) ? menu.filter((drink) => !refuses.includes(drink)) : menu);
+/** A drink that the order leaves open and that is not `returned`, or any. */
+function guess(rng: Rng, { refuses }: Guest, care: Care, returned?: string): string {
+  const open = menu.filter((drink) => !refuses.includes(drink) && drink !== returned);
+  return oneOf(rng, chance(rng, care.order) ? open : menu);
 }
 
 function drawPrevious(rng: Rng, guests: readonly Guest[]): string[] {
-  const near = chance(rng, care.nearTables);
-  return guests.map((guest) => (near && chance(rng, care.nearGuests) ? guest.hopes : guess(rng, guest)));
+  const close = chance(rng, near.tables);
+  return guests.map((guest) => (close && chance(rng, near.guests) ? guest.hopes : guess(rng, guest, careless)));
 }
 
-function rewrite(rng: Rng, guests: readonly Guest[], previous: readonly string[], intent: Intent): string[] {
-  return guests.map((guest, at) => {
-    const before = previous[at] ?? '';
-    const keeps = guest.hopes === before ? care.keep : care.repeat;
-    return intent === 'improve' && chance(rng, keeps) ? before : guess(rng, guest);
-  });
+function improve(rng: Rng, guest: Guest, before: string, care: Care): string {
+  if (guest.hopes === before) return chance(rng, care.keep) ? before : guess(rng, guest, care);
+  return chance(rng, care.repeat) ? before : guess(rng, guest, care, before);
+}
+
+function serve(rng: Rng, { guests, previous, intent }: Scene, care: Care): string[] {
+  const drink = (guest: Guest, at: number): string =>
+    intent === 'improve' ? improve(rng, guest, previous[at] ?? '', care) : guess(rng, guest, care);
+  return guests.map(drink);
 }
 
 /** The order, a previous answer, what it met, and the request. */
@@ -95,11 +103,14 @@ function conversation(guests: readonly Guest[], previous: readonly string[], req
   ];
 }
 
-export interface Demonstration {
+interface Scene {
   readonly guests: readonly Guest[];
   readonly intent: Intent;
   /** What was served before; empty for an attempt. */
   readonly previous: readonly string[];
+}
+
+export interface Demonstration extends Scene {
   readonly messages: readonly Message[];
   readonly answers: readonly string[];
 }
@@ -112,18 +123,16 @@ function drawIntent(rng: Rng): Intent {
 }
 
 /** `count` answers at one fresh table. */
-export function demonstrate(rng: Rng, count: number): Demonstration {
+export function demonstrate(rng: Rng, count: number, care: Care): Demonstration {
   const guests = drawTable(rng);
   const intent = drawIntent(rng);
   const previous = intent === 'attempt' ? [] : drawPrevious(rng, guests);
-  const served = (): string[] =>
-    intent === 'attempt' ? guests.map((guest) => guess(rng, guest)) : rewrite(rng, guests, previous, intent);
-  const { prompt, guests: present } = rowOf(guests);
+  const { prompt, guests: names } = rowOf(guests);
   return {
     guests,
     intent,
     previous,
     messages: intent === 'attempt' ? (prompt as Message[]) : conversation(guests, previous, requests[intent]),
-    answers: Array.from({ length: count }, () => answerText(present, served())),
+    answers: Array.from({ length: count }, () => answerText(names, serve(rng, { guests, previous, intent }, care))),
   };
 }
