@@ -80,8 +80,8 @@ function writeInputs(folder) {
   writeFileSync(join(folder, 'chats.jsonl'), `${chats.join('\n')}\n`);
   // Random models answer noise: the share of distinct tokens varies from answer to answer.
   const reward =
-    'export const distinct = ({ completions_ids: ids }) =>\n' +
-    '  ids.map((tokens) => tokens.filter((token) => token % 2 === 0).length / Math.max(1, tokens.length));\n';
+    'export const distinct = ({ completionIds }) =>\n' +
+    '  completionIds.map((tokens) => tokens.filter((token) => token % 2 === 0).length / Math.max(1, tokens.length));\n';
   writeFileSync(join(folder, 'reward.mjs'), reward);
 }
 
