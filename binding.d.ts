@@ -42,8 +42,10 @@ export declare class NativePolicy {
   blendReference(alpha: number): Promise<void>
   /** Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`. */
   save(folder: string, maxShardBytes: number): Promise<Array<WrittenFile>>
-  /** Copies the weights and, with `training`, optimizer state and reference policy to host memory. */
-  snapshot(training: boolean): Promise<NativeSnapshot>
+  /** Writes what a snapshot would, from where it lies: nothing is copied, and later work waits for it. */
+  saveTraining(folder: string, maxShardBytes: number): Promise<Array<WrittenFile>>
+  /** Copies weights, optimizer state and reference policy to host memory. */
+  snapshot(): Promise<NativeSnapshot>
   loadTraining(file: string): Promise<void>
   stats(): Promise<PolicyStats>
   /** Frees the policy after the requests before it; later ones are refused with the code CLOSED. */

@@ -22,6 +22,7 @@ import type {
   GenerateRequest,
   Policy,
   PolicySnapshot,
+  SnapshotOptions,
   SaveOptions,
   StatePooling,
   TrainingSequence,
@@ -207,8 +208,11 @@ export class LocalPolicy implements Policy {
     return crossing(() => this.engine.save(folder, most));
   }
 
-  async snapshot(): Promise<PolicySnapshot> {
-    const snapshot = await crossing(() => this.engine.snapshot(true));
+  async snapshot({ copy = true }: SnapshotOptions = {}): Promise<PolicySnapshot> {
+    if (!copy) {
+      return { write: (folder, options = {}) => crossing(() => this.engine.saveTraining(folder, shardBytes(options))) };
+    }
+    const snapshot = await crossing(() => this.engine.snapshot());
     return { write: (folder, options = {}) => crossing(() => snapshot.write(folder, shardBytes(options))) };
   }
 

@@ -164,6 +164,11 @@ export interface SaveOptions {
 /** The name of the file with optimizer state, unrounded weights and reference weights. */
 export const trainingFile = 'training.safetensors';
 
+export interface SnapshotOptions {
+  /** false: no copy is made, and what is written is the policy as it is then: it must not be updated before. */
+  readonly copy?: boolean;
+}
+
 /** A policy at one moment, held in memory until it is written. */
 export interface PolicySnapshot {
   /** Writes what `save` writes, and `trainingFile`, into an existing folder, once. Resolves when all is on the disk. */
@@ -187,7 +192,7 @@ export interface Policy {
   /** Writes a folder that transformers loads: config, weights, tokenizer files. Resolves when all is on the disk. */
   save(folder: string, options?: SaveOptions): Promise<readonly WrittenFile[]>;
   /** A copy of what `save` writes and of what training needs to go on; written while training goes on. */
-  snapshot(): Promise<PolicySnapshot>;
+  snapshot(options?: SnapshotOptions): Promise<PolicySnapshot>;
   /** Reads optimizer state and reference weights back from the file that a snapshot named `trainingFile`. */
   loadTraining(file: string): Promise<void>;
   close(): Promise<void>;

@@ -28,15 +28,12 @@ interface Answer {
 /** The compiled worker, or its source through jiti where the sources themselves are run. */
 function startWorker({ heapMiB = 1024, ...source }: IsolatedOptions): Worker {
   const resourceLimits = { maxOldGenerationSizeMb: heapMiB };
-  const options = { workerData: source, stdout: true, execArgv: [], resourceLimits };
+  const options = { workerData: source, execArgv: [], resourceLimits };
   const isSource = import.meta.url.endsWith('.ts');
   const file = fileURLToPath(new URL(isSource ? './worker.ts' : './worker.js', import.meta.url));
   const jiti = JSON.stringify(import.meta.resolve('jiti'));
   const viaJiti = `import(${jiti}).then(({ createJiti }) => createJiti(${JSON.stringify(file)}).import(${JSON.stringify(file)}))`;
-  const worker = isSource ? new Worker(viaJiti, { ...options, eval: true }) : new Worker(file, options);
-  // What it prints is no output of the program.
-  worker.stdout.pipe(process.stderr, { end: false });
-  return worker;
+  return isSource ? new Worker(viaJiti, { ...options, eval: true }) : new Worker(file, options);
 }
 
 /** One thread at a time; calls wait for each other. */

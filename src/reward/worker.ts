@@ -9,6 +9,10 @@ interface Request {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+// What the module prints is no output of the program. (Reading the thread's stdout from outside instead would keep the
+// process alive for as long as the thread.)
+process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+
 async function serve(): Promise<void> {
   const port = parentPort;
   if (port === null) return;

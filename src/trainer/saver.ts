@@ -44,12 +44,14 @@ interface Taken {
   readonly protectedUpdates: readonly number[];
 }
 
-async function take({ run, policy, protect }: SaverOptions, state: SavedState): Promise<Taken> {
+async function take({ run, policy, settings, protect }: SaverOptions, state: SavedState): Promise<Taken> {
   const { folder, identity } = run;
   const sizes = { metricsBytes: folder.metrics.size, tracesBytes: folder.traces.size };
   const text = serialiseState({ ...state, identity, ...sizes });
   const protectedUpdates = protect?.() ?? [];
-  return { update: state.progress.update, snapshot: await policy.snapshot(), text, protectedUpdates };
+  // Training waits for a synchronous save: a copy would only take memory.
+  const snapshot = await policy.snapshot({ copy: settings.asynchronous });
+  return { update: state.progress.update, snapshot, text, protectedUpdates };
 }
 
 /** Lines first: a checkpoint never knows more of metrics and traces than is on the disk. */

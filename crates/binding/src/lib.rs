@@ -170,13 +170,25 @@ impl NativePolicy {
         Ok(promise)
     }
 
-    /// Copies the weights and, with `training`, optimizer state and reference policy to host memory.
-    #[napi(ts_return_type = "Promise<NativeSnapshot>")]
-    pub fn snapshot(&self, env: &Env, training: bool) -> Result<Object<'static>> {
+    /// Writes what a snapshot would, from where it lies: nothing is copied, and later work waits for it.
+    #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
+    pub fn save_training(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
         let (answer, promise) = answer(env)?;
         let id = self.id;
         submit_work(Some(id), answer, move |policies| {
-            let snapshot = policies.get(id)?.snapshot(training)?;
+            let written = policies.get(id)?.save_training(Path::new(&folder), max_shard_bytes as u64)?;
+            Ok(written.into_iter().map(WrittenFile::from).collect::<Vec<_>>())
+        })?;
+        Ok(promise)
+    }
+
+    /// Copies weights, optimizer state and reference policy to host memory.
+    #[napi(ts_return_type = "Promise<NativeSnapshot>")]
+    pub fn snapshot(&self, env: &Env) -> Result<Object<'static>> {
+        let (answer, promise) = answer(env)?;
+        let id = self.id;
+        submit_work(Some(id), answer, move |policies| {
+            let snapshot = policies.get(id)?.snapshot()?;
             Ok(NativeSnapshot(Some(snapshot)))
         })?;
         Ok(promise)

@@ -1,4 +1,5 @@
-//! Tensors copied to host memory: the pause that training sees when a checkpoint is due.
+//! Tensors in host memory to write a checkpoint from: copied, which is the pause that training sees, or lent where they
+//! lie, while training waits for the writing.
 
 use crate::error::{EngineError, Result};
 use safetensors::tensor::View;
@@ -11,9 +12,15 @@ use tch::{Device, Kind, Tensor};
 pub struct HostTensor {
     pub dtype: Dtype,
     shape: [usize; 1],
-    pub bytes: Vec<u8>,
-    /// Where the buffer goes when the copy has been written.
-    home: Buffers,
+    size: usize,
+    held: Held,
+}
+
+enum Held {
+    /// `home` is where the buffer goes when the copy has been written.
+    Copied { bytes: Vec<u8>, home: Buffers },
+    /// Contiguous and on the host.
+    Lent(Mutex<Tensor>),
 }
 
 /// Buffers of copies that have been written, kept for the next ones: to make their pages anew would take most of the
@@ -41,11 +48,27 @@ impl Buffers {
     }
 }
 
+impl HostTensor {
+    pub fn bytes(&self) -> &[u8] {
+        match &self.held {
+            Held::Copied { bytes, .. } => bytes,
+            Held::Lent(tensor) => bytes_of(&tensor.lock().unwrap_or_else(PoisonError::into_inner), self.size),
+        }
+    }
+}
+
+/// The memory of a contiguous tensor on the host, which whoever holds the tensor keeps alive.
+fn bytes_of<'a>(tensor: &Tensor, size: usize) -> &'a [u8] {
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>().cast_const(), size) }
+}
+
 impl Drop for HostTensor {
     fn drop(&mut self) {
-        let mut buffer = std::mem::take(&mut self.bytes);
-        buffer.clear();
-        self.home.lock().push(buffer);
+        if let Held::Copied { bytes, home } = &mut self.held {
+            let mut buffer = std::mem::take(bytes);
+            buffer.clear();
+            home.lock().push(buffer);
+        }
     }
 }
 
@@ -55,13 +78,19 @@ const COPY_PER_THREAD: usize = 4 << 20;
 /// Copies tensors to host memory, with several threads and into buffers that it keeps.
 #[derive(Clone, Default)]
 pub struct Copier {
-    pub threads: usize,
+    threads: usize,
     buffers: Buffers,
+    lends: bool,
 }
 
 impl Copier {
     pub fn new(threads: usize) -> Self {
-        Self { threads, buffers: Buffers::default() }
+        Self { threads, ..Self::default() }
+    }
+
+    /// Takes no copies of what lies in host memory: it must not change before it has been written.
+    pub fn lender() -> Self {
+        Self { lends: true, ..Self::default() }
     }
 
     pub fn copy(&self, tensor: &Tensor) -> Result<HostTensor> {
@@ -71,10 +100,13 @@ impl Copier {
             Kind::BFloat16 => (Dtype::BF16, 2),
             other => return Err(EngineError::torch(format!("a checkpoint holds fp32 and bf16, not {other:?}"))),
         };
-        let numel = flat.numel();
-        // The tensor is contiguous, on the host, and lives until the end of this function.
-        let source = unsafe { std::slice::from_raw_parts(flat.data_ptr().cast::<u8>(), numel * width) };
-        Ok(HostTensor { dtype, shape: [numel], bytes: self.copy_bytes(source)?, home: self.buffers.clone() })
+        let (numel, size) = (flat.numel(), flat.numel() * width);
+        let held = if self.lends {
+            Held::Lent(Mutex::new(flat))
+        } else {
+            Held::Copied { bytes: self.copy_bytes(bytes_of(&flat, size))?, home: self.buffers.clone() }
+        };
+        Ok(HostTensor { dtype, shape: [numel], size, held })
     }
 
     fn copy_bytes(&self, source: &[u8]) -> Result<Vec<u8>> {
@@ -111,11 +143,11 @@ impl View for &HostTensor {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
+        Cow::Borrowed(self.bytes())
     }
 
     fn data_len(&self) -> usize {
-        self.bytes.len()
+        self.size
     }
 }
 
@@ -137,12 +169,12 @@ mod tests {
         let copier = Copier::new(1);
         let tensor = Tensor::from_slice(&[1f32; 1000]);
         let (first, second) = (copier.copy(&tensor).unwrap(), copier.copy(&tensor).unwrap());
-        let places = [first.bytes.as_ptr(), second.bytes.as_ptr()];
+        let places = [first.bytes().as_ptr(), second.bytes().as_ptr()];
         assert_ne!(places[0], places[1]);
         drop((first, second));
         let again = copier.copy(&(tensor * 2.0)).unwrap();
-        assert!(places.contains(&again.bytes.as_ptr()));
-        assert_eq!(again.bytes[..4], 2f32.to_le_bytes());
+        assert!(places.contains(&again.bytes().as_ptr()));
+        assert_eq!(again.bytes()[..4], 2f32.to_le_bytes());
         assert_eq!(copier.buffers.lock().len(), 1);
     }
 
@@ -153,5 +185,14 @@ mod tests {
         let _ = tensor.shallow_clone().fill_(9.0);
         let expected: Vec<u8> = [1f32, -2.5, 3.0].iter().flat_map(|value| value.to_le_bytes()).collect();
         assert_eq!((&copy).data().as_ref(), expected);
+    }
+
+    #[test]
+    fn what_is_lent_is_the_tensor_itself() {
+        let tensor = Tensor::from_slice(&[1f32, -2.5, 3.0]);
+        let lent = Copier::lender().copy(&tensor).unwrap();
+        assert_eq!(lent.bytes().as_ptr(), tensor.data_ptr().cast_const().cast());
+        let expected: Vec<u8> = [1f32, -2.5, 3.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!((&lent).data().as_ref(), expected);
     }
 }

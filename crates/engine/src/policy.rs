@@ -272,16 +272,24 @@ impl Policy {
     /// Writes a Hugging Face folder without a copy of the weights, of an adapter a PEFT folder; training waits for it.
     pub fn save(&mut self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
         if self.parameters.adapter.is_some() {
-            return self.snapshot(false)?.write(folder, shard_bytes);
+            return self.state(false, &Copier::lender())?.write(folder, shard_bytes);
         }
         write_live(folder, &self.companions, &self.parameters, shard_bytes)
     }
 
-    /// Copies the weights and, with `training`, all that training needs to go on: what it writes is a Hugging Face folder
-    /// with tokenizer files as they were, weights as they are, and a config that says so. Of an adapter it is a PEFT folder.
-    pub fn snapshot(&mut self, training: bool) -> Result<Snapshot> {
-        // A model is saved once in a while: its copy is not kept beyond that.
-        let copier = if training { self.copier.clone() } else { Copier::new(self.copier.threads) };
+    /// Writes what a snapshot would, without a copy; training waits for it.
+    pub fn save_training(&mut self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
+        self.state(true, &Copier::lender())?.write(folder, shard_bytes)
+    }
+
+    /// Copies the weights and all that training needs to go on: what it writes is a Hugging Face folder with tokenizer
+    /// files as they were, weights as they are, and a config that says so. Of an adapter it is a PEFT folder.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        let copier = self.copier.clone();
+        self.state(true, &copier)
+    }
+
+    fn state(&mut self, training: bool, copier: &Copier) -> Result<Snapshot> {
         let master = Arc::new(copier.copy(self.parameters.trained())?);
         let weights = match &self.parameters.adapter {
             Some(adapter) => Weights::of_adapter(adapter, &self.base_fingerprint, master.clone()),
@@ -291,7 +299,7 @@ impl Policy {
             self.check_trainable()?;
             let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
             let adapter = self.parameters.adapter.as_ref();
-            Some(optimizer.snapshot(master, self.reference.as_ref(), adapter, &copier)?)
+            Some(optimizer.snapshot(master, self.reference.as_ref(), adapter, copier)?)
         } else {
             None
         };

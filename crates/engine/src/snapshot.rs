@@ -1,5 +1,5 @@
-//! A copy in host memory of everything that a checkpoint holds of a policy. Making it is the pause that training sees;
-//! writing it happens on another thread while training goes on.
+//! Everything that a checkpoint holds of a policy, in host memory. A copy is the pause that training sees, and is written
+//! on another thread while training goes on; without a copy training waits for the writing.
 
 use crate::error::{EngineError, Result};
 use crate::files::{write_bytes, write_safetensors, WrittenFile};
@@ -81,7 +81,7 @@ impl Weights {
     fn part(&self, part: &Part) -> PartView<'_> {
         let held = self.master.dtype;
         let width = held.bitsize() / 8;
-        let bytes = &self.master.bytes[width * part.offset..width * (part.offset + part.elements())];
+        let bytes = &self.master.bytes()[width * part.offset..width * (part.offset + part.elements())];
         let dtype = if self.kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
         PartView { shape: part.sizes(), held, dtype, bytes }
     }
