@@ -1,7 +1,12 @@
 //! A loaded policy: weights, tokenizer, optimizer, reference, and the requests it is generating.
 
+mod companions;
+mod options;
+
+pub(crate) use options::start_pool;
+pub use options::{default_slots, own_kernels, BackendChoice, Dtype, LoadOptions, MOST_FOR_KERNELS};
+
 use crate::cpu::isa::Instructions;
-use crate::cpu::trainer::Pool;
 use crate::device;
 use crate::embed::policy_states::sequence_states;
 use crate::embed::pooling::Pooling;
@@ -11,76 +16,22 @@ use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::{Request, Scheduler};
 use crate::generate::torch_backend::TorchBackend;
 use crate::host_copy::Copier;
-use crate::model::file::{read_bounded, read_if_there, MAX_JSON};
 use crate::model::lora::fingerprint::fingerprint;
-use crate::model::lora::{open, LoraSettings};
+use crate::model::lora::open;
 use crate::model::parameters::Parameters;
 use crate::snapshot::{write_live, Companions, Snapshot, Weights};
-use crate::thread::THREAD_NAME;
 use crate::tokenizer::worker::{TextWorker, DEADLINE};
-use crate::tokenizer::{Tokenizer, COMPANIONS, MAX_TOKENIZER};
+use crate::tokenizer::Tokenizer;
 use crate::train::batch::Batch;
 use crate::train::metrics::Metrics;
 use crate::train::network::{Compute, NetworkSettings, LOGITS_BYTES};
 use crate::train::optimizer::Optimizer;
 use crate::train::update::{score, update, UpdateSettings};
-use std::path::{Path, PathBuf};
+use companions::read_companions;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
-use tch::{Device, Kind, Tensor};
-
-/// Own kernels are at full speed with one pass of rows; more would only push keys and values out of the cache.
-const SLOTS_PER_THREAD: usize = 32;
-/// Beyond this many numbers `auto` takes libtorch: own kernels hold packed copies, three more in training, and what they
-/// gain is the cost of small calls (docs/models.md).
-pub const MOST_FOR_KERNELS: usize = 64 << 20;
-/// libtorch's calls cost the same for many rows as for few.
-const TORCH_SLOTS: usize = 256;
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoadOptions {
-    /// `auto`, `cpu`, `cuda`, `cuda:N`.
-    pub device: String,
-    pub dtype: Dtype,
-    /// 0: as many as there are cores.
-    pub threads: usize,
-    /// Keeps a reference policy for the KL penalty.
-    pub reference: bool,
-    /// Completions generated at a time; 0 chooses for the backend.
-    pub slots: usize,
-    pub backend: BackendChoice,
-    /// False: nothing is kept for updates.
-    pub trainable: bool,
-    /// Of the optimizer's moments.
-    pub state_dtype: Dtype,
-    /// Trains an adapter in place of the weights.
-    pub lora: Option<LoraSettings>,
-    /// A PEFT folder to begin with.
-    pub adapter: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dtype {
-    Fp32,
-    Bf16,
-}
-
-impl Dtype {
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Fp32 => Kind::Float,
-            Self::Bf16 => Kind::BFloat16,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackendChoice {
-    /// Own kernels for small models in fp32 on the CPU, libtorch elsewhere.
-    Auto,
-    Kernels,
-    Torch,
-}
+use tch::Tensor;
 
 /// What a caller may want to know of a loaded policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -343,65 +294,6 @@ fn optimizer<'a>(
         *slot = Some(Optimizer::new(parameters, state_dtype.kind())?);
     }
     Ok(slot.as_mut().expect("it was just made"))
-}
-
-/// config.json with the precision we compute and save in, and the tokenizer's files that are there.
-fn read_companions(folder: &Path, dtype: Dtype) -> Result<Companions> {
-    let mut companions = vec![("config.json", config_with_dtype(folder, dtype)?)];
-    for name in COMPANIONS {
-        if let Some(bytes) = read_if_there(folder, name, MAX_TOKENIZER)? {
-            companions.push((name, bytes));
-        }
-    }
-    Ok(companions)
-}
-
-fn config_with_dtype(folder: &Path, dtype: Dtype) -> Result<Vec<u8>> {
-    let file = folder.join("config.json");
-    let bytes = read_bounded(folder, "config.json", MAX_JSON)?;
-    let mut json: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
-    let name = if dtype == Dtype::Fp32 { "float32" } else { "bfloat16" };
-    // transformers 5 writes `dtype`, earlier versions `torch_dtype`.
-    let stale: Vec<&str> =
-        ["dtype", "torch_dtype"].into_iter().filter(|key| json.get(key).is_some_and(|found| found != name)).collect();
-    if stale.is_empty() {
-        return Ok(bytes);
-    }
-    stale.into_iter().for_each(|key| json[key] = name.into());
-    serde_json::to_vec_pretty(&json).map_err(|error| EngineError::model_file(&file, error))
-}
-
-/// None for a single thread: everything then runs on the engine thread.
-pub(crate) fn start_pool(threads: usize) -> Result<Pool> {
-    if threads <= 1 {
-        return Ok(None);
-    }
-    let name = |index| format!("{THREAD_NAME}-{index}");
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
-    pool.map(|pool| Some(Arc::new(pool))).map_err(EngineError::torch)
-}
-
-pub fn default_slots(own_kernels: bool, threads: usize) -> usize {
-    if own_kernels {
-        SLOTS_PER_THREAD * threads
-    } else {
-        TORCH_SLOTS
-    }
-}
-
-/// Whether our own kernels compute a model of `size` numbers.
-pub fn own_kernels(options: &LoadOptions, device: Device, size: usize) -> Result<bool> {
-    let dropout = options.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
-    let possible = device == Device::Cpu && options.dtype == Dtype::Fp32 && !dropout;
-    match options.backend {
-        BackendChoice::Auto => Ok(possible && size <= MOST_FOR_KERNELS),
-        BackendChoice::Torch => Ok(false),
-        BackendChoice::Kernels if possible => Ok(true),
-        BackendChoice::Kernels => {
-            Err(EngineError::invalid("backend", "own kernels compute fp32 on the CPU only, without dropout"))
-        }
-    }
 }
 
 /// Exact at both ends: α = 1 copies, α = 0 keeps.
