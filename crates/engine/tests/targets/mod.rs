@@ -12,8 +12,10 @@ use exit_rl_engine::train::optimizer::Optimizer;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 
-/// Parsers by the name of their corpus folder.
-pub const TARGETS: [(&str, fn(&[u8])); 8] = [
+/// A parser by the name of its corpus.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: [Target; 8] = [
     ("model-config", model_config),
     ("weights", weights),
     ("weights-index", weights_index),
