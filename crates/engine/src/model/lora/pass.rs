@@ -4,6 +4,7 @@
 use super::Adapter;
 use crate::generate::philox::Place;
 use crate::model::parameters::Parameters;
+use std::sync::{Mutex, PoisonError};
 use tch::Tensor;
 
 /// Tells one forward pass of a run from every other, for its dropout masks.
@@ -12,6 +13,9 @@ pub struct Pass {
     step: u64,
     microbatch: u32,
 }
+
+/// libtorch has one generator for the process: between its seed and a mask nobody else may draw.
+static GENERATOR: Mutex<()> = Mutex::new(());
 
 /// Random numbers of masks lie where no sampled token does.
 const MASKS: u32 = 1 << 31;
@@ -66,6 +70,8 @@ impl Adapter {
             completion: pass.microbatch,
             position: MASKS | piece as u32,
         };
+        // A panic elsewhere leaves nothing half done: the next mask seeds anew.
+        let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
         tch::manual_seed(place.seed());
         let mask = x.detach().empty_like().bernoulli_float_(keep);
         x * mask / keep
