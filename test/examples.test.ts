@@ -80,7 +80,7 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
       '--checkpoint.every',
       '30',
     ];
-    const rows = exit('train', 'examples/cafe/config.yaml', ...small, '--learning_rate', '1e-3', '--out', run);
+    const rows = exit('train', 'examples/cafe/config.yaml', ...small, '--learning_rate', '3e-4', '--out', run);
     const mean = (part: typeof rows): number => part.reduce((sum, row) => sum + Number(row.reward), 0) / part.length;
     expect(rows).toHaveLength(60);
     expect(mean(rows.slice(-15))).toBeGreaterThan(mean(rows.slice(0, 15)));
@@ -90,7 +90,7 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
   test('its run is evaluated over K iterations on the held-out tables', () => {
     const [evaluation] = exit('evaluate', '--model', run, '--iterations', '2', '--draws', '1', '--limit', '40');
     expect(evaluation).toMatchObject({ k: [0, 1, 2], tasks: 40 });
-    expect(((evaluation?.quality ?? []) as number[]).every((quality) => quality > 0.05)).toBe(true);
+    expect(((evaluation?.quality ?? []) as number[]).every((quality) => quality > 0.1)).toBe(true);
   }, 60_000);
 
   test('its checkpoint answers a conversation', () => {
