@@ -21,7 +21,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '3' },
     jobs: { type: 'string', default: '2' },
-    updates: { type: 'string', default: '400' },
+    updates: { type: 'string', default: '300' },
     out: { type: 'string', default: 'runs/cafe' },
   },
 });
@@ -89,8 +89,8 @@ function cells(rows, measure) {
 function printTable(rows) {
   const of = (method) => rows.filter((row) => row.method === method);
   for (const [measure, title] of [
-    ['solved', 'every guest happy, %'],
-    ['quality', 'guests happy, %'],
+    ['solved', 'every dish right, %'],
+    ['quality', 'dishes right, %'],
   ]) {
     console.log(`| ${title} | ${shown.map((k) => (k === 0 ? 'k=0' : k)).join(' | ')} |\n|---|${'---|'.repeat(5)}`);
     for (const method of ['base', 'grpo', 'exit'])

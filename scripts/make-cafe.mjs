@@ -6,8 +6,8 @@
  *     node scripts/make-cafe.mjs model [--seed 0] [--out models/cafe]
  *
  * `model` reads the folder's config.json, tokenizer and chat template, draws untrained weights of that shape from a
- * seed, and trains them with the product's own supervised training: first on whole conversations, which teaches the
- * language, then on answers, with the loss on the assistant's tokens alone. The weights are written in bf16 with a card.
+ * seed, and trains them with the product's own supervised training, in three lessons, with the loss on the assistant's
+ * answers alone. The weights are written in bf16 with a card.
  * On one machine the same seed gives the same bytes.
  */
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -25,14 +25,14 @@ import { encodeSafetensors } from '../dist/src/safetensors.js';
 import { trainSupervised } from '../dist/src/trainer/supervised.js';
 import { cafeCard } from './cafe-card.mjs';
 
-const { careful, careless, demonstrate, drawTable, rowOf } = await createJiti(import.meta.url).import(
+const { careful, careless, copying, demonstrate, drawMeal, rowOf } = await createJiti(import.meta.url).import(
   '../examples/cafe/draw.ts',
 );
 
 const base = 'models/cafe';
 const companions = ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json', 'chat_template.jinja'];
 const endOfTurn = '<|im_end|>';
-const conversationsPerUpdate = 32;
+const promptsPerUpdate = 48;
 const answersPerPrompt = 2;
 const optimizer = {
   adamBeta1: 0.9,
@@ -51,9 +51,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seed: { type: 'string', default: '0' },
-    text: { type: 'string', default: '600' },
-    skill: { type: 'string', default: '1500' },
-    habit: { type: 'string', default: '200' },
+    copying: { type: 'string', default: '250' },
+    careful: { type: 'string', default: '400' },
+    careless: { type: 'string', default: '100' },
     out: { type: 'string', default: base },
   },
 });
@@ -62,7 +62,7 @@ const rng = createRng(Number(values.seed));
 async function writeData() {
   for (const [split, { rows, heldOut }] of Object.entries(splits)) {
     const own = rng.fork(split);
-    const lines = Array.from({ length: rows }, () => `${JSON.stringify(rowOf(drawTable(own, heldOut)))}\n`);
+    const lines = Array.from({ length: rows }, () => `${JSON.stringify(rowOf(drawMeal(own, heldOut)))}\n`);
     await writeFile(`examples/cafe/${split}.jsonl`, lines.join(''));
   }
 }
@@ -83,17 +83,9 @@ async function writeInitialModel(folder) {
   await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(initialWeights(config, rng.fork('weights'))));
 }
 
-/** Whole conversations, learned from their second token on. */
-async function wholeConversation(policy, own, care) {
-  const { messages, answers } = demonstrate(own, 1, care);
-  const said = await policy.encodePrompt(messages);
-  const [answer] = policy.encode([answers[0] + endOfTurn]);
-  return { prompt: said.slice(0, 1), demonstrations: [Int32Array.from([...said.slice(1), ...answer])] };
-}
-
 /** Answers to a prompt, each to the end of its turn. */
-async function answersToPrompt(policy, own, care) {
-  const { messages, answers } = demonstrate(own, answersPerPrompt, care);
+async function answersToPrompt(policy, own, lesson) {
+  const { messages, answers } = demonstrate(own, answersPerPrompt, lesson);
   return {
     prompt: await policy.encodePrompt(messages),
     demonstrations: policy.encode(answers.map((answer) => answer + endOfTurn)),
@@ -101,18 +93,18 @@ async function answersToPrompt(policy, own, care) {
 }
 
 const stages = {
-  text: { example: wholeConversation, care: careful, updates: Number(values.text), learningRate: 4e-3 },
-  skill: { example: answersToPrompt, care: careful, updates: Number(values.skill), learningRate: 4e-3 },
-  habit: { example: answersToPrompt, care: careless, updates: Number(values.habit), learningRate: 1e-3 },
+  copying: { lesson: copying, updates: Number(values.copying), learningRate: 2e-3 },
+  careful: { lesson: careful, updates: Number(values.careful), learningRate: 2e-3 },
+  careless: { lesson: careless, updates: Number(values.careless), learningRate: 1e-3 },
 };
 
 async function learn(policy, name) {
-  const { example, care, updates, learningRate } = stages[name];
+  const { lesson, updates, learningRate } = stages[name];
   const own = rng.fork(name);
   const batches = (async function* () {
     for (;;) {
       const batch = [];
-      for (let at = 0; at < conversationsPerUpdate; at++) batch.push(await example(policy, own, care));
+      for (let at = 0; at < promptsPerUpdate; at++) batch.push(await answersToPrompt(policy, own, lesson));
       yield batch;
     }
   })();
@@ -144,8 +136,8 @@ async function makeModel(folder) {
   await withPolicy(folder, 'bfloat16', (policy) => policy.save(values.out));
   await withPolicy(values.out, 'float32', async (policy) => {
     const evaluation = await evaluate(policy);
-    const { parameters } = policy.info();
-    await writeFile(join(values.out, 'README.md'), cafeCard({ parameters, evaluation, ...values }));
+    const { parameters, vocabulary } = policy.info();
+    await writeFile(join(values.out, 'README.md'), cafeCard({ parameters, vocabulary, evaluation, ...values }));
     console.log(evaluation.quality.map((value) => value.toFixed(3)).join(' '));
   });
 }

@@ -16,7 +16,7 @@ export interface ModelShape {
 }
 
 /** Standard deviations: of an embedding, and of a matrix times the square root of its inputs. */
-const spread = { embedding: 0.05, matrix: 0.8 } as const;
+const spread = { embedding: 0.5, matrix: 0.8 } as const;
 
 const constant = (name: string, length: number, value: number): NamedTensor => ({
   name,

@@ -1,37 +1,42 @@
 /**
- * Draws tables, and conversations at them from which the base model learns: the language and what to look at from a
- * careful waiter, its habits from a careless one. Reinforcement learning has something to sharpen.
+ * Draws meals, and conversations about them from which the base model learns: to say again what was said, what to look
+ * at from a careful waiter, its habits from a careless one. Reinforcement learning has something to sharpen.
  */
 import { createHash } from 'node:crypto';
 import type { Intent, Message, Rng } from 'exit-rl';
-import { answerText, feedbackText, type Guest, menu, orderText } from './table.js';
+import { answerText, type Course, feedbackText, menu, orderText } from './table.js';
 
-const everyName: readonly string[] = (
-  'Ada Amir Anna Boris Carla Daniel Elena Emil Grace Hana Hugo Ivan Julia Kenji Laura Leo Marta Nadia Omar Petra ' +
-  'Samir Sofia Vera Zoe'
-).split(' ');
+/** Courses of a meal, and dishes that the order rules out for each. */
+const [fewestCourses, mostCourses, mostRefusals] = [2, 4, 2];
 
-/** Guests at a table, and drinks that the order rules out for each. */
-const [leastGuests, mostGuests, mostRefusals] = [2, 4, 2];
-
-/** Share of tables whose previous answer is moved towards what the guests hope for, and how far. */
-const near = { tables: 0.5, guests: 0.6 } as const;
-
-/** Probabilities of a waiter's choices, guest by guest. */
-export interface Care {
-  /** A drink that the order leaves open, else any. */
+/** What is demonstrated, and how often. Probabilities of a waiter's choices hold for each course. */
+export interface Lesson {
+  /** A dish that the order leaves open, else any. */
   readonly order: number;
   /** A rewrite keeps what the guest loves. */
   readonly keep: number;
   /** A rewrite brings again what was sent back. */
   readonly repeat: number;
+  /** Share of meals whose previous answer is moved towards what the guest hopes for, and how far. */
+  readonly nearMeals: number;
+  readonly nearCourses: number;
+  /** Shares of attempts and of improvements; the rest asks for something else. */
+  readonly attempts: number;
+  readonly improvements: number;
 }
 
-export const careful: Care = { order: 1, keep: 1, repeat: 0 };
-export const careless: Care = { order: 0.8, keep: 0.8, repeat: 0.3 };
+const everyday = { nearMeals: 0.5, nearCourses: 0.6, attempts: 0.4, improvements: 0.45 } as const;
+
+/** Nearly everything is loved and kept: what was said before is found and said again. */
+export const copying: Lesson = {
+  ...{ order: 1, keep: 1, repeat: 0 },
+  ...{ nearMeals: 1, nearCourses: 0.9, attempts: 0.05, improvements: 0.93 },
+};
+export const careful: Lesson = { order: 1, keep: 1, repeat: 0, ...everyday };
+export const careless: Lesson = { order: 0.8, keep: 0.8, repeat: 0.3, ...everyday };
 
 /** What the waiter is asked after the first answer; config.yaml says the same. */
-export const requests = { improve: 'Please serve them again.', diverge: 'Please serve something else.' } as const;
+export const requests = { improve: 'Please serve again.', diverge: 'Please serve something else.' } as const;
 
 const chance = (rng: Rng, probability: number): boolean => rng.next() < probability;
 const oneOf = (rng: Rng, options: readonly string[]): string => options[rng.int(options.length)] ?? '';
@@ -42,69 +47,57 @@ function choose(rng: Rng, from: readonly string[], count: number): string[] {
   return Array.from({ length: count }, () => left.splice(rng.int(left.length), 1).join());
 }
 
-function drawGuest(rng: Rng, name: string): Guest {
-  const hopes = oneOf(rng, menu);
-  const others = menu.filter((drink) => drink !== hopes);
+function drawCourse(rng: Rng, name: string): Course {
+  const dishes = menu[name] ?? [];
+  const hopes = oneOf(rng, dishes);
+  const others = dishes.filter((dish) => dish !== hopes);
   return { name, hopes, refuses: choose(rng, others, rng.int(mostRefusals + 1)) };
 }
 
-/** One table in five is held out, by its hash: what is evaluated on is never trained on. */
-export function isHeldOut(guests: readonly Guest[]): boolean {
-  return (createHash('sha256').update(JSON.stringify(guests)).digest()[0] ?? 0) % 5 === 0;
+/** One meal in five is held out, by its hash: what is evaluated on is never trained on. */
+export function isHeldOut(courses: readonly Course[]): boolean {
+  return (createHash('sha256').update(JSON.stringify(courses)).digest()[0] ?? 0) % 5 === 0;
 }
 
-/** A table that is held out, or one that is not. */
-export function drawTable(rng: Rng, heldOut = false): readonly Guest[] {
+/** A meal that is held out, or one that is not. */
+export function drawMeal(rng: Rng, heldOut = false): readonly Course[] {
+  const names = Object.keys(menu);
   for (;;) {
-    const count = leastGuests + rng.int(mostGuests - leastGuests + 1);
-    const guests = choose(rng, everyName, count).map((name) => drawGuest(rng, name));
-    if (isHeldOut(guests) === heldOut) return guests;
+    const chosen = choose(rng, names, fewestCourses + rng.int(mostCourses - fewestCourses + 1));
+    const courses = names.filter((name) => chosen.includes(name)).map((name) => drawCourse(rng, name));
+    if (isHeldOut(courses) === heldOut) return courses;
   }
 }
 
 /** A row of the data files: the order as a conversation, and what the verifier needs. */
-export function rowOf(guests: readonly Guest[]) {
+export function rowOf(courses: readonly Course[]) {
   return {
-    prompt: [{ role: 'user', content: orderText(guests) }],
-    guests: guests.map(({ name }) => name),
-    hopes: guests.map(({ hopes }) => hopes),
+    prompt: [{ role: 'user', content: orderText(courses) }],
+    courses: courses.map(({ name }) => name),
+    hopes: courses.map(({ hopes }) => hopes),
   };
 }
 
-/** A drink that the order leaves open and that is not `returned`, or any. */
-function guess(rng: Rng, { refuses }: Guest, care: Care, returned?: string): string {
-  const open = menu.filter((drink) => !refuses.includes(drink) && drink !== returned);
-  return oneOf(rng, chance(rng, care.order) ? open : menu);
+/** A dish that the order leaves open and that is not `returned`, or any. */
+function guess(rng: Rng, { name, refuses }: Course, lesson: Lesson, returned?: string): string {
+  const dishes = menu[name] ?? [];
+  const open = dishes.filter((dish) => !refuses.includes(dish) && dish !== returned);
+  return oneOf(rng, chance(rng, lesson.order) ? open : dishes);
 }
 
-function drawPrevious(rng: Rng, guests: readonly Guest[]): string[] {
-  const close = chance(rng, near.tables);
-  return guests.map((guest) => (close && chance(rng, near.guests) ? guest.hopes : guess(rng, guest, careless)));
+/** A careless first answer, moved towards what the guest hopes for. */
+function drawPrevious(rng: Rng, courses: readonly Course[], { nearMeals, nearCourses }: Lesson): string[] {
+  const near = chance(rng, nearMeals) ? nearCourses : 0;
+  return courses.map((course) => (chance(rng, near) ? course.hopes : guess(rng, course, careless)));
 }
 
-function improve(rng: Rng, guest: Guest, before: string, care: Care): string {
-  if (guest.hopes === before) return chance(rng, care.keep) ? before : guess(rng, guest, care);
-  return chance(rng, care.repeat) ? before : guess(rng, guest, care, before);
-}
-
-function serve(rng: Rng, { guests, previous, intent }: Scene, care: Care): string[] {
-  const drink = (guest: Guest, at: number): string =>
-    intent === 'improve' ? improve(rng, guest, previous[at] ?? '', care) : guess(rng, guest, care);
-  return guests.map(drink);
-}
-
-/** The order, a previous answer, what it met, and the request. */
-function conversation(guests: readonly Guest[], previous: readonly string[], request: string): Message[] {
-  const { prompt, guests: present, hopes } = rowOf(guests);
-  return [
-    ...(prompt as Message[]),
-    { role: 'assistant', content: answerText(present, previous) },
-    { role: 'user', content: `${feedbackText(present, hopes, previous)}\n${request}` },
-  ];
+function improve(rng: Rng, course: Course, before: string, lesson: Lesson): string {
+  if (course.hopes === before) return chance(rng, lesson.keep) ? before : guess(rng, course, lesson);
+  return chance(rng, lesson.repeat) ? before : guess(rng, course, lesson, before);
 }
 
 interface Scene {
-  readonly guests: readonly Guest[];
+  readonly courses: readonly Course[];
   readonly intent: Intent;
   /** What was served before; empty for an attempt. */
   readonly previous: readonly string[];
@@ -115,24 +108,39 @@ export interface Demonstration extends Scene {
   readonly answers: readonly string[];
 }
 
-/** 40 % attempts, 45 % improvements, 15 % something else. */
-function drawIntent(rng: Rng): Intent {
-  const draw = rng.next();
-  if (draw < 0.4) return 'attempt';
-  return draw < 0.85 ? 'improve' : 'diverge';
+function serve(rng: Rng, { courses, previous, intent }: Scene, lesson: Lesson): string[] {
+  const dish = (course: Course, at: number): string =>
+    intent === 'improve' ? improve(rng, course, previous[at] ?? '', lesson) : guess(rng, course, lesson);
+  return courses.map(dish);
 }
 
-/** `count` answers at one fresh table. */
-export function demonstrate(rng: Rng, count: number, care: Care): Demonstration {
-  const guests = drawTable(rng);
-  const intent = drawIntent(rng);
-  const previous = intent === 'attempt' ? [] : drawPrevious(rng, guests);
-  const { prompt, guests: names } = rowOf(guests);
+/** The order, a previous answer, what it met, and the request. */
+function conversation(courses: readonly Course[], previous: readonly string[], request: string): Message[] {
+  const { prompt, courses: names, hopes } = rowOf(courses);
+  return [
+    ...(prompt as Message[]),
+    { role: 'assistant', content: answerText(names, previous) },
+    { role: 'user', content: `${feedbackText(hopes, previous)}\n${request}` },
+  ];
+}
+
+function drawIntent(rng: Rng, { attempts, improvements }: Lesson): Intent {
+  const draw = rng.next();
+  if (draw < attempts) return 'attempt';
+  return draw < attempts + improvements ? 'improve' : 'diverge';
+}
+
+/** `count` answers about one fresh meal. */
+export function demonstrate(rng: Rng, count: number, lesson: Lesson): Demonstration {
+  const courses = drawMeal(rng);
+  const intent = drawIntent(rng, lesson);
+  const previous = intent === 'attempt' ? [] : drawPrevious(rng, courses, lesson);
+  const { prompt, courses: names } = rowOf(courses);
   return {
-    guests,
+    courses,
     intent,
     previous,
-    messages: intent === 'attempt' ? (prompt as Message[]) : conversation(guests, previous, requests[intent]),
-    answers: Array.from({ length: count }, () => answerText(names, serve(rng, { guests, previous, intent }, care))),
+    messages: intent === 'attempt' ? (prompt as Message[]) : conversation(courses, previous, requests[intent]),
+    answers: Array.from({ length: count }, () => answerText(names, serve(rng, { courses, previous, intent }, lesson))),
   };
 }

@@ -1,41 +1,42 @@
-/** What is said at a table of the café: the order, the answer, and what the guests say to it. */
+/** What is said about a meal at the café: the order, the answer, and what the guest says to it. */
 
-/** What the café serves, every day. */
-export const menu: readonly string[] = 'tea coffee cocoa milk cider juice'.split(' ');
+/** What the café serves, course by course. */
+export const menu: Readonly<Record<string, readonly string[]>> = {
+  Drink: ['tea', 'coffee', 'cocoa', 'milk', 'cider', 'juice'],
+  Soup: ['onion', 'tomato', 'pumpkin', 'leek', 'bean', 'carrot'],
+  Main: ['rice', 'pasta', 'stew', 'curry', 'pie', 'salad'],
+  Dessert: ['cake', 'pudding', 'fruit', 'cheese', 'waffle', 'sorbet'],
+};
 
-export interface Guest {
+export interface Course {
   readonly name: string;
-  /** The drink that makes this guest happy, known to the verifier alone. */
+  /** The dish that makes the guest happy, known to the verifier alone. */
   readonly hopes: string;
-  /** Drinks that the order rules out. */
+  /** Dishes that the order rules out. */
   readonly refuses: readonly string[];
 }
 
-const orderLine = ({ name, refuses }: Guest): string => {
-  const wish = refuses.length === 0 ? 'anything' : refuses.map((drink) => `no ${drink}`).join(' and ');
-  return `${name} wants ${wish}.`;
-};
+const orderLine = ({ name, refuses }: Course): string =>
+  refuses.length === 0 ? `${name} of any kind.` : `${name} with ${refuses.map((dish) => `no ${dish}`).join(' and ')}.`;
 
-/** What a waiter is told before the first attempt: a line for every guest. */
-export function orderText(guests: readonly Guest[]): string {
-  return guests.map(orderLine).join('\n');
+/** What the waiter is told before the first attempt: a line for every course. */
+export function orderText(courses: readonly Course[]): string {
+  return courses.map(orderLine).join('\n');
 }
 
-/** The answer in which each guest gets the drink at the same place. */
+/** The answer in which each course is the dish at the same place. */
 export function answerText(names: readonly string[], served: readonly string[]): string {
-  return names.map((name, at) => `${name} gets ${served[at]}.`).join('\n');
+  return names.map((name, at) => `${name} is ${served[at]}.`).join('\n');
 }
 
-/** The drinks of an answer in the order of the guests; undefined unless it is `answerText` of drinks on the menu. */
+/** The dishes of an answer in the order of the courses; undefined unless it is `answerText` of dishes on the menu. */
 export function parseAnswer(names: readonly string[], answer: string): readonly string[] | undefined {
-  const served = [...answer.matchAll(/ gets ([a-z]+)\./g)].map(([, drink]) => drink as string);
-  const readable = served.length === names.length && served.every((drink) => menu.includes(drink));
+  const served = [...answer.matchAll(/ is ([a-z]+)\./g)].map(([, dish]) => dish as string);
+  const readable = names.length === served.length && names.every((name, at) => menu[name]?.includes(served[at] ?? ''));
   return readable && answer.trim() === answerText(names, served) ? served : undefined;
 }
 
-/** What the guests say to their drinks. */
-export function feedbackText(names: readonly string[], hopes: readonly string[], served: readonly string[]): string {
-  const line = (name: string, at: number): string =>
-    served[at] === hopes[at] ? `${name} loves ${served[at]}.` : `${name} returns ${served[at]}.`;
-  return names.map(line).join('\n');
+/** What the guest says to the dishes. */
+export function feedbackText(hopes: readonly string[], served: readonly string[]): string {
+  return served.map((dish, at) => (dish === hopes[at] ? `Loved ${dish}.` : `Returned ${dish}.`)).join('\n');
 }

@@ -1,15 +1,15 @@
-/** Quality is the share of happy guests; the feedback is what they say. The columns of a row come by name. */
+/** Quality is the share of dishes that the guest hoped for; the feedback is what they say. Columns come by name. */
 import { feedbackText, parseAnswer } from './table.js';
 
 interface Answer {
   readonly text: string;
-  readonly guests: readonly string[];
+  readonly courses: readonly string[];
   readonly hopes: readonly string[];
 }
 
-export default function verify({ text, guests, hopes }: Answer) {
-  const served = parseAnswer(guests, text);
+export default function verify({ text, courses, hopes }: Answer) {
+  const served = parseAnswer(courses, text);
   if (served === undefined) return { quality: 0, wellFormed: false };
-  const happy = hopes.filter((drink, at) => drink === served[at]).length;
-  return { quality: happy / guests.length, wellFormed: true, feedback: feedbackText(guests, hopes, served) };
+  const right = hopes.filter((dish, at) => dish === served[at]).length;
+  return { quality: right / courses.length, wellFormed: true, feedback: feedbackText(hopes, served) };
 }
