@@ -20,12 +20,12 @@ def conversations():
     for at, row in enumerate(rows):
         messages = row["prompt"]
         if at % 2 == 1:
-            answer = "\n".join(f"{guest} gets tea." for guest in row["guests"])
-            said = "\n".join(f"{guest} returns tea." for guest in row["guests"])
+            answer = "\n".join(f"{course} is {dish}." for course, dish in zip(row["courses"], row["hopes"]))
+            said = "\n".join(f"Loved {dish}." for dish in row["hopes"])
             messages = [
                 *messages,
                 {"role": "assistant", "content": answer},
-                {"role": "user", "content": f"{said}\nPlease serve them again."},
+                {"role": "user", "content": f"{said}\nPlease serve again."},
             ]
         yield messages
 

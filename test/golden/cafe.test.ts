@@ -39,11 +39,11 @@ describe.skipIf(missingEngine !== undefined)('models/cafe against transformers',
 
   test('an assistant turn keeps the tokens it was generated with', async () => {
     const [order] = cases[0]?.messages ?? [];
-    const tokens = [...policy.encode(['Ada gets', ' tea.']).flatMap((ids) => [...ids])];
-    const again: Message = { role: 'user', content: 'Please serve them again.' };
+    const tokens = [...policy.encode(['Drink is', ' tea.']).flatMap((ids) => [...ids])];
+    const again: Message = { role: 'user', content: 'Please serve again.' };
     const said = await policy.encodePrompt([
       order as Message,
-      { role: 'assistant', content: 'Ada gets tea.', tokens },
+      { role: 'assistant', content: 'Drink is tea.', tokens },
       again,
     ]);
     expect([...said].join(' ')).toContain(tokens.join(' '));
