@@ -87,7 +87,7 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
     expect(rows.every((row) => Number(row['sampling/sampling_logp_difference/max'] ?? 0) <= 1e-5)).toBe(true);
   }, 120_000);
 
-  test('its run is evaluated over K iterations on the held-out tables', () => {
+  test('its run is evaluated over K iterations on the held-out meals', () => {
     const [evaluation] = exit('evaluate', '--model', run, '--iterations', '2', '--draws', '1', '--limit', '40');
     expect(evaluation).toMatchObject({ k: [0, 1, 2], tasks: 40 });
     expect(((evaluation?.quality ?? []) as number[]).every((quality) => quality > 0.1)).toBe(true);
@@ -95,13 +95,13 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
 
   test('its checkpoint answers a conversation', () => {
     const input = join(out, 'chat.jsonl');
-    const prompt = [{ role: 'user', content: 'Ada wants no tea.\nOmar wants anything.' }];
+    const prompt = [{ role: 'user', content: 'Drink with no tea.\nDessert of any kind.' }];
     writeFileSync(input, `${JSON.stringify({ prompt })}\n`);
     const checkpoint = join(run, 'checkpoint-60');
     const [answer] = exit('generate', '--model', checkpoint, '--input', input, '--temperature', '0');
     const completions = answer?.completions as { text: string; finishReason: string }[];
     expect(completions[0]?.finishReason).toBe('stop');
-    expect(completions[0]?.text).toMatch(/^Ada gets [a-z]+\.\nOmar gets [a-z]+\.$/);
+    expect(completions[0]?.text).toMatch(/^Drink is [a-z]+\.\nDessert is [a-z]+\.$/);
   }, 60_000);
 });
 

@@ -119,7 +119,7 @@ describe.skipIf(missingEngine !== undefined)('hostile model folders', () => {
     async (name, change, said) => {
       const folder = modelFolder(join(root, name), change, cafeModel);
       const input = join(root, 'chat.jsonl');
-      writeFileSync(input, '{"prompt":[{"role":"user","content":"Ada wants no tea."}]}\n');
+      writeFileSync(input, '{"prompt":[{"role":"user","content":"Drink with no tea."}]}\n');
       requireClean(await outcomeOf(['generate', '--model', folder, '--input', input, '--max-new-tokens', '2']), said);
     },
     120_000,
