@@ -8,7 +8,6 @@
  * `model` reads the folder's config.json, tokenizer and chat template, draws untrained weights of that shape from a
  * seed, and trains them with the product's own supervised training, in three lessons, with the loss on the assistant's
  * answers alone. The weights are written in bf16 with a card.
- * On one machine the same seed gives the same bytes.
  */
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
