@@ -44,5 +44,5 @@ test('a matrix keeps the size of what it is given, a residual one less of it', (
   };
   expect(deviation('model.layers.0.mlp.gate_proj.weight') * Math.sqrt(32)).toBeCloseTo(0.8, 1);
   expect(deviation('model.layers.1.mlp.down_proj.weight') * Math.sqrt(96)).toBeCloseTo(0.4, 1);
-  expect(deviation('model.embed_tokens.weight')).toBeCloseTo(0.05, 2);
+  expect(deviation('model.embed_tokens.weight')).toBeCloseTo(0.5, 1);
 });
