@@ -38,6 +38,8 @@ export declare class NativePolicy {
   states(batch: NativeBatch, pooling: string, microbatchTokens: number): Promise<Float32Array>
   /** One update; resolves to its metrics by TRL's names. Cancelled or failed, it leaves the weights as they were. */
   update(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>
+  /** The metrics of a batch by TRL's names, with the weights as they are; nothing is changed. */
+  evaluate(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>
   /** Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`. */
@@ -247,7 +249,7 @@ export interface NativeGenerated {
   logprobs: Float32Array
   /** Without special tokens. */
   texts: Array<string>
-  /** Per completion: ended by an end token (else by length). */
+  /** Per completion: ended by an end token or a stop text (else by length). */
   stopped: Array<boolean>
 }
 
@@ -265,6 +267,9 @@ export interface NativeGenerateRequest {
   maxNewTokens: number
   /** Beside the folder's own end tokens. */
   stopTokenIds: Array<number>
+  /** Texts that end a completion; its text is cut before them, unless `include_stop_text`. */
+  stopTexts: Array<string>
+  includeStopText: boolean
   /** Generate past end tokens, for benchmarks of fixed length. */
   ignoreEndTokens: boolean
   /** With `requestId`, completion and position it decides every random number; whole numbers below 2^53. */

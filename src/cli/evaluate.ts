@@ -97,7 +97,12 @@ function showTasks(): (progress: EvaluationProgress) => void {
   };
 }
 
-async function evaluate(subject: Subject, request: EvaluationRequest, flags: Flags): Promise<Evaluation> {
+async function evaluate(
+  subject: Subject,
+  request: EvaluationRequest,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<Evaluation> {
   const [{ openParts }, { evaluateIterations }, { measuredFamily }] = await Promise.all([
     import('./run-parts.js'),
     import('../evaluation/iterate.js'),
@@ -109,24 +114,26 @@ async function evaluate(subject: Subject, request: EvaluationRequest, flags: Fla
   if (all.length === 0) throw new UsageError(`there are no tasks in the split \`${request.split}\``);
   const tasks = request.limit > 0 ? all.slice(0, request.limit) : all;
   const policy = await loadPolicy(subject.folder, policyChoice(flags));
-  const stop = stopOnSignals('stopping');
   try {
-    return await evaluateIterations({
-      ...request,
-      policy,
-      family,
-      tasks,
-      signal: stop.signal,
-      onProgress: showTasks(),
-    });
+    return await evaluateIterations({ ...request, policy, family, tasks, signal, onProgress: showTasks() });
+  } finally {
+    await policy.close();
+    await parts.close();
+  }
+}
+
+/** A signal leaves at once, whatever is waited for: a verifier, or a model that loads. */
+async function untilStopped(work: (signal: AbortSignal) => Promise<Evaluation>): Promise<Evaluation> {
+  const { untilAborted } = await import('../trainer/until-aborted.js');
+  const stop = stopOnSignals('stopping: nothing is written');
+  try {
+    return await untilAborted(stop.signal, work(stop.signal));
   } catch (error) {
     const code = stop.exitCode();
     if (code === undefined) throw error;
     process.exit(code);
   } finally {
     stop.dispose();
-    await policy.close();
-    await parts.close();
   }
 }
 
@@ -141,7 +148,7 @@ async function printTable(evaluation: Evaluation): Promise<void> {
 async function runEvaluate(flags: Flags): Promise<void> {
   const subject = await findSubject();
   const request = requestOf(flags, subject.defaults);
-  const evaluation = await evaluate(subject, request, flags);
+  const evaluation = await untilStopped((signal) => evaluate(subject, request, flags, signal));
   const { task } = subject.defaults;
   const report = { ...evaluation, model: resolve(subject.folder), task, split: request.split, seed: request.seed };
   if (subject.out !== undefined) await writeFile(subject.out, `${JSON.stringify(report, null, 2)}\n`);

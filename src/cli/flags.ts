@@ -37,6 +37,15 @@ export function textFlag(argv: readonly string[], name: string): string | undefi
   return word === flag ? argv[at + 1] : word.slice(flag.length + 1);
 }
 
+/** The text of every `--name`, as it was typed. */
+export function textFlags(argv: readonly string[], name: string): string[] {
+  const flag = `--${name}`;
+  return argv.flatMap((word, at) => {
+    if (word === flag) return argv[at + 1] ?? [];
+    return word.startsWith(`${flag}=`) ? word.slice(flag.length + 1) : [];
+  });
+}
+
 /** As `textFlag`, for a flag that must be given. */
 export function requiredText(argv: readonly string[], name: string, what: string): string {
   const value = textFlag(argv, name);

@@ -5,7 +5,7 @@ import { UsageError } from '../errors.js';
 import type { LocalPolicy } from '../policy/local.js';
 import type { Completion, GenerateRequest, Sampling } from '../policy/policy.js';
 import { createRng } from '../rng.js';
-import { type Flags, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
+import { type Flags, numberOf, requiredText, textFlag, textFlags, wholeNumber } from './flags.js';
 import { type Asking, chatOptions, promptOfLine, promptOfText } from './generate/prompts.js';
 import { outputText } from './generate/terminal.js';
 import { chunksOf, readJsonLines } from './json-lines.js';
@@ -30,12 +30,20 @@ function settingsOf(flags: Flags): GenerateSettings {
     topK: wholeNumber(flags, 'topK', 0),
     topP: numberOf(flags, 'topP', 1),
     minP: numberOf(flags, 'minP', 0),
+    stop: stopTexts(process.argv),
+    includeStopText: Boolean(flags.includeStopText),
   };
   const system = textFlag(process.argv, 'system');
   if (system !== undefined && !flags.chat) throw new UsageError('--system belongs to --chat');
   const asking = { chat: Boolean(flags.chat), system };
   const numbers = { n: wholeNumber(flags, 'n', 1, 1), seed: wholeNumber(flags, 'seed', 0) };
   return { ...numbers, sampling, asking, chat: chatOptions(process.argv) };
+}
+
+function stopTexts(argv: readonly string[]): string[] {
+  const texts = textFlags(argv, 'stop');
+  if (texts.includes('')) throw new UsageError('--stop takes a text that is not empty');
+  return texts;
 }
 
 function shownCompletion({ text, tokens, logprobs, finishReason }: Completion): object {
@@ -114,6 +122,8 @@ export function registerGenerate(cli: CAC): void {
     .option('--top-k <number>', 'Keep the k likeliest tokens (default: all)')
     .option('--top-p <number>', 'Keep the smallest set of this probability (default: 1)')
     .option('--min-p <number>', "Drop tokens below this share of the likeliest one's probability (default: 0)")
+    .option('--stop <text>', 'Ends a completion, whose text is cut before it (repeatable)')
+    .option('--include-stop-text', 'Leave the stop text in the completion')
     .option('--seed <number>', 'Decides every random number (default: 0)')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N')
     .option('--dtype <dtype>', 'auto, float32 or bfloat16')

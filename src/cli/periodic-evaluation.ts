@@ -10,6 +10,7 @@ import type { Task, TaskFamily } from '../task/task.js';
 import { evaluateRewards } from '../trainer/evaluate.js';
 import type { PeriodicEvaluation } from '../trainer/evaluation.js';
 import { planOf } from '../trainer/plan.js';
+import { updateSettings } from '../trainer/update-settings.js';
 import { evaluationMetrics } from './evaluation-metrics.js';
 
 type Metrics = Record<string, number>;
@@ -36,15 +37,17 @@ export function periodicEvaluation(
   const tasks = tasksOf(config, family);
   const plan = planOf({ config, family, rewards });
   const chained = measuredFamily(family, plan.functions);
-  const ofRewards = (seed: number): Promise<Metrics> =>
-    evaluateRewards({ policy, family, tasks, plan, generations, sampling, seed });
-  const ofIterations = async (seed: number): Promise<Metrics> =>
-    evaluationMetrics(await evaluateIterations({ policy, family: chained, tasks, iterations, draws, sampling, seed }));
-  const evaluate = async (update: number): Promise<Metrics> => {
+  const { advantage, overlongFilter } = config;
+  const loss = { advantage, overlongFilter, update: updateSettings(config, 1) };
+  const evaluate = async (update: number, signal?: AbortSignal): Promise<Metrics> => {
     const seed = createRng(config.seed).fork('evaluation', update).id();
+    const shared = { policy, tasks, sampling, seed, ...(signal && { signal }) };
+    const ofRewards = (): Promise<Metrics> => evaluateRewards({ ...shared, family, plan, generations, loss });
+    const ofIterations = async (): Promise<Metrics> =>
+      evaluationMetrics(await evaluateIterations({ ...shared, family: chained, iterations, draws }));
     return {
-      ...(measure === 'iterations' ? {} : await ofRewards(seed)),
-      ...(measure === 'rewards' ? {} : await ofIterations(seed)),
+      ...(measure === 'iterations' ? {} : await ofRewards()),
+      ...(measure === 'rewards' ? {} : await ofIterations()),
     };
   };
   return { every, atStart, atEnd, evaluate };

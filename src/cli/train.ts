@@ -118,7 +118,8 @@ async function conclude(result: TrainResult, path: string, { json, stop }: RunRe
   const code = stop.exitCode();
   if (code !== undefined) process.exitCode = code;
   if (!result.finished) {
-    say(`stopped after update ${result.updates}; go on with: exit-rl train --resume ${path}`);
+    const where = result.unevaluated ? `${result.updates}, before its evaluation was over` : result.updates;
+    say(`stopped after update ${where}; go on with: exit-rl train --resume ${path}`);
   } else if (!json) {
     await printLine(`${result.updates} updates; run folder: ${path}`);
     const { best } = result;

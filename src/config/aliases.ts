@@ -36,6 +36,12 @@ export const aliases: Readonly<Record<string, Alias>> = {
   top_k: { to: 'sampling.topK' },
   top_p: { to: 'sampling.topP' },
   min_p: { to: 'sampling.minP' },
+  'generation_kwargs.stop': { to: 'sampling.stop' },
+  // transformers leaves the text in, vLLM does not.
+  'generation_kwargs.stop_strings': { to: 'sampling.stop', implies: () => ({ 'sampling.includeStopText': true }) },
+  'generation_kwargs.include_stop_str_in_output': { to: 'sampling.includeStopText' },
+  'generation_kwargs.stop_token_ids': { to: 'sampling.stopTokenIds' },
+  'sampling.include_stop_str_in_output': { to: 'sampling.includeStopText' },
   'sampling.max_tokens': { to: 'sampling.maxNewTokens' },
   'sampling.top_k': { to: 'sampling.topK' },
   'sampling.top_p': { to: 'sampling.topP' },

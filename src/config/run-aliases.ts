@@ -1,8 +1,20 @@
 /** Names of transformers' TrainingArguments and TRL's GRPOConfig for how a run goes: length, evaluation, saving, logging. */
 import type { ConfigProblem } from '../errors.js';
+import type { Alias, Translation } from './alias.js';
 import { type Layer, removePath, setPath } from './layer.js';
 
-export const runAliases = {
+/** Metrics go to files; of the programs that transformers reports to, TensorBoard reads one. */
+const reportTo: Translation = (value) => {
+  const trackers = [value].flat().filter((name) => name !== 'none');
+  const [other] = trackers.filter((name) => name !== 'tensorboard');
+  if (other === undefined) return { value: trackers.length > 0 };
+  return {
+    problem: `${JSON.stringify(other)} is not supported; use tensorboard or none, or send metrics.jsonl there yourself`,
+  };
+};
+
+export const runAliases: Readonly<Record<string, Alias>> = {
+  report_to: { to: 'tensorboard', translate: reportTo },
   num_train_epochs: { to: 'epochs' },
   run_name: { to: 'name' },
   logging_steps: { to: 'logEvery' },
@@ -13,7 +25,7 @@ export const runAliases = {
   greater_is_better: { to: 'best.greaterIsBetter' },
   early_stopping_patience: { to: 'best.patience' },
   early_stopping_threshold: { to: 'best.threshold' },
-} as const;
+};
 
 /** What a switch of TRL's means here; `undefined` changes nothing. */
 interface Switch {

@@ -63,6 +63,8 @@ const keys = z.strictObject({
   best: best.prefault({}),
   evaluation: evaluation.prefault({}),
   traces: z.enum(['none', 'sample', 'all']).default('sample'),
+  /** Writes metrics as a TensorBoard event file into the run folder, beside metrics.jsonl. */
+  tensorboard: z.boolean().default(false),
   /** Of the run folder: runs/NAME. */
   name: name.regex(/^[\w.-]+$/, 'letters, digits, dots, dashes and underscores').optional(),
   /** Updates between lines printed by --json, and between printed completions; metrics.jsonl has every update. */

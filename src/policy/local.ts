@@ -14,7 +14,7 @@ import {
   type PolicyInfo,
   type PolicyStats,
 } from '../native.js';
-import { nativeSettings } from './native-settings.js';
+import { nativeSampling, nativeSettings } from './native-settings.js';
 import { type LocalPolicyOptions, nativeOptions } from './options.js';
 import type {
   Completion,
@@ -164,9 +164,7 @@ export class LocalPolicy implements Policy {
   ): Promise<Generated> {
     const encoded = this.prompts.encode(prompt, chat);
     const promptTokens = encoded instanceof Int32Array ? encoded : await encoded;
-    const { temperature, maxNewTokens, topK = 0, topP = 1, minP = 0, stopTokenIds = [] } = sampling;
-    const choice = { temperature, maxNewTokens, topK, topP, minP, stopTokenIds: [...stopTokenIds] };
-    const asked = { ...choice, prompt: promptTokens, n, seed, requestId, ignoreEndTokens: false };
+    const asked = { ...nativeSampling(sampling), prompt: promptTokens, n, seed, requestId };
     const found = await cancellable(signal, (ticket) => this.engine.generate({ ...asked, ticket }, onTokens));
     const logprobs = split(found.logprobs, found.offsets);
     const completions = split(found.tokens, found.offsets).map(
@@ -196,6 +194,11 @@ export class LocalPolicy implements Policy {
     const metrics = await cancellable(signal, (ticket) => this.engine.update(nativeBatch(batch), flat, ticket));
     this.updates += 1;
     return metrics;
+  }
+
+  evaluate(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
+    const flat = nativeSettings(settings);
+    return cancellable(signal, (ticket) => this.engine.evaluate(nativeBatch(batch), flat, ticket));
   }
 
   blendReference(alpha: number): Promise<void> {

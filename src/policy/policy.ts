@@ -14,6 +14,10 @@ export interface Sampling {
   readonly minP?: number;
   /** Ends a completion, beside the folder's own end-of-sequence ids. */
   readonly stopTokenIds?: readonly number[];
+  /** Ends a completion as soon as its text holds one of them; the text is cut before it, tokens stay as sampled. */
+  readonly stop?: readonly string[];
+  /** Leaves the stop text at the end of the completion's text. */
+  readonly includeStopText?: boolean;
 }
 
 export interface GenerateRequest {
@@ -31,14 +35,14 @@ export interface GenerateRequest {
   readonly signal?: AbortSignal;
 }
 
-/** `stop`: an end token was generated (it is the last of `tokens`); `length`: `maxNewTokens` or the context ran out. */
+/** `stop`: an end token (the last of `tokens`) or a stop text was generated; `length`: `maxNewTokens` or the context ran out. */
 export type FinishReason = 'stop' | 'length' | 'abort';
 
 export interface Completion {
   readonly tokens: Int32Array;
   /** log π(token) under the full softmax at the sampling temperature, one per token. */
   readonly logprobs: Float32Array;
-  /** Decoded tokens without special ones. */
+  /** Decoded tokens without special ones, up to a stop text. */
   readonly text: string;
   readonly finishReason: FinishReason;
 }
@@ -187,6 +191,8 @@ export interface Policy {
   /** The final hidden states that each sequence's tokens were drawn from, as one vector, row-major. */
   states?(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, pooling: StatePooling): Promise<Float32Array>;
   update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
+  /** The metrics that an update with this batch would begin with; nothing is changed. */
+  evaluate?(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>;
   /** Writes a folder that transformers loads: config, weights, tokenizer files. Resolves when all is on the disk. */

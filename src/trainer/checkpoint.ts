@@ -50,30 +50,45 @@ export async function isWhole(folder: string, disk: Disk): Promise<boolean> {
   );
 }
 
-/** Makes room for `checkpoint-N`: true when a good one is there already (a resumed run saved again at once). */
-async function alreadyWritten(disk: Disk, folder: string): Promise<boolean> {
-  if (!(await onDisk(folder, () => disk.exists(folder)))) return false;
-  if (await isWhole(folder, disk)) return true;
-  await setAside(folder, disk);
-  return false;
+/** What stands where `checkpoint-N` goes: nothing, the same (a resumed run saved again at once), or an earlier one. */
+async function standsThere(
+  { disk, texts }: CheckpointRequest,
+  folder: string,
+): Promise<'nothing' | 'same' | 'earlier'> {
+  if (!(await onDisk(folder, () => disk.exists(folder)))) return 'nothing';
+  if (!(await isWhole(folder, disk))) {
+    await setAside(folder, disk);
+    return 'nothing';
+  }
+  const same = Object.entries(texts).map(async ([name, text]) => {
+    return Buffer.from(await disk.read(join(folder, name))).toString('utf8') === text;
+  });
+  return (await onDisk(folder, () => Promise.all(same))).every(Boolean) ? 'same' : 'earlier';
 }
 
 /** Writes `checkpoint-N` and returns its folder. @throws RunFolderError when the disk refuses. */
 export async function writeCheckpoint(request: CheckpointRequest): Promise<string> {
   const folder = join(request.run, `checkpoint-${request.update}`);
-  if (await alreadyWritten(request.disk, folder)) return folder;
-  return onDisk(folder, () => writeAndRename(request, folder));
+  const there = await standsThere(request, folder);
+  if (there === 'same') return folder;
+  return onDisk(folder, () => writeAndRename(request, folder, there === 'earlier'));
 }
 
-async function writeAndRename(request: CheckpointRequest, folder: string): Promise<string> {
+async function writeAndRename(request: CheckpointRequest, folder: string, replaces: boolean): Promise<string> {
   const { disk, run } = request;
   const temporary = `${folder}.tmp-${process.pid}`;
   try {
     await disk.remove(temporary);
     await disk.makeFolder(temporary);
     await fill(request, temporary);
+    const earlier = `${folder}.replaced-${process.pid}`;
+    if (replaces) {
+      await disk.rename(folder, earlier);
+      await disk.flush(run);
+    }
     await disk.rename(temporary, folder);
     await disk.flush(run);
+    if (replaces) await disk.remove(earlier);
     return folder;
   } catch (error) {
     // Half a checkpoint on a full disk would keep it full.
@@ -128,6 +143,18 @@ export async function latestCheckpoint(
     }
   }
   return undefined;
+}
+
+/** Puts back what was to be replaced by one that is not there. Only under the run folder's lock. */
+export async function restoreReplaced(run: string, disk: Disk): Promise<void> {
+  const names = await onDisk(run, () => disk.list(run));
+  for (const name of names) {
+    const wanted = /^(checkpoint-\d+)\.replaced-/.exec(name)?.[1];
+    if (wanted === undefined) continue;
+    const path = join(run, name);
+    const finished = names.includes(wanted);
+    await onDisk(path, () => (finished ? disk.remove(path) : disk.rename(path, join(run, wanted))));
+  }
 }
 
 /** Removes what a crash left half-written or half-deleted. Only under the run folder's lock. */

@@ -1,13 +1,15 @@
 /** Reward functions on held-out tasks, as TRL evaluates: attempts of the current policy, metrics with the prefix `eval_`. */
-import { type Group, playGroup, type RewardPlan, rewardGroups } from '../group.js';
+import { type AdvantageSettings, batchAdvantages } from '../advantage.js';
+import { type Group, isTrainable, playGroup, type RewardPlan, rewardGroups } from '../group.js';
 import { emptyHistory } from '../history.js';
-import type { Policy, Sampling } from '../policy/policy.js';
+import type { Policy, Sampling, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
 import { createRng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { groupMetrics } from './metrics.js';
+import { assembleBatch } from './batch.js';
+import { groupMetrics, sorted } from './metrics.js';
 
 export interface RewardEvaluationOptions {
-  readonly policy: Pick<Policy, 'generate'>;
+  readonly policy: Pick<Policy, 'generate' | 'evaluate'>;
   readonly family: TaskFamily;
   readonly tasks: readonly Task[];
   readonly plan: RewardPlan;
@@ -16,7 +18,15 @@ export interface RewardEvaluationOptions {
   readonly sampling: Sampling;
   /** Decides every random number, together with the tasks' ids. */
   readonly seed: number;
+  /** Adds the loss of these attempts, where the policy can tell it. */
+  readonly loss?: LossSettings;
   readonly signal?: AbortSignal;
+}
+
+export interface LossSettings {
+  readonly advantage: Partial<AdvantageSettings>;
+  readonly overlongFilter: boolean;
+  readonly update: UpdateSettings;
 }
 
 /** Tasks in flight at a time; a reward function of the batch sees as many. */
@@ -37,11 +47,31 @@ async function evaluateSome(options: RewardEvaluationOptions, tasks: readonly Ta
   return rewardGroups(plan, family, await Promise.all(played));
 }
 
+/**
+ * `eval_loss`, `eval_entropy`, `eval_kl` …: the objective on all attempts as one batch, with advantages as in training but
+ * no diversity bonus. On the policy's own samples every ratio is 1: without a KL penalty the loss is that of the
+ * advantages' weights alone, about 0.
+ */
+async function lossOf(
+  { policy, loss, signal }: RewardEvaluationOptions,
+  groups: readonly Group[],
+): Promise<UpdateMetrics> {
+  const trained = groups.filter(isTrainable);
+  if (loss === undefined || policy.evaluate === undefined || trained.length === 0) return {};
+  const advantages = batchAdvantages(
+    trained.map(({ rewards }) => rewards),
+    loss.advantage,
+  );
+  const scored = trained.map((group, at) => ({ group, advantages: advantages[at] as Float64Array }));
+  return policy.evaluate(assembleBatch(scored, loss.overlongFilter), loss.update, signal);
+}
+
 /** `eval_reward`, `eval_rewards/{name}/mean`, `eval_completions/…` and the rest, over all tasks. */
 export async function evaluateRewards(options: RewardEvaluationOptions): Promise<Record<string, number>> {
   const groups: Group[] = [];
   for (let first = 0; first < options.tasks.length; first += tasksAtOnce) {
     groups.push(...(await evaluateSome(options, options.tasks.slice(first, first + tasksAtOnce))));
   }
-  return Object.fromEntries(Object.entries(groupMetrics(groups)).map(([name, value]) => [`eval_${name}`, value]));
+  const metrics = { ...groupMetrics(groups), ...sorted(await lossOf(options, groups)) };
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
 }

@@ -130,7 +130,7 @@ export interface UpdateSummary {
 }
 
 /** The engine names its metrics in no order; a line of a resumed run must equal its twin's byte for byte. */
-function sorted(metrics: UpdateMetrics = {}): UpdateMetrics {
+export function sorted(metrics: UpdateMetrics = {}): UpdateMetrics {
   return Object.fromEntries(Object.entries(metrics).sort(([left], [right]) => (left < right ? -1 : 1)));
 }
 

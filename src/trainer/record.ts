@@ -10,15 +10,20 @@ export interface Recorded {
   readonly config: { readonly traces: Traces };
 }
 
-export async function record(
-  { run, config }: Recorded,
-  row: MetricsRow,
-  scored: readonly ScoredGroup[] = [],
-  factors: readonly Float64Array[] = [],
-): Promise<void> {
+export async function recordMetrics({ run }: Pick<Recorded, 'run'>, row: MetricsRow): Promise<void> {
   if (run === undefined) return;
   await run.folder.metrics.append([row]);
+  await run.folder.events?.append(row);
+}
+
+export async function recordTraces(
+  { run, config }: Recorded,
+  update: number,
+  scored: readonly ScoredGroup[],
+  factors: readonly Float64Array[],
+): Promise<void> {
+  if (run === undefined) return;
   const traced = scored.map((one, at) => ({ ...one, ...(factors[at] && { factors: factors[at] }) }));
-  const lines = traceUpdate(row.update, traced, config.traces);
+  const lines = traceUpdate(update, traced, config.traces);
   if (lines.length > 0) await run.folder.traces.append(lines);
 }

@@ -9,6 +9,7 @@ const freeFields = new Set([
   'diversity.embedder.model',
   'recipe',
   'traces',
+  'tensorboard',
   'checkpoint.every',
   'checkpoint.keep',
   'logEvery',

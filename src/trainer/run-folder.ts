@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { removeUnfinished } from './checkpoint.js';
 import { type Disk, realDisk, replaceDurably } from './disk.js';
 import { onDisk, runFolderError } from './disk-errors.js';
+import { type EventFile, openEvents } from './event-file.js';
 import { type LineFile, openLines } from './line-file.js';
 import { type Lock, lockFolder } from './lock.js';
 
@@ -11,6 +12,8 @@ export interface RunFolder {
   readonly disk: Disk;
   readonly metrics: LineFile;
   readonly traces: LineFile;
+  /** The metrics once more, for TensorBoard; absent where they are not asked for. */
+  readonly events?: EventFile;
   close(): Promise<void>;
 }
 
@@ -19,8 +22,10 @@ export interface RunFolderOptions {
   readonly disk?: Disk;
   /** Written to config.json. */
   readonly config: unknown;
-  /** Bytes of metrics and traces that the checkpoint to resume from knows; absent for a new run. */
-  readonly resume?: { readonly metricsBytes: number; readonly tracesBytes: number };
+  /** Bytes of metrics and traces that the checkpoint to resume from knows, and its last update in them; absent for a new run. */
+  readonly resume?: { readonly metricsBytes: number; readonly tracesBytes: number; readonly lastLine?: number };
+  /** Writes an event file as well. */
+  readonly tensorboard?: boolean | undefined;
   /** Told when metrics or traces have lost lines that the checkpoint knows. */
   readonly warn?: (message: string) => void;
 }
@@ -44,8 +49,11 @@ async function openFiles(options: RunFolderOptions, disk: Disk, lock: Lock): Pro
   const open = (name: string, keep = 0): Promise<LineFile> => openLines({ disk, path: join(path, name), keep, warn });
   const metrics = await open('metrics.jsonl', resume?.metricsBytes);
   const traces = await open('traces.jsonl', resume?.tracesBytes);
+  const events = options.tensorboard
+    ? await openEvents({ disk, folder: path, after: resume && (resume.lastLine ?? -1) })
+    : undefined;
   await disk.flush(path);
-  return { path, disk, metrics, traces, close: () => lock.release() };
+  return { path, disk, metrics, traces, ...(events && { events }), close: () => lock.release() };
 }
 
 /** Creates the folder where there is none, and locks it. @throws RunFolderError when it is in use or not writable. */

@@ -1,7 +1,7 @@
 /** Begins a run in a new folder, or goes on with one from its latest (or a named) checkpoint. */
 import { basename, dirname } from 'node:path';
 import type { TaskFamily } from '../task/task.js';
-import { type FoundCheckpoint, latestCheckpoint, listCheckpoints } from './checkpoint.js';
+import { type FoundCheckpoint, latestCheckpoint, listCheckpoints, restoreReplaced } from './checkpoint.js';
 import { type Disk, realDisk } from './disk.js';
 import { onDisk } from './disk-errors.js';
 import { canonicalJson, fingerprintEmbedder, fingerprintModel, hashList } from './fingerprint.js';
@@ -87,13 +87,18 @@ async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<Foun
 async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Promise<Run> {
   const { warn = () => {}, allowedChanges = [], config } = options;
   const { run, named } = splitPath(options.path);
+  await restoreReplaced(run, disk);
   const found = await findCheckpoint(options, disk);
   const current = await identify(options);
   if (found) refuseChanges(run, found.state.identity, current, allowedChanges);
   else warn(`${run} holds no checkpoint that verifies: starting from the first update`);
   if (named) await supersede(disk, run, named);
-  const resume = { metricsBytes: found?.state.metricsBytes ?? 0, tracesBytes: found?.state.tracesBytes ?? 0 };
-  const folder = await openRunFolder({ path: run, disk, config, resume, warn }, lock);
+  const { metricsBytes = 0, tracesBytes = 0, progress } = found?.state ?? {};
+  // A line that waits for its evaluation was not written; without a checkpoint none was, not even that of update 0.
+  const lastLine = (progress?.update ?? -1) - (progress?.unevaluated ? 1 : 0);
+  const resume = { metricsBytes, tracesBytes, lastLine };
+  const { tensorboard } = config;
+  const folder = await openRunFolder({ path: run, disk, config, resume, warn, tensorboard }, lock);
   const retention = createRetention(run, disk);
   const opened = { folder, retention, warn, close: folder.close };
   if (!found) return { ...opened, modelFolder: config.model, identity: current };
@@ -130,7 +135,7 @@ export async function openRun(options: OpenRunOptions): Promise<Run> {
   if (options.resume) return resumeRun(options, disk);
   const identity = await identify(options);
   const lock = await lockRunFolder(path, disk);
-  const folder = await openRunFolder({ path, disk, config }, lock);
+  const folder = await openRunFolder({ path, disk, config, tensorboard: config.tensorboard }, lock);
   const retention = createRetention(path, disk);
   return { folder, retention, warn, modelFolder: config.model, identity, close: folder.close };
 }

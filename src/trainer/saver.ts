@@ -59,6 +59,7 @@ async function write({ run, settings }: SaverOptions, taken: Taken): Promise<str
   const { folder, identity, retention } = run;
   await folder.metrics.flush();
   await folder.traces.flush();
+  await folder.events?.flush();
   const saved = await writeCheckpoint({
     disk: folder.disk,
     run: folder.path,
@@ -77,7 +78,9 @@ async function write({ run, settings }: SaverOptions, taken: Taken): Promise<str
 export function createSaver(options: SaverOptions): Saver {
   const { run, settings, patienceSeconds = 60 } = options;
   let last = run.resumed?.checkpoint;
-  let lastUpdate = run.resumed?.state.progress.update;
+  const resumed = run.resumed?.state.progress;
+  // What lacks its evaluation is saved again with it.
+  let lastUpdate = resumed?.unevaluated ? undefined : resumed?.update;
   let underWay: Promise<string> | undefined;
   let failure: { readonly error: unknown } | undefined;
 

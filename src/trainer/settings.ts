@@ -114,4 +114,6 @@ export interface TrainSettings {
   readonly checkpoint: CheckpointSettings;
   readonly best: BestSettings;
   readonly traces: Traces;
+  /** Writes metrics to a TensorBoard event file as well. */
+  readonly tensorboard?: boolean;
 }

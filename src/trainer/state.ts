@@ -6,6 +6,7 @@ import { type Disk, realDisk } from './disk.js';
 import { onDisk, runFolderError } from './disk-errors.js';
 
 import { corrupt } from './manifest.js';
+import type { MetricsRow } from './metrics.js';
 
 export const stateName = 'state.json';
 const formatVersion = 1;
@@ -20,6 +21,8 @@ export interface Progress {
   nonFinite: number;
   /** The best evaluation so far; absent before the first, or where none is asked for. */
   best?: BestState;
+  /** Metrics of the last update while its evaluation, which was interrupted, is missing from them. */
+  unevaluated?: MetricsRow;
 }
 
 /** What must be the same for a resumed run. */

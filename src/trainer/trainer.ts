@@ -25,7 +25,7 @@ import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from 
 import { miniBatchSteps } from './mini-batches.js';
 import { openEmbedder } from './open-embedder.js';
 import { planOf } from './plan.js';
-import { record } from './record.js';
+import { recordMetrics, recordTraces } from './record.js';
 import type { Run } from './run.js';
 import { createSaver, type SavedState, type Saver } from './saver.js';
 import type { TrainSettings } from './settings.js';
@@ -59,6 +59,8 @@ export interface TrainOptions {
 export interface TrainResult {
   /** Finished updates, those of a resumed run included. */
   readonly updates: number;
+  /** True when the signal ended the evaluation after the last update, which a resumed run makes up for. */
+  readonly unevaluated: boolean;
   /** False when the signal ended training early; true as well when evaluations had stopped getting better. */
   readonly finished: boolean;
   /** The best evaluation; its checkpoint, `checkpoint-{update}`, is kept. Absent without `best.metric`. */
@@ -92,8 +94,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     if (progress.update > 0) await saver?.save(stateOf(training));
     const checkpoint = await saver?.finish();
     const { update: updates, best } = progress;
-    const finished = isOver(training);
-    return { updates, finished, ...(metrics && { metrics }), ...(checkpoint && { checkpoint }), ...(best && { best }) };
+    const [finished, unevaluated] = [isOver(training), progress.unevaluated !== undefined];
+    return {
+      updates,
+      finished,
+      unevaluated,
+      ...(metrics && { metrics }),
+      ...(checkpoint && { checkpoint }),
+      ...(best && { best }),
+    };
   } catch (error) {
     // The folder is about to be unlocked: what is being written is finished first, and is a good checkpoint.
     await saver?.finish().catch(() => undefined);
@@ -105,15 +114,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
 /** The metrics of the last update; undefined when there was none. */
 async function makeUpdates(training: Training): Promise<MetricsRow | undefined> {
-  const { config, progress, signal, saver, onUpdate } = training;
-  let metrics: MetricsRow | undefined;
-  const before = await evaluateAtStart(training);
-  if (before) await record(training, { update: 0, ...before });
+  const { config, progress, signal, saver } = training;
+  let metrics = await beginUpdates(training);
   while (!isOver(training) && !signal?.aborted) {
-    const row = await takeUpdate(training);
+    const explored = await unlessCancelled(training, () => explore(training, progress.update + 1));
+    if (explored === undefined) break;
+    const row = await conclude(training, explored.row);
     if (row === undefined) break;
+    training.refuseStalled(explored.groups);
     metrics = row;
-    onUpdate?.(row);
     saver?.check();
     const isBest = progress.best?.update === progress.update;
     if (isBest || isDue(progress.update, config.checkpoint.every)) await saver?.save(stateOf(training));
@@ -121,9 +130,38 @@ async function makeUpdates(training: Training): Promise<MetricsRow | undefined> 
   return metrics;
 }
 
+/** What is due before the next update: the evaluation at the start, or one that an interrupted run did not end. */
+async function beginUpdates(training: Training): Promise<MetricsRow | undefined> {
+  const { progress, saver } = training;
+  if (progress.unevaluated) {
+    const row = await conclude(training, progress.unevaluated);
+    if (row) await saver?.save(stateOf(training));
+    return row;
+  }
+  const before = await unlessCancelled(training, () => evaluateAtStart(training));
+  if (before) await recordMetrics(training, { update: 0, ...before });
+  return undefined;
+}
+
+/**
+ * Evaluates after an update where that is due, and writes its line of metrics; undefined when the evaluation was
+ * cancelled. The line then waits in the checkpoint for the resumed run, which evaluates first.
+ */
+async function conclude(training: Training, row: MetricsRow): Promise<MetricsRow | undefined> {
+  const { progress } = training;
+  progress.unevaluated = row;
+  const evaluated = await unlessCancelled(training, () => evaluateIfDue(training, row.update));
+  if (evaluated === undefined) return undefined;
+  delete progress.unevaluated;
+  const whole = { ...row, ...evaluated };
+  await recordMetrics(training, whole);
+  training.onUpdate?.(whole);
+  return whole;
+}
+
 /** All updates are made, or evaluations have stopped getting better. */
 const isOver = ({ config, progress }: Training): boolean =>
-  progress.update >= config.updates || isExhausted(config.best, progress.best);
+  progress.unevaluated === undefined && (progress.update >= config.updates || isExhausted(config.best, progress.best));
 
 const isDue = (update: number, every: number): boolean => every > 0 && update % every === 0;
 
@@ -151,12 +189,12 @@ async function begin(options: TrainOptions): Promise<Training> {
 
 const stateOf = ({ progress, curriculum }: Training): SavedState => ({ progress, curriculum: curriculum.snapshot() });
 
-/** One update; undefined when it was cancelled, with everything as it was before. */
-async function takeUpdate(training: Training): Promise<MetricsRow | undefined> {
+/** The result of `work`; undefined when it was cancelled, with the curriculum as it was before. */
+async function unlessCancelled<Value>(training: Training, work: () => Promise<Value>): Promise<Value | undefined> {
   const { curriculum, signal } = training;
   const before: CurriculumState | undefined = signal && curriculum.snapshot();
   try {
-    return await explore(training, training.progress.update + 1);
+    return await work();
   } catch (error) {
     if (!signal?.aborted || !CancelledError.isInstance(error)) throw error;
     if (before) curriculum.restore(before);
@@ -164,8 +202,14 @@ async function takeUpdate(training: Training): Promise<MetricsRow | undefined> {
   }
 }
 
+/** An update that was made, and its line of metrics but for an evaluation. */
+interface Explored {
+  readonly row: MetricsRow;
+  readonly groups: readonly Group[];
+}
+
 /** One iteration of Algorithm 1. */
-async function explore(training: Training, update: number): Promise<MetricsRow> {
+async function explore(training: Training, update: number): Promise<Explored> {
   const { config, curriculum } = training;
   const rng = training.rng.fork('update', update);
   const began = performance.now();
@@ -181,7 +225,7 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
   });
   training.progress.update = update;
   training.progress.tokens += countTokens(groups);
-  const rooms = { ...samplingMetrics(groups, config), ...(await measureRooms(training, groups, factors, update)) };
+  const rooms = { ...samplingMetrics(groups, config), ...(await measureRooms(training, groups, factors)) };
   const durations = {
     rolloutSeconds: (rolled - began) / 1000,
     updateSeconds: (updated - rolled) / 1000,
@@ -197,9 +241,8 @@ async function explore(training: Training, update: number): Promise<MetricsRow> 
     durations,
     rooms,
   });
-  await record(training, row, scored, factors);
-  training.refuseStalled(groups);
-  return row;
+  await recordTraces(training, update, scored, factors);
+  return { row, groups };
 }
 
 /** Advantages of every group, times the diversity of its answers where the method asks for it. */
@@ -246,13 +289,10 @@ async function measureRooms(
   training: Training,
   groups: readonly Group[],
   factors: readonly Float64Array[],
-  update: number,
 ): Promise<Record<string, number>> {
   const { curriculum, embedder, family } = training;
   const texts = groups.map(({ start: { task, history, intent } }) => promptText(family.prompt(task, history, intent)));
   const vectors = await (embedder.embedStarts ? embedder.embedStarts(groups) : embedder.embed(texts));
   const distances = startDistances(vectors, embedder.dimension);
-  const evaluated = await evaluateIfDue(training, update);
-  const rooms = { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors) };
-  return { ...rooms, ...embedder.metrics?.(), ...evaluated };
+  return { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors), ...embedder.metrics?.() };
 }

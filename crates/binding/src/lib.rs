@@ -20,6 +20,7 @@ use exit_rl_engine::generate::scheduler::Request;
 use exit_rl_engine::model::lora::merge::merge_folder;
 use exit_rl_engine::policy::{Policy, Shared};
 use exit_rl_engine::thread::{self, guarded, send, Job, PolicyId, Ticket};
+use exit_rl_engine::tokenizer::stop::StopScan;
 use exit_rl_engine::tokenizer::Tokenizer;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -73,19 +74,22 @@ impl NativePolicy {
     pub fn generate(
         &self,
         env: &Env,
-        request: NativeGenerateRequest,
+        mut request: NativeGenerateRequest,
         #[napi(ts_arg_type = "(streamed: NativeStreamed) => void")] on_tokens: Option<OnTokens>,
     ) -> Result<Object<'static>> {
+        let stops = request.take_stops().map_err(to_napi)?;
         let (answer, promise) = answer(env)?;
         let shared = self.shared.clone();
-        let watch = on_tokens.map(|on_tokens| stream::watch(shared.text.clone(), &on_tokens)).transpose()?;
+        let watch =
+            on_tokens.map(|on_tokens| stream::watch(shared.text.clone(), stops.clone(), &on_tokens)).transpose()?;
+        let scan = stops.clone().map(|stops| StopScan::new(shared.text.clone(), stops));
         let ticket = Ticket::new(request.ticket as u64);
         let cancel = ticket.flag.clone();
-        let job = request.into_engine(&self.shared.info.end_tokens, cancel, watch, move |result| {
+        let job = request.into_engine(&self.shared.info.end_tokens, cancel, watch, scan, move |result| {
             drop(ticket);
             match result {
                 Ok(completions) => {
-                    let decode = move |tokenizer: &Tokenizer| generated(tokenizer, &completions);
+                    let decode = move |tokenizer: &Tokenizer| generated(tokenizer, &completions, stops.as_deref());
                     shared.text.run(decode, move |result| answer.settle(result));
                 }
                 Err(error) => answer.settle(Err(error)),
@@ -147,6 +151,26 @@ impl NativePolicy {
         let ticket = Ticket::new(ticket as u64);
         submit_work(Some(id), answer, move |policies| {
             let metrics = policies.get(id)?.update(&batch, &settings, &ticket.flag)?;
+            Ok(metrics.into_iter().collect::<HashMap<String, f64>>())
+        })?;
+        Ok(promise)
+    }
+
+    /// The metrics of a batch by TRL's names, with the weights as they are; nothing is changed.
+    #[napi(ts_return_type = "Promise<Record<string, number>>")]
+    pub fn evaluate(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        settings: NativeUpdateSettings,
+        ticket: f64,
+    ) -> Result<Object<'static>> {
+        let settings = settings.into_engine().map_err(to_napi)?;
+        let (answer, promise) = answer(env)?;
+        let (id, batch) = (self.id, batch.into_engine());
+        let ticket = Ticket::new(ticket as u64);
+        submit_work(Some(id), answer, move |policies| {
+            let metrics = policies.get(id)?.evaluate(&batch, &settings, &ticket.flag)?;
             Ok(metrics.into_iter().collect::<HashMap<String, f64>>())
         })?;
         Ok(promise)

@@ -6,6 +6,7 @@
 
 use exit_rl_engine::error::Result as EngineResult;
 use exit_rl_engine::generate::scheduler::Watch;
+use exit_rl_engine::tokenizer::stop::{HeldText, StopTexts};
 use exit_rl_engine::tokenizer::worker::TextWorker;
 use exit_rl_engine::tokenizer::{TextStream, Tokenizer};
 use napi::bindgen_prelude::*;
@@ -36,15 +37,16 @@ struct Boxes {
     inbox: Mutex<Vec<(usize, u32)>>,
     /// The text thread has been asked to empty the inbox.
     decoding: AtomicBool,
-    texts: Mutex<BTreeMap<usize, TextStream>>,
+    texts: Mutex<BTreeMap<usize, (TextStream, HeldText)>>,
+    stops: Option<Arc<StopTexts>>,
     outbox: Mutex<Pieces>,
     /// JavaScript has been asked to empty the outbox.
     calling: AtomicBool,
 }
 
 /// What the engine calls for every step of a request whose caller wants to see it grow.
-pub fn watch(text: Arc<TextWorker>, on_tokens: &OnTokens<'_>) -> Result<Watch> {
-    let boxes = Arc::new(Boxes::default());
+pub fn watch(text: Arc<TextWorker>, stops: Option<Arc<StopTexts>>, on_tokens: &OnTokens<'_>) -> Result<Watch> {
+    let boxes = Arc::new(Boxes { stops, ..Boxes::default() });
     let outgoing = boxes.clone();
     let call: Call =
         on_tokens.build_threadsafe_function::<()>().weak::<true>().build_callback(move |_| Ok(outgoing.take_out()))?;
@@ -67,7 +69,12 @@ impl Boxes {
         arrived.into_iter().for_each(|(completion, token)| fresh.entry(completion).or_default().push(token));
         let mut texts = lock(&self.texts);
         for (completion, tokens) in fresh {
-            let text = texts.entry(completion).or_default().push(tokenizer, &tokens)?;
+            let (stream, held) = texts.entry(completion).or_default();
+            let fresh = stream.push(tokenizer, &tokens)?;
+            let text = match &self.stops {
+                Some(stops) => held.push(stops, &fresh),
+                None => fresh,
+            };
             let mut outbox = lock(&self.outbox);
             let piece = outbox.entry(completion).or_default();
             piece.0.extend(tokens);

@@ -26,7 +26,7 @@ use crate::train::batch::Batch;
 use crate::train::metrics::Metrics;
 use crate::train::network::{Compute, NetworkSettings, LOGITS_BYTES};
 use crate::train::optimizer::Optimizer;
-use crate::train::update::{score, update, UpdateSettings};
+use crate::train::update::{evaluate, score, update, UpdateSettings};
 use companions::read_companions;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -201,6 +201,11 @@ impl Policy {
         let metrics = update(&mut self.parameters, reference, optimizer, compute, batch, settings, cancel)?;
         self.backend.refresh(&self.parameters)?;
         Ok(metrics)
+    }
+
+    /// The metrics of a batch under the weights as they are.
+    pub fn evaluate(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
+        evaluate(&mut self.parameters, self.reference.as_ref(), &self.compute, batch, settings, cancel)
     }
 
     /// θ_ref ← (1 − α) θ_ref + α θ.

@@ -8,6 +8,7 @@ use crate::model::layout::Part;
 use crate::model::lora::{peft, Adapter};
 use crate::model::parameters::Parameters;
 use crate::shards::{write_weights, SINGLE};
+use crate::tokenizer::files::CHAT_TEMPLATES;
 use half::bf16;
 use safetensors::tensor::View;
 use safetensors::Dtype;
@@ -21,7 +22,7 @@ use tch::{Device, Kind, Tensor};
 pub const TRAINING_FILE: &str = "training.safetensors";
 
 /// Files that go with the weights, by name.
-pub type Companions = Vec<(&'static str, Vec<u8>)>;
+pub type Companions = Vec<(Cow<'static, str>, Vec<u8>)>;
 
 pub struct Snapshot {
     pub companions: Arc<Companions>,
@@ -88,8 +89,12 @@ impl Weights {
 }
 
 /// Makes the folder and writes the files that go with the weights.
-fn write_companions(folder: &Path, companions: &Companions) -> Result<Vec<WrittenFile>> {
+pub fn write_companions(folder: &Path, companions: &Companions) -> Result<Vec<WrittenFile>> {
     std::fs::create_dir_all(folder).map_err(|error| EngineError::io(folder, error))?;
+    if companions.iter().any(|(name, _)| name.starts_with(CHAT_TEMPLATES)) {
+        let inner = folder.join(CHAT_TEMPLATES);
+        std::fs::create_dir_all(&inner).map_err(|error| EngineError::io(&inner, error))?;
+    }
     companions.iter().map(|(name, bytes)| write_bytes(folder, name, bytes)).collect()
 }
 

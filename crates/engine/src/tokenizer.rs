@@ -1,6 +1,8 @@
 //! Text and token ids, and which ids end a completion.
 
+pub mod files;
 mod rendered;
+pub mod stop;
 mod stream;
 pub mod worker;
 
@@ -12,19 +14,6 @@ use crate::error::{EngineError, Result};
 use crate::model::file::read_bounded;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
-
-/// Files that belong to a model folder beside config and weights, copied as they are when saving.
-pub const COMPANIONS: [&str; 9] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "tokenizer.model",
-    "chat_template.jinja",
-    "generation_config.json",
-];
 
 /// Real files are below 40 MB.
 pub const MAX_TOKENIZER: u64 = 256 << 20;

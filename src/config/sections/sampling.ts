@@ -9,4 +9,8 @@ export const sampling = z.strictObject({
   topP: z.number().gt(0).max(1).default(1),
   minP: share.default(0),
   stopTokenIds: z.array(countOrZero).default([]),
+  /** Texts that end a completion; one may stand alone. */
+  stop: z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string().min(1)).default([])),
+  /** Leaves the stop text in the completion's text, as transformers does. */
+  includeStopText: z.boolean().default(false),
 });

@@ -4,6 +4,7 @@ use super::offsets;
 use exit_rl_engine::error::Result;
 use exit_rl_engine::generate::sampler::Sampling;
 use exit_rl_engine::generate::scheduler::{Completion, Request, Watch};
+use exit_rl_engine::tokenizer::stop::{StopScan, StopTexts};
 use exit_rl_engine::tokenizer::Tokenizer;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -25,6 +26,9 @@ pub struct NativeGenerateRequest {
     pub max_new_tokens: u32,
     /// Beside the folder's own end tokens.
     pub stop_token_ids: Vec<u32>,
+    /// Texts that end a completion; its text is cut before them, unless `include_stop_text`.
+    pub stop_texts: Vec<String>,
+    pub include_stop_text: bool,
     /// Generate past end tokens, for benchmarks of fixed length.
     pub ignore_end_tokens: bool,
     /// With `requestId`, completion and position it decides every random number; whole numbers below 2^53.
@@ -42,16 +46,21 @@ pub struct NativeGenerated {
     pub logprobs: Float32Array,
     /// Without special tokens.
     pub texts: Vec<String>,
-    /// Per completion: ended by an end token (else by length).
+    /// Per completion: ended by an end token or a stop text (else by length).
     pub stopped: Vec<bool>,
 }
 
 impl NativeGenerateRequest {
+    pub fn take_stops(&mut self) -> Result<Option<Arc<StopTexts>>> {
+        StopTexts::new(std::mem::take(&mut self.stop_texts), self.include_stop_text)
+    }
+
     pub fn into_engine(
         self,
         end_tokens: &[u32],
         cancel: Arc<AtomicBool>,
         watch: Option<Watch>,
+        stop_texts: Option<StopScan>,
         reply: impl FnOnce(Result<Vec<Completion>>) + Send + 'static,
     ) -> Request {
         let end_tokens = if self.ignore_end_tokens { &[] } else { end_tokens };
@@ -66,6 +75,7 @@ impl NativeGenerateRequest {
             },
             max_new_tokens: self.max_new_tokens as usize,
             stop_tokens: self.stop_token_ids.iter().chain(end_tokens).copied().collect(),
+            stop_texts,
             seed: self.seed as u64,
             request_id: self.request_id as u64,
             cancel,
@@ -75,8 +85,19 @@ impl NativeGenerateRequest {
     }
 }
 
-pub fn generated(tokenizer: &Tokenizer, completions: &[Completion]) -> Result<NativeGenerated> {
-    let texts: Result<Vec<_>> = completions.iter().map(|one| tokenizer.decode(&one.tokens, true)).collect();
+pub fn generated(
+    tokenizer: &Tokenizer,
+    completions: &[Completion],
+    stops: Option<&StopTexts>,
+) -> Result<NativeGenerated> {
+    let texts = completions.iter().map(|one| {
+        let mut text = tokenizer.decode(&one.tokens, true)?;
+        if let Some(at) = stops.and_then(|stops| stops.cut(&text)) {
+            text.truncate(at);
+        }
+        Ok(text)
+    });
+    let texts: Result<Vec<_>> = texts.collect();
     let tokens: Vec<i32> = completions.iter().flat_map(|one| &one.tokens).map(|&token| token as i32).collect();
     let logprobs: Vec<f32> = completions.iter().flat_map(|one| &one.logprobs).copied().collect();
     Ok(NativeGenerated {

@@ -4,6 +4,7 @@ use super::backend::StepRow;
 use super::philox::Place;
 use super::sampler::{Sampled, Sampling};
 use super::scheduler::{Completion, Request, Running};
+use crate::error::Result;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -74,13 +75,16 @@ impl Group {
     }
 
     /// Appends a token; true when the completion has ended.
-    pub fn push(&mut self, completion: usize, sampled: Sampled) -> bool {
+    pub fn push(&mut self, completion: usize, sampled: Sampled) -> Result<bool> {
         let target = &mut self.completions[completion];
         target.tokens.push(sampled.token);
         target.logprobs.push(sampled.logprob);
         target.stopped = self.request.stop_tokens.contains(&sampled.token);
+        if let (false, Some(texts)) = (target.stopped, &mut self.request.stop_texts) {
+            target.stopped = texts.ends(completion, sampled.token)?;
+        }
         let ended = target.stopped || target.tokens.len() >= self.capacity;
         self.done += usize::from(ended);
-        ended
+        Ok(ended)
     }
 }

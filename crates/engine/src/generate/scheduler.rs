@@ -5,6 +5,7 @@ use super::group::Group;
 use super::sampler::Sampling;
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
+use crate::tokenizer::stop::StopScan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct Request {
     pub sampling: Sampling,
     pub max_new_tokens: usize,
     pub stop_tokens: Vec<u32>,
+    /// Texts that end a completion as well.
+    pub stop_texts: Option<StopScan>,
     pub seed: u64,
     pub request_id: u64,
     pub cancel: Arc<AtomicBool>,
@@ -33,7 +36,7 @@ pub type Reply = Box<dyn FnOnce(Result<Vec<Completion>>) + Send>;
 pub struct Completion {
     pub tokens: Vec<u32>,
     pub logprobs: Vec<f32>,
-    /// True when an end token was generated; false when the length ran out.
+    /// True when an end token or a stop text was generated; false when the length ran out.
     pub stopped: bool,
 }
 
@@ -155,6 +158,7 @@ impl Scheduler {
         self.generated += rows.len() as u64;
         let mut index = 0;
         let mut watched = BTreeSet::new();
+        let mut failed = BTreeMap::new();
         for row in rows {
             let running = &mut self.running[index];
             running.token = row.sampled.token;
@@ -162,7 +166,11 @@ impl Scheduler {
             if group.watch(running.completion, row.sampled.token) {
                 watched.insert(running.group);
             }
-            if group.push(running.completion, row.sampled) {
+            let ended = group.push(running.completion, row.sampled).unwrap_or_else(|error| {
+                failed.insert(running.group, error);
+                false
+            });
+            if ended {
                 let Running { slot, group, .. } = self.running.remove(index);
                 backend.finish(slot);
                 self.free.insert(slot);
@@ -171,6 +179,7 @@ impl Scheduler {
                 index += 1;
             }
         }
+        failed.iter().for_each(|(&id, error)| self.abandon(backend, id, error));
         for id in watched {
             // Absent when that was its last token: its reply brings it.
             self.groups.entry(id).and_modify(Group::tell);

@@ -2,19 +2,15 @@
 
 use super::options::Dtype;
 use crate::error::{EngineError, Result};
-use crate::model::file::{read_bounded, read_if_there, MAX_JSON};
+use crate::model::file::{read_bounded, MAX_JSON};
 use crate::snapshot::Companions;
-use crate::tokenizer::{COMPANIONS, MAX_TOKENIZER};
+use crate::tokenizer::files::read_tokenizer_files;
 use std::path::Path;
 
 /// config.json with the precision we compute and save in, and the tokenizer's files that are there.
 pub fn read_companions(folder: &Path, dtype: Dtype) -> Result<Companions> {
-    let mut companions = vec![("config.json", config_with_dtype(folder, dtype)?)];
-    for name in COMPANIONS {
-        if let Some(bytes) = read_if_there(folder, name, MAX_TOKENIZER)? {
-            companions.push((name, bytes));
-        }
-    }
+    let mut companions = vec![("config.json".into(), config_with_dtype(folder, dtype)?)];
+    companions.extend(read_tokenizer_files(folder)?);
     Ok(companions)
 }
 

@@ -42,6 +42,16 @@ impl TextStream {
         }
     }
 
+    /// The text of what is held back, as it stands if nothing follows.
+    pub fn pending(&self, tokenizer: &Tokenizer) -> Result<String> {
+        if self.said == self.window.len() {
+            return Ok(String::new());
+        }
+        let text = tokenizer.decode(&self.window, true)?;
+        let context = tokenizer.decode(&self.window[..self.said], true)?;
+        Ok(text.strip_prefix(&context).unwrap_or_default().to_string())
+    }
+
     /// What was just said becomes the context. It must have a text of its own: a decoder that strips the beginning of a
     /// text would else strip what follows.
     fn advance(&mut self, tokenizer: &Tokenizer, end: usize) -> Result<()> {

@@ -12,7 +12,7 @@ use super::step::{plan, Part, Step};
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 pub struct UpdateSettings {
     pub objective: Objective,
@@ -32,24 +32,13 @@ pub fn update(
     settings: &UpdateSettings,
     cancel: &AtomicBool,
 ) -> Result<Metrics> {
-    batch.check(&parameters.config)?;
-    let has_reference = reference.is_some() || parameters.adapter.is_some();
-    check_needs(batch, has_reference, &settings.objective)?;
     let run = Run { compute, settings, longest: batch.longest_total(), cancel };
-    let mut steps = plan(batch, settings, parameters.device());
-    if settings.objective.beta() != 0.0 {
-        let mut remember = |policy: &Parameters| run.remember(policy, &mut steps, |part| &mut part.tokens.reference_n);
-        match reference {
-            Some(reference) => remember(reference)?,
-            None => parameters.with_adapter_reference(remember)?,
-        }
-    }
+    let mut steps = run.prepare(parameters, reference, batch)?;
     if settings.objective.uses_old_logprobs() {
         // The first step sees the weights that the batch begins with, and needs no pass for them.
         run.remember(parameters, &mut steps[1..], |part| &mut part.tokens.old_n)?;
     }
-    let mut sampling =
-        (!batch.behaviour.is_empty()).then(|| Sampling::new(batch.trained_tokens() as f64, parameters.device()));
+    let mut sampling = sampling_of(batch, parameters.device());
     let mut taken = Vec::new();
     for epoch in 0..settings.objective.epochs() {
         for step in &mut steps {
@@ -63,6 +52,42 @@ pub fn update(
     metrics.insert("learning_rate".into(), settings.optimizer.adamw.lr);
     metrics.insert("num_tokens".into(), batch.trained_tokens() as f64);
     Ok(metrics)
+}
+
+/// What the first optimizer step of an update over the whole batch would report, without taking it.
+pub fn evaluate(
+    parameters: &mut Parameters,
+    reference: Option<&Parameters>,
+    compute: &Compute,
+    batch: &Batch,
+    settings: &UpdateSettings,
+    cancel: &AtomicBool,
+) -> Result<Metrics> {
+    let run = Run { compute, settings, longest: batch.longest_total(), cancel };
+    let mut steps = run.prepare(parameters, reference, batch)?;
+    let mut sampling = sampling_of(batch, parameters.device());
+    let mut taken = Vec::new();
+    for step in &mut steps {
+        step.parts.iter_mut().for_each(|part| part.learns = false);
+        let mut sums = StepSums::new(&settings.objective, &step.tokens);
+        let mut network = run.network(parameters)?;
+        for part in &mut step.parts {
+            run.check_cancelled()?;
+            run.pass(part, network.as_mut(), &mut sums, sampling.as_mut())?;
+        }
+        sums.check()?;
+        let mut metrics = sums.metrics(0.0);
+        metrics.remove("grad_norm");
+        taken.push(metrics);
+    }
+    let mut metrics = mean_over(&taken);
+    metrics.extend(sampling.iter().filter(|_| settings.objective.grpo().is_some()).flat_map(Sampling::metrics));
+    Ok(metrics)
+}
+
+/// None where the batch brings no log-probabilities of the sampler.
+fn sampling_of(batch: &Batch, device: Device) -> Option<Sampling> {
+    (!batch.behaviour.is_empty()).then(|| Sampling::new(batch.trained_tokens() as f64, device))
 }
 
 fn check_needs(batch: &Batch, has_reference: bool, objective: &Objective) -> Result<()> {
@@ -112,6 +137,23 @@ impl Run<'_> {
             logits_bytes: self.settings.logits_bytes,
         };
         network(self.compute, parameters, self.longest, settings)
+    }
+
+    /// The steps of a batch, with the reference policy's log-probabilities where the objective asks for them.
+    fn prepare(&self, parameters: &mut Parameters, reference: Option<&Parameters>, batch: &Batch) -> Result<Vec<Step>> {
+        let objective = &self.settings.objective;
+        batch.check(&parameters.config)?;
+        check_needs(batch, reference.is_some() || parameters.adapter.is_some(), objective)?;
+        let mut steps = plan(batch, self.settings, parameters.device());
+        if objective.beta() != 0.0 {
+            let mut remember =
+                |policy: &Parameters| self.remember(policy, &mut steps, |part| &mut part.tokens.reference_n);
+            match reference {
+                Some(reference) => remember(reference)?,
+                None => parameters.with_adapter_reference(remember)?,
+            }
+        }
+        Ok(steps)
     }
 
     fn check_cancelled(&self) -> Result<()> {

@@ -12,8 +12,9 @@ use crate::model::config::DecoderConfig;
 use crate::model::file::{read_if_there, MAX_JSON};
 use crate::model::layout::Layout;
 use crate::model::weight_files::WeightFiles;
+use crate::snapshot::write_companions;
 use crate::tensor_file::{StoredTensor, TensorFile};
-use crate::tokenizer::{COMPANIONS, MAX_TOKENIZER};
+use crate::tokenizer::files::read_tokenizer_files;
 use half::{bf16, f16};
 use safetensors::Dtype;
 use std::collections::BTreeMap;
@@ -91,9 +92,9 @@ fn merged(shard: &TensorFile, name: &str, stored: &StoredTensor, difference: &Te
 
 /// `config.json` comes last: a folder without it is not taken for a model.
 fn copy_companions(base: &Path, out: &Path) -> Result<()> {
-    let tokenizer = COMPANIONS.iter().map(|name| (*name, MAX_TOKENIZER));
-    for (name, limit) in tokenizer.chain([(INDEX, MAX_JSON), ("config.json", MAX_JSON)]) {
-        if let Some(bytes) = read_if_there(base, name, limit)? {
+    write_companions(out, &read_tokenizer_files(base)?)?;
+    for name in [INDEX, "config.json"] {
+        if let Some(bytes) = read_if_there(base, name, MAX_JSON)? {
             write_bytes(out, name, &bytes)?;
         }
     }

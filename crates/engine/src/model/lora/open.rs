@@ -51,6 +51,6 @@ impl Source {
 pub fn companions(adapter: &Adapter, layout: &Layout, base: &Path, of_model: Companions) -> Companions {
     // In a folder that moves, a relative path to the base would lead nowhere.
     let base = std::fs::canonicalize(base).unwrap_or_else(|_| base.to_path_buf());
-    let own = (peft::CONFIG, adapter.config_json(layout, &base));
+    let own = (peft::CONFIG.into(), adapter.config_json(layout, &base));
     std::iter::once(own).chain(of_model.into_iter().filter(|(name, _)| *name != "config.json")).collect()
 }

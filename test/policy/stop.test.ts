@@ -1,0 +1,118 @@
+/** Stop texts against a plain search through the decoded text of everything that is sampled without them. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { InvalidRequestError } from '../../src/errors.js';
+import type { LocalPolicy } from '../../src/policy/local.js';
+import type { Completion, GenerateRequest } from '../../src/policy/policy.js';
+import { type Backend, backends, openPolicy } from '../golden/support.js';
+
+const request = (requestId: number, n = 3): GenerateRequest => ({
+  prompt: [5, 6, 7],
+  n,
+  sampling: { temperature: 1.3, maxNewTokens: 48 },
+  seed: 11,
+  requestId,
+});
+
+const withStop = (plain: GenerateRequest, stop: readonly string[], includeStopText = false): GenerateRequest => ({
+  ...plain,
+  sampling: { ...plain.sampling, stop, includeStopText },
+});
+
+/** Where the stop text begins and ends that ends first. */
+function firstStop(text: string, stop: readonly string[]): { start: number; end: number } | undefined {
+  const found = stop.flatMap((one) => (text.includes(one) ? [{ start: text.indexOf(one), one }] : []));
+  const ends = found.map(({ start, one }) => ({ start, end: start + one.length }));
+  return ends.sort((left, right) => left.end - right.end || left.start - right.start)[0];
+}
+
+/** The definition: decode ever longer beginnings until one holds a stop text. */
+function plainStop(policy: LocalPolicy, whole: Completion, stop: readonly string[], include: boolean): Completion {
+  for (let length = 1; length <= whole.tokens.length; length++) {
+    const tokens = whole.tokens.slice(0, length);
+    const [text = ''] = policy.decode([tokens], { skipSpecialTokens: true });
+    const found = firstStop(text, stop);
+    if (found === undefined) continue;
+    const cut = text.slice(0, include ? found.end : found.start);
+    return { tokens, logprobs: whole.logprobs.slice(0, length), text: cut, finishReason: 'stop' };
+  }
+  return whole;
+}
+
+/** libtorch's numbers depend in their last digits on what is computed beside them. */
+const comparable =
+  (backend: Backend) =>
+  ({ tokens, logprobs, text, finishReason }: Completion): object => ({
+    ...{ tokens: Array.from(tokens), text, finishReason },
+    logprobs: Array.from(logprobs, (value) => (backend === 'kernels' ? value : expect.closeTo(value, 4))),
+  });
+
+/** Pieces of what the model says, so that many of them are found, across tokens and within; and some that are not. */
+function stopTexts(texts: readonly string[]): fc.Arbitrary<string[]> {
+  const all = Array.from(texts.join(''));
+  const piece = fc
+    .tuple(fc.nat(Math.max(0, all.length - 1)), fc.integer({ min: 1, max: 6 }))
+    .map(([at, length]) => all.slice(at, at + length).join(''));
+  const absent = fc.constantFrom('\u{1F600}', 'never said', '\n\n\n\n');
+  return fc.array(fc.oneof({ weight: 5, arbitrary: piece }, absent), { minLength: 1, maxLength: 3 });
+}
+
+describe.each(backends)('on %s', (backend) => {
+  // Words, byte-level pieces that split characters, and SentencePiece's bytes.
+  test.each(['llama-tied', 'qwen2', 'llama-yarn'])('%s ends as a plain search says', async (name) => {
+    const policy = await openPolicy(name, { backend });
+    const wholes = await Promise.all(Array.from({ length: 6 }, (_, id) => policy.generate(request(id))));
+    const texts = wholes
+      .flatMap(({ completions }) => completions.map(({ text }) => text))
+      .filter((text) => text !== '');
+    let stopped = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.nat(5), stopTexts(texts), fc.boolean(), async (id, stop, include) => {
+        const found = await policy.generate(withStop(request(id), stop, include));
+        const expected = wholes[id]?.completions.map((whole) => plainStop(policy, whole, stop, include));
+        expect(found.completions.map(comparable('kernels'))).toEqual(expected?.map(comparable(backend)));
+        stopped += found.completions.filter(({ tokens }, at) => {
+          return tokens.length < (wholes[id]?.completions[at]?.tokens.length ?? 0);
+        }).length;
+      }),
+      { numRuns: 60 },
+    );
+    expect(stopped).toBeGreaterThan(30);
+  });
+});
+
+test('a completion does not depend on what is generated beside it, with or without stop texts', async () => {
+  const policy = await openPolicy('qwen2');
+  const [first] = (await policy.generate(request(0, 1))).completions;
+  const stop = [
+    Array.from(first?.text ?? '')
+      .slice(4, 6)
+      .join(''),
+  ];
+  const requests = Array.from({ length: 24 }, (_, id) => (id % 2 ? request(id) : withStop(request(id), stop)));
+  const alone = [];
+  for (const one of requests) alone.push(await policy.generate(one));
+  expect(await Promise.all(requests.map((one) => policy.generate(one)))).toEqual(alone);
+});
+
+test.each([false, true])('a stream says the cut text and nothing that is taken back (include %s)', async (include) => {
+  const policy = await openPolicy('qwen2');
+  for (let id = 0; id < 12; id++) {
+    const [whole] = (await policy.generate(request(id, 1))).completions;
+    const characters = Array.from(whole?.text ?? '');
+    const stop = [characters.slice(6, 9).join('') || 'x', characters.slice(12, 13).join('') || 'y'];
+    const stream = policy.stream(withStop(request(id, 1), stop, include));
+    let said = '';
+    for await (const { text } of stream) said += text;
+    const [completion] = (await stream.result).completions;
+    expect(said).toBe(completion?.text);
+  }
+});
+
+test('an empty stop text is refused', async () => {
+  const policy = await openPolicy('llama-tied');
+  const empty = (): Promise<unknown> => policy.generate(withStop(request(0), ['x', '']));
+  await expect(empty()).rejects.toSatisfy(
+    (error) => InvalidRequestError.isInstance(error) && error.fields.key === 'stop',
+  );
+});
