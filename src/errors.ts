@@ -44,6 +44,15 @@ function kindsOf(errorClass: unknown): string[] {
   return kinds;
 }
 
+/** An error whose class has one code. */
+abstract class CodedError extends ExitError {
+  static readonly code: string;
+
+  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
+    super(new.target.code, message, fields, options);
+  }
+}
+
 /** One thing that is wrong in a config: the dotted key, what is wrong, and what to write instead. */
 export interface ConfigProblem {
   readonly key: string;
@@ -104,67 +113,55 @@ export class DataError extends ExitError {
 }
 
 /** A task family that breaks its contract, for example a quality outside [0, 1]. */
-export class TaskError extends ExitError {
+export class TaskError extends CodedError {
   static override readonly kind = 'TaskError';
-  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
-    super('TASK', message, fields, options);
-  }
+  static override readonly code = 'TASK';
 }
 
 /** A reward function that throws, or returns what is not a finite number for each rollout. */
-export class RewardError extends ExitError {
+export class RewardError extends CodedError {
   static override readonly kind: string = 'RewardError';
-  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions, code = 'REWARD') {
-    super(code, message, fields, options);
-  }
+  static override readonly code: string = 'REWARD';
 }
 
 /** A reward function that took longer than its limit. */
 export class RewardTimeoutError extends RewardError {
   static override readonly kind = 'RewardTimeoutError';
+  static override readonly code = 'REWARD_TIMEOUT';
+
   constructor(seconds: number) {
-    super(`the reward function took longer than ${seconds} s`, { seconds }, undefined, 'REWARD_TIMEOUT');
+    super(`the reward function took longer than ${seconds} s`, { seconds });
   }
 }
 
 /** A chat template that is missing, cannot be rendered, or refuses the conversation; `fields.file` names it. */
-export class ChatTemplateError extends ExitError {
+export class ChatTemplateError extends CodedError {
   static override readonly kind = 'ChatTemplateError';
-  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
-    super('CHAT_TEMPLATE', message, fields, options);
-  }
+  static override readonly code = 'CHAT_TEMPLATE';
 }
 
 /** The model hub cannot be reached, refuses, or sends what is not what it lists. */
-export class HubError extends ExitError {
+export class HubError extends CodedError {
   static override readonly kind = 'HubError';
-  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
-    super('HUB', message, fields, options);
-  }
+  static override readonly code = 'HUB';
 }
 
 /** A checkpoint whose files do not match its manifest. */
-export class CheckpointCorruptError extends ExitError {
+export class CheckpointCorruptError extends CodedError {
   static override readonly kind = 'CheckpointCorruptError';
-  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
-    super('CHECKPOINT_CORRUPT', message, fields, options);
-  }
+  static override readonly code = 'CHECKPOINT_CORRUPT';
 }
 
 /** A run folder that cannot be written, is in use, or belongs to another run. */
-export class RunFolderError extends ExitError {
+export class RunFolderError extends CodedError {
   static override readonly kind = 'RunFolderError';
-  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
-    super('RUN_FOLDER', message, fields, options);
-  }
+  static override readonly code = 'RUN_FOLDER';
 }
 
 /** Wrong use of a command; the process ends with exit code 2. */
-export class UsageError extends ExitError {
+export class UsageError extends CodedError {
   static override readonly kind = 'UsageError';
-  constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
-    super('USAGE', message, fields, options);
-  }
+  static override readonly code = 'USAGE';
 }
 
 /** What the native core reports. `code` is the engine's own, `fields` its named facts. */

@@ -4,6 +4,7 @@ import type { History, Intent } from './history.js';
 import { lastIterate } from './history.js';
 import type { Prompt } from './message.js';
 import { type RewardBatch, rewardBatch } from './reward/batch.js';
+import { deadline } from './reward/deadline.js';
 import type { Task } from './task/task.js';
 
 /** One answered start, as a reward function sees it. */
@@ -91,17 +92,21 @@ const builtIn: Readonly<Record<RewardKind, RewardFunction>> = {
   improvement: improvementReward,
 };
 
+/** Promises of other libraries as well. */
+const isPromise = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+
 /** The value, or a RewardTimeoutError when it is not there in time; 0 seconds waits for ever. */
 async function inTime<Value>(value: Awaitable<Value>, seconds: number): Promise<Value> {
-  if (!(value instanceof Promise) || seconds === 0) return value;
-  let timer: NodeJS.Timeout | undefined;
+  if (!isPromise(value)) return value;
+  let callOff = (): void => {};
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new RewardTimeoutError(seconds)), seconds * 1000);
+    callOff = deadline(seconds, reject);
   });
   try {
     return await Promise.race([value, late]);
   } finally {
-    clearTimeout(timer);
+    callOff();
   }
 }
 

@@ -1,5 +1,5 @@
 /** The chat templates and special tokens that a model folder brings. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ModelFolderError } from '../errors.js';
 
@@ -18,10 +18,27 @@ function unreadable(file: string, reason: string, cause?: unknown): ModelFolderE
   return new ModelFolderError('MODEL_FILE', `\`${file}\` cannot be read: ${reason}`, { file, reason }, { cause });
 }
 
+/** Beyond it a template or a tokenizer's config is an accident or an attack. */
+const mostBytes = 16 * 2 ** 20;
+
+/** A pipe that nobody writes to is refused, not waited for. */
+function readRegular(file: string): string {
+  const handle = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = fstatSync(handle);
+    if (!found.isFile()) throw unreadable(file, 'it is not a regular file');
+    if (found.size > mostBytes) throw unreadable(file, `it has ${found.size} bytes; at most ${mostBytes} are read`);
+    return readFileSync(handle, 'utf8');
+  } finally {
+    closeSync(handle);
+  }
+}
+
 function readText(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readRegular(file);
   } catch (error) {
+    if (ModelFolderError.isInstance(error)) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw unreadable(file, message, error);

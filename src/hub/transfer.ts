@@ -52,9 +52,10 @@ async function replaceLink(target: string, link: string): Promise<void> {
 async function download(transfer: Transfer, incomplete: string, blob: string): Promise<void> {
   const { file } = transfer;
   for (let vain = 0; ; ) {
-    const before = (await sizeOf(incomplete)) ?? 0;
+    const there = await sizeOf(incomplete);
+    const before = there ?? 0;
     try {
-      if (before !== file.size) await receive(transfer, incomplete, before);
+      if (there !== file.size) await receive(transfer, incomplete, before);
       break;
     } catch (error) {
       if (transfer.signal?.aborted || isFinal(error)) throw error;

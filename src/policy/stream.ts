@@ -91,7 +91,8 @@ class Mailbox {
     const seen = this.seen.get(completion) ?? { tokens: 0, text: '' };
     this.seen.set(completion, { tokens: seen.tokens + tokens.length, text: seen.text + text });
     const piece = this.waiting.get(completion) ?? { tokens: [], text: '' };
-    piece.tokens.push(...tokens);
+    // Not push(...tokens): a call takes fewer arguments than a long completion has tokens.
+    for (const token of tokens) piece.tokens.push(token);
     piece.text += text;
     this.waiting.set(completion, piece);
   }

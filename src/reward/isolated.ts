@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { RewardTimeoutError } from '../errors.js';
+import { deadline } from './deadline.js';
 import type { ModuleSource } from './module.js';
 
 export interface IsolatedOptions extends ModuleSource {
@@ -79,6 +79,11 @@ export class IsolatedFunction {
     if (this.worker !== undefined) return this.worker;
     const worker = startWorker(this.options);
     this.worker = worker;
+    // What the module left behind may throw between two calls: that ends its thread, and not the process.
+    const ended = (): void => {
+      if (this.worker === worker) this.worker = undefined;
+    };
+    worker.on('error', ended).on('exit', ended);
     // An idle thread keeps no process alive.
     const { failed } = await this.answerOf(worker, startSeconds, () => {});
     worker.unref();
@@ -89,21 +94,21 @@ export class IsolatedFunction {
 
   /** The next message; a thread that is too slow, or ends by itself, is done with. */
   private async answerOf(worker: Worker, seconds: number, ask: () => void): Promise<Answer> {
-    let timer: NodeJS.Timeout | undefined;
+    let callOff = (): void => {};
     let forget = (): void => {};
     try {
       return await new Promise<Answer>((resolve, reject) => {
         const ended = (code: number): void => reject(new Error(`the thread ended with code ${code}`));
         worker.on('message', resolve).on('error', reject).on('exit', ended);
         forget = () => void worker.off('message', resolve).off('error', reject).off('exit', ended);
-        if (seconds > 0) timer = setTimeout(() => reject(new RewardTimeoutError(seconds)), seconds * 1000);
+        callOff = deadline(seconds, reject);
         ask();
       });
     } catch (error) {
       await this.close();
       throw error;
     } finally {
-      clearTimeout(timer);
+      callOff();
       forget();
     }
   }

@@ -30,7 +30,8 @@ function measured(metric: string, metrics: Readonly<Record<string, number>>): nu
 
 /**
  * The state after the evaluation of `update`: transformers' `_determine_best_metric` and `EarlyStoppingCallback`. Any
- * better value is the new best; only a gain above the threshold over the best before it begins the count anew.
+ * better value is the new best; only a gain above the threshold over the best before it begins the count anew. What is
+ * not a number is never the best.
  * @throws ConfigError when the metric is not among the evaluation's.
  */
 export function afterEvaluation(
@@ -41,6 +42,7 @@ export function afterEvaluation(
 ): BestState | undefined {
   if (metric === undefined) return undefined;
   const value = measured(metric, metrics);
+  if (!Number.isFinite(value)) return before && { ...before, withoutGain: before.withoutGain + 1 };
   if (before === undefined) return { update, value, withoutGain: 0 };
   const rises = greaterIsBetter ?? !metric.endsWith('loss');
   const better = rises ? value > before.value : value < before.value;

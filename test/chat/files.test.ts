@@ -1,5 +1,6 @@
 /** Templates and special tokens in every form that folders have them in. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -15,6 +16,21 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const write = (name: string, content: unknown): void =>
   writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
+
+describe('a hostile folder', () => {
+  test('a pipe is refused at once, wherever it stands', () => {
+    mkdirSync(join(folder, 'additional_chat_templates'));
+    execFileSync('mkfifo', [join(folder, 'additional_chat_templates/tool_use.jinja')]);
+    expect(() => readChatFiles(folder)).toThrow(ModelFolderError);
+    expect(() => readChatFiles(folder)).toThrow(/tool_use\.jinja.*not a regular file/);
+  });
+
+  test('a template of gigabytes is not read', () => {
+    write('chat_template.jinja', '');
+    truncateSync(join(folder, 'chat_template.jinja'), 8 * 2 ** 30);
+    expect(() => readChatFiles(folder)).toThrow(/8589934592 bytes; at most 16777216 are read/);
+  });
+});
 
 describe('templates', () => {
   test('a text in tokenizer_config.json', () => {

@@ -3,9 +3,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { missingEngine, runCli, tinyModel } from './support/cli.js';
+import { greedyPrompt, missingEngine, runCli, tinyModel } from './support/cli.js';
 
-const prompt = '<bos> solve a1x b2~ c3= d4x e5x a6~ b1x c2x d3~ e4= previous a? b? c? d? e? answer';
 const threads = ['--threads', '1'];
 
 let root = '';
@@ -19,18 +18,7 @@ async function succeed(...args: string[]): Promise<string> {
 }
 
 const greedy = (...model: string[]): Promise<string> =>
-  succeed(
-    'generate',
-    ...model,
-    '--prompt',
-    prompt,
-    '--temperature',
-    '0',
-    '--max-new-tokens',
-    '6',
-    '--json',
-    ...threads,
-  );
+  succeed('generate', ...model, ...greedyPrompt, '--json', ...threads);
 
 interface Answer {
   readonly completions: readonly { readonly tokens: number[]; readonly logprobs: number[] }[];

@@ -3,9 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { missingEngine, runCli, tinyModel } from './support/cli.js';
-
-const prompt = '<bos> solve a1x b2~ c3= d4x e5x a6~ b1x c2x d3~ e4= previous a? b? c? d? e? answer';
+import { greedyPrompt, missingEngine, prompt, runCli, tinyModel } from './support/cli.js';
 
 let root = '';
 beforeAll(async () => {
@@ -57,16 +55,7 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
   });
 
   test('greedy generation prints a row of five words', async () => {
-    const { stdout } = await runCli([
-      'generate',
-      ...model,
-      '--prompt',
-      prompt,
-      '--temperature',
-      '0',
-      '--max-new-tokens',
-      '6',
-    ]);
+    const { stdout } = await runCli(['generate', ...model, ...greedyPrompt]);
     expect(stdout.trim()).toMatch(/^a\d b\d c\d d\d e\d$/);
   });
 

@@ -7,9 +7,9 @@ import { LocalPolicy } from '../../src/policy/local.js';
 import { mergeAdapter } from '../../src/policy/lora.js';
 import { trainingFile, type UpdateSettings } from '../../src/policy/policy.js';
 import {
+  adapterFolder,
   type Backend,
   backends,
-  goldenPath,
   largestGap,
   modelFolder,
   onPolicySettings,
@@ -29,7 +29,6 @@ interface Golden {
 }
 
 const golden = readGolden<Record<string, Golden>>('lora.json');
-const adapterFolder = (name: string): string => goldenPath(`adapters/${name}`);
 const training = (name: string) => toBatch(golden[name]?.updates[0]?.steps[0]?.batch as PlainBatch);
 const scored = (name: string) => toScoreBatch(golden[name]?.sequences ?? []);
 

@@ -3,9 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
 import type { UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
 import {
+  adapterFolder,
   type Backend,
   backends,
-  goldenPath,
+  bound,
   largestGap,
   modelFolder,
   onPolicySettings,
@@ -37,10 +38,7 @@ interface Scored {
 
 const golden = readGolden<Record<string, { sequences: Scored[]; updates: Case[] }>>('lora.json');
 const names = Object.keys(golden);
-const adapterFolder = (name: string): string => goldenPath(`adapters/${name}`);
 const combinations = names.flatMap((name) => backends.map((backend) => [name, backend] as const));
-
-const bound = (measured: number): number => Math.max(1e-6, 4 * measured);
 
 async function runSteps(policy: LocalPolicy, { steps }: Case): Promise<UpdateMetrics[]> {
   const metrics: UpdateMetrics[] = [];

@@ -146,3 +146,13 @@ test("transformers' early stopping and best step", () => {
     expect([end, state?.update]).toEqual([stopped, best]);
   }
 });
+
+test('what is not a number is never the best', () => {
+  const settings = { metric: 'reward', patience: 2, threshold: 0 };
+  const after = (state: BestState | undefined, update: number, value: number): BestState | undefined =>
+    afterEvaluation(settings, state, update, { eval_reward: value });
+  expect(after(undefined, 1, Number.NaN)).toBeUndefined();
+  const best = after(undefined, 2, 0.5);
+  expect(after(best, 3, Number.NaN)).toEqual({ update: 2, value: 0.5, withoutGain: 1 });
+  expect(after(after(undefined, 1, Number.NaN), 2, 0.25)).toEqual({ update: 2, value: 0.25, withoutGain: 0 });
+});

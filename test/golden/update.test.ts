@@ -3,6 +3,7 @@ import type { LocalPolicy } from '../../src/policy/local.js';
 import type { UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
 import {
   backends,
+  bound,
   modelFolder,
   openPolicy,
   type PlainBatch,
@@ -27,12 +28,6 @@ interface Case {
 const updates = readGolden<{ cases: Case[] }>('updates.json').cases;
 const families = readGolden<{ cases: Case[] }>('families.json').cases;
 const optimizer = readGolden<{ cases: Case[] }>('optimizer.json').cases;
-
-/**
- * 1e-6, or a few times what PyTorch's fp32 loses on the same case: its distance from fp64 was measured when the
- * fixture was made (`fp32`), and another order of summation is as far off again.
- */
-const bound = (measured: number): number => Math.max(1e-6, 4 * measured);
 
 async function runSteps(policy: LocalPolicy, { steps }: Case): Promise<UpdateMetrics[]> {
   const metrics: UpdateMetrics[] = [];

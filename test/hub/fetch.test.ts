@@ -20,6 +20,7 @@ const files = new Map([
   ['pytorch_model.bin', Buffer.from('pickle')],
   ['original/consolidated.safetensors', Buffer.from('twice')],
   ['README.md', Buffer.from('# model')],
+  ['merges.txt', Buffer.alloc(0)],
 ]);
 
 let hub: LoopbackHub;
@@ -53,6 +54,7 @@ describe('fetch', () => {
         'README.md',
         'additional_chat_templates/tool_use.jinja',
         'config.json',
+        'merges.txt',
         'model.safetensors',
         'tokenizer.json',
       ].sort(),

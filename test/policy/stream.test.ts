@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { CancelledError } from '../../src/errors.js';
 import type { GenerateRequest } from '../../src/policy/policy.js';
-import type { Streamed } from '../../src/policy/stream.js';
+import { type Streamed, streamOf } from '../../src/policy/stream.js';
 import { openPolicy } from '../golden/support.js';
 
 const request: GenerateRequest = {
@@ -21,6 +21,17 @@ async function collect(pieces: AsyncIterable<Streamed>): Promise<Map<number, { t
   }
   return found;
 }
+
+test('an answer longer than a call has arguments arrives whole', async () => {
+  const tokens = new Int32Array(300_000).fill(7);
+  const completion = { tokens, logprobs: new Float32Array(tokens.length), text: '', finishReason: 'length' as const };
+  const generated = { promptTokens: Int32Array.of(1), completions: [completion] };
+  const stream = streamOf(
+    async () => generated,
+    () => {},
+  );
+  expect((await collect(stream)).get(0)?.tokens).toHaveLength(tokens.length);
+});
 
 describe('a stream', () => {
   test.each(['llama-tied', 'qwen2'])('of %s brings the completions of generate, piece by piece', async (name) => {

@@ -25,6 +25,7 @@ export const loops = ({ texts }: Batch): number[] => { if (texts.includes('loop'
 export const leaves = (): number[] => process.exit(3);
 export const eats = (): number[] => { const all: unknown[] = []; for (;;) all.push(new Array(1e4).fill(all.length)); };
 export const one = ({ text, answer }: { text: string; answer: string }): number => (text === answer ? 1 : 0);
+export const later = ({ texts }: Batch): number[] => { setTimeout(() => { throw new Error('late'); }, 5); return texts.map(() => 1); };
 export const prints = ({ texts }: Batch): number[] => { console.log('printed'); return texts.map(() => 1); };
 `,
   );
@@ -67,6 +68,16 @@ describe('files', () => {
       [1, 0],
     ]);
     expect(judgement.parts.map(({ name }) => name)).toEqual(['accuracy', 'slow', 'one', 'by group']);
+  });
+
+  test('what a function leaves behind may throw between two calls: the next one is answered by a new thread', async () => {
+    const { functions, close } = await load({ file, export: 'later' });
+    for (let call = 0; call < 2; call++) {
+      const [judged] = (await judgeAnswers(functions, [[answered('a', 'a')]])).judged;
+      expect(judged).toEqual({ kind: 'rewarded', sum: 1, share: 1 });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    await close();
   });
 
   test('a loop without end is ended, typed, and the next call is answered by a new thread', async () => {

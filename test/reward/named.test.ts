@@ -123,4 +123,13 @@ describe('functions that fail', () => {
     expect([...(parts[0]?.trouble ?? [])]).toEqual([2, 2]);
     expect(judged.every((one) => one.kind === 'failed' && RewardTimeoutError.isInstance(one.error))).toBe(true);
   });
+
+  test("a promise of another library is not waited for either, and a month's limit is no limit of a moment", async () => {
+    const never = { group: () => ({ then: () => {} }) } as unknown as Reward;
+    const late = await judge([namedReward(never, { timeoutSeconds: 0.05 })]);
+    expect([...(late.parts[0]?.trouble ?? [])]).toEqual([2, 2]);
+    const soon: Reward = { batch: () => new Promise((resolve) => setTimeout(() => resolve([1, 1]), 20)) };
+    const { judged } = await judge([namedReward(soon, { timeoutSeconds: 30 * 24 * 3600 })]);
+    expect(judged.map(({ kind }) => kind)).toEqual(['rewarded', 'rewarded']);
+  });
 });

@@ -1,5 +1,5 @@
 /** ExIt runs whose diversity bonus measures with a model, or with the policy's own states: computed, and resumed bit for bit. */
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -14,6 +14,7 @@ import { openEmbedder } from '../../src/trainer/open-embedder.js';
 import { missingEngine } from '../cli/support/cli.js';
 import { largestGap, modelFolder } from '../golden/support.js';
 import { DigitPolicy } from './support/digit-policy.js';
+import { lasting, stoppedAfter } from './support/lasting.js';
 import { trainWords } from './support/words.js';
 
 const updates = 6;
@@ -38,27 +39,6 @@ async function run(embedder: Choice, path: string, { resume = false, turns = 1 }
 const settingsOf = (embedder: Choice): RunConfig['diversity'] =>
   parseConfig({ task: 'words', model: modelFolder('llama-tied'), diversity: { embedder } } as RunConfigInput).diversity;
 
-/** What a run folder holds that must not depend on interruptions. */
-async function lasting(path: string): Promise<Record<string, unknown>> {
-  const last = join(path, `checkpoint-${updates}`);
-  const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
-  const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-  return {
-    weights: (await readFile(join(last, 'model.safetensors'))).toString('base64'),
-    training: (await readFile(join(last, 'training.safetensors'))).toString('base64'),
-    traces: await readFile(join(path, 'traces.jsonl'), 'utf8'),
-    metrics: lines.map((line) => Object.entries(JSON.parse(line)).filter(([key]) => !isTime(key))),
-  };
-}
-
-/** The folder as a kill after the third update leaves it. */
-async function stoppedAfterThree(twin: string, path: string): Promise<void> {
-  await mkdir(path);
-  for (const name of ['config.json', 'metrics.jsonl', 'traces.jsonl', 'checkpoint-3']) {
-    await cp(join(twin, name), join(path, name), { recursive: true });
-  }
-}
-
 const model = { model: encoder, device: 'cpu', threads: 1 };
 
 describe.skipIf(missingEngine !== undefined)('an ExIt run', () => {
@@ -72,7 +52,7 @@ describe.skipIf(missingEngine !== undefined)('an ExIt run', () => {
     // Three different answers have different distances: a bonus that did nothing would be 1 for all.
     expect(rows.some((row) => row['diversity/max'] !== 1)).toBe(true);
     expect(rows.every((row) => Number.isFinite(row['diversity/mean']))).toBe(true);
-    await stoppedAfterThree(twin, stopped);
+    await stoppedAfter(3, twin, stopped);
     await run(embedder, stopped, { resume: true, turns });
     expect(await lasting(stopped)).toEqual(await lasting(twin));
   });

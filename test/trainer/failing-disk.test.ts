@@ -1,5 +1,5 @@
 /** Every file operation of a run fails in turn: a typed error that names path and fix, and nothing finished is lost. */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config.js';
@@ -11,6 +11,7 @@ import { openRun } from '../../src/trainer/run.js';
 import { train } from '../../src/trainer/trainer.js';
 import { oneRung } from '../support/ladder.js';
 import { DigitPolicy, digitEmbedder } from './support/digit-policy.js';
+import { lasting } from './support/lasting.js';
 import { quickFolder } from './support/temporary.js';
 
 const codes = ['EIO', 'ENOSPC', 'EACCES'] as const;
@@ -97,21 +98,6 @@ async function attempt({ path, disk = realDisk, resume = false, prepare }: Attem
     (failure: unknown) => failure,
   );
   return { finished, error: error ?? closing };
-}
-
-/** All that lasts, but the times. */
-async function lasting(path: string): Promise<Record<string, string>> {
-  const last = join(path, `checkpoint-${updates}`);
-  await verifyCheckpoint(last);
-  const { metricsBytes: _, ...state } = JSON.parse(await readFile(join(last, 'state.json'), 'utf8'));
-  const metrics = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-  return {
-    state: JSON.stringify(state),
-    weights: await readFile(join(last, 'model.safetensors'), 'utf8'),
-    training: await readFile(join(last, 'training.safetensors'), 'utf8'),
-    traces: await readFile(join(path, 'traces.jsonl'), 'utf8'),
-    updates: metrics.map((line) => JSON.parse(line).update).join(),
-  };
 }
 
 function expectTyped(error: unknown, failed: string): void {

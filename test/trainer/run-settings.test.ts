@@ -1,8 +1,7 @@
 /** Evaluation, the best checkpoint, early stop, refilled batches, task orders: on the digit policy, and resumed. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseConfig, type RunConfig } from '../../src/config.js';
 import { promptsFamily } from '../../src/data/family.js';
 import { ConfigError } from '../../src/errors.js';
@@ -11,6 +10,7 @@ import type { Group } from '../../src/group.js';
 import { namedReward } from '../../src/reward/named.js';
 import type { TaskFamily } from '../../src/task/task.js';
 import { bestCheckpoint } from '../../src/trainer/best-checkpoint.js';
+import { listCheckpoints } from '../../src/trainer/checkpoint.js';
 import { isLive } from '../../src/trainer/collect.js';
 import { withUpdates } from '../../src/trainer/epochs.js';
 import { evaluateRewards } from '../../src/trainer/evaluate.js';
@@ -19,33 +19,11 @@ import type { MetricsRow } from '../../src/trainer/metrics.js';
 import { planOf } from '../../src/trainer/plan.js';
 import { openRun } from '../../src/trainer/run.js';
 import { type TrainOptions, type TrainResult, train } from '../../src/trainer/trainer.js';
-import { oneRung } from '../support/ladder.js';
 import { DigitPolicy, digitEmbedder } from './support/digit-policy.js';
+import { digitFamily, digitRuns } from './support/digit-runs.js';
+import { lasting } from './support/lasting.js';
 
-let root = '';
-let model = '';
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'exit-rl-settings-'));
-  model = join(root, 'model');
-  await new DigitPolicy().save(model);
-});
-afterEach(() => rm(root, { recursive: true, force: true }));
-
-const family = oneRung as TaskFamily;
-
-function configOf(changes: Record<string, unknown> = {}): RunConfig {
-  return parseConfig({
-    task: 'one-rung',
-    model,
-    updates: 12,
-    startsPerBatch: 3,
-    groupSize: 4,
-    optimizer: { learningRate: 0.5 },
-    buffer: { capacity: 8, minimumFill: 2 },
-    checkpoint: { every: 4 },
-    ...changes,
-  });
-}
+const { model, path: at, configOf } = digitRuns();
 
 interface Attempt extends Partial<Omit<TrainOptions, 'config'>> {
   readonly config: RunConfig;
@@ -62,9 +40,9 @@ interface Trained {
 }
 
 async function trainOnce({ path, resume = false, stopAfter = 0, ...attempt }: Attempt): Promise<Trained> {
-  const own = attempt.family ?? family;
+  const own = attempt.family ?? digitFamily;
   const run = path === undefined ? undefined : await openRun({ config: attempt.config, family: own, path, resume });
-  const policy = await DigitPolicy.load(run?.modelFolder ?? model);
+  const policy = await DigitPolicy.load(run?.modelFolder ?? model());
   const stop = new AbortController();
   let left = stopAfter;
   policy.before = (verb) => {
@@ -85,18 +63,6 @@ async function trainOnce({ path, resume = false, stopAfter = 0, ...attempt }: At
   }
 }
 
-/** What must not depend on interruptions. */
-async function lasting(path: string): Promise<string[]> {
-  const metrics = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
-  const timeless = metrics.map((line) =>
-    JSON.stringify(Object.entries(JSON.parse(line)).filter(([key]) => key !== 'step_time' && !key.startsWith('perf/'))),
-  );
-  const names = (await readdir(path)).filter((name) => /^checkpoint-\d+$/.test(name)).sort();
-  const last = names.sort((a, b) => Number(b.slice(11)) - Number(a.slice(11)))[0] as string;
-  const { metricsBytes: _, ...state } = JSON.parse(await readFile(join(path, last, 'state.json'), 'utf8'));
-  return [...names, ...timeless, await readFile(join(path, last, 'model.safetensors'), 'utf8'), JSON.stringify(state)];
-}
-
 /** Rises to its top at update 6 and falls from there. */
 const evaluation = (every: number) => ({
   every,
@@ -107,7 +73,7 @@ const evaluation = (every: number) => ({
 
 describe('evaluation and the best checkpoint', () => {
   test('before the first update, when due, and at the end', async () => {
-    const path = join(root, 'run');
+    const path = at('run');
     const { rows } = await trainOnce({ config: configOf({ updates: 5 }), path, evaluation: evaluation(2) });
     expect(rows.flatMap((row) => (row.eval_reward === undefined ? [] : [row.update]))).toEqual([2, 4, 5]);
     const first = JSON.parse((await readFile(join(path, 'metrics.jsonl'), 'utf8')).split('\n')[0] ?? '');
@@ -115,7 +81,7 @@ describe('evaluation and the best checkpoint', () => {
   });
 
   test('the best is kept beyond retention, and found again from what the newest checkpoint knows', async () => {
-    const path = join(root, 'run');
+    const path = at('run');
     const config = configOf({ best: { metric: 'reward' }, evaluation: { every: 3 }, checkpoint: { every: 2 } });
     const { result } = await trainOnce({ config, path, evaluation: evaluation(3) });
     expect(result).toMatchObject({ finished: true, best: { update: 6, value: 1, withoutGain: 2 } });
@@ -125,7 +91,7 @@ describe('evaluation and the best checkpoint', () => {
   });
 
   test('training stops when evaluations have stopped getting better, and does not go on when resumed', async () => {
-    const path = join(root, 'run');
+    const path = at('run');
     const config = configOf({ updates: 40, best: { metric: 'eval_reward', patience: 3 }, evaluation: { every: 1 } });
     const { result } = await trainOnce({ config, path, evaluation: evaluation(1) });
     expect(result).toMatchObject({ updates: 9, finished: true, best: { update: 6 } });
@@ -193,7 +159,7 @@ describe('refilled batches', () => {
 
 describe('task orders', () => {
   const idsOf = ({ groups }: Trained): string[] => groups.flat().map(({ start }) => start.task.id);
-  const all = family.tasks('train').map(({ id }) => id);
+  const all = digitFamily.tasks('train').map(({ id }) => id);
 
   test('sequential and shuffled take every task once a pass, each pass in an order of its own', async () => {
     const settings = { method: 'grpo', startsPerBatch: 5, updates: 8 };
@@ -210,24 +176,29 @@ describe('task orders', () => {
   });
 
   test('epochs become updates', () => {
-    const config = parseConfig({ task: 't', model, epochs: 1.5, startsPerBatch: 7 });
-    expect(withUpdates(config, family).updates).toBe(Math.ceil((1.5 * all.length) / 7));
-    expect(withUpdates(configOf({ epochs: 3, updates: 4 }), family).updates).toBe(4);
+    const config = parseConfig({ task: 't', model: model(), epochs: 1.5, startsPerBatch: 7 });
+    expect(withUpdates(config, digitFamily).updates).toBe(Math.ceil((1.5 * all.length) / 7));
+    expect(withUpdates(configOf({ epochs: 3, updates: 4 }), digitFamily).updates).toBe(4);
   });
 });
+
+/** The best one is kept, whoever saw it. */
+const checkpoints = async (path: string): Promise<number[]> =>
+  (await listCheckpoints(path)).map(({ update }) => update);
 
 test('with all of it on, a run that is stopped anywhere and resumed equals its twin byte for byte', async () => {
   const settings = { dynamicSampling: 'refill', taskOrder: 'shuffled', maximumDraws: 9, traces: 'all' };
   const best = { metric: 'eval_reward', patience: 4, threshold: 0.05 };
   const config = configOf({ ...settings, best, evaluation: { every: 2 }, method: 'exit' });
-  const twin = join(root, 'twin');
+  const twin = at('twin');
   await trainOnce({ config, path: twin, evaluation: evaluation(2) });
   for (const stopAfter of [2, 5, 7, 9]) {
-    const path = join(root, `cut-${stopAfter}`);
+    const path = at(`cut-${stopAfter}`);
     const cut = await trainOnce({ config, path, stopAfter, evaluation: evaluation(2) });
     expect(cut.result.finished).toBe(false);
     expect((await trainOnce({ config, path, resume: true, evaluation: evaluation(2) })).result.finished).toBe(true);
     expect(await lasting(path)).toEqual(await lasting(twin));
+    expect(await checkpoints(path)).toEqual(await checkpoints(twin));
   }
 });
 

@@ -1,8 +1,7 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig, type RunConfig } from '../../src/config.js';
+import { describe, expect, test } from 'vitest';
+import type { RunConfig } from '../../src/config.js';
 import type { Curriculum, CurriculumState } from '../../src/curriculum/curriculum.js';
 import { NonFiniteError, RunFolderError } from '../../src/errors.js';
 import { emptyHistory } from '../../src/history.js';
@@ -11,33 +10,13 @@ import { methodNames } from '../../src/trainer/methods.js';
 import type { MetricsRow } from '../../src/trainer/metrics.js';
 import { openRun } from '../../src/trainer/run.js';
 import { type TrainOptions, type TrainResult, train } from '../../src/trainer/trainer.js';
-import { ladder, oneRung } from '../support/ladder.js';
+import { ladder } from '../support/ladder.js';
 import { DigitPolicy, digitEmbedder } from './support/digit-policy.js';
+import { digitFamily, digitRuns } from './support/digit-runs.js';
+import { lasting } from './support/lasting.js';
 
-let root = '';
-let model = '';
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'exit-rl-trainer-'));
-  model = join(root, 'model');
-  await new DigitPolicy().save(model);
-});
-afterEach(() => rm(root, { recursive: true, force: true }));
-
-const family = oneRung as TaskFamily;
-
-function configOf(changes: Record<string, unknown> = {}): RunConfig {
-  return parseConfig({
-    task: 'one-rung',
-    model,
-    updates: 12,
-    startsPerBatch: 3,
-    groupSize: 4,
-    optimizer: { learningRate: 0.5 },
-    buffer: { capacity: 8, minimumFill: 2 },
-    checkpoint: { every: 4 },
-    ...changes,
-  });
-}
+const { model, path: at, configOf } = digitRuns();
+const family = digitFamily;
 
 interface Attempt extends Partial<Omit<TrainOptions, 'config'>> {
   readonly config?: RunConfig;
@@ -52,7 +31,7 @@ async function trainOnce(
 ): Promise<{ result: TrainResult; rows: MetricsRow[]; policy: DigitPolicy }> {
   const { config = configOf(), path, resume = false, allowedChanges = [], prepare, ...rest } = attempt;
   const run = path === undefined ? undefined : await openRun({ config, family, path, resume, allowedChanges });
-  const policy = await DigitPolicy.load(run?.modelFolder ?? model);
+  const policy = await DigitPolicy.load(run?.modelFolder ?? model());
   prepare?.(policy);
   const rows: MetricsRow[] = [];
   try {
@@ -62,31 +41,6 @@ async function trainOnce(
   } finally {
     await run?.close();
   }
-}
-
-/** Everything in a run folder that must not depend on interruptions. */
-async function lasting(path: string): Promise<Record<string, string>> {
-  const last = (await readdir(path))
-    .filter((name) => /^checkpoint-\d+$/.test(name))
-    .sort((a, b) => Number(b.slice(11)) - Number(a.slice(11)))[0];
-  const read = (name: string): Promise<string> => readFile(join(path, name), 'utf8');
-  const metrics = (await read('metrics.jsonl'))
-    .trim()
-    .split('\n')
-    .map((line) =>
-      JSON.stringify(
-        Object.entries(JSON.parse(line)).filter(([key]) => key !== 'step_time' && !key.startsWith('perf/')),
-      ),
-    );
-  const { metricsBytes: _, ...state } = JSON.parse(await read(`${last}/state.json`));
-  return {
-    last: String(last),
-    metrics: metrics.join('\n'),
-    traces: await read('traces.jsonl'),
-    weights: await read(`${last}/model.safetensors`),
-    training: await read(`${last}/training.safetensors`),
-    state: JSON.stringify(state),
-  };
 }
 
 describe('every method', () => {
@@ -173,11 +127,11 @@ describe('resuming', () => {
     '%s: stopped anywhere and resumed, it equals its uninterrupted twin byte for byte',
     async (method) => {
       const config = configOf({ method, traces: 'all' });
-      const twin = join(root, 'twin');
+      const twin = at('twin');
       await trainOnce({ config, path: twin });
       // In the middle of rollouts, before an update, and between updates.
       for (const calls of [7, 16, 20, 31]) {
-        const path = join(root, `cut-${calls}`);
+        const path = at(`cut-${calls}`);
         const stop = new AbortController();
         let left = calls;
         const prepare = (policy: DigitPolicy): void => {
@@ -215,7 +169,7 @@ describe('resuming', () => {
         if (--left === 0) stop.abort();
       };
     };
-    const path = join(root, 'run');
+    const path = at('run');
     await trainOnce({ path, curriculum: cycle(), prepare, signal: stop.signal });
     const { rows } = await trainOnce({ path, curriculum: cycle(), resume: true });
     expect(rows.at(-1)?.['curriculum/at']).toBe(12 * 3);
@@ -223,7 +177,7 @@ describe('resuming', () => {
 
   test('lines after the checkpoint are made again, not twice', async () => {
     const config = configOf();
-    const path = join(root, 'crashed');
+    const path = at('crashed');
     const crash = (policy: DigitPolicy): void => {
       let updates = 0;
       policy.before = (verb) => {
@@ -240,7 +194,7 @@ describe('resuming', () => {
   });
 
   test('a changed field, model or task set is refused by name unless allowed', async () => {
-    const path = join(root, 'run');
+    const path = at('run');
     await trainOnce({ path });
     const changed = configOf({ updates: 14, optimizer: { learningRate: 0.4 } });
     const refused = trainOnce({ config: changed, path, resume: true });
@@ -252,12 +206,12 @@ describe('resuming', () => {
     expect((await trainOnce({ config: changed, path, resume: true, allowedChanges })).result.updates).toBe(14);
     const other = new DigitPolicy();
     other.weights[0] = 1;
-    await other.save(model);
+    await other.save(model());
     await expect(trainOnce({ config: changed, path, resume: true })).rejects.toThrow('model');
   });
 
   test('a checkpoint that is named goes on from there, and later ones step aside', async () => {
-    const path = join(root, 'run');
+    const path = at('run');
     await trainOnce({ config: configOf({ checkpoint: { every: 4, keep: 3 } }), path });
     const config = configOf({ checkpoint: { every: 4, keep: 3 } });
     const { rows } = await trainOnce({ config, path: join(path, 'checkpoint-4'), resume: true });

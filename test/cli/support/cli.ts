@@ -11,6 +11,12 @@ export const program = `${root}dist/src/cli/main.js`;
 /** The shipped base model of the embedded default. */
 export const tinyModel = `${root}models/tiny`;
 
+/** A prompt that the shipped model was made for. */
+export const prompt = '<bos> solve a1x b2~ c3= d4x e5x a6~ b1x c2x d3~ e4= previous a? b? c? d? e? answer';
+
+/** Flags that ask for its most likely answer, a row of five words and an end. */
+export const greedyPrompt = ['--prompt', prompt, '--temperature', '0', '--max-new-tokens', '6'] as const;
+
 /** Why tests that need the engine cannot run; undefined when they can. */
 export const missingEngine: string | undefined = !readdirSync(root).some((name) => name.endsWith('.node'))
   ? 'the addon is not built'
