@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { CAC } from 'cac';
+import { isPlainObject } from '../config/layer.js';
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
 import { modelFolder } from '../hub/cache.js';
@@ -16,9 +17,18 @@ import type { TrainProgress } from './train-progress.js';
 
 const ownFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
 
+/** The parser reads numbers, but `--overlongFilter false` as a text. */
+function withBooleans(value: unknown): unknown {
+  if (value === 'true' || value === 'false') return value === 'true';
+  return isPlainObject(value)
+    ? Object.fromEntries(Object.entries(value).map(([key, child]) => [key, withBooleans(child)]))
+    : value;
+}
+
 /** Everything but the command's own flags belongs to the config. */
 function configFlags(flags: Flags): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(flags).filter(([key]) => !ownFlags.has(key)));
+  const own = Object.entries(flags).filter(([key]) => !ownFlags.has(key));
+  return Object.fromEntries(own.map(([key, value]) => [key, withBooleans(value)]));
 }
 
 async function resolveConfig(source: string | undefined, resume: string | undefined, flags: Flags): Promise<RunConfig> {
@@ -114,9 +124,7 @@ async function trainWith(request: RunRequest, { family, rewards }: RunParts): Pr
   }
 }
 
-async function conclude(result: TrainResult, path: string, { json, stop }: RunRequest): Promise<void> {
-  const code = stop.exitCode();
-  if (code !== undefined) process.exitCode = code;
+async function conclude(result: TrainResult, path: string, { json }: RunRequest): Promise<void> {
   if (!result.finished) {
     const where = result.unevaluated ? `${result.updates}, before its evaluation was over` : result.updates;
     say(`stopped after update ${where}; go on with: exit-rl train --resume ${path}`);
@@ -154,6 +162,9 @@ async function runTrain(source: string | undefined, flags: Flags): Promise<void>
   try {
     const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
     await conclude(await trainRun(request), run, request);
+    const code = stop.exitCode();
+    // Everything is closed; a verifier that was given up may go on for minutes.
+    if (code !== undefined) process.exit(code);
   } finally {
     stop.dispose();
   }

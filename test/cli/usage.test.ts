@@ -99,7 +99,8 @@ describe('configuration', () => {
   test('precedence: recipe < file < environment < flags', async () => {
     const path = await file('layers.json', JSON.stringify({ recipe: 'code-breaker', updates: 7, seed: 1, threads: 3 }));
     const env = { EXIT_RL_SEED: '2', EXIT_RL_THREADS: '4' };
-    const args = ['train', path, '--seed', '3', '--optimizer.learningRate', '1e-4', '--dry-run'];
+    const flags = ['--seed', '3', '--optimizer.learningRate', '1e-4', '--overlongFilter', 'false', '--tensorboard'];
+    const args = ['train', path, ...flags, '--dry-run'];
     const { stdout } = await runCli(args, { env });
     expect(JSON.parse(stdout)).toMatchObject({
       recipe: 'code-breaker',
@@ -107,6 +108,7 @@ describe('configuration', () => {
       updates: 7,
       threads: 4,
       seed: 3,
+      ...{ overlongFilter: false, tensorboard: true },
       optimizer: { learningRate: 1e-4, adamBeta2: 0.95 },
     });
   });

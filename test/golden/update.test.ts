@@ -89,3 +89,20 @@ describe.each(
     await checkWeights(policy, golden);
   });
 });
+
+/** Losses of the fixtures are those of an update's first epoch: of the weights as they are. */
+describe.each(backends)('an evaluation of the objective, on %s', (backend) => {
+  test.each(updates.map((golden) => [golden.name, golden] as const))('%s', async (_, golden) => {
+    const policy = await openPolicy(golden.model, { reference: true, backend });
+    const [{ batch, settings }] = golden.steps as [Case['steps'][number]];
+    const { grad_norm: __, ...first } = golden.metrics[0]?.[0] ?? {};
+    const found = await policy.evaluate(toBatch(batch), settings);
+    checkMetrics(found, [first], golden);
+    expect(found).not.toHaveProperty('grad_norm');
+    // Nothing has moved: the update that follows is the golden one.
+    const metrics = await runSteps(policy, golden);
+    for (const [index, epochs] of golden.metrics.entries())
+      checkMetrics(metrics[index] as UpdateMetrics, epochs, golden);
+    await checkWeights(policy, golden);
+  });
+});

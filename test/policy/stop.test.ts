@@ -5,6 +5,7 @@ import { InvalidRequestError } from '../../src/errors.js';
 import type { LocalPolicy } from '../../src/policy/local.js';
 import type { Completion, GenerateRequest } from '../../src/policy/policy.js';
 import { type Backend, backends, openPolicy } from '../golden/support.js';
+import { randomModel } from '../support/random-model.js';
 
 const request = (requestId: number, n = 3): GenerateRequest => ({
   prompt: [5, 6, 7],
@@ -58,9 +59,9 @@ function stopTexts(texts: readonly string[]): fc.Arbitrary<string[]> {
 }
 
 describe.each(backends)('on %s', (backend) => {
-  // Words, byte-level pieces that split characters, and SentencePiece's bytes.
-  test.each(['llama-tied', 'qwen2', 'llama-yarn'])('%s ends as a plain search says', async (name) => {
-    const policy = await openPolicy(name, { backend });
+  // Byte-level pieces that split characters, SentencePiece's bytes, unigrams.
+  test.each(['qwen2.5', 'llama3', 'llama2', 'mistral', 'unigram'])('%s ends as a plain search says', async (name) => {
+    const policy = await openPolicy(randomModel(name), { backend });
     const wholes = await Promise.all(Array.from({ length: 6 }, (_, id) => policy.generate(request(id))));
     const texts = wholes
       .flatMap(({ completions }) => completions.map(({ text }) => text))
@@ -79,6 +80,25 @@ describe.each(backends)('on %s', (backend) => {
     );
     expect(stopped).toBeGreaterThan(30);
   });
+});
+
+/** With bytes of é and of 👩 said one after the other, also where the last of them is missing. */
+test.each(['qwen2.5', 'llama2'])('%s: a stop text of characters that take several tokens', async (name) => {
+  const policy = await openPolicy(randomModel(name));
+  const found = { whole: 0, cut: 0 };
+  for (let id = 0; id < 400 && found.whole < 20; id++) {
+    const [whole] = (await policy.generate(request(id, 1))).completions;
+    const wide = Array.from(whole?.text ?? '').find((character) => character > '\u007f' && character !== '\ufffd');
+    if (whole === undefined || wide === undefined) continue;
+    found.whole += 1;
+    const [stopped] = (await policy.generate(withStop(request(id, 1), [wide]))).completions;
+    const expected = plainStop(policy, whole, [wide], false);
+    expect(comparable('kernels')(stopped as Completion)).toEqual(comparable('kernels')(expected));
+    const [before = ''] = policy.decode([expected.tokens.slice(0, -1)], { skipSpecialTokens: true });
+    if (before.endsWith('\ufffd')) found.cut += 1;
+  }
+  expect(found.whole).toBe(20);
+  expect(found.cut).toBeGreaterThan(0);
 });
 
 test('a completion does not depend on what is generated beside it, with or without stop texts', async () => {

@@ -15,6 +15,8 @@ const updates = 40;
 interface Mode {
   readonly name: string;
   readonly turns: number;
+  /** Resumed after each update, or after every so many. */
+  readonly every?: number;
   readonly changes?: Record<string, unknown>;
 }
 
@@ -25,6 +27,19 @@ const modes: readonly Mode[] = [
     name: 'an adapter, with a reference',
     turns: 1,
     changes: { lora: { rank: 4, alpha: 16 }, objective: { beta: 0.05 }, optimizer: { learningRate: 3e-2 } },
+  },
+  {
+    // On libtorch, whose generator the masks are drawn from: each resumed run begins it anew. Its products depend in
+    // their last digits on what is computed together, so there is one request at a time.
+    name: 'an adapter with dropout and recomputed activations',
+    turns: 1,
+    every: 7,
+    changes: {
+      lora: { rank: 4, alpha: 16, dropout: 0.2 },
+      startsPerBatch: 1,
+      gradientCheckpointing: true,
+      optimizer: { learningRate: 3e-2 },
+    },
   },
 ];
 
@@ -54,9 +69,10 @@ describe.skipIf(missingEngine !== undefined).each(modes)('$name', (mode) => {
     expect(expected[weights]).not.toBe((await readFile(join(twin(), 'checkpoint-1', weights))).toString('base64'));
   });
 
-  test(`resumed after each of ${updates - 1} updates, it ends with the same bytes`, async () => {
+  const { every = 1 } = mode;
+  test(`resumed after each of ${updates - 1} updates (every ${every}), it ends with the same bytes`, async () => {
     const expected = await lasting(twin());
-    for (let k = 1; k < updates; k++) {
+    for (let k = 1; k < updates; k += every) {
       const path = join(root, `stopped-${k}`);
       await stoppedAfter(k, twin(), path);
       await run(mode, path, true);
