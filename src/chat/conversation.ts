@@ -36,7 +36,7 @@ export function createChat(parts: ChatParts): Chat {
   return {
     render: (messages, options = {}) => renderPlain(parts, renderer, messages, options),
     encode: async (messages, options = {}) => {
-      const template = chooseTemplate(parts.files, options.tools);
+      const template = chooseTemplate(parts.files, options);
       const conversation = new Conversation(parts, renderer, guardFor(template), messages, options);
       return conversation.encode();
     },

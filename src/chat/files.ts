@@ -100,16 +100,13 @@ function specialTokensOf(...sources: readonly Readonly<Record<string, unknown>>[
   return found;
 }
 
-/** As transformers reads them: chat_template.jinja goes before tokenizer_config.json. @throws ModelFolderError. */
+/** As transformers reads them: template files go before all that tokenizer_config.json says. @throws ModelFolderError. */
 export function readChatFiles(folder: string): ChatFiles {
   const configFile = join(folder, 'tokenizer_config.json');
   const config = readJson(configFile);
   const ofFile = readText(join(folder, 'chat_template.jinja'));
-  const templates = {
-    ...templatesOf(configFile, config.chat_template),
-    ...additionalTemplates(folder),
-    ...(ofFile === undefined ? {} : { default: ofFile }),
-  };
+  const files = { ...additionalTemplates(folder), ...(ofFile === undefined ? {} : { default: ofFile }) };
+  const templates = Object.keys(files).length > 0 ? files : templatesOf(configFile, config.chat_template);
   const specialTokens = specialTokensOf(readJson(join(folder, 'special_tokens_map.json')), config);
   return { templates, specialTokens, source: ofFile === undefined ? configFile : join(folder, 'chat_template.jinja') };
 }

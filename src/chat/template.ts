@@ -5,6 +5,8 @@ import type { ChatFiles } from './files.js';
 import type { RenderRequest } from './renderer.js';
 
 export interface ChatOptions {
+  /** One of the folder's named templates; by default `tool_use` with tools, where there is one, else `default`. */
+  readonly template?: string;
   /** Functions the model may call, as OpenAI's JSON schema has them. */
   readonly tools?: readonly object[];
   /** Ends the text where the assistant's answer begins; true unless told otherwise. */
@@ -26,14 +28,20 @@ export function templateMessage({ role, content, toolCalls, name, tokens }: Mess
   return { role, content, ...(calls && { tool_calls: calls }), ...(name !== undefined && { name }) };
 }
 
-/** As transformers chooses: `tool_use` where there are tools and such a template, else `default`. */
-export function chooseTemplate(files: ChatFiles, tools: readonly object[] | undefined): string {
-  const template = (tools && files.templates.tool_use) ?? files.templates.default;
+/** As transformers chooses: by name, else `tool_use` where there are tools and such a template, else `default`. */
+export function chooseTemplate(
+  { templates, source }: ChatFiles,
+  { template: named, tools }: Pick<ChatOptions, 'template' | 'tools'>,
+): string {
+  const own = (name: string): string | undefined => (Object.hasOwn(templates, name) ? templates[name] : undefined);
+  const template = named === undefined ? ((tools && own('tool_use')) ?? own('default')) : own(named);
   if (template !== undefined) return template;
-  const names = Object.keys(files.templates);
-  const found = names.length > 0 ? `has no template \`default\`, only ${names.join(', ')}` : 'has no chat template';
-  const message = `\`${files.source}\` ${found}; give the prompt as text, or add chat_template.jinja to the folder`;
-  throw new ChatTemplateError(message, { file: files.source });
+  const names = Object.keys(templates);
+  const found =
+    names.length > 0 ? `has no template \`${named ?? 'default'}\`, only ${names.join(', ')}` : 'has no chat template';
+  const fix =
+    named === undefined ? 'give the prompt as text, or add chat_template.jinja to the folder' : 'name another';
+  throw new ChatTemplateError(`\`${source}\` ${found}; ${fix}`, { file: source });
 }
 
 /** `26 Jul 2024`, as Llama's templates print it. */
@@ -48,10 +56,17 @@ export function dateString(date: string): string {
 export function renderRequest(
   files: ChatFiles,
   messages: readonly Record<string, unknown>[],
-  { tools, addGenerationPrompt = true, continueFinalMessage = false, date = defaultDate, variables = {} }: ChatOptions,
+  options: ChatOptions,
 ): RenderRequest {
+  const {
+    tools,
+    addGenerationPrompt = true,
+    continueFinalMessage = false,
+    date = defaultDate,
+    variables = {},
+  } = options;
   return {
-    template: chooseTemplate(files, tools),
+    template: chooseTemplate(files, options),
     source: files.source,
     date,
     variables: {

@@ -9,7 +9,7 @@ import type { Evaluation } from '../evaluation/evaluation.js';
 import type { EvaluationProgress } from '../evaluation/iterate.js';
 import { type Flags, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
 import { printJson, printLine, say } from './output.js';
-import { loadPolicy, policyChoice } from './policy.js';
+import { givenChat, loadPolicy, policyChoice } from './policy.js';
 import { stopOnSignals } from './signals.js';
 
 /** What is evaluated, and the settings that are not given as flags. */
@@ -113,7 +113,7 @@ async function evaluate(
   const all = family.tasks(request.split);
   if (all.length === 0) throw new UsageError(`there are no tasks in the split \`${request.split}\``);
   const tasks = request.limit > 0 ? all.slice(0, request.limit) : all;
-  const policy = await loadPolicy(subject.folder, policyChoice(flags));
+  const policy = await loadPolicy(subject.folder, { ...policyChoice(flags), chat: givenChat(subject.defaults.chat) });
   try {
     return await evaluateIterations({ ...request, policy, family, tasks, signal, onProgress: showTasks() });
   } finally {

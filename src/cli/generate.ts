@@ -113,6 +113,10 @@ export function registerGenerate(cli: CAC): void {
     .option('--input <file>', 'One JSON object a line: {"prompt"}, {"messages"} or {"tokens"}; - reads standard input')
     .option('--chat', "Prompts are messages for the model's chat template; without any, a conversation here")
     .option('--system <text>', 'What the conversation begins with')
+    .option(
+      '--chat-template <name>',
+      "One of the folder's named templates (default: tool_use with tools, else default)",
+    )
     .option('--tools <file>', "JSON list of tools the model may call, as OpenAI's API takes them")
     .option('--date <day>', 'The day chat templates are told, YYYY-MM-DD (default: 2024-07-26)')
     .option('--template-variables <json>', 'Further variables of the chat template, e.g. {"enable_thinking":false}')

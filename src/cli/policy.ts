@@ -1,4 +1,5 @@
 /** Loads a model folder for a command. */
+import type { ChatOptions } from '../chat/template.js';
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
 import { modelFolder } from '../hub/cache.js';
@@ -18,15 +19,15 @@ export interface PolicyChoice {
   readonly lora?: LoraOptions;
   /** False where the command only asks the model. */
   readonly trainable?: boolean;
+  /** How messages are rendered. */
+  readonly chat?: ChatOptions;
   readonly optimizer?: { readonly stateDtype?: 'float32' | 'bfloat16' };
 }
 
 /** A folder, or `owner/name` that was fetched. */
 export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<LocalPolicy> {
   const { LocalPolicy: policyClass } = await import('../policy/local.js');
-  const { device, dtype, threads, reference = false, trainable = true, optimizer = {}, adapter, lora } = choice;
-  const trained = { ...(adapter !== undefined && { adapter }), ...(lora && { lora }) };
-  return policyClass.load(modelFolder(folder), { device, dtype, threads, reference, trainable, optimizer, ...trained });
+  return policyClass.load(modelFolder(folder), { reference: false, ...choice });
 }
 
 const dtypes: readonly RunConfig['dtype'][] = ['auto', 'float32', 'bfloat16'];
@@ -46,12 +47,17 @@ export function policyChoice(flags: Flags): PolicyChoice {
   return { ...choice, ...(adapter !== undefined && { adapter }) };
 }
 
+/** The section of a config, without what it leaves open. */
+export function givenChat({ template, date, variables }: RunConfig['chat']): ChatOptions {
+  return { variables, ...(template !== undefined && { template }), ...(date !== undefined && { date }) };
+}
+
 /** What is trained: the adapter of the checkpoint, the one to begin with, a new one, or all weights. */
 export function trainedChoice(
-  { device, dtype, threads, objective, lora, seed, optimizer }: RunConfig,
+  { device, dtype, threads, objective, lora, seed, optimizer, chat }: RunConfig,
   run: Pick<Run, 'adapterFolder'>,
 ): PolicyChoice {
-  const choice = { device, dtype, threads, reference: objective.beta > 0, optimizer };
+  const choice = { device, dtype, threads, reference: objective.beta > 0, optimizer, chat: givenChat(chat) };
   if (lora === undefined) return choice;
   const { adapter: first, ...settings } = lora;
   const adapter = run.adapterFolder ?? first;

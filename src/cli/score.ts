@@ -61,6 +61,10 @@ export function registerScore(cli: CAC): void {
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--input <file>', 'One JSON object a line; - reads standard input')
     .option('--temperature <number>', 'Logits are divided by it (default: 1)')
+    .option(
+      '--chat-template <name>',
+      "One of the folder's named templates (default: tool_use with tools, else default)",
+    )
     .option('--tools <file>', 'JSON list of tools for {"messages"} lines, as OpenAI\'s API takes them')
     .option('--date <day>', 'The day chat templates are told, YYYY-MM-DD (default: 2024-07-26)')
     .option('--template-variables <json>', 'Further variables of the chat template')

@@ -15,6 +15,7 @@ const reportTo: Translation = (value) => {
 
 export const runAliases: Readonly<Record<string, Alias>> = {
   report_to: { to: 'tensorboard', translate: reportTo },
+  chat_template_kwargs: { to: 'chat.variables' },
   num_train_epochs: { to: 'epochs' },
   run_name: { to: 'name' },
   logging_steps: { to: 'logEvery' },

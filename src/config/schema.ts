@@ -8,6 +8,7 @@ import { methodNames } from '../trainer/methods.js';
 import { type Related, rules } from './between.js';
 import { advantage } from './sections/advantage.js';
 import { best } from './sections/best.js';
+import { chat } from './sections/chat.js';
 import { checkpoint } from './sections/checkpoint.js';
 import { buffer } from './sections/curriculum.js';
 import { data, verifier } from './sections/data.js';
@@ -28,6 +29,7 @@ const keys = z.strictObject({
   /** A task family's name, or the path of a module whose default export is one; by default `prompts` with `data`. */
   task: name.optional(),
   data: data.optional(),
+  chat: chat.prefault({}),
   /** Measures the quality of answers to `data`; by default the reward functions do. */
   verifier: verifier.optional(),
   /** A Hugging Face model folder. */

@@ -112,7 +112,7 @@ export class LocalPolicy implements Policy {
     const choice = nativeOptions(options);
     const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
     const tokenizer = crossingNow(() => engine.tokenizer());
-    const prompts = new PromptEncoder(folder, tokenizer, engine.info().endTokenIds);
+    const prompts = new PromptEncoder(folder, tokenizer, engine.info().endTokenIds, options.chat);
     return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? 16384);
   }
 

@@ -1,4 +1,5 @@
 /** How a local policy is loaded, and how the engine is told. */
+import type { ChatOptions } from '../chat/template.js';
 import { type Dtype, type LoadOptions, resolveDtype } from '../native.js';
 import { type LoraOptions, nativeLora } from './lora.js';
 
@@ -25,6 +26,8 @@ export interface LocalPolicyOptions {
   readonly lora?: LoraOptions;
   /** A PEFT folder to begin with; `save` then writes one. */
   readonly adapter?: string;
+  /** How messages are rendered where a request does not say it. */
+  readonly chat?: ChatOptions;
 }
 
 /** What the engine takes, with every choice made. */

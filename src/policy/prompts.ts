@@ -19,6 +19,8 @@ export class PromptEncoder {
     private readonly folder: string,
     private readonly tokenizer: NativeTokenizer,
     private readonly endTokens: readonly number[],
+    /** What is not said with a prompt. */
+    private readonly defaults: ChatOptions = {},
   ) {}
 
   /** Ids stay as they are, at once: their request keeps its place. @throws ChatTemplateError, TokenizerError. */
@@ -33,7 +35,7 @@ export class PromptEncoder {
 
   /** The text of a conversation, special tokens and all. */
   render(messages: readonly Message[], options?: ChatOptions): Promise<string> {
-    return this.ownChat().render(messages, options);
+    return this.ownChat().render(messages, this.complete(options));
   }
 
   /** Resolves when the prompts before this call have been encoded or have failed; undefined when there are none. */
@@ -46,7 +48,12 @@ export class PromptEncoder {
   }
 
   private async encodeMessages(messages: readonly Message[], options?: ChatOptions): Promise<Int32Array> {
-    return this.ownChat().encode(messages, options);
+    return this.ownChat().encode(messages, this.complete(options));
+  }
+
+  private complete(options: ChatOptions = {}): ChatOptions {
+    const { defaults } = this;
+    return { ...defaults, ...options, variables: { ...defaults.variables, ...options.variables } };
   }
 
   private ownChat(): Chat {

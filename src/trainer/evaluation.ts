@@ -14,7 +14,7 @@ export interface PeriodicEvaluation {
   evaluate(update: number, signal?: AbortSignal): Promise<Record<string, number>>;
 }
 
-interface EvaluationRequest {
+export interface EvaluationRequest {
   readonly evaluation?: PeriodicEvaluation;
   readonly progress: Progress;
   readonly config: { readonly updates: number; readonly best: BestSettings };

@@ -29,6 +29,9 @@ const modelFiles = /^(config\.json|adapter_config\.json|.*\.safetensors(\.index\
 const tokenizerFiles =
   /^(tokenizer\.json|tokenizer\.model|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|generation_config\.json)$/;
 
+/** The folder of named chat templates. */
+const chatTemplates = 'additional_chat_templates';
+
 /** Hashes of the files that decide what a model computes, and how text becomes tokens and back. */
 export interface ModelFingerprint {
   readonly model: string;
@@ -45,12 +48,15 @@ async function hashFiles(folder: string, names: readonly string[]): Promise<stri
 export async function fingerprintModel(folder: string): Promise<ModelFingerprint | undefined> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined) return undefined;
-  const of = (files: RegExp): Promise<string> =>
-    hashFiles(
-      folder,
-      names.filter((name) => files.test(name)),
-    );
-  return { model: await of(modelFiles), tokenizer: await of(tokenizerFiles) };
+  const templates = (await readdir(join(folder, chatTemplates)).catch(() => [])).map(
+    (name) => `${chatTemplates}/${name}`,
+  );
+  const tokenizer = [
+    ...names.filter((name) => tokenizerFiles.test(name)),
+    ...templates.filter((name) => /\.jinja$/.test(name)),
+  ];
+  const model = names.filter((name) => modelFiles.test(name));
+  return { model: await hashFiles(folder, model), tokenizer: await hashFiles(folder, tokenizer) };
 }
 
 const embedderFiles = /(\.json|\.safetensors|^vocab\.txt)$/;

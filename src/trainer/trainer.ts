@@ -4,9 +4,9 @@
  */
 import { performance } from 'node:perf_hooks';
 import { batchAdvantages } from '../advantage.js';
-import type { Curriculum, CurriculumState } from '../curriculum/curriculum.js';
+import type { Curriculum } from '../curriculum/curriculum.js';
 import { startDistances } from '../curriculum/distances.js';
-import { CancelledError, NonFiniteError } from '../errors.js';
+import { NonFiniteError } from '../errors.js';
 import type { Group, RewardPlan } from '../group.js';
 import { promptText } from '../message.js';
 import { type Policy, trainingFile, type UpdateMetrics } from '../policy/policy.js';
@@ -17,17 +17,18 @@ import type { TaskFamily } from '../task/task.js';
 import { assembleBatch, type ScoredGroup } from './batch.js';
 import { type BestState, isExhausted } from './best.js';
 import { collectGroups, samplingMetrics, trainedGroups } from './collect.js';
+import { beginUpdates, conclude, stateOf, unlessCancelled } from './conclude.js';
 import { createCurriculum } from './curriculum.js';
 import { type Embedder, measureDiversity, withDiversity } from './embedder.js';
-import { evaluateAtStart, evaluateIfDue, type PeriodicEvaluation } from './evaluation.js';
+import type { PeriodicEvaluation } from './evaluation.js';
 import { methods } from './methods.js';
 import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from './metrics.js';
 import { miniBatchSteps } from './mini-batches.js';
 import { openEmbedder } from './open-embedder.js';
 import { planOf } from './plan.js';
-import { recordMetrics, recordTraces } from './record.js';
+import { recordTraces } from './record.js';
 import type { Run } from './run.js';
-import { createSaver, type SavedState, type Saver } from './saver.js';
+import { createSaver, type Saver } from './saver.js';
 import type { TrainSettings } from './settings.js';
 import { withoutSilent } from './skip.js';
 import { createStallGuard } from './stalled.js';
@@ -130,35 +131,6 @@ async function makeUpdates(training: Training): Promise<MetricsRow | undefined> 
   return metrics;
 }
 
-/** What is due before the next update: the evaluation at the start, or one that an interrupted run did not end. */
-async function beginUpdates(training: Training): Promise<MetricsRow | undefined> {
-  const { progress, saver } = training;
-  if (progress.unevaluated) {
-    const row = await conclude(training, progress.unevaluated);
-    if (row) await saver?.save(stateOf(training));
-    return row;
-  }
-  const before = await unlessCancelled(training, () => evaluateAtStart(training));
-  if (before) await recordMetrics(training, { update: 0, ...before });
-  return undefined;
-}
-
-/**
- * Evaluates after an update where that is due, and writes its line of metrics; undefined when the evaluation was
- * cancelled. The line then waits in the checkpoint for the resumed run, which evaluates first.
- */
-async function conclude(training: Training, row: MetricsRow): Promise<MetricsRow | undefined> {
-  const { progress } = training;
-  progress.unevaluated = row;
-  const evaluated = await unlessCancelled(training, () => evaluateIfDue(training, row.update));
-  if (evaluated === undefined) return undefined;
-  delete progress.unevaluated;
-  const whole = { ...row, ...evaluated };
-  await recordMetrics(training, whole);
-  training.onUpdate?.(whole);
-  return whole;
-}
-
 /** All updates are made, or evaluations have stopped getting better. */
 const isOver = ({ config, progress }: Training): boolean =>
   progress.unevaluated === undefined && (progress.update >= config.updates || isExhausted(config.best, progress.best));
@@ -185,21 +157,6 @@ async function begin(options: TrainOptions): Promise<Training> {
   const embedder = options.embedder ?? (await openEmbedder(config.diversity, policy));
   const [plan, rng, refuseStalled] = [planOf(options), createRng(config.seed), createStallGuard()];
   return { ...options, curriculum, embedder, plan, progress, saver, rng, refuseStalled };
-}
-
-const stateOf = ({ progress, curriculum }: Training): SavedState => ({ progress, curriculum: curriculum.snapshot() });
-
-/** The result of `work`; undefined when it was cancelled, with the curriculum as it was before. */
-async function unlessCancelled<Value>(training: Training, work: () => Promise<Value>): Promise<Value | undefined> {
-  const { curriculum, signal } = training;
-  const before: CurriculumState | undefined = signal && curriculum.snapshot();
-  try {
-    return await work();
-  } catch (error) {
-    if (!signal?.aborted || !CancelledError.isInstance(error)) throw error;
-    if (before) curriculum.restore(before);
-    return undefined;
-  }
 }
 
 /** An update that was made, and its line of metrics but for an evaluation. */

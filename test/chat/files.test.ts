@@ -42,8 +42,20 @@ describe('templates', () => {
     const named = ['default', 'tool_use', 'rag'].map((name) => ({ name, template: `of ${name}` }));
     write('tokenizer_config.json', { chat_template: named });
     const files = readChatFiles(folder);
-    expect(chooseTemplate(files, undefined)).toBe('of default');
-    expect(chooseTemplate(files, [{}])).toBe('of tool_use');
+    expect(chooseTemplate(files, {})).toBe('of default');
+    expect(chooseTemplate(files, { tools: [{}] })).toBe('of tool_use');
+  });
+
+  test('one may be asked for by its name, whether or not there are tools', () => {
+    const named = ['default', 'tool_use', 'rag'].map((name) => ({ name, template: `of ${name}` }));
+    write('tokenizer_config.json', { chat_template: named });
+    const files = readChatFiles(folder);
+    expect(chooseTemplate(files, { template: 'rag' })).toBe('of rag');
+    expect(chooseTemplate(files, { template: 'default', tools: [{}] })).toBe('of default');
+    for (const template of ['rga', 'toString', '__proto__'])
+      expect(() => chooseTemplate(files, { template })).toThrow(
+        /no template.*only default, tool_use, rag; name another/,
+      );
   });
 
   test('files go before tokenizer_config.json', () => {
@@ -54,10 +66,17 @@ describe('templates', () => {
     expect(readChatFiles(folder).templates).toEqual({ default: 'file', tool_use: 'tools' });
   });
 
+  test('with any file, nothing of tokenizer_config.json is left', () => {
+    const named = ['default', 'tool_use'].map((name) => ({ name, template: `of ${name}` }));
+    write('tokenizer_config.json', { chat_template: named });
+    write('chat_template.jinja', 'file');
+    expect(chooseTemplate(readChatFiles(folder), { tools: [{}] })).toBe('file');
+  });
+
   test('none says so, and names the ones that are there', () => {
-    expect(() => chooseTemplate(readChatFiles(folder), undefined)).toThrow(ChatTemplateError);
+    expect(() => chooseTemplate(readChatFiles(folder), {})).toThrow(ChatTemplateError);
     write('tokenizer_config.json', { chat_template: [{ name: 'rag', template: 'x' }] });
-    expect(() => chooseTemplate(readChatFiles(folder), undefined)).toThrow(/only rag/);
+    expect(() => chooseTemplate(readChatFiles(folder), {})).toThrow(/only rag/);
   });
 
   test.each(['{', '[]', '{"chat_template": 5}', '{"chat_template": [{"name": 1}]}'])('%s is unreadable', (content) => {

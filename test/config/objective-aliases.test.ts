@@ -1,6 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { parseConfig, parseLayers } from '../../src/config.js';
 import { ConfigError } from '../../src/errors.js';
+import { readGolden } from '../golden/support.js';
+
+interface BatchCase {
+  readonly keys: Readonly<Record<string, number>>;
+  /** As TRL has it; null where it refuses. */
+  readonly cut: Readonly<Record<'rollouts' | 'parts' | 'part' | 'accumulated' | 'group', number>> | null;
+}
+const batches = readGolden<{ cases: readonly BatchCase[] }>('batch-sizes.json').cases.filter(
+  // Without a key of these our own defaults stand.
+  ({ keys }) => Object.keys(keys).length > 1,
+);
 
 const base = { task: 'reds', model: 'm' };
 const objectiveOf = (input: Record<string, unknown>) => parseConfig({ ...base, ...input }).objective;
@@ -91,6 +102,17 @@ describe("TRL's batches", () => {
     expect(cutOf({ ...accumulated, steps_per_generation: 12 })).toEqual([6, 3, 4, 'shuffled']);
     expect(cutOf({ ...accumulated, generation_batch_size: 32 })).toEqual([4, 2, 4, 'shuffled']);
     expect(cutOf({ per_device_train_batch_size: 16 })).toEqual([2, 1, 16, 'fixed']);
+  });
+
+  test.each(batches.map(({ keys, cut }) => [JSON.stringify(keys), keys, cut] as const))('%s', (_, keys, cut) => {
+    const whole = cut !== null && cut.parts % cut.accumulated === 0;
+    // TRL also takes parts that do not fill the last optimizer step; here a step's parts are of one batch.
+    if (!whole) return expect(problemsOf(keys)).toHaveLength(1);
+    const { startsPerBatch, groupSize, objective } = parseConfig({ ...base, ...keys });
+    expect(startsPerBatch * groupSize).toBe(cut.rollouts);
+    expect(groupSize).toBe(cut.group);
+    expect(objective.miniBatches).toBe(cut.parts / cut.accumulated);
+    expect(objective.localRollouts).toBe(cut.part);
   });
 
   test('that are no whole groups or steps, or are said twice, are refused', () => {

@@ -1,11 +1,16 @@
 /** What is saved is what was loaded, in one file or in shards, and comes back bit for bit. */
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { loadPolicy, trainedChoice } from '../../src/cli/policy.js';
+import { parseConfig } from '../../src/config.js';
 import { InvalidRequestError } from '../../src/errors.js';
+import { crossing, native } from '../../src/native.js';
 import { LocalPolicy } from '../../src/policy/local.js';
+import { fingerprintModel } from '../../src/trainer/fingerprint.js';
 import { rolloutBatch } from '../golden/rollout-batch.js';
 import { modelFolder, onPolicySettings, openPolicy, readWeights, temporaryFolder } from '../golden/support.js';
+import { copyModel, loadError } from '../support/model-folder.js';
 
 const weightFiles = (folder: string): string[] =>
   readdirSync(folder)
@@ -54,6 +59,68 @@ describe('shards', () => {
     const policy = await openPolicy('llama-tied');
     await expect(policy.save(temporaryFolder(), { maxShardBytes })).rejects.toThrow(InvalidRequestError);
   });
+});
+
+describe('named chat templates', () => {
+  /** A folder with two of them beside the default one. */
+  function withTemplates(): string {
+    const folder = copyModel('qwen2');
+    const inner = join(folder, 'additional_chat_templates');
+    mkdirSync(inner);
+    writeFileSync(join(folder, 'chat_template.jinja'), 'default{% for m in messages %} {{ m.content }}{% endfor %}');
+    for (const name of ['tool_use', 'rag']) writeFileSync(join(inner, `${name}.jinja`), `${name} {{ mood }}`);
+    writeFileSync(join(inner, 'notes.txt'), 'no template');
+    return folder;
+  }
+  const templatesOf = (folder: string): string[] => readdirSync(join(folder, 'additional_chat_templates')).sort();
+
+  test('go with every save, snapshot and merge, and are there again', async () => {
+    const policy = await openPolicy(withTemplates());
+    const [saved, snapped] = [temporaryFolder(), temporaryFolder()];
+    const written = await policy.save(saved);
+    expect(written.map(({ name }) => name)).toContain('additional_chat_templates/tool_use.jinja');
+    await (await policy.snapshot()).write(snapped);
+    for (const folder of [saved, snapped]) expect(templatesOf(folder)).toEqual(['rag.jinja', 'tool_use.jinja']);
+    const again = await openPolicy(saved, { chat: { variables: { mood: 'calm' } } });
+    const messages = [{ role: 'user', content: 'hi' }] as const;
+    expect(await again.renderMessages(messages)).toBe('default hi');
+    expect(await again.renderMessages(messages, { tools: [{}] })).toBe('tool_use calm');
+    expect(await again.renderMessages(messages, { template: 'rag', variables: { mood: 'glad' } })).toBe('rag glad');
+  });
+
+  test('of the base go into a merged folder and beside an adapter', async () => {
+    const [base, adapter, merged] = [withTemplates(), temporaryFolder(), join(temporaryFolder(), 'merged')];
+    const policy = await openPolicy(base, { lora: { rank: 2, alpha: 4 } });
+    await policy.save(adapter);
+    await crossing(() => native('cpu').mergeAdapter(base, adapter, merged));
+    for (const folder of [adapter, merged]) expect(templatesOf(folder)).toEqual(['rag.jinja', 'tool_use.jinja']);
+  });
+
+  test('are part of what a resumed run must find unchanged', async () => {
+    const folder = withTemplates();
+    const before = await fingerprintModel(folder);
+    writeFileSync(join(folder, 'additional_chat_templates', 'rag.jinja'), 'other');
+    const after = await fingerprintModel(folder);
+    expect(after?.model).toBe(before?.model);
+    expect(after?.tokenizer).not.toBe(before?.tokenizer);
+  });
+
+  test('without end are refused', async () => {
+    const folder = withTemplates();
+    const inner = join(folder, 'additional_chat_templates');
+    for (let at = 0; at < 70; at++) writeFileSync(join(inner, `${at}.jinja`), '');
+    expect(String(await loadError(folder))).toContain('more than 64 templates');
+  });
+});
+
+test('what a config says of the chat template reaches every prompt', async () => {
+  const folder = copyModel('qwen2');
+  writeFileSync(join(folder, 'chat_template.jinja'), '{{ date_string }} {{ enable_thinking }} {{ depth }}');
+  const names = { chat_template_kwargs: { enable_thinking: false, depth: 3 }, chat: { date: '2026-02-03' } };
+  const config = parseConfig({ task: 'reds', model: folder, device: 'cpu', ...names });
+  const policy = await loadPolicy(folder, trainedChoice(config, {}));
+  onTestFinished(() => policy.close());
+  expect(await policy.renderMessages([{ role: 'user', content: 'x' }])).toMatch(/^03 Feb 2026 (F|f)alse 3$/);
 });
 
 test('a save and a snapshot of the same moment write the same bytes', async () => {

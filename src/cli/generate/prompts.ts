@@ -85,12 +85,14 @@ export function promptOfLine(line: JsonLine, asking: Asking): Prompt | Int32Arra
 
 const asMessages = ({ value, place }: JsonLine): JsonLine => ({ value: { messages: value.prompt }, place });
 
-/** `--tools`, `--date` and `--template-variables` as the chat template gets them. */
+/** `--chat-template`, `--tools`, `--date` and `--template-variables` as the chat template gets them. */
 export function chatOptions(argv: readonly string[]): ChatOptions {
-  const [tools, date, variables] = ['tools', 'date', 'template-variables'].map((name) => textFlag(argv, name));
+  const names = ['tools', 'date', 'template-variables', 'chat-template'];
+  const [tools, date, variables, template] = names.map((name) => textFlag(argv, name));
   if (date !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(date))
     throw new UsageError(`--date is YYYY-MM-DD, not ${date}`);
   return {
+    ...(template !== undefined && { template }),
     ...(tools !== undefined && { tools: readTools(tools) }),
     ...(date !== undefined && { date }),
     ...(variables !== undefined && { variables: readVariables(variables) }),
