@@ -195,10 +195,14 @@ export interface MemoryEstimate {
   decoding: number
   activations: number
   logits: number
+  /** In host memory wherever the rest is. */
+  saveCopy: number
   peakLoad: number
   peakGenerate: number
   /** 0 when the policy is not to be trained. */
   peakUpdate: number
+  /** Updating after the first asynchronous save, and while one is written. */
+  peakSave: number
 }
 
 export interface MemoryWorkload {
@@ -209,6 +213,8 @@ export interface MemoryWorkload {
   newTokens: number
   microbatchTokens: number
   gradientCheckpointing: boolean
+  /** Checkpoints are written from a copy, while training goes on. */
+  asynchronousSaving: boolean
 }
 
 /** Writes a model folder with an adapter merged into its base. Resolves to the number of adapted weights. */
@@ -240,6 +246,16 @@ export interface NativeBatch {
   logprobs: Float32Array
   /** Per sequence: its optimizer step; empty when one takes all. */
   step: Uint32Array
+}
+
+/** The adaptive weight of the entropy bonus. */
+export interface NativeEntropyControl {
+  target: number
+  change: number
+  min: number
+  max: number
+  /** Mean entropy of the step before; absent before the first. */
+  measured?: number
 }
 
 export interface NativeGenerated {
@@ -302,7 +318,7 @@ export interface NativeStreamed {
 export interface NativeUpdateSettings {
   /** `grpo` or `supervised`; what stands before the learning rate concerns `grpo` alone. */
   objective: string
-  /** `clip`, `cispo`, `cispo-range` or `sapo`. */
+  /** `clip`, `cispo`, `cispo-range`, `sapo` or `vespo`. */
   loss: string
   /** `token` or `sequence`. */
   importanceRatio: string
@@ -312,11 +328,19 @@ export interface NativeUpdateSettings {
   dualClip?: number
   sapoTemperaturePositive: number
   sapoTemperatureNegative: number
+  vespoPowerPositive: number
+  vespoDecayPositive: number
+  vespoPowerNegative: number
+  vespoDecayNegative: number
   beta: number
   /** `k1`, `k2` or `k3`. */
   klEstimator: string
   klRatio: boolean
   entropyCoefficient: number
+  entropyControl?: NativeEntropyControl
+  /** 1 keeps all tokens. */
+  topEntropyShare: number
+  offPolicyThreshold?: number
   /** `none`, or `token-` or `sequence-` with `truncate` or `mask`. */
   correction: string
   correctionMax?: number

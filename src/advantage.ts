@@ -13,6 +13,15 @@ export interface AdvantageSettings {
   readonly groupOfOne: 'zero' | 'reward';
 }
 
+/** `sum-then-normalise`: advantages of the weighted sum; `normalise-then-sum`: of every function by itself (GDPO). */
+export type Aggregation = 'sum-then-normalise' | 'normalise-then-sum';
+
+/** What one reward function said of a group; NaN where it could not score. */
+export interface WeightedValues {
+  readonly weight: number;
+  readonly values: ArrayLike<number>;
+}
+
 export const defaultAdvantage: AdvantageSettings = {
   baseline: 'std',
   stdOver: 'group',
@@ -48,6 +57,29 @@ export function batchAdvantages(
     const advantages = advantagesOf(known, complete, ofBatch)[Symbol.iterator]();
     return group.map((reward) => (Number.isNaN(reward) ? 0 : (advantages.next().value ?? 0)));
   });
+}
+
+/**
+ * R_i = Σ_k w_k (r_ik − r̄_k) / (σ_k + ε) over the functions k that scored i, with mean and deviation of i's group, and
+ * A_i = (R_i − R̄) / (σ_R + ε) over the batch (GDPO, arXiv 2601.05242, as TRL's `normalize_then_sum`). `groups`: of every
+ * group what each function said.
+ */
+export function normalisedAdvantages(
+  groups: readonly (readonly WeightedValues[])[],
+  settings: Partial<AdvantageSettings> = {},
+): Float64Array[] {
+  const how: Partial<AdvantageSettings> = { ...settings, baseline: 'std', stdOver: 'group', groupOfOne: 'zero' };
+  const sums = groups.map((functions) => {
+    const normalised = functions.map(({ values }) => groupAdvantages(values, how));
+    return Float64Array.from(functions[0]?.values ?? [], (_, i) => {
+      const isScored = functions.some(({ values }) => !Number.isNaN(values[i]));
+      const total = functions.reduce((sum, { weight }, k) => sum + weight * (normalised[k]?.[i] ?? 0), 0);
+      return isScored ? total : Number.NaN;
+    });
+  });
+  const advantages = groupAdvantages(Float64Array.from(sums.flatMap((group) => [...group])), how);
+  const starts = sums.map((_, at) => sums.slice(0, at).reduce((total, { length }) => total + length, 0));
+  return sums.map(({ length }, at) => advantages.slice(starts[at], (starts[at] ?? 0) + length));
 }
 
 function checkFinite(rewards: Float64Array): void {

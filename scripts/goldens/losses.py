@@ -2,8 +2,9 @@
 
 Seeded; versions in common.py. Every case is a batch of a few short rows with all that the objective reads of a token,
 and options drawn at random from all that TRL has: loss types, ratio levels, reward scaling, clipping with and without
-delta, KL with and without the ratio, the entropy bonus, corrections of the sampler, masks, accumulation, and several
-optimizer steps a batch. Numbers are whole multiples of 1/1024, so that they are exact in fp32 and short in the file.
+delta, KL with and without the ratio, the entropy bonus with a constant and an adaptive weight, the tokens of the largest
+entropy alone, masks of distant sequences, corrections of the sampler, masks, accumulation, and several optimizer steps a
+batch. Numbers are whole multiples of 1/1024, so that they are exact in fp32 and short in the file.
 """
 
 import torch
@@ -11,7 +12,7 @@ import torch
 from common import write_json
 from trl_stub import trl_steps
 
-CASES = 225
+CASES = 300
 UNIT = 1024
 
 
@@ -35,15 +36,22 @@ class Maker:
 
 
 def options(make):
-    loss_type = make.pick(["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo"])
+    loss_type = make.pick(["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo"])
     epsilon = make.pick([0.1, 0.2])
     beta = make.pick([0.0, 0.04, 0.5])
-    correction = make.pick([None, None, "token_truncate", "token_mask", "sequence_truncate", "sequence_mask"])
+    # VESPO takes the corrections of tokens alone.
+    of_sequences = [] if loss_type == "vespo" else ["sequence_truncate", "sequence_mask"]
+    correction = make.pick([None, None, "token_truncate", "token_mask", *of_sequences])
     # Without any bound only a mask is possible in TRL.
     bounds = [(3.0, None), (1.2, None), (1.2, 0.8), (None, 0.8), (None, None) if "mask" in (correction or "") else (3.0, None)]
     clip_max, clip_min = make.pick(bounds) if correction else (None, None)
+    vespo = {"vespo_k_pos": make.pick([2.0, 0.5]), "vespo_lambda_pos": make.pick([3.0, 1.0]), "vespo_k_neg": make.pick([3.0, 2.0]), "vespo_lambda_neg": make.pick([2.0, 4.0])}
     return {
         "loss_type": loss_type,
+        **(vespo if loss_type == "vespo" else {}),
+        "top_entropy_quantile": make.pick([1.0, 1.0, 0.8, 0.5, 0.2, 0.0]),
+        "off_policy_mask_threshold": make.pick([None, None, 0.01, 0.1]),
+        "entropy_target": make.pick([None, None, None, 1.4, 1.6]),
         "level": make.pick(["token", "token", "sequence"]) if loss_type != "luspo" else make.pick(["sequence", "sequence", "token"]),
         "epsilon": epsilon,
         "epsilon_high": make.pick([1.2, 5.0]) if loss_type == "cispo" else make.pick([epsilon, 0.28]),
@@ -101,6 +109,8 @@ def make_case(make):
     case = {"group": group, "splits": splits, "accumulation": accumulation, "max_completion_length": 7, "options": chosen}
     # Only one step on a batch that the weights themselves sampled has no use for the log-probabilities before it.
     case["on_policy"] = splits == accumulation and make.chance(0.25)
+    # The mask of distant sequences takes the log-probabilities before the update where the sampler's are not known.
+    case["knows_sampler"] = chosen["correction"] is not None or make.chance(0.5)
     return case, rows
 
 
@@ -113,6 +123,7 @@ def entry(case, rows):
     lengths = [len(row["logprobs"]) for row in rows]
     flat = lambda table: [value for line, length in zip(table.tolist(), lengths) for value in line[:length]]
     column = lambda key: whole(value for row in rows for value in row[key])
+    bonus = case["options"]["entropy_coef"] or case["options"]["entropy_target"]
     needs_old = not (case["on_policy"] and case["options"]["correction"] is None)
     found = []
     for step in steps:
@@ -120,8 +131,8 @@ def entry(case, rows):
         chosen = torch.tensor([at in inside for at in range(len(rows))])
         assert all(grad[~chosen].abs().max().item() == 0 for grad in step["grads"] if (~chosen).any())
         grads = [[value for at in step["rows"] for value in grad[at, : lengths[at]].tolist()] for grad in step["grads"]]
-        found.append({"loss": step["loss"], "logprobs": grads[0], **({"entropies": grads[1]} if case["options"]["entropy_coef"] else {}), "metrics": {name: value for name, value in step["metrics"].items() if value == value}})
-    shown = {key: value for key, value in case.items() if key != "on_policy"}
+        found.append({"loss": step["loss"], "logprobs": grads[0], **({"entropies": grads[1]} if bonus else {}), "metrics": {name: value for name, value in step["metrics"].items() if value == value}})
+    shown = {key: value for key, value in case.items() if key not in ("on_policy", "knows_sampler")}
     return {
         **shown,
         "rewards": [row["reward"] for row in rows],
@@ -132,7 +143,7 @@ def entry(case, rows):
         "entropies": column("entropies"),
         **({"old": column("old")} if needs_old else {}),
         "reference": column("reference"),
-        **({"sampler": column("sampler")} if case["options"]["correction"] else {}),
+        **({"sampler": column("sampler")} if case["knows_sampler"] else {}),
         "sampling": generation,
         "steps": found,
     }

@@ -35,11 +35,11 @@ def trl_section():
 SECTION = trl_section()
 
 
-def trl_scores(rewards, weights, scale):
+def trl_scores(rewards, weights, scale, aggregation):
     """Runs TRL's statements on `rewards` [rows, functions] as one process would."""
     names = [f"f{index}" for index in range(rewards.shape[1])]
     trainer = types.SimpleNamespace(
-        multi_objective_aggregation="sum_then_normalize",
+        multi_objective_aggregation=aggregation,
         reward_weights=torch.tensor(weights, dtype=torch.float32),
         scale_rewards=scale,
         reward_funcs=names,
@@ -100,7 +100,8 @@ def known(value):
 def reward_cases():
     generator = torch.Generator().manual_seed(20261125)
     cases = []
-    for index in range(60):
+    for index in range(100):
+        aggregation = "sum_then_normalize" if index < 60 else "normalize_then_sum"
         functions, groups = 1 + index % 3, 1 + index % 4
         shape = (groups * GROUP, functions)
         rewards = torch.randint(-2, 5, shape, generator=generator).float() / 2
@@ -112,12 +113,13 @@ def reward_cases():
             rewards[:GROUP] = float("nan")
         weights = [1.0, 0.5, -0.25][:functions] if index % 2 else [1.0] * functions
         scale = ["group", "none"][index % 2]
-        advantages, metrics = trl_scores(rewards, weights, scale)
+        advantages, metrics = trl_scores(rewards, weights, scale, aggregation)
         cases.append(
             {
                 "rewards": [[known(value) for value in row] for row in rewards.tolist()],
                 "weights": weights,
                 "scale": scale,
+                "aggregation": aggregation,
                 "advantages": advantages,
                 "metrics": {key: known(value) for key, value in metrics.items()},
             }

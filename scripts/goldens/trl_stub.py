@@ -12,6 +12,8 @@ import torch
 from trl import GRPOTrainer
 
 EOS, OTHER = 1, 5
+# Of the adaptive weight of the entropy bonus, but for its target.
+CONTROL = {"entropy_coef_min": 0.0, "entropy_coef_max": 0.07, "entropy_coef_delta": 0.05}
 
 
 class OneProcess:
@@ -19,9 +21,11 @@ class OneProcess:
 
     num_processes = 1
     process_index = 0
+    # False within an accumulated step.
     sync_gradients = True
     device = torch.device("cpu")
     gather = staticmethod(lambda tensor: tensor)
+    pad_across_processes = staticmethod(lambda tensor, dim, pad_index: tensor)
     reduce = staticmethod(lambda tensor, reduction: tensor)
 
 
@@ -51,7 +55,7 @@ def stub_trainer(case, rows):
         pad_to_multiple_of=None,
         _tokenizer=SimpleNamespace(pad_token_id=0),
         eos_token_ids=[EOS],
-        _generate=lambda prompts: ([[7]] * len(rows), completions, tools, [""] * len(rows), column("sampler"), {}, None, None),
+        _generate=lambda prompts: ([[7]] * len(rows), completions, tools, [""] * len(rows), column("sampler") if case["knows_sampler"] else None, {}, None, None),
         _get_per_token_logps_and_entropies=score,
         _calculate_rewards=lambda *args: torch.tensor([[row["reward"]] for row in rows], dtype=torch.float64),
         reward_funcs=[None],
@@ -70,8 +74,10 @@ def stub_trainer(case, rows):
         vllm_importance_sampling_clip_min=options["clip_min"],
         log_multimodal=False,
         aux_loss_enabled=False,
-        top_entropy_quantile=1.0,
-        off_policy_mask_threshold=None,
+        top_entropy_quantile=options["top_entropy_quantile"],
+        off_policy_mask_threshold=options["off_policy_mask_threshold"],
+        get_off_policy_mask=GRPOTrainer.get_off_policy_mask,
+        get_gamma_weights=GRPOTrainer.get_gamma_weights,
         importance_sampling_level=options["level"],
         beta=options["beta"],
         loss_type=options["loss_type"],
@@ -80,8 +86,10 @@ def stub_trainer(case, rows):
         max_completion_length=case["max_completion_length"],
         current_gradient_accumulation_steps=case["accumulation"],
         entropy_coef=options["entropy_coef"],
-        _entropy_bonus_enabled=options["entropy_coef"] != 0,
-        use_adaptive_entropy=False,
+        _entropy_bonus_enabled=options["entropy_coef"] != 0 or options["entropy_target"] is not None,
+        use_adaptive_entropy=options["entropy_target"] is not None,
+        _last_world_entropy=float("inf"),
+        _entropy_window_stats=None,
         args=SimpleNamespace(
             per_device_train_batch_size=len(rows) // case["splits"],
             steps_per_generation=case["splits"],
@@ -91,12 +99,16 @@ def stub_trainer(case, rows):
             use_bias_correction_kl=options["use_bias_correction_kl"],
             sapo_temperature_pos=1.0,
             sapo_temperature_neg=1.05,
+            entropy_target=options["entropy_target"],
+            **CONTROL,
+            **{key: value for key, value in options.items() if key.startswith("vespo_")},
         ),
         _metrics={"train": defaultdict(list)},
         _logs=defaultdict(list, rewards=defaultdict(list), extra=defaultdict(list)),
         _pending_extra_logs={},
         _pending_metrics={},
     )
+    stub.get_high_entropy_mask = lambda *args: GRPOTrainer.get_high_entropy_mask(stub, *args)
     return stub
 
 
@@ -131,6 +143,7 @@ def trl_steps(case, rows):
         for at in range(start, start + case["accumulation"]):
             own = slice(at * size, (at + 1) * size)
             stub._get_per_token_logps_and_entropies = lambda *_, **__: (scores[0][own], scores[1][own], None)
+            stub.accelerator.sync_gradients = at == start + case["accumulation"] - 1
             loss = loss + GRPOTrainer._compute_loss(stub, None, parts[at])
         loss.backward()
         metrics = {name: sum(values) / len(values) for name, values in stub._metrics["train"].items()}

@@ -11,6 +11,8 @@ export type Translation = (value: unknown, layer: Layer) => { readonly value: un
 export interface Alias {
   /** Where the value goes. */
   readonly to: string;
+  /** null is a value of its own; elsewhere it means TRL's default, and nothing is set. */
+  readonly takesNull?: true;
   /** How the value changes on the way; absent keeps it. */
   readonly translate?: Translation;
   /** What else it says, as our paths: where one of them is given as well, that one stays. */

@@ -8,6 +8,7 @@ import type { Alias, Translation } from './alias.js';
 import { isPlainObject, type Layer, removePath, setPath } from './layer.js';
 import { objectiveAliases, translateBatchSizes } from './objective-aliases.js';
 import { runAliases, translateSwitches } from './run-aliases.js';
+import { refuseOptions } from './trl-options.js';
 
 /** prime-rl counts rollouts where we count starts. */
 const rolloutsToStarts: Translation = (value, layer) => {
@@ -29,7 +30,6 @@ export const aliases: Readonly<Record<string, Alias>> = {
   num_generations: { to: 'groupSize' },
   rollouts_per_example: { to: 'groupSize' },
   batch_size: { to: 'startsPerBatch', translate: rolloutsToStarts },
-  max_steps: { to: 'updates' },
   env: { to: 'task', translate: onlyEnvironment },
   max_completion_length: { to: 'sampling.maxNewTokens' },
   temperature: { to: 'sampling.temperature' },
@@ -102,7 +102,7 @@ export function resolveAliases(layer: Layer, problems: ConfigProblem[]): Layer {
   const implied: [string, unknown][] = [];
   for (const [name, alias] of Object.entries(aliases)) {
     const value = removePath(resolved, name);
-    if (value === undefined) continue;
+    if (value === undefined || (value === null && !alias.takesNull)) continue;
     const translated = alias.translate?.(value, layer) ?? { value };
     if ('problem' in translated) problems.push({ key: name, message: translated.problem });
     else if (!place(resolved, alias.to, translated.value)) {
@@ -115,5 +115,6 @@ export function resolveAliases(layer: Layer, problems: ConfigProblem[]): Layer {
   translateSync(resolved, problems);
   translatePeft(resolved, problems);
   translateSwitches(resolved, problems);
+  refuseOptions(resolved, problems);
   return resolved;
 }

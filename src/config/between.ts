@@ -7,6 +7,8 @@ import type { optimizer } from './sections/optimizer.js';
 /** The keys that are looked at here, as far as they were given and right by themselves. */
 export interface Related {
   readonly dynamicSampling?: unknown;
+  readonly reward?: unknown;
+  readonly advantage?: { readonly aggregation?: unknown; readonly baseline?: unknown } | undefined;
   readonly updates?: unknown;
   readonly epochs?: unknown;
   readonly task?: string | undefined;
@@ -37,6 +39,8 @@ const evaluates = (evaluation: Related['evaluation']): boolean =>
 /** A source without a file's ending may be a folder with splits of its own; reading it tells. */
 const hasFolder = (train: unknown): boolean =>
   Array.isArray(train) && train.some((path) => !/\.\w+$/.test(String(path)));
+
+const sumsLast = (advantage: Related['advantage']): boolean => advantage?.aggregation === 'normalise-then-sum';
 
 const isGiven = (value: unknown): boolean => value !== undefined;
 
@@ -77,10 +81,17 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'dynamicSampling',
-    message: '`skip` changes the gradient of a KL penalty, an entropy bonus, and of mini-batches; use off or refill',
+    message:
+      '`skip` changes the gradient of a KL penalty, an entropy bonus, topEntropyShare, and of mini-batches; use off or refill',
     holds: ({ dynamicSampling, objective }) =>
       dynamicSampling !== 'skip' ||
-      !(isTrue(objective?.beta) || isTrue(objective?.entropyCoefficient) || Number(objective?.miniBatches ?? 1) > 1),
+      !(
+        isTrue(objective?.beta) ||
+        isTrue(objective?.entropyCoefficient) ||
+        isTrue(objective?.entropyControl?.adaptive) ||
+        Number(objective?.topEntropyShare ?? 1) < 1 ||
+        Number(objective?.miniBatches ?? 1) > 1
+      ),
   },
   {
     key: 'dynamicSampling',
@@ -111,6 +122,35 @@ export const rules: readonly Rule[] = [
     key: 'objective.clipEpsilonHigh',
     message: 'is required with the loss `cispo`: the bound of the ratio itself (5 in ScaleRL)',
     holds: ({ objective }) => objective?.loss !== 'cispo' || isGiven(objective.clipEpsilonHigh),
+  },
+  {
+    key: 'objective.samplingCorrection.mode',
+    message: 'the loss `vespo` weighs whole sequences itself; it takes token-truncate, token-mask or none',
+    holds: ({ objective }) =>
+      objective?.loss !== 'vespo' || !String(objective.samplingCorrection?.mode ?? 'none').startsWith('sequence'),
+  },
+  {
+    key: 'objective.entropyControl.min',
+    message: 'is above max',
+    holds: ({ objective }) =>
+      Number(objective?.entropyControl?.min ?? 0) <= Number(objective?.entropyControl?.max ?? 1),
+  },
+  {
+    key: 'advantage.aggregation',
+    message:
+      '`normalise-then-sum` normalises reward functions one by one: it needs rewards, and not reward: improvement',
+    holds: ({ advantage, rewards, reward }) =>
+      !sumsLast(advantage) || ((rewards ?? []).length > 0 && reward !== 'improvement'),
+  },
+  {
+    key: 'advantage.baseline',
+    message: '`normalise-then-sum` divides by deviations of its own; leave the baseline `std`',
+    holds: ({ advantage }) => !sumsLast(advantage) || (advantage?.baseline ?? 'std') === 'std',
+  },
+  {
+    key: 'dynamicSampling',
+    message: 'looks at summed rewards, which say nothing of the signal in `normalise-then-sum`; use off',
+    holds: ({ advantage, dynamicSampling = 'off' }) => !sumsLast(advantage) || dynamicSampling === 'off',
   },
   {
     key: 'objective.samplingCorrection.mode',

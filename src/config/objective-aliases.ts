@@ -11,6 +11,7 @@ const lossTypes: Readonly<Record<string, { loss: string; normalisation: string; 
   dapo: { loss: 'clip', normalisation: 'token-mean' },
   cispo: { loss: 'cispo', normalisation: 'token-mean' },
   sapo: { loss: 'sapo', normalisation: 'sequence-mean' },
+  vespo: { loss: 'vespo', normalisation: 'token-mean' },
   luspo: { loss: 'clip', normalisation: 'sequence-sum' },
   gspo: { loss: 'clip', normalisation: 'sequence-mean', importanceRatio: 'sequence' },
 };
@@ -77,19 +78,36 @@ export const objectiveAliases: Readonly<Record<string, Alias>> = {
   importance_sampling_level: { to: 'objective.importanceRatio' },
   epsilon: { to: 'objective.clipEpsilonLow' },
   epsilon_high: { to: 'objective.clipEpsilonHigh' },
-  delta: { to: 'objective.delta' },
+  delta: { to: 'objective.delta', takesNull: true },
   sapo_temperature_pos: { to: 'objective.sapoTemperaturePositive' },
   sapo_temperature_neg: { to: 'objective.sapoTemperatureNegative' },
+  vespo_k_pos: { to: 'objective.vespoPowerPositive' },
+  vespo_lambda_pos: { to: 'objective.vespoDecayPositive' },
+  vespo_k_neg: { to: 'objective.vespoPowerNegative' },
+  vespo_lambda_neg: { to: 'objective.vespoDecayNegative' },
   beta: { to: 'objective.beta' },
   use_bias_correction_kl: { to: 'objective.klRatio' },
+  top_entropy_quantile: { to: 'objective.topEntropyShare' },
+  off_policy_mask_threshold: { to: 'objective.offPolicyThreshold', takesNull: true },
   entropy_coef: { to: 'objective.entropyCoefficient' },
+  use_adaptive_entropy: { to: 'objective.entropyControl.adaptive' },
+  entropy_target: { to: 'objective.entropyControl.target' },
+  entropy_coef_delta: { to: 'objective.entropyControl.change' },
+  entropy_coef_min: { to: 'objective.entropyControl.min' },
+  entropy_coef_max: { to: 'objective.entropyControl.max' },
   num_iterations: { to: 'objective.epochs' },
   // The switch goes first: it may read the mode, which then says the same again.
   vllm_importance_sampling_correction: { to: 'objective.samplingCorrection.mode', translate: correctionSwitch },
   vllm_importance_sampling_mode: { to: 'objective.samplingCorrection.mode', translate: correctionMode },
-  vllm_importance_sampling_clip_max: { to: 'objective.samplingCorrection.max' },
-  vllm_importance_sampling_clip_min: { to: 'objective.samplingCorrection.min' },
+  vllm_importance_sampling_clip_max: { to: 'objective.samplingCorrection.max', takesNull: true },
+  vllm_importance_sampling_clip_min: { to: 'objective.samplingCorrection.min', takesNull: true },
   vllm_importance_sampling_cap: { to: 'objective.samplingCorrection.max' },
+  multi_objective_aggregation: {
+    to: 'advantage.aggregation',
+    translate: choice({ sum_then_normalize: 'sum-then-normalise', normalize_then_sum: 'normalise-then-sum' }),
+    // TRL's deviation, as `scale_rewards` implies it.
+    implies: (value) => ({ 'advantage.std': value === 'normalize_then_sum' ? 'sample' : undefined }),
+  },
   scale_rewards: {
     to: 'advantage.baseline',
     translate: choice({ group: 'std', batch: 'std', true: 'std', none: 'mean', false: 'mean' }),
@@ -108,6 +126,8 @@ export const objectiveAliases: Readonly<Record<string, Alias>> = {
   lr_scheduler_type: { to: 'optimizer.schedule', translate: schedule, implies: asTransformers },
   lr_scheduler_kwargs: { to: 'optimizer.finalShare', translate: finalShare },
   gradient_checkpointing: { to: 'gradientCheckpointing' },
+  // transformers' newer name of the same.
+  activation_checkpointing: { to: 'gradientCheckpointing' },
 };
 
 export const batchAliases = [
@@ -124,7 +144,7 @@ export const batchAliases = [
  */
 export function translateBatchSizes(layer: Layer, problems: ConfigProblem[]): void {
   const given = new Map(batchAliases.map((name) => [name, removePath(layer, name)]));
-  const named = batchAliases.filter((name) => given.get(name) !== undefined);
+  const named = batchAliases.filter((name) => (given.get(name) ?? undefined) !== undefined);
   const [key] = named;
   if (key === undefined) return;
   const wrong = named.filter((name) => !Number.isInteger(given.get(name)) || Number(given.get(name)) < 1);

@@ -7,6 +7,7 @@ import { nearest } from './nearest.js';
 import { batchAliases } from './objective-aliases.js';
 import { switchNames } from './run-aliases.js';
 import { runSchema } from './schema.js';
+import { refusedNames } from './trl-options.js';
 
 /** Every key a config may hold, as `a.b` paths. */
 function schemaPaths(): readonly string[] {
@@ -31,7 +32,15 @@ let known: readonly string[] | undefined;
 
 /** Every key and alias a config may hold. */
 export function knownKeys(): readonly string[] {
-  known ??= [...schemaPaths(), ...Object.keys(aliases), ...batchAliases, 'sync_ref_model', 'use_peft', ...switchNames];
+  known ??= [
+    ...schemaPaths(),
+    ...Object.keys(aliases),
+    ...batchAliases,
+    'sync_ref_model',
+    'use_peft',
+    ...switchNames,
+    ...refusedNames,
+  ];
   return known;
 }
 

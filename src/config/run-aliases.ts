@@ -1,6 +1,6 @@
 /** Names of transformers' TrainingArguments and TRL's GRPOConfig for how a run goes: length, evaluation, saving, logging. */
 import type { ConfigProblem } from '../errors.js';
-import type { Alias, Translation } from './alias.js';
+import { type Alias, choice, type Translation } from './alias.js';
 import { type Layer, removePath, setPath } from './layer.js';
 
 /** Metrics go to files; of the programs that transformers reports to, TensorBoard reads one. */
@@ -16,6 +16,11 @@ const reportTo: Translation = (value) => {
 export const runAliases: Readonly<Record<string, Alias>> = {
   report_to: { to: 'tensorboard', translate: reportTo },
   chat_template_kwargs: { to: 'chat.variables' },
+  bf16: { to: 'dtype', translate: choice({ true: 'bfloat16', false: 'float32' }) },
+  use_cpu: { to: 'device', translate: choice({ true: 'cpu', false: undefined }) },
+  model_name_or_path: { to: 'model' },
+  // -1 leaves the length to the epochs.
+  max_steps: { to: 'updates', translate: (value) => ({ value: Number(value) === -1 ? undefined : value }) },
   num_train_epochs: { to: 'epochs' },
   run_name: { to: 'name' },
   logging_steps: { to: 'logEvery' },
@@ -49,7 +54,7 @@ export const switchNames: readonly string[] = [...switches.map(({ key }) => key)
 function translateWeights(layer: Layer, problems: ConfigProblem[]): void {
   const key = 'reward_weights';
   const weights = removePath(layer, key);
-  if (weights === undefined) return;
+  if (weights === undefined || weights === null) return;
   const { rewards } = layer;
   if (!Array.isArray(weights) || !Array.isArray(rewards) || weights.length !== rewards.length) {
     problems.push({ key, message: 'needs one weight for each entry of `rewards`, in the same place' });

@@ -8,9 +8,14 @@ const plain = {
   importanceRatio: 'token',
   sapoTemperaturePositive: 1,
   sapoTemperatureNegative: 1.05,
+  vespoPowerPositive: 2,
+  vespoDecayPositive: 3,
+  vespoPowerNegative: 3,
+  vespoDecayNegative: 2,
   klEstimator: 'k3',
   klRatio: false,
   entropyCoefficient: 0,
+  topEntropyShare: 1,
   localRollouts: 0,
 } as const;
 
@@ -29,7 +34,7 @@ const unread: Omit<GrpoObjective, 'kind'> = {
 const defaultLogitsBytes = 256 * 2 ** 20;
 
 export function nativeSettings({ objective, ...rest }: UpdateSettings): NativeUpdateSettings {
-  const { kind, samplingCorrection, delta, dualClip, ...numbers } =
+  const { kind, samplingCorrection, delta, dualClip, offPolicyThreshold, ...numbers } =
     objective.kind === 'grpo' ? objective : { ...unread, ...objective };
   const { mode = 'none', max = null, min = null } = samplingCorrection ?? {};
   return {
@@ -42,6 +47,7 @@ export function nativeSettings({ objective, ...rest }: UpdateSettings): NativeUp
     ...(min !== null && { correctionMin: min }),
     ...(typeof delta === 'number' && { delta }),
     ...(typeof dualClip === 'number' && { dualClip }),
+    ...(typeof offPolicyThreshold === 'number' && { offPolicyThreshold }),
     gradientCheckpointing: rest.gradientCheckpointing ?? false,
     logitsBytes: rest.logitsBytes ?? defaultLogitsBytes,
   };

@@ -94,11 +94,23 @@ export interface SamplingCorrection {
   readonly min: number | null;
 }
 
+/** The adaptive weight of the entropy bonus (Skywork-OR1, as TRL has it). */
+export interface EntropyControl {
+  /** At or below this mean entropy the bonus applies and its weight grows; above, it shrinks. */
+  readonly target: number;
+  /** By how much, after each optimizer step. */
+  readonly change: number;
+  readonly min: number;
+  readonly max: number;
+  /** Mean entropy of the step before; absent before the first, which has no bonus. */
+  readonly measured?: number;
+}
+
 /** The formulas, whose they are and what others call them: docs/objectives.md. What is optional is off when absent. */
 export interface GrpoObjective {
   readonly kind: 'grpo';
   /** The policy's part of a token's loss; `clip` when absent. */
-  readonly loss?: 'clip' | 'cispo' | 'cispo-range' | 'sapo';
+  readonly loss?: 'clip' | 'cispo' | 'cispo-range' | 'sapo' | 'vespo';
   /** Whether r is a token's ratio (the default) or the geometric mean over a sequence (GSPO). */
   readonly importanceRatio?: 'token' | 'sequence';
   readonly clipEpsilonLow: number;
@@ -111,17 +123,27 @@ export interface GrpoObjective {
   /** τ of `sapo` for positive advantages and for others. */
   readonly sapoTemperaturePositive?: number;
   readonly sapoTemperatureNegative?: number;
+  /** k and λ of `vespo` for advantages of at least 0 and for others. */
+  readonly vespoPowerPositive?: number;
+  readonly vespoDecayPositive?: number;
+  readonly vespoPowerNegative?: number;
+  readonly vespoDecayNegative?: number;
   /** β of the KL penalty to the reference policy; 0 needs no reference. */
   readonly beta: number;
   /** `k3` when absent. */
   readonly klEstimator?: 'k1' | 'k2' | 'k3';
   /** Multiplies the KL by the importance ratio. */
   readonly klRatio?: boolean;
-  /** Weight of the mean entropy that is taken off the loss. */
+  /** Weight of the mean entropy that is taken off the loss; with `entropyControl` where it begins. */
   readonly entropyCoefficient?: number;
+  readonly entropyControl?: EntropyControl;
+  /** ρ: the policy's part and the bonus are of this share of the tokens, those of the largest entropy; 1 takes all. */
+  readonly topEntropyShare?: number;
+  /** Sequences with a negative advantage further from the sampler than this leave the policy's part; null keeps them. */
+  readonly offPolicyThreshold?: number | null;
   readonly samplingCorrection?: SamplingCorrection;
   readonly normalisation: 'sequence-mean' | 'sequence-sum' | 'token-mean' | 'local-token-mean' | 'constant';
-  /** Rollouts of a block of `local-token-mean` and of the entropy bonus; 0 takes all of an optimizer step. */
+  /** Rollouts of a block of `local-token-mean`, of the entropy bonus and of `topEntropyShare`; 0 takes all of an optimizer step. */
   readonly localRollouts?: number;
   /** Divisor per sequence of `constant` (Dr.GRPO): the longest completion asked for. */
   readonly maxCompletionLength: number;

@@ -1,13 +1,15 @@
 /** What a training run needs to know. `src/config.ts` reads it from files and flags and fills in the defaults. */
-import type { AdvantageSettings } from '../advantage.js';
 import type { TaskOrder } from '../curriculum/base-tasks.js';
 import type { LocalEmbedderOptions } from '../embedder/local.js';
-import type { GrpoObjective, OptimizerSettings, Sampling } from '../policy/policy.js';
+import type { EntropyControl, GrpoObjective, OptimizerSettings, Sampling } from '../policy/policy.js';
+import type { ScoringSettings } from './advantages.js';
 import type { BestSettings } from './best.js';
 import type { Method } from './methods.js';
 
 /** The objective but for what the run decides elsewhere, and how a batch is cut into optimizer steps. */
-export interface TrainObjective extends Omit<GrpoObjective, 'kind' | 'temperature'> {
+export interface TrainObjective extends Omit<GrpoObjective, 'kind' | 'temperature' | 'entropyControl'> {
+  /** Absent, or not adaptive: the weight of the entropy bonus is constant. */
+  readonly entropyControl?: EntropyControl & { readonly adaptive: boolean };
   /** Optimizer steps that each epoch cuts the batch into; 1 when absent. */
   readonly miniBatches?: number;
   /** Whether groups are dealt to them as they come (the default) or shuffled, seeded. */
@@ -98,7 +100,7 @@ export interface TrainSettings {
   readonly maximumDraws: number;
   readonly objective: TrainObjective;
   readonly optimizer: ScheduledOptimizer;
-  readonly advantage: Partial<AdvantageSettings>;
+  readonly advantage: ScoringSettings;
   readonly diversity: DiversitySettings;
   readonly buffer: BufferSettings;
   /** p: probability that a start comes from the buffer. */

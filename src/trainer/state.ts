@@ -11,6 +11,13 @@ import type { MetricsRow } from './metrics.js';
 export const stateName = 'state.json';
 const formatVersion = 1;
 
+/** Where the adaptive weight of the entropy bonus stands. */
+export interface EntropyState {
+  readonly coefficient: number;
+  /** Mean entropy of the last optimizer step. */
+  readonly measured: number;
+}
+
 /** Counters of a run. Random streams need none: each is a function of the run's seed and the update's number. */
 export interface Progress {
   /** Finished updates. */
@@ -23,6 +30,8 @@ export interface Progress {
   best?: BestState;
   /** Metrics of the last update while its evaluation, which was interrupted, is missing from them. */
   unevaluated?: MetricsRow;
+  /** Absent before the first update, and where the weight is constant. */
+  entropy?: EntropyState;
 }
 
 /** What must be the same for a resumed run. */

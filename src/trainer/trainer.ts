@@ -3,7 +3,6 @@
  * advantages, update the policy, let the curriculum learn. Every method runs this loop; only its settings differ.
  */
 import { performance } from 'node:perf_hooks';
-import { batchAdvantages } from '../advantage.js';
 import type { Curriculum } from '../curriculum/curriculum.js';
 import { startDistances } from '../curriculum/distances.js';
 import { NonFiniteError } from '../errors.js';
@@ -14,6 +13,7 @@ import type { NamedReward } from '../reward/named.js';
 import type { Reward } from '../reward.js';
 import { createRng, type Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
+import { advantagesOf } from './advantages.js';
 import { assembleBatch, type ScoredGroup } from './batch.js';
 import { type BestState, isExhausted } from './best.js';
 import { collectGroups, samplingMetrics, trainedGroups } from './collect.js';
@@ -33,7 +33,7 @@ import type { TrainSettings } from './settings.js';
 import { withoutSilent } from './skip.js';
 import { createStallGuard } from './stalled.js';
 import type { Progress } from './state.js';
-import { updateSettings } from './update-settings.js';
+import { entropyState, updateSettings } from './update-settings.js';
 
 export interface TrainOptions {
   readonly config: TrainSettings & { readonly reward: Reward };
@@ -204,11 +204,8 @@ async function explore(training: Training, update: number): Promise<Explored> {
 
 /** Advantages of every group, times the diversity of its answers where the method asks for it. */
 async function scoreGroups(training: Training, groups: readonly Group[]) {
-  const { config, embedder } = training;
-  const advantages = batchAdvantages(
-    groups.map(({ rewards }) => rewards),
-    config.advantage,
-  );
+  const { config, embedder, plan } = training;
+  const advantages = advantagesOf(groups, plan, config.advantage);
   const scored = groups.map((group, at) => ({ group, advantages: advantages[at] as Float64Array }));
   if (!methods[config.method].diversityBonus) return { scored, factors: [] };
   const factors = await measureDiversity(groups, embedder, config.diversity.clamp, training.signal);
@@ -228,7 +225,8 @@ async function updatePolicy(
     const sizes = scored.map(({ group }) => group.rollouts.length);
     const steps = miniBatchSteps(sizes, config.objective, rng.fork('mini-batches'));
     const batch = assembleBatch(scored, config.overlongFilter, steps);
-    const metrics = await policy.update(batch, updateSettings(config, update), signal);
+    const metrics = await policy.update(batch, updateSettings(config, update, progress.entropy), signal);
+    Object.assign(progress, entropyState(metrics));
     progress.nonFinite = 0;
     if (config.objective.beta > 0 && isDue(update, config.reference.blendEvery)) {
       await policy.blendReference(config.reference.alpha);

@@ -21,7 +21,13 @@ interface Mode {
 }
 
 const modes: readonly Mode[] = [
-  { name: 'single-turn, with a reference', turns: 1, changes: { objective: { beta: 0.05 } } },
+  {
+    name: 'single-turn, with a reference and an adaptive entropy bonus',
+    turns: 1,
+    changes: {
+      objective: { beta: 0.05, topEntropyShare: 0.5, entropyControl: { adaptive: true, target: 1.5, change: 0.01 } },
+    },
+  },
   { name: 'multi-turn', turns: 3 },
   {
     name: 'an adapter, with a reference',

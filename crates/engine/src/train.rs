@@ -2,6 +2,7 @@
 //! gradient → AdamW.
 
 pub mod batch;
+pub mod entropy;
 pub mod evaluate;
 pub mod head;
 pub mod kernel_network;
@@ -10,6 +11,7 @@ pub mod metrics;
 pub mod microbatch;
 pub mod network;
 pub mod objective;
+pub mod off_policy;
 pub mod optimizer;
 pub mod states;
 pub mod step;

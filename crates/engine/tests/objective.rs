@@ -5,7 +5,7 @@ use exit_rl_engine::train::batch::{Batch, Ragged};
 use exit_rl_engine::train::metrics::{Metrics, Sampling, StepSums};
 use exit_rl_engine::train::network::{Scores, LOGITS_BYTES};
 use exit_rl_engine::train::objective::{
-    Bounds, Clip, Correction, Grpo, KlEstimator, Level, Loss, Normalisation, Objective,
+    Bounds, Clip, Correction, EntropyControl, Gamma, Grpo, KlEstimator, Level, Loss, Normalisation, Objective, Vespo,
 };
 use exit_rl_engine::train::optimizer::OptimizerSettings;
 use exit_rl_engine::train::step::{plan, Part, Step};
@@ -105,6 +105,14 @@ impl Case {
             "sapo" => {
                 (Loss::Sapo { temperature_positive: 1.0, temperature_negative: 1.05 }, Normalisation::SequenceMean)
             }
+            "vespo" => {
+                let gamma = |sign: &str| Gamma {
+                    k: number(&format!("vespo_k_{sign}")).expect("given"),
+                    lambda: number(&format!("vespo_lambda_{sign}")).expect("given"),
+                };
+                let vespo = Vespo { positive: gamma("pos"), negative: gamma("neg") };
+                (Loss::Vespo(vespo), Normalisation::TokenMean)
+            }
             "luspo" => (clip, Normalisation::SequenceSum),
             other => panic!("an unknown loss type {other}"),
         };
@@ -116,6 +124,15 @@ impl Case {
             kl_estimator: KlEstimator::K3,
             kl_ratio: self.option("use_bias_correction_kl").as_bool().expect("a switch"),
             entropy_coefficient: number("entropy_coef").expect("given"),
+            entropy_control: number("entropy_target").map(|target| EntropyControl {
+                target,
+                change: 0.05,
+                min: 0.0,
+                max: 0.07,
+                measured: None,
+            }),
+            top_entropy_share: number("top_entropy_quantile").expect("given"),
+            off_policy_threshold: number("off_policy_mask_threshold"),
             correction: self.correction(),
             local_rollouts: numbers(&self.json["lengths"]).len() / self.whole("splits"),
             temperature: 1.0,
@@ -158,6 +175,13 @@ impl Columns {
         }
     }
 
+    /// Which tokens of a step that begins at token `start` are trained.
+    fn choose(&self, start: i64, step: &mut Step, objective: &Objective) {
+        let Some(share) = objective.top_entropy_share() else { return };
+        let tokens = step.tokens.block.len();
+        step.choose(&floats(&self.entropies[start as usize..][..tokens]), share).expect("a choice");
+    }
+
     /// Those of a step that begins at token `start`, cut to a part.
     fn attach(&self, start: i64, part: &mut Part, kind: Kind) -> Scores {
         let places = &part.place_n + start;
@@ -173,7 +197,7 @@ fn in_kind(tokens: &mut Tokens, kind: Kind) {
     for values in [&mut tokens.mask_n, &mut tokens.weight_n, &mut tokens.advantage_n] {
         *values = values.to_kind(kind);
     }
-    for values in [&mut tokens.entropy_weight_n, &mut tokens.behaviour_n].into_iter().flatten() {
+    for values in [&mut tokens.entropy_weight_n, &mut tokens.behaviour_n, &mut tokens.kept_n].into_iter().flatten() {
         *values = values.to_kind(kind);
     }
 }
@@ -187,9 +211,17 @@ struct Found {
     metrics: Metrics,
 }
 
-fn compute(case: &Case, step: &mut Step, start: i64, sampling: &mut Sampling, kind: Kind) -> Found {
-    let objective = Objective::Grpo(case.grpo());
+fn compute(
+    case: &Case,
+    run: &mut Objective,
+    step: &mut Step,
+    start: i64,
+    sampling: &mut Sampling,
+    kind: Kind,
+) -> Found {
+    let objective = run.of_next_step();
     let columns = Columns::of(case);
+    columns.choose(start, step, &objective);
     let tokens = step.tokens.mask_n.size()[0] as usize;
     let mut found = Found {
         loss: 0.0,
@@ -210,13 +242,15 @@ fn compute(case: &Case, step: &mut Step, start: i64, sampling: &mut Sampling, ki
                 found.entropies[place as usize] = entropy_n.double_value(&[at as i64]);
             }
         }
-        if kind == Kind::Float {
-            let old_n = part.tokens.old_n.as_ref().unwrap_or(&scores.logprob_n);
-            sampling.add(part, old_n, objective.grpo().zip(evaluated.terms.as_ref()));
-            sums.add(part, &scores, &evaluated);
-        }
+        let old_n = part.tokens.old_n.as_ref().unwrap_or(&scores.logprob_n);
+        sampling.add(part, old_n, objective.grpo().zip(evaluated.terms.as_ref()));
+        sums.add(part, &scores, &evaluated);
     }
     found.metrics = sums.metrics(0.0);
+    run.observe(sums.trained_entropy());
+    if run.is_controlled() {
+        found.metrics.insert("entropy_coef".into(), run.entropy_coefficient());
+    }
     found
 }
 
@@ -234,11 +268,12 @@ fn check(case: &Case, microbatch_tokens: usize, kind: Kind) {
     let batch = case.batch();
     let mut sampling = Sampling::new(batch.trained_tokens() as f64, Device::Cpu);
     let mut start = 0;
+    let mut run = Objective::Grpo(case.grpo());
     let mut steps = plan(&batch, &case.settings(microbatch_tokens), Device::Cpu);
     let expected = case.json["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), expected.len(), "{}", case.name());
     for (step, expected) in steps.iter_mut().zip(expected) {
-        let found = compute(case, step, start, &mut sampling, kind);
+        let found = compute(case, &mut run, step, start, &mut sampling, kind);
         start += step.tokens.mask_n.size()[0];
         let loss = expected["loss"].as_f64().expect("a loss");
         let gap = (found.loss - loss).abs();
@@ -307,7 +342,9 @@ fn in_fp64_as_well() {
 
 /// The cases without a weight that is held constant, whose gradient is that of the loss, in fp64.
 fn differentiable() -> impl Iterator<Item = Case> {
-    cases().into_iter().filter(|case| !matches!(case.grpo().loss, Loss::Cispo(_)) && case.json.get("old").is_some())
+    cases()
+        .into_iter()
+        .filter(|case| !matches!(case.grpo().loss, Loss::Cispo(_) | Loss::Vespo(_)) && case.json.get("old").is_some())
 }
 
 /// The losses that TRL has not: dual clip, and the KL estimators k1 and k2.
@@ -328,8 +365,10 @@ fn the_gradient_is_the_slope_of_the_loss() {
     let (mut compared, mut kinks) = (0, 0);
     for case in differentiable() {
         let mut steps = plan(&case.batch(), &case.settings(usize::MAX), Device::Cpu);
+        let columns = Columns::of(&case);
+        columns.choose(0, &mut steps[0], &Objective::Grpo(case.grpo()));
         let Some(part) = steps[0].parts.first_mut() else { continue };
-        let scores = Columns::of(&case).attach(0, part, Kind::Double);
+        let scores = columns.attach(0, part, Kind::Double);
         for grpo in variants(&case.grpo()) {
             let objective = Objective::Grpo(grpo);
             let (_, slopes) = objective.differentiate(&scores, &part.tokens);
@@ -380,6 +419,7 @@ fn tokens_of(advantages: &[f64], old: &[f64], reference: Option<&[f64]>) -> Toke
         mask_n: ones(),
         weight_n: ones(),
         entropy_weight_n: None,
+        kept_n: None,
         advantage_n: Tensor::from_slice(advantages),
         behaviour_n: None,
         old_n: Some(Tensor::from_slice(old)),
@@ -396,6 +436,9 @@ fn plain(loss: Loss) -> Grpo {
         kl_estimator: KlEstimator::K3,
         kl_ratio: false,
         entropy_coefficient: 0.0,
+        entropy_control: None,
+        top_entropy_share: 1.0,
+        off_policy_threshold: None,
         correction: None,
         local_rollouts: 0,
         temperature: 1.0,

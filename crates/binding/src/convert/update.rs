@@ -4,7 +4,7 @@ use super::{ragged, unknown};
 use exit_rl_engine::error::{EngineError, Result};
 use exit_rl_engine::train::batch;
 use exit_rl_engine::train::objective::{
-    Bounds, Clip, Correction, Grpo, KlEstimator, Level, Loss, Normalisation, Objective,
+    Bounds, Clip, Correction, EntropyControl, Gamma, Grpo, KlEstimator, Level, Loss, Normalisation, Objective, Vespo,
 };
 use exit_rl_engine::train::optimizer::OptimizerSettings;
 use exit_rl_engine::train::update::UpdateSettings;
@@ -32,11 +32,22 @@ pub struct NativeBatch {
     pub step: Uint32Array,
 }
 
+/// The adaptive weight of the entropy bonus.
+#[napi(object)]
+pub struct NativeEntropyControl {
+    pub target: f64,
+    pub change: f64,
+    pub min: f64,
+    pub max: f64,
+    /// Mean entropy of the step before; absent before the first.
+    pub measured: Option<f64>,
+}
+
 #[napi(object)]
 pub struct NativeUpdateSettings {
     /// `grpo` or `supervised`; what stands before the learning rate concerns `grpo` alone.
     pub objective: String,
-    /// `clip`, `cispo`, `cispo-range` or `sapo`.
+    /// `clip`, `cispo`, `cispo-range`, `sapo` or `vespo`.
     pub loss: String,
     /// `token` or `sequence`.
     pub importance_ratio: String,
@@ -46,11 +57,19 @@ pub struct NativeUpdateSettings {
     pub dual_clip: Option<f64>,
     pub sapo_temperature_positive: f64,
     pub sapo_temperature_negative: f64,
+    pub vespo_power_positive: f64,
+    pub vespo_decay_positive: f64,
+    pub vespo_power_negative: f64,
+    pub vespo_decay_negative: f64,
     pub beta: f64,
     /// `k1`, `k2` or `k3`.
     pub kl_estimator: String,
     pub kl_ratio: bool,
     pub entropy_coefficient: f64,
+    pub entropy_control: Option<NativeEntropyControl>,
+    /// 1 keeps all tokens.
+    pub top_entropy_share: f64,
+    pub off_policy_threshold: Option<f64>,
     /// `none`, or `token-` or `sequence-` with `truncate` or `mask`.
     pub correction: String,
     pub correction_max: Option<f64>,
@@ -128,6 +147,15 @@ impl NativeUpdateSettings {
             kl_estimator,
             kl_ratio: self.kl_ratio,
             entropy_coefficient: self.entropy_coefficient,
+            entropy_control: self.entropy_control.as_ref().map(|control| EntropyControl {
+                target: control.target,
+                change: control.change,
+                min: control.min,
+                max: control.max,
+                measured: control.measured,
+            }),
+            top_entropy_share: self.top_entropy_share,
+            off_policy_threshold: self.off_policy_threshold,
             correction: self.correction()?,
             normalisation: self.normalisation()?,
             local_rollouts: self.local_rollouts as usize,
@@ -152,7 +180,11 @@ impl NativeUpdateSettings {
                 temperature_positive: self.sapo_temperature_positive,
                 temperature_negative: self.sapo_temperature_negative,
             },
-            other => return Err(unknown("loss", other, "clip, cispo, cispo-range and sapo")),
+            "vespo" => Loss::Vespo(Vespo {
+                positive: Gamma { k: self.vespo_power_positive, lambda: self.vespo_decay_positive },
+                negative: Gamma { k: self.vespo_power_negative, lambda: self.vespo_decay_negative },
+            }),
+            other => return Err(unknown("loss", other, "clip, cispo, cispo-range, sapo and vespo")),
         })
     }
 

@@ -63,10 +63,11 @@ fn exact(values: &Tensor) -> Tensor {
 
 impl Evaluated {
     fn detached(self) -> Self {
-        let terms = self.terms.map(|Terms { kl_n, ratio_n, correction_n }| Terms {
+        let terms = self.terms.map(|Terms { kl_n, ratio_n, correction_n, gamma_n }| Terms {
             kl_n: kl_n.map(|kl_n| kl_n.detach()),
             ratio_n: ratio_n.detach(),
             correction_n,
+            gamma_n,
         });
         Self { loss: self.loss.detach(), loss_n: self.loss_n.detach(), terms }
     }

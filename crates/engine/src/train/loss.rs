@@ -2,7 +2,7 @@
 //!
 //! Every formula is TRL's `_compute_loss` unless it says otherwise; docs/objectives.md has the table.
 
-use super::objective::{Bounds, Clip, Correction, Grpo, KlEstimator, Level, Loss};
+use super::objective::{Bounds, Clip, Grpo, KlEstimator, Level, Loss};
 use super::tokens::Tokens;
 use tch::Tensor;
 
@@ -13,6 +13,8 @@ pub struct Terms {
     pub ratio_n: Tensor,
     /// π_old / sampler, bounded.
     pub correction_n: Option<Tensor>,
+    /// φ of VESPO.
+    pub gamma_n: Option<Tensor>,
 }
 
 impl Grpo {
@@ -20,7 +22,8 @@ impl Grpo {
     pub fn loss(&self, logprob_n: &Tensor, tokens: &Tokens) -> (Tensor, Terms) {
         let detached = logprob_n.detach();
         let old_n = self.old(tokens).unwrap_or(&detached);
-        let ratio_n = ratio(self.importance_ratio, &(logprob_n - old_n), tokens);
+        let log_ratio_n = logprob_n - old_n;
+        let ratio_n = ratio(self.importance_ratio, &log_ratio_n, tokens);
         let kl_n = tokens.reference_n.as_ref().map(|reference_n| {
             let kl_n = self.kl_estimator.estimate(logprob_n, reference_n);
             if self.kl_ratio {
@@ -29,18 +32,26 @@ impl Grpo {
                 kl_n
             }
         });
-        let policy_n = self.loss.policy(logprob_n, &ratio_n, &tokens.advantage_n);
         let correction_n = self.correction.zip(tokens.behaviour_n.as_ref());
         let correction_n = correction_n.map(|(correction, behaviour_n)| correction.weight(old_n, behaviour_n, tokens));
-        let policy_n = match &correction_n {
-            Some(correction_n) => policy_n * correction_n,
-            None => policy_n,
+        let gamma_n = match &self.loss {
+            Loss::Vespo(vespo) => Some(vespo.weight(&log_ratio_n.detach(), correction_n.as_ref(), tokens)),
+            _ => None,
         };
+        // The gamma weight holds the correction already.
+        let constants = [gamma_n.as_ref().or(correction_n.as_ref()), tokens.kept_n.as_ref()];
+        let near_n = self.near_sampler(&detached, old_n, tokens);
+        let policy_n = self.loss.policy(logprob_n, &ratio_n, &tokens.advantage_n);
+        let policy_n = constants
+            .into_iter()
+            .chain([near_n.as_ref()])
+            .flatten()
+            .fold(policy_n, |loss_n, weight_n| loss_n * weight_n);
         let loss_n = match &kl_n {
             Some(kl_n) => policy_n + kl_n * self.beta,
             None => policy_n,
         };
-        (loss_n, Terms { kl_n, ratio_n: self.loss.bounded_above(ratio_n), correction_n })
+        (loss_n, Terms { kl_n, ratio_n: self.loss.bounded_above(ratio_n), correction_n, gamma_n })
     }
 
     fn old<'a>(&self, tokens: &'a Tokens) -> Option<&'a Tensor> {
@@ -74,7 +85,7 @@ impl Loss {
         let (low, high) = match self {
             Self::Clip(clip) => (Some(1.0 - clip.low), Some(1.0 + clip.high)),
             Self::Cispo(bounds) => (bounds.low, bounds.high),
-            Self::Sapo { .. } => return None,
+            Self::Sapo { .. } | Self::Vespo(_) => return None,
         };
         let low = ratio_n.lt(low.unwrap_or(f64::NEG_INFINITY)).logical_and(&advantage_n.lt(0.0));
         let high = ratio_n.gt(high.unwrap_or(f64::INFINITY)).logical_and(&advantage_n.gt(0.0));
@@ -88,6 +99,8 @@ impl Loss {
             Self::Sapo { temperature_positive, temperature_negative } => {
                 sapo(*temperature_positive, *temperature_negative, ratio_n, advantage_n)
             }
+            // l = −φ A lp, φ apart.
+            Self::Vespo(_) => -(advantage_n * logprob_n),
         }
     }
 }
@@ -114,12 +127,12 @@ fn sapo(positive: f64, negative: f64, ratio_n: &Tensor, advantage_n: &Tensor) ->
 }
 
 impl Bounds {
-    fn clamp(&self, values: &Tensor) -> Tensor {
+    pub(super) fn clamp(&self, values: &Tensor) -> Tensor {
         let values = self.low.map_or_else(|| values.shallow_clone(), |low| values.clamp_min(low));
         self.high.map_or_else(|| values.shallow_clone(), |high| values.clamp_max(high))
     }
 
-    fn outside(&self, values: &Tensor) -> Tensor {
+    pub(super) fn outside(&self, values: &Tensor) -> Tensor {
         values.lt(self.low.unwrap_or(f64::NEG_INFINITY)).logical_or(&values.gt(self.high.unwrap_or(f64::INFINITY)))
     }
 }
@@ -135,22 +148,6 @@ impl KlEstimator {
                 // expm1 keeps the digits that e^d − 1 loses where both policies nearly agree.
                 difference.expm1() - difference
             }
-        }
-    }
-}
-
-impl Correction {
-    /// ρ = e^(old − sampler) of a token, or of the sum over a sequence's trained tokens; cut to its bounds, or 0 beyond.
-    fn weight(&self, old_n: &Tensor, behaviour_n: &Tensor, tokens: &Tokens) -> Tensor {
-        let difference = (old_n - behaviour_n) * &tokens.mask_n;
-        let rho_n = match self.level {
-            Level::Token => difference.exp(),
-            Level::Sequence => tokens.segments.spread(&tokens.segments.sum(&difference).exp()),
-        };
-        if self.mask {
-            rho_n.masked_fill(&self.bounds.outside(&rho_n), 0.0)
-        } else {
-            self.bounds.clamp(&rho_n)
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct StepSums<'a> {
     /// Whether a token was clipped, as the share of its sequence.
     low_s: Vec<Tensor>,
     high_s: Vec<Tensor>,
+    /// φ of VESPO, of each sequence.
+    gamma_s: Vec<Tensor>,
     /// Whether each kind of number was finite throughout.
     finite: BTreeMap<&'static str, Tensor>,
 }
@@ -36,6 +38,7 @@ impl<'a> StepSums<'a> {
             tables: BTreeMap::new(),
             low_s: Vec::new(),
             high_s: Vec::new(),
+            gamma_s: Vec::new(),
             finite: BTreeMap::new(),
         }
     }
@@ -44,6 +47,9 @@ impl<'a> StepSums<'a> {
         self.sequences += part.sequences.len() as f64;
         self.put("loss", part, &(&found.loss_n * &part.tokens.weight_n));
         self.put("entropy", part, &scores.entropy_n);
+        if let Some(kept_n) = &part.tokens.kept_n {
+            self.put("kept", part, kept_n);
+        }
         if let Some(weight_n) = &part.tokens.entropy_weight_n {
             self.put("bonus", part, &(&scores.entropy_n * weight_n));
         }
@@ -63,6 +69,9 @@ impl<'a> StepSums<'a> {
         let tokens = &part.tokens;
         if let Some(kl_n) = &terms.kl_n {
             self.put("kl", part, kl_n);
+        }
+        if let Some(gamma_n) = &terms.gamma_n {
+            self.gamma_s.push(tokens.sequence_mean(gamma_n));
         }
         let Some((low_n, high_n)) = grpo.loss.clipped(&terms.ratio_n, &tokens.advantage_n) else { return };
         self.put("low", part, &low_n);
@@ -104,6 +113,14 @@ impl<'a> StepSums<'a> {
         self.tables.get(name).map_or(0.0, |table| table.dot(&self.step.mask_n).double_value(&[]) / self.step.trained)
     }
 
+    /// Mean entropy of the tokens that the policy's part is of.
+    pub fn trained_entropy(&self) -> f64 {
+        let Some(kept) = self.tables.get("kept") else { return self.mean("entropy") };
+        let kept = kept * &self.step.mask_n;
+        let sum = self.tables.get("entropy").map_or(0.0, |table| table.dot(&kept).double_value(&[]));
+        sum / kept.sum(Kind::Float).double_value(&[]).max(1.0)
+    }
+
     pub fn metrics(&self, grad_norm: f64) -> Metrics {
         let policy_loss = self.sum("loss");
         let loss = policy_loss - self.objective.entropy_coefficient() * self.sum("bonus");
@@ -116,7 +133,7 @@ impl<'a> StepSums<'a> {
         if grpo.beta != 0.0 {
             metrics.insert("kl".into(), self.mean("kl"));
         }
-        if grpo.entropy_coefficient != 0.0 {
+        if grpo.has_entropy_bonus() {
             metrics.insert("policy_loss".into(), policy_loss);
             metrics.insert("entropy_coef".into(), grpo.entropy_coefficient);
         }
@@ -145,6 +162,10 @@ impl<'a> StepSums<'a> {
                 ("clip_ratio/region_mean".to_string(), low + high),
             ]),
             Loss::Cispo(_) => metrics.extend([("cispo_clip_ratio".to_string(), high)]),
+            Loss::Vespo(_) => {
+                let gamma_s = joined(&self.gamma_s);
+                metrics.extend([("vespo/phi_seq_mean".to_string(), over_sequences(&gamma_s))]);
+            }
             Loss::Sapo { .. } => {}
         }
     }

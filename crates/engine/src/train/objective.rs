@@ -18,14 +18,32 @@ pub struct Grpo {
     pub kl_ratio: bool,
     /// Weight of the mean entropy that is taken off the loss.
     pub entropy_coefficient: f64,
+    /// Moves that weight from step to step.
+    pub entropy_control: Option<EntropyControl>,
+    /// The share of the trained tokens, those of the largest entropy, that the policy's part and the bonus are of.
+    pub top_entropy_share: f64,
+    /// Beyond this mean distance from the sampler a sequence with a negative advantage leaves the policy's part.
+    pub off_policy_threshold: Option<f64>,
     pub correction: Option<Correction>,
     pub normalisation: Normalisation,
-    /// Rollouts that are averaged on their own by `LocalTokenMean` and by the entropy bonus; 0 takes all of a step.
+    /// Rollouts that are averaged on their own by `LocalTokenMean` and by the entropy bonus, and whose entropies are
+    /// compared; 0 takes all of a step.
     pub local_rollouts: usize,
     pub temperature: f64,
     pub epochs: usize,
     /// π_old is the sampler's log-probabilities instead of the trainer's own.
     pub use_rollout_logprobs: bool,
+}
+
+/// The adaptive weight of the entropy bonus: up by `change` after a step whose entropy is not above `target`, else down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EntropyControl {
+    pub target: f64,
+    pub change: f64,
+    pub min: f64,
+    pub max: f64,
+    /// Mean entropy of the tokens of the step before; None before the first.
+    pub measured: Option<f64>,
 }
 
 /// The policy's part of the loss of a token.
@@ -38,6 +56,22 @@ pub enum Loss {
         temperature_positive: f64,
         temperature_negative: f64,
     },
+    /// The gamma weight of a sequence's ratio, as a constant weight of the log-probability.
+    Vespo(Vespo),
+}
+
+/// φ of sequences whose advantage is at least zero, and of others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Vespo {
+    pub positive: Gamma,
+    pub negative: Gamma,
+}
+
+/// φ(w) = e^λ w^k e^(−λ w), which is 1 at w = 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Gamma {
+    pub k: f64,
+    pub lambda: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,6 +151,15 @@ impl Objective {
         self.grpo().map_or(0.0, |grpo| grpo.entropy_coefficient)
     }
 
+    pub fn has_entropy_bonus(&self) -> bool {
+        self.grpo().is_some_and(Grpo::has_entropy_bonus)
+    }
+
+    /// ρ below 1.
+    pub fn top_entropy_share(&self) -> Option<f64> {
+        self.grpo().map(|grpo| grpo.top_entropy_share).filter(|&share| share < 1.0)
+    }
+
     pub fn uses_rollout_logprobs(&self) -> bool {
         self.grpo().is_some_and(|grpo| grpo.use_rollout_logprobs)
     }
@@ -133,6 +176,6 @@ impl Objective {
     /// Whether a trained token of a sequence with this advantage can move a weight: without a KL penalty and an entropy
     /// bonus, an advantage of zero makes every loss above zero whatever the policy does.
     pub fn learns_from(&self, advantage: f32) -> bool {
-        self.grpo().is_none_or(|grpo| advantage != 0.0 || grpo.beta != 0.0 || grpo.entropy_coefficient != 0.0)
+        self.grpo().is_none_or(|grpo| advantage != 0.0 || grpo.beta != 0.0 || grpo.has_entropy_bonus())
     }
 }

@@ -20,6 +20,8 @@ pub struct StepTokens {
     pub mask_n: Tensor,
     /// How many of them are trained; at least 1, to be divided by.
     pub trained: f64,
+    /// The block of rollouts that each belongs to.
+    pub block: Vec<usize>,
 }
 
 /// A microbatch.
@@ -52,7 +54,7 @@ impl Step {
         let objective = &settings.objective;
         let weights = Weights {
             loss: objective.token_weights(batch, whole),
-            entropy: (objective.entropy_coefficient() != 0.0).then(|| objective.entropy_weights(batch)),
+            entropy: objective.has_entropy_bonus().then(|| objective.entropy_weights(batch)),
         };
         let kinds = split(batch, objective).into_iter().filter(|(_, members)| !members.is_empty());
         let parts = kinds.flat_map(|(learns, members)| {
@@ -72,7 +74,7 @@ impl Step {
         });
         let mask_n = Tensor::from_slice(&mask_of(batch, 0..batch.sequences.tokens.len())).to_device(device);
         let trained = (batch.trained_tokens() as f64).max(1.0);
-        Self { parts: parts.collect(), tokens: StepTokens { mask_n, trained } }
+        Self { parts: parts.collect(), tokens: StepTokens { mask_n, trained, block: objective.blocks(batch) } }
     }
 }
 
@@ -117,6 +119,7 @@ fn tokens_of(batch: &Batch, sequences: Range<usize>, weights: &Weights, device: 
         mask_n: upload(&mask_of(batch, tokens.clone())),
         weight_n: upload(&weights.loss[tokens.clone()]),
         entropy_weight_n: weights.entropy.as_ref().map(|entropy| upload(&entropy[tokens.clone()])),
+        kept_n: None,
         advantage_n: upload(&advantages),
         behaviour_n: (!batch.behaviour.is_empty()).then(|| upload(&batch.behaviour[tokens])),
         old_n: None,

@@ -11,6 +11,8 @@ pub struct Tokens {
     pub weight_n: Tensor,
     /// The same for the entropy bonus.
     pub entropy_weight_n: Option<Tensor>,
+    /// 1 where the entropy is among the largest; without it all tokens count.
+    pub kept_n: Option<Tensor>,
     pub advantage_n: Tensor,
     /// The sampler's log-probabilities.
     pub behaviour_n: Option<Tensor>,

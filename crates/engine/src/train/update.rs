@@ -40,14 +40,22 @@ pub fn update(
     }
     let mut sampling = sampling_of(batch, parameters.device());
     let mut taken = Vec::new();
+    let mut objective = settings.objective.clone();
     for epoch in 0..settings.objective.epochs() {
         for step in &mut steps {
             let first = taken.is_empty();
             let sampling = sampling.as_mut().filter(|_| epoch == 0);
-            taken.push(run.take(step, parameters, optimizer, sampling, first)?);
+            let of_step = objective.of_next_step();
+            let (mut found, entropy) = run.take(step, &of_step, parameters, optimizer, sampling, first)?;
+            objective.observe(entropy);
+            found.extend(
+                objective.is_controlled().then(|| ("entropy_coef".to_string(), objective.entropy_coefficient())),
+            );
+            taken.push(found);
         }
     }
     let mut metrics = mean_over(&taken);
+    metrics.extend(objective.control_metrics());
     metrics.extend(sampling.iter().filter(|_| settings.objective.grpo().is_some()).flat_map(Sampling::metrics));
     metrics.insert("learning_rate".into(), settings.optimizer.adamw.lr);
     metrics.insert("num_tokens".into(), batch.trained_tokens() as f64);
@@ -66,14 +74,16 @@ pub fn evaluate(
     let run = Run { compute, settings, longest: batch.longest_total(), cancel };
     let mut steps = run.prepare(parameters, reference, batch)?;
     let mut sampling = sampling_of(batch, parameters.device());
+    let objective = settings.objective.of_next_step();
     let mut taken = Vec::new();
     for step in &mut steps {
         step.parts.iter_mut().for_each(|part| part.learns = false);
-        let mut sums = StepSums::new(&settings.objective, &step.tokens);
         let mut network = run.network(parameters)?;
+        step.choose_by_entropy(network.as_mut(), &objective)?;
+        let mut sums = StepSums::new(&objective, &step.tokens);
         for part in &mut step.parts {
             run.check_cancelled()?;
-            run.pass(part, network.as_mut(), &mut sums, sampling.as_mut())?;
+            run.pass(part, &objective, network.as_mut(), &mut sums, sampling.as_mut())?;
         }
         sums.check()?;
         let mut metrics = sums.metrics(0.0);
@@ -187,37 +197,39 @@ impl Run<'_> {
     fn take(
         &self,
         step: &mut Step,
+        objective: &Objective,
         parameters: &mut Parameters,
         optimizer: &mut Optimizer,
         mut sampling: Option<&mut Sampling>,
         first: bool,
-    ) -> Result<Metrics> {
-        let mut sums = StepSums::new(&self.settings.objective, &step.tokens);
+    ) -> Result<(Metrics, f64)> {
         optimizer.zero_grad();
         parameters.begin_step(optimizer.steps());
         let mut network = self.network(parameters)?;
+        step.choose_by_entropy(network.as_mut(), objective)?;
+        let mut sums = StepSums::new(objective, &step.tokens);
         for part in &mut step.parts {
             if first {
                 self.check_cancelled()?;
             }
-            self.pass(part, network.as_mut(), &mut sums, sampling.as_deref_mut())?;
+            self.pass(part, objective, network.as_mut(), &mut sums, sampling.as_deref_mut())?;
         }
         network.hand_over(optimizer)?;
         drop(network);
         sums.check()?;
         let grad_norm = optimizer.step(parameters, &self.settings.optimizer)?;
-        Ok(sums.metrics(grad_norm))
+        Ok((sums.metrics(grad_norm), sums.trained_entropy()))
     }
 
     /// A microbatch through network, objective and back.
     fn pass(
         &self,
         part: &mut Part,
+        objective: &Objective,
         network: &mut dyn Network,
         sums: &mut StepSums,
         sampling: Option<&mut Sampling>,
     ) -> Result<()> {
-        let objective = &self.settings.objective;
         let (batch, sequences) = (part.batch.clone(), part.sequences.clone());
         let mut seen = None;
         if part.learns {

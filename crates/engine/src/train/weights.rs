@@ -42,6 +42,14 @@ impl Objective {
         spread(step, |rollout| rollouts.local_mean(rollout))
     }
 
+    /// The block of rollouts that each token is averaged in.
+    pub fn blocks(&self, step: &Batch) -> Vec<usize> {
+        let rollouts = Rollouts::count(step, self.local_rollouts());
+        let of_sequence =
+            |(index, rollout)| std::iter::repeat_n(rollouts.block[rollout], step.sequences.get(index).len());
+        step.rollout.iter().enumerate().flat_map(of_sequence).collect()
+    }
+
     fn local_rollouts(&self) -> usize {
         self.grpo().map_or(0, |grpo| grpo.local_rollouts)
     }

@@ -1,0 +1,93 @@
+/** Every option of TRL's GRPO command is understood: taken, or refused with a reason and what to do instead. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { refusedNames } from '../../src/config/trl-options.js';
+import { parseConfig } from '../../src/config.js';
+import { ConfigError, type ConfigProblem } from '../../src/errors.js';
+
+const golden = readFileSync(new URL('../golden/trl-fields.json', import.meta.url), 'utf8');
+const defaults: Record<string, unknown> = Object.assign({}, ...Object.values(JSON.parse(golden)));
+const names = Object.keys(defaults);
+const base = { task: 'reds', model: 'm' };
+
+function problemsOf(input: Record<string, unknown>): readonly ConfigProblem[] {
+  try {
+    parseConfig({ ...base, ...input });
+  } catch (error) {
+    if (ConfigError.isInstance(error)) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+test('the list is TRL 1.16 as it stands', () => {
+  expect(names.length).toBeGreaterThan(200);
+  expect(names).toEqual(expect.arrayContaining(['vespo_k_pos', 'use_liger_kernel', 'lora_r', 'dataset_name']));
+});
+
+test.each(names)("%s: TRL's default is accepted, alone", (name) => {
+  expect(problemsOf({ [name]: defaults[name] })).toEqual([]);
+});
+
+test('all defaults together are accepted', () => {
+  expect(problemsOf(defaults)).toEqual([]);
+});
+
+test.each(names)('%s is not unknown, whatever it says', (name) => {
+  for (const value of ['no-such-value', 123456, { no: 'such' }]) {
+    expect(problemsOf({ [name]: value }).filter(({ message }) => message === 'unknown option')).toEqual([]);
+  }
+});
+
+describe('what is not offered', () => {
+  test('is listed once, and is an option of TRL', () => {
+    expect(new Set(refusedNames).size).toBe(refusedNames.length);
+    expect(names).toEqual(expect.arrayContaining([...refusedNames]));
+  });
+
+  test.each(refusedNames)('%s says why, and what to do', (name) => {
+    const [problem, ...others] = problemsOf({ [name]: 'something else' });
+    expect(others).toEqual([]);
+    expect(problem?.key).toBe(name);
+    expect(problem?.message).toMatch(/^is not offered: /);
+    expect(problem?.hint?.length).toBeGreaterThan(10);
+  });
+});
+
+test('switches of the machine', () => {
+  expect(parseConfig({ ...base, bf16: true, use_cpu: true })).toMatchObject({ dtype: 'bfloat16', device: 'cpu' });
+  expect(parseConfig({ ...base, activation_checkpointing: true }).gradientCheckpointing).toBe(true);
+  expect(parseConfig({ ...base, max_steps: -1, num_train_epochs: 2 })).toMatchObject({ updates: 0, epochs: 2 });
+});
+
+test('the objective that TRL adds to GRPO', () => {
+  const { objective, advantage } = parseConfig({
+    ...{ ...base, loss_type: 'vespo', vespo_k_pos: 1, vespo_lambda_pos: 2, vespo_k_neg: 3, vespo_lambda_neg: 4 },
+    ...{ top_entropy_quantile: 0.2, off_policy_mask_threshold: 0.5, use_adaptive_entropy: true, entropy_target: 1.5 },
+    ...{ entropy_coef_delta: 0.01, entropy_coef_min: 0.1, entropy_coef_max: 0.4 },
+    ...{ multi_objective_aggregation: 'normalize_then_sum', rewards: ['./a.ts'] },
+  });
+  expect(objective).toMatchObject({
+    ...{ loss: 'vespo', normalisation: 'token-mean', topEntropyShare: 0.2, offPolicyThreshold: 0.5 },
+    ...{ vespoPowerPositive: 1, vespoDecayPositive: 2, vespoPowerNegative: 3, vespoDecayNegative: 4 },
+    entropyControl: { adaptive: true, target: 1.5, change: 0.01, min: 0.1, max: 0.4 },
+  });
+  expect(advantage).toMatchObject({ aggregation: 'normalise-then-sum', std: 'sample' });
+});
+
+test('what of it does not go together is refused', () => {
+  const keys = (input: Record<string, unknown>) => problemsOf(input).map(({ key }) => key);
+  expect(keys({ loss_type: 'vespo', vllm_importance_sampling_correction: true })).toEqual([
+    'objective.samplingCorrection.mode',
+  ]);
+  expect(keys({ loss_type: 'vespo', vllm_importance_sampling_mode: 'token_mask' })).toEqual([]);
+  const aggregated = { multi_objective_aggregation: 'normalize_then_sum' };
+  expect(keys(aggregated)).toEqual(['advantage.aggregation']);
+  expect(keys({ ...aggregated, rewards: ['./a.ts'], reward: 'improvement' })).toEqual(['advantage.aggregation']);
+  expect(keys({ ...aggregated, rewards: ['./a.ts'], scale_rewards: 'none' })).toEqual(['advantage.baseline']);
+  expect(keys({ ...aggregated, rewards: ['./a.ts'], dynamicSampling: 'refill' })).toEqual(['dynamicSampling']);
+  for (const objective of [{ topEntropyShare: 0.2 }, { entropyControl: { adaptive: true } }]) {
+    expect(keys({ dynamicSampling: 'skip', objective })).toEqual(['dynamicSampling']);
+  }
+  expect(keys({ entropy_coef_min: 2 })).toEqual(['objective.entropyControl.min']);
+});
