@@ -6,6 +6,7 @@ pub mod attention;
 pub mod config;
 pub mod embedder;
 pub mod encoder;
+mod forward;
 pub mod functions;
 pub mod job;
 pub mod json;

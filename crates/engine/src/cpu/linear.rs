@@ -90,16 +90,22 @@ impl PackedLinear {
 
     #[inline(always)]
     unsafe fn write<I: Isa>(&self, sum: &[I::Vector; 2], out: &mut [f32], row: usize, tile: &Tile) {
-        let mut values = [0f32; 32];
-        I::store(values.as_mut_ptr(), sum[0]);
-        I::store(values.as_mut_ptr().add(I::LANES), sum[1]);
         let width = self.width.min(self.outputs - tile.column);
         let start = row * self.outputs + tile.column;
         let target = &mut out[start..start + width];
-        if tile.add {
-            target.iter_mut().zip(&values).for_each(|(slot, value)| *slot += value);
-        } else {
-            target.copy_from_slice(&values[..width]);
+        if width == self.width {
+            for (half, &sum) in sum.iter().enumerate() {
+                let place = target.as_mut_ptr().add(half * I::LANES);
+                let sum = if tile.add { I::fma(I::splat(1.0), I::load(place), sum) } else { sum };
+                I::store(place, sum);
+            }
+            return;
+        }
+        let mut values = [0f32; 32];
+        I::store(values.as_mut_ptr(), sum[0]);
+        I::store(values.as_mut_ptr().add(I::LANES), sum[1]);
+        for (slot, value) in target.iter_mut().zip(values) {
+            *slot = if tile.add { *slot + value } else { value };
         }
     }
 }

@@ -1,14 +1,12 @@
 //! An encoder on the CPU kernels, fp32. Texts are packed without padding, and every number of a text is computed from
 //! that text alone, in one order: a vector does not depend on the batch it was computed in, bit for bit.
 
-use super::attention::{attend, AttentionSpace, Rows};
-use super::config::{Activation, EncoderConfig};
-use super::functions::{gelu, gelu_tanh};
+use super::config::EncoderConfig;
+use super::forward::{forward, Layer, Norm, Space};
 use super::layout::{Affine, EncoderWeights};
 use super::linear::KernelLinear;
 use super::network::{rotary_table, Network};
-use crate::cpu::isa::{Instructions, Isa};
-use crate::cpu::math::{rotate, silu, sum};
+use crate::cpu::isa::Instructions;
 use crate::cpu::trainer::Pool;
 use crate::error::Result;
 use crate::model::rotary::RotaryTable;
@@ -19,34 +17,16 @@ use std::collections::HashMap;
 /// Rows computed together: activations of this many rows stay in a core's cache.
 const UNIT_ROWS: usize = 256;
 
-struct Norm {
-    weight: Vec<f32>,
-    bias: Option<Vec<f32>>,
-    eps: f32,
-}
-
-struct Layer {
-    attention_norm: Option<Norm>,
-    qkv: KernelLinear,
-    output: KernelLinear,
-    mlp_norm: Norm,
-    up: KernelLinear,
-    down: KernelLinear,
-    window: Option<usize>,
-    /// Bits of θ: which rotary table.
-    theta: Option<u64>,
-}
-
 pub struct KernelEncoder {
-    config: EncoderConfig,
+    pub(super) config: EncoderConfig,
     instructions: Instructions,
-    words: Vec<f32>,
+    pub(super) words: Vec<f32>,
     /// Row t is position t plus type 0.
-    positions: Option<Vec<f32>>,
-    norm: Norm,
-    layers: Vec<Layer>,
-    final_norm: Option<Norm>,
-    tables: HashMap<u64, RotaryTable>,
+    pub(super) positions: Option<Vec<f32>>,
+    pub(super) norm: Norm,
+    pub(super) layers: Vec<Layer>,
+    pub(super) final_norm: Option<Norm>,
+    pub(super) tables: HashMap<u64, RotaryTable>,
     pool: Pool,
 }
 
@@ -158,151 +138,6 @@ impl Build<'_> {
         let bias = linear.bias.map(|bias| self.weights.slice(bias).to_vec());
         let weight = linear.weight;
         KernelLinear::pack(self.weights.slice(weight), bias, weight.rows, weight.columns, self.instructions)
-    }
-}
-
-/// Buffers of one unit.
-#[derive(Default)]
-struct Space {
-    x: Vec<f32>,
-    normed: Vec<f32>,
-    qkv: Vec<f32>,
-    attended: Vec<f32>,
-    up: Vec<f32>,
-    activated: Vec<f32>,
-    attention: AttentionSpace,
-}
-
-#[inline(always)]
-fn forward<I: Isa>(encoder: &KernelEncoder, texts: &[&[u32]], space: &mut Space) {
-    let config = &encoder.config;
-    let (rows, width, inner) =
-        (texts.iter().map(|text| text.len()).sum::<usize>(), config.hidden_size, config.intermediate_size);
-    space.x.resize(rows * width, 0.0);
-    space.normed.resize(rows * width, 0.0);
-    space.qkv.resize(rows * 3 * width, 0.0);
-    space.attended.resize(rows * width, 0.0);
-    space.activated.resize(rows * inner, 0.0);
-    embed(encoder, texts, &mut space.x);
-    for layer in &encoder.layers {
-        space.up.resize(rows * layer.up.outputs(), 0.0);
-        attention::<I>(encoder, layer, texts, space);
-        mlp::<I>(config, layer, space);
-    }
-    if let Some(norm) = &encoder.final_norm {
-        space.normed.copy_from_slice(&space.x);
-        norm.apply(&space.normed, &mut space.x);
-    }
-}
-
-#[inline(always)]
-fn embed(encoder: &KernelEncoder, texts: &[&[u32]], x: &mut [f32]) {
-    let width = encoder.config.hidden_size;
-    let places = texts.iter().flat_map(|text| text.iter().enumerate());
-    let mut sum = vec![0.0; width];
-    for (row, (position, &token)) in x.chunks_exact_mut(width).zip(places) {
-        sum.copy_from_slice(&encoder.words[token as usize * width..][..width]);
-        if let Some(positions) = &encoder.positions {
-            sum.iter_mut().zip(&positions[position * width..]).for_each(|(slot, value)| *slot += value);
-        }
-        encoder.norm.apply(&sum, row);
-    }
-}
-
-/// x ← x + attention, normalised before or after.
-#[inline(always)]
-fn attention<I: Isa>(encoder: &KernelEncoder, layer: &Layer, texts: &[&[u32]], space: &mut Space) {
-    let before = encoder.config.norm_first();
-    match layer.attention_norm.as_ref().filter(|_| before) {
-        Some(norm) => norm.apply(&space.x, &mut space.normed),
-        None => space.normed.copy_from_slice(&space.x),
-    }
-    layer.qkv.apply::<I>(&space.normed, &mut space.qkv, false);
-    if let Some(table) = layer.theta.and_then(|theta| encoder.tables.get(&theta)) {
-        rotate_rows(encoder.config.head_dim(), table, texts, &mut space.qkv, 3 * encoder.config.hidden_size);
-    }
-    let (mut qkv, mut attended) = (space.qkv.as_slice(), space.attended.as_mut_slice());
-    for text in texts {
-        let (own, rest) = qkv.split_at(text.len() * 3 * encoder.config.hidden_size);
-        let (out, rest_out) = attended.split_at_mut(text.len() * encoder.config.hidden_size);
-        let rows = Rows { qkv: own, tokens: text.len(), heads: encoder.config.heads, window: layer.window };
-        attend::<I>(&rows, &mut space.attention, out);
-        (qkv, attended) = (rest, rest_out);
-    }
-    layer.output.apply::<I>(&space.attended, &mut space.x, true);
-    if let Some(norm) = layer.attention_norm.as_ref().filter(|_| !before) {
-        space.normed.copy_from_slice(&space.x);
-        norm.apply(&space.normed, &mut space.x);
-    }
-}
-
-/// x ← x + MLP(x), normalised before or after.
-#[inline(always)]
-fn mlp<I: Isa>(config: &EncoderConfig, layer: &Layer, space: &mut Space) {
-    if config.norm_first() {
-        layer.mlp_norm.apply(&space.x, &mut space.normed);
-        layer.up.apply::<I>(&space.normed, &mut space.up, false);
-    } else {
-        layer.up.apply::<I>(&space.x, &mut space.up, false);
-    }
-    activate(config, &space.up, &mut space.activated);
-    layer.down.apply::<I>(&space.activated, &mut space.x, true);
-    if !config.norm_first() {
-        space.normed.copy_from_slice(&space.x);
-        layer.mlp_norm.apply(&space.normed, &mut space.x);
-    }
-}
-
-#[inline(always)]
-fn rotate_rows(dim: usize, table: &RotaryTable, texts: &[&[u32]], qkv: &mut [f32], stride: usize) {
-    let positions = texts.iter().flat_map(|text| 0..text.len());
-    for (row, position) in qkv.chunks_exact_mut(stride).zip(positions) {
-        let place = position * table.half..(position + 1) * table.half;
-        let (cos, sin) = (&table.cos[place.clone()], &table.sin[place]);
-        row[..stride / 3 * 2].chunks_exact_mut(dim).for_each(|head| rotate(head, cos, sin));
-    }
-}
-
-/// f(u), or f(u) · gate for rows `[u | gate]`.
-#[inline(always)]
-fn activate(config: &EncoderConfig, up: &[f32], out: &mut [f32]) {
-    match config.activation {
-        Activation::Gelu => activate_rows(up, out, config.intermediate_size, gelu),
-        Activation::GeluTanh => activate_rows(up, out, config.intermediate_size, gelu_tanh),
-        Activation::Relu => activate_rows(up, out, config.intermediate_size, |x| x.max(0.0)),
-        Activation::Silu => activate_rows(up, out, config.intermediate_size, silu),
-    }
-}
-
-#[inline(always)]
-fn activate_rows(up: &[f32], out: &mut [f32], inner: usize, f: impl Fn(f32) -> f32) {
-    if up.len() == out.len() {
-        out.iter_mut().zip(up).for_each(|(slot, &value)| *slot = f(value));
-        return;
-    }
-    for (row, out) in up.chunks_exact(2 * inner).zip(out.chunks_exact_mut(inner)) {
-        let (value, gate) = row.split_at(inner);
-        out.iter_mut().zip(value).zip(gate).for_each(|((slot, &value), &gate)| *slot = f(value) * gate);
-    }
-}
-
-impl Norm {
-    /// (x − mean) / √(variance + ε) · weight + bias, row by row.
-    #[inline(always)]
-    fn apply(&self, x: &[f32], out: &mut [f32]) {
-        let width = self.weight.len();
-        for (row, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let mean = sum(row, |value| value) / width as f32;
-            let variance = sum(row, |value| (value - mean) * (value - mean)) / width as f32;
-            let scale = 1.0 / (variance + self.eps).sqrt();
-            out.iter_mut()
-                .zip(row)
-                .zip(&self.weight)
-                .for_each(|((slot, &value), &weight)| *slot = (value - mean) * scale * weight);
-            if let Some(bias) = &self.bias {
-                out.iter_mut().zip(bias).for_each(|(slot, bias)| *slot += bias);
-            }
-        }
     }
 }
 

@@ -40,7 +40,9 @@ impl KernelLinear {
         self.packed.apply::<I>(x, out, add);
         let Some(bias) = &self.bias else { return };
         for row in out.chunks_exact_mut(self.packed.outputs) {
-            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+            for (value, bias) in row.iter_mut().zip(bias) {
+                *value += bias;
+            }
         }
     }
 }
