@@ -2,7 +2,8 @@
  * node bench/memory.mjs [--json] [--progress]
  *
  * The estimate of `exit-rl doctor --model` beside the peak of resident memory (VmHWM) of a child process that does it:
- * random Llama-shaped models, fp32 and bf16, loaded, generating and updating on the CPU. Writes
+ * random Llama-shaped models, fp32 and bf16, whole and with adapters, loaded, generating, updating and updating after an
+ * asynchronous save, on the CPU. Writes
  * bench/results/memory-DATE.json and fails when one is off by more than 15 %.
  */
 import { spawnSync } from 'node:child_process';
@@ -46,7 +47,17 @@ const cases = [
   { shape: 'large', dtype: 'float32', backend: 'torch', stateDtype: 'bfloat16' },
   { shape: 'large', dtype: 'bfloat16', backend: 'torch' },
   { shape: 'large', dtype: 'bfloat16', backend: 'torch', trainable: false },
-  { shape: 'small', dtype: 'float32', backend: 'kernels' },
+  { shape: 'large', dtype: 'float32', backend: 'torch', gradientCheckpointing: true },
+  { shape: 'large', dtype: 'float32', backend: 'torch', lora: { rank: 16 } },
+  { shape: 'large', dtype: 'float32', backend: 'torch', lora: { rank: 16, targetModules: ['q_proj', 'v_proj'] } },
+  { shape: 'large', dtype: 'bfloat16', backend: 'torch', lora: { rank: 16 } },
+  { shape: 'small', dtype: 'float32', backend: 'torch', stages: ['update', 'save'] },
+  { shape: 'small', dtype: 'float32', backend: 'torch', reference: true, stages: ['load', 'save'] },
+  { shape: 'small', dtype: 'float32', backend: 'torch', asynchronousSaving: false, stages: ['save'] },
+  { shape: 'small', dtype: 'bfloat16', backend: 'torch', stateDtype: 'bfloat16', stages: ['save'] },
+  { shape: 'small', dtype: 'float32', backend: 'kernels', stages: ['load', 'generate', 'update', 'save'] },
+  { shape: 'small', dtype: 'float32', backend: 'kernels', gradientCheckpointing: true, stages: ['update'] },
+  { shape: 'small', dtype: 'float32', backend: 'kernels', lora: { rank: 16 } },
 ];
 
 /** Shapes of every weight of a Llama with a tied head. */
@@ -137,8 +148,25 @@ const settings = {
   objective: { kind: 'supervised' },
 };
 
-function optionsOf({ dtype, backend, stateDtype = 'float32', trainable = true }) {
-  return { device: 'cpu', threads, dtype, backend, trainable, optimizer: { stateDtype } };
+function optionsOf({ dtype, backend, stateDtype = 'float32', trainable = true, reference = false, lora }) {
+  const adapter = lora && { lora: { alpha: lora.rank, ...lora } };
+  return { device: 'cpu', threads, dtype, backend, trainable, reference, optimizer: { stateDtype }, ...adapter };
+}
+
+/** Two saves, each with an update behind it, as a run makes them. */
+async function saveAndGoOn(policy, { asynchronousSaving = true }, update) {
+  const out = mkdtempSync(join(tmpdir(), 'exit-rl-memory-save-'));
+  try {
+    for (const name of ['first', 'second']) {
+      const snapshot = await policy.snapshot({ copy: asynchronousSaving });
+      const written = snapshot.write(join(out, name));
+      if (!asynchronousSaving) await written;
+      await update();
+      await written;
+    }
+  } finally {
+    rmSync(out, { recursive: true });
+  }
 }
 
 /** Runs in the child: one stage of one case, then the peak on standard output. */
@@ -157,7 +185,7 @@ async function runStage(one, stage, folder) {
     });
     await Promise.all(Array.from({ length: prompts }, (_, at) => policy.generate(request(at))));
   }
-  if (stage === 'update') {
+  if (stage === 'update' || stage === 'save') {
     const sequences = Array.from({ length: prompts * groupSize }, (_, at) => ({
       prompt: Math.floor(at / groupSize),
       tokens: tokens(maxNewTokens, 100 + at),
@@ -166,7 +194,9 @@ async function runStage(one, stage, folder) {
     }));
     const batch = { prompts: Array.from({ length: prompts }, (_, at) => tokens(promptTokens, at)), sequences };
     const gradientCheckpointing = one.gradientCheckpointing === true;
-    await policy.update(batch, { ...settings, gradientCheckpointing });
+    const update = () => policy.update(batch, { ...settings, gradientCheckpointing });
+    await update();
+    if (stage === 'save') await saveAndGoOn(policy, one, update);
   }
   console.log(JSON.stringify({ peak: peakBytes() }));
   process.exit(0);
@@ -188,15 +218,19 @@ async function main() {
   try {
     for (const [name, shape] of Object.entries(shapes)) makeModel(shape, join(folders, name));
     for (const one of cases) {
+      const { stages = one.trainable === false ? ['load', 'generate'] : ['load', 'generate', 'update'], ...described } =
+        one;
       const folder = join(folders, one.shape);
       const estimate = await estimateMemory(folder, optionsOf(one), {
         ...workload,
         gradientCheckpointing: one.gradientCheckpointing === true,
+        asynchronousSaving: one.asynchronousSaving !== false,
       });
-      const peaks = { load: estimate.peakLoad, generate: estimate.peakGenerate, update: estimate.peakUpdate };
-      for (const stage of one.trainable === false ? ['load', 'generate'] : ['load', 'generate', 'update']) {
+      const { peakLoad: load, peakGenerate: generate, peakUpdate: update, peakSave: save } = estimate;
+      const peaks = { load, generate, update, save };
+      for (const stage of stages) {
         const measured = measure(one, stage, folder);
-        rows.push({ ...one, stage, estimate: peaks[stage], measured, ratio: peaks[stage] / measured });
+        rows.push({ ...described, stage, estimate: peaks[stage], measured, ratio: peaks[stage] / measured });
         if (process.argv.includes('--progress')) console.error(JSON.stringify(rows.at(-1)));
       }
       rows.at(-1).terms = estimate;
@@ -222,9 +256,10 @@ if (process.argv[2] === '--child') {
   };
   if (process.argv.includes('--json')) console.log(JSON.stringify(result));
   else {
+    const wordOf = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
     const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`.padStart(8);
     for (const { stage, estimate, measured, ratio, terms: _, ...one } of rows) {
-      const name = `${Object.values(one).join(' ')}, ${stage}`.padEnd(48);
+      const name = `${Object.values(one).map(wordOf).join(' ')}, ${stage}`.padEnd(48);
       console.log(`${name} estimate ${megabytes(estimate)}   measured ${megabytes(measured)}   ${ratio.toFixed(2)}`);
     }
   }

@@ -11,6 +11,8 @@ export interface Workload {
   readonly maxNewTokens?: number;
   readonly microbatchTokens?: number;
   readonly gradientCheckpointing?: boolean;
+  /** Checkpoints are written from a copy while training goes on, as `checkpoint.asynchronous` says; true when absent. */
+  readonly asynchronousSaving?: boolean;
 }
 
 /**
@@ -30,6 +32,7 @@ export function estimateMemory(
     newTokens: workload.maxNewTokens ?? 512,
     microbatchTokens: workload.microbatchTokens ?? 16384,
     gradientCheckpointing: workload.gradientCheckpointing ?? false,
+    asynchronousSaving: workload.asynchronousSaving ?? true,
   };
   return crossing(() => native(choice.device).estimateMemory(folder, choice, load));
 }

@@ -46,10 +46,44 @@ describe('exit-rl doctor --model', () => {
     expect(adapter.weights).toBe(2 * 18016);
   });
 
+  test('counts what asynchronous saving writes from', async () => {
+    const [copied, halved, lent] = [
+      await report('--reference'),
+      await report('--state-dtype', 'bfloat16'),
+      await report('--no-asynchronous-saving'),
+    ];
+    expect(copied.saveCopy).toBe(16 * 18016);
+    expect(halved.saveCopy).toBe(8 * 18016);
+    expect(copied.peakSave).toBe(copied.peakUpdate + copied.saveCopy);
+    expect([lent.saveCopy, lent.peakSave]).toEqual([0, lent.peakUpdate]);
+    const { saveCopy, optimizer } = await report('--lora-rank', '4');
+    expect(saveCopy).toBe((optimizer / 8) * 12);
+  });
+
+  test("knows the adapter's modules", async () => {
+    const all = await report('--lora-rank', '4');
+    const two = await report('--lora-rank', '4', '--lora-target-modules', 'q_proj,v_proj');
+    expect(two.optimizer).toBeLessThan(all.optimizer / 2);
+    expect(two.adapter).toBeLessThan(all.adapter / 2);
+    const flags = ['doctor', '--device', 'cpu', '--model', model, '--lora-target-modules', 'q_projj'];
+    const wrong = await runCli([...flags, '--lora-rank', '4']);
+    expect(wrong.code).not.toBe(0);
+    expect(wrong.stderr).toContain('q_projj');
+    expect((await runCli(flags)).stderr).toContain('--lora-rank');
+  });
+
   test('reads well, and refuses what it cannot read', async () => {
     const { stdout, code } = await runCli(['doctor', '--model', model]);
     expect(code).toBe(0);
-    for (const part of ['18,016 parameters', 'weights', 'optimizer', 'KV cache', 'generating', 'updating']) {
+    for (const part of [
+      '18,016 parameters',
+      'weights',
+      'optimizer',
+      'KV cache',
+      'generating',
+      'updating',
+      'asynchronous save',
+    ]) {
       expect(stdout).toContain(part);
     }
     const missing = await runCli(['doctor', '--model', join(model, 'nowhere')]);

@@ -4,6 +4,9 @@
 //! allocation of the code it names, so an estimate is wrong where the code changes and this page does not:
 //! `bench/memory.mjs` measures both.
 
+mod adapted;
+
+use self::adapted::Adapted;
 use crate::device;
 use crate::error::Result;
 use crate::generate::torch_backend::{CAPACITY_STEP, SLOT_STEP};
@@ -24,6 +27,8 @@ pub struct Workload {
     pub new_tokens: usize,
     pub microbatch_tokens: usize,
     pub gradient_checkpointing: bool,
+    /// Checkpoints are written from a copy in host memory, which is kept for the next one.
+    pub asynchronous_saving: bool,
 }
 
 /// Bytes.
@@ -48,13 +53,17 @@ pub struct Memory {
     pub decoding: u64,
     pub activations: u64,
     pub logits: u64,
+    /// What checkpoints are written from, in host memory.
+    pub save_copy: u64,
     pub peak_load: u64,
     pub peak_generate: u64,
     pub peak_update: u64,
+    /// Updating while a checkpoint is written.
+    pub peak_save: u64,
 }
 
-/// Resident memory of Node with the addon and libtorch mapped and one small policy at work, measured; on CUDA its context
-/// comes on top, on the device.
+/// Resident memory of Node with the addon and libtorch mapped and one small policy at work, measured; the context of CUDA
+/// comes on top and is not counted: its size is the driver's.
 const BASE: u64 = 210 << 20;
 /// A parsed tokenizer by byte of its file: tokens and merges in hash maps.
 const TOKENIZER_FACTOR: u64 = 8;
@@ -69,7 +78,8 @@ pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Re
     let kernels = own_kernels(options, device, parameters as usize)?;
     let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
     let on_device = device != Device::Cpu;
-    let plan = Plan { config: &config, options, workload, kernels, on_device, threads, parameters };
+    let adapted = options.lora.as_ref().map(|lora| Adapted::new(&config, lora)).transpose()?;
+    let plan = Plan { config: &config, options, workload, kernels, on_device, threads, parameters, adapted };
     let mut memory = Memory {
         parameters,
         kernels,
@@ -93,6 +103,8 @@ pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Re
         memory.optimizer = 2 * width(options.state_dtype) * plan.trained();
         (memory.activations, memory.logits) = plan.update();
         memory.peak_update = held + memory.gradient + memory.optimizer + memory.activations + memory.logits;
+        memory.save_copy = if workload.asynchronous_saving { plan.save_copy(memory.reference > 0) } else { 0 };
+        memory.peak_save = memory.peak_update + memory.save_copy;
     }
     Ok(memory)
 }
@@ -112,6 +124,7 @@ struct Plan<'a> {
     on_device: bool,
     threads: usize,
     parameters: u64,
+    adapted: Option<Adapted>,
 }
 
 impl Plan<'_> {
@@ -125,36 +138,20 @@ impl Plan<'_> {
         bytes * self.parameters
     }
 
-    /// (rank · (inputs + outputs), inputs · outputs) of all linear modules of a layer: q, k, v, o, gate, up, down.
-    fn modules(&self, rank: usize) -> (u64, u64) {
-        let config = self.config;
-        let (width, query, key) = (config.hidden_size, config.attention_width(), config.kv_width());
-        let inner = config.intermediate_size;
-        let shapes = [
-            (width, query),
-            (width, key),
-            (width, key),
-            (query, width),
-            (width, inner),
-            (width, inner),
-            (inner, width),
-        ];
-        let factors = shapes.iter().map(|(inputs, outputs)| rank * (inputs + outputs)).sum::<usize>();
-        let matrices = shapes.iter().map(|(inputs, outputs)| inputs * outputs).sum::<usize>();
-        ((factors * config.layers) as u64, (matrices * config.layers) as u64)
-    }
-
     /// Numbers that the optimizer updates.
     fn trained(&self) -> u64 {
-        self.options.lora.as_ref().map_or(self.parameters, |lora| self.modules(lora.rank).0)
+        self.adapted.as_ref().map_or(self.parameters, |adapted| adapted.factors)
     }
 
     /// `Adapter`: A and B in fp32, and the frozen matrices beside the merged ones.
     fn adapter(&self) -> u64 {
-        self.options.lora.as_ref().map_or(0, |lora| {
-            let (factors, matrices) = self.modules(lora.rank);
-            4 * factors + width(self.options.dtype) * matrices
-        })
+        self.adapted.as_ref().map_or(0, |adapted| 4 * adapted.factors + width(self.options.dtype) * adapted.matrices)
+    }
+
+    /// `Snapshot`: the trained numbers in fp32, their moments, and the reference.
+    fn save_copy(&self, reference: bool) -> u64 {
+        let reference = if reference { 4 * self.parameters } else { 0 };
+        (4 + 2 * width(self.options.state_dtype)) * self.trained() + reference
     }
 
     /// `CpuDecoder`: every weight once, a tied head and its embedding apart.

@@ -21,6 +21,7 @@ function workloadOf(flags: Flags): Workload {
     maxNewTokens: wholeNumber(flags, 'maxNewTokens', 512, 1),
     microbatchTokens: wholeNumber(flags, 'microbatchTokens', 16384, 1),
     gradientCheckpointing: flags.gradientCheckpointing === true,
+    asynchronousSaving: flags.asynchronousSaving !== false,
   };
 }
 
@@ -33,9 +34,12 @@ export async function examineMemory(model: string, flags: Flags): Promise<Memory
   const { device, dtype, threads } = policyChoice(flags);
   const optimizer = { stateDtype: stateDtypeOf(flags) };
   const rank = wholeNumber(flags, 'loraRank', 0);
+  const targets = flags.loraTargetModules === undefined ? undefined : String(flags.loraTargetModules);
+  if (targets !== undefined && rank === 0) throw new UsageError('--lora-target-modules needs --lora-rank');
+  const targetModules = targets === undefined || targets === 'all-linear' ? undefined : targets.split(',');
   const options = {
     ...{ device, dtype, threads, reference: flags.reference === true, optimizer },
-    ...(rank > 0 && { lora: { rank, alpha: rank } }),
+    ...(rank > 0 && { lora: { rank, alpha: rank, ...(targetModules && { targetModules }) } }),
   };
   const workload = workloadOf(flags);
   return { model, device, dtype, workload, estimate: await estimateMemory(model, options, workload) };
@@ -59,6 +63,7 @@ export function describeMemory({ model, device, dtype, workload, estimate }: Mem
     ['decoding', estimate.decoding, 'logits and sampling of a step'],
     ['activations', estimate.activations, 'of the largest microbatch'],
     ['logits', estimate.logits, ''],
+    ['save copy', estimate.saveCopy, 'what asynchronous saving writes from, in host memory, kept after the first'],
   ];
   const width = 12;
   const place = estimate.onDevice ? `on ${device}` : 'on the CPU';
@@ -71,5 +76,9 @@ export function describeMemory({ model, device, dtype, workload, estimate }: Mem
     `  ${'peak'.padEnd(width)}${gigabytes(estimate.peakLoad).padStart(10)}  loaded`,
     `  ${''.padEnd(width)}${gigabytes(estimate.peakGenerate).padStart(10)}  generating`,
     `  ${''.padEnd(width)}${gigabytes(estimate.peakUpdate).padStart(10)}  updating`,
+    ...(estimate.saveCopy > 0
+      ? [`  ${''.padEnd(width)}${gigabytes(estimate.peakSave).padStart(10)}  updating after an asynchronous save`]
+      : []),
+    ...(estimate.onDevice ? ["Not counted: the context of CUDA on the device, whose size is the driver's."] : []),
   ];
 }

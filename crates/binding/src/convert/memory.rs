@@ -12,6 +12,8 @@ pub struct MemoryWorkload {
     pub new_tokens: u32,
     pub microbatch_tokens: u32,
     pub gradient_checkpointing: bool,
+    /// Checkpoints are written from a copy, while training goes on.
+    pub asynchronous_saving: bool,
 }
 
 /// Bytes, and what they are for.
@@ -34,10 +36,14 @@ pub struct MemoryEstimate {
     pub decoding: f64,
     pub activations: f64,
     pub logits: f64,
+    /// In host memory wherever the rest is.
+    pub save_copy: f64,
     pub peak_load: f64,
     pub peak_generate: f64,
     /// 0 when the policy is not to be trained.
     pub peak_update: f64,
+    /// Updating after the first asynchronous save, and while one is written.
+    pub peak_save: f64,
 }
 
 impl From<MemoryWorkload> for memory::Workload {
@@ -49,6 +55,7 @@ impl From<MemoryWorkload> for memory::Workload {
             new_tokens: load.new_tokens as usize,
             microbatch_tokens: load.microbatch_tokens as usize,
             gradient_checkpointing: load.gradient_checkpointing,
+            asynchronous_saving: load.asynchronous_saving,
         }
     }
 }
@@ -71,9 +78,11 @@ impl From<memory::Memory> for MemoryEstimate {
             decoding: memory.decoding as f64,
             activations: memory.activations as f64,
             logits: memory.logits as f64,
+            save_copy: memory.save_copy as f64,
             peak_load: memory.peak_load as f64,
             peak_generate: memory.peak_generate as f64,
             peak_update: memory.peak_update as f64,
+            peak_save: memory.peak_save as f64,
         }
     }
 }
