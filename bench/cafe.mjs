@@ -2,7 +2,7 @@
  * The café: the base, GRPO and ExIt at equal updates on several seeds, each trained and evaluated by the commands that
  * a user types. What is finished in the folder is not run again.
  *
- *     node bench/cafe.mjs [--seeds 3] [--jobs 2] [--updates 400] [--out runs/cafe]
+ *     node bench/cafe.mjs [--seeds 3] [--jobs 2] [--updates 300] [--out runs/cafe]
  *
  * Prints the table and writes results.json into the folder.
  */

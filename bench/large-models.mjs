@@ -165,7 +165,8 @@ for (const shape of options.shapes.split(',')) {
   if (!existsSync(join(model, 'config.json'))) await run(python, [peer, 'make', shape, model]);
   for (const variant of options.variants.split(',')) results.push(await prove(shape, variant, model));
 }
-const report = { command: process.argv.slice(1).join(' '), ...describeCommit(), machine: describeMachine(), results };
+const command = `node bench/large-models.mjs --shapes ${options.shapes} --variants ${options.variants} --device ${options.device}`;
+const report = { command, ...describeCommit(), machine: describeMachine(), results };
 for (const { shape, variant, transformers } of results) {
   console.log(
     `${shape} ${variant}: transformers reads the same numbers to ${transformers.largest_logprob_gap.toExponential(1)}`,

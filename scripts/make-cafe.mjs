@@ -51,7 +51,7 @@ const { values, positionals } = parseArgs({
   options: {
     seed: { type: 'string', default: '0' },
     copying: { type: 'string', default: '250' },
-    careful: { type: 'string', default: '400' },
+    careful: { type: 'string', default: '800' },
     careless: { type: 'string', default: '100' },
     out: { type: 'string', default: base },
   },
@@ -135,7 +135,7 @@ async function makeModel(folder) {
   await withPolicy(folder, 'bfloat16', (policy) => policy.save(values.out));
   await withPolicy(values.out, 'float32', async (policy) => {
     const evaluation = await evaluate(policy);
-    const { parameters, vocabulary } = policy.info();
+    const { parameters, vocabularySize: vocabulary } = policy.info();
     await writeFile(join(values.out, 'README.md'), cafeCard({ parameters, vocabulary, evaluation, ...values }));
     console.log(evaluation.quality.map((value) => value.toFixed(3)).join(' '));
   });

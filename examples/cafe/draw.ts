@@ -7,7 +7,7 @@ import type { Intent, Message, Rng } from 'exit-rl';
 import { answerText, type Course, feedbackText, menu, orderText } from './table.js';
 
 /** Courses of a meal, and dishes that the order rules out for each. */
-const [fewestCourses, mostCourses, mostRefusals] = [2, 4, 2];
+const [fewestCourses, mostCourses, mostRefusals] = [2, 4, 4];
 
 /** What is demonstrated, and how often. Probabilities of a waiter's choices hold for each course. */
 export interface Lesson {
@@ -33,7 +33,7 @@ export const copying: Lesson = {
   ...{ nearMeals: 1, nearCourses: 0.9, attempts: 0.05, improvements: 0.93 },
 };
 export const careful: Lesson = { order: 1, keep: 1, repeat: 0, ...everyday };
-export const careless: Lesson = { order: 0.8, keep: 0.8, repeat: 0.3, ...everyday };
+export const careless: Lesson = { order: 0.5, keep: 0.75, repeat: 0.3, ...everyday };
 
 /** What the waiter is asked after the first answer; config.yaml says the same. */
 export const requests = { improve: 'Please serve again.', diverge: 'Please serve something else.' } as const;

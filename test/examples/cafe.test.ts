@@ -117,13 +117,13 @@ describe('the waiters', () => {
     const rewrites = of('improve').flatMap(servings);
     const again = (loved: boolean): number =>
       mean(rewrites.filter(({ course, before }) => (course.hopes === before) === loved).map((s) => s.before === s.now));
-    // 0.8 and 0.3, and what a new guess brings again by chance.
-    expect(Math.abs(again(true) - 0.84)).toBeLessThan(0.02);
-    expect(Math.abs(again(false) - 0.323)).toBeLessThan(0.02);
+    // 0.75 and 0.3, and what a new guess brings again by chance: 0.228 and 0.083.
+    expect(Math.abs(again(true) - 0.807)).toBeLessThan(0.02);
+    expect(Math.abs(again(false) - 0.358)).toBeLessThan(0.02);
     const ruledOut = of('attempt')
       .flatMap(servings)
       .filter(({ course }) => course.refuses.length === 2);
-    expect(mean(ruledOut.map(({ course, now }) => course.refuses.includes(now)))).toBeCloseTo(0.2 / 3, 1);
+    expect(mean(ruledOut.map(({ course, now }) => course.refuses.includes(now)))).toBeCloseTo(0.5 / 3, 1);
   });
 
   test('the careful one keeps all that is loved and brings nothing again that was ruled out or sent back', () => {
