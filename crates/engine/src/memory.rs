@@ -75,7 +75,7 @@ pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Re
     let device = device::parse(&options.device)?;
     let tokenizer = std::fs::metadata(folder.join("tokenizer.json")).map_or(0, |data| data.len());
     let parameters = elements(&config) as u64;
-    let kernels = own_kernels(options, device, parameters as usize)?;
+    let kernels = own_kernels(options, options.lora.as_ref(), device, parameters as usize)?;
     let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
     let on_device = device != Device::Cpu;
     let adapted = options.lora.as_ref().map(|lora| Adapted::new(&config, lora)).transpose()?;
