@@ -178,7 +178,7 @@ impl Adapter {
     }
 
     /// Takes over the reference of a run that is resumed; `read` fills its terms.
-    pub fn restore_reference(&mut self, shares: &str, read: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
+    pub fn restore_reference(&mut self, shares: &[f64], read: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
         self.reference = AdapterReference::restore(shares, &self.flat, read)?;
         Ok(())
     }
