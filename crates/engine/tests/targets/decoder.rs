@@ -50,6 +50,7 @@ pub fn policy(bytes: &[u8]) -> bool {
         new_tokens: 8,
         microbatch_tokens: 64,
         gradient_checkpointing: false,
+        asynchronous_saving: true,
     };
     let estimated = estimate(&folder.0, &options, &workload).is_ok();
     estimated && Policy::load(&folder.0, &options).is_ok()
