@@ -6,6 +6,7 @@ import { InvalidRequestError, ModelFolderError } from '../../src/errors.js';
 import { LocalPolicy } from '../../src/policy/local.js';
 import { mergeAdapter } from '../../src/policy/lora.js';
 import { trainingFile, type UpdateSettings } from '../../src/policy/policy.js';
+import { changeHeader, type Entry, type Header } from '../support/safetensors.js';
 import {
   adapterFolder,
   type Backend,
@@ -41,22 +42,14 @@ function changedAdapter(name: string, changes: Record<string, unknown>): string 
   return folder;
 }
 
-/** The file with all of its F32 as F16: every number is cut to zero, which is enough to be added to. */
+/** The file with all of its numbers as zeros in half precision, which is enough to be added to. */
 function asHalf(file: string): void {
-  const bytes = readFileSync(file);
-  const length = Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.toString('utf8', 8, 8 + length));
-  let end = 0;
-  for (const entry of Object.values<{ dtype: string; data_offsets: number[] }>(header)) {
-    if (entry.dtype !== 'F32') continue;
-    const [from = 0, to = 0] = entry.data_offsets;
+  const halve = (entry: Entry): void => {
+    const [from, to] = entry.data_offsets;
     [entry.dtype, entry.data_offsets] = ['F16', [from / 2, to / 2]];
-    end = Math.max(end, to / 2);
-  }
-  const text = Buffer.from(JSON.stringify(header));
-  const size = Buffer.alloc(8);
-  size.writeBigUInt64LE(BigInt(text.length));
-  writeFileSync(file, Buffer.concat([size, text, Buffer.alloc(end)]));
+  };
+  const change = ({ __metadata__: _, ...tensors }: Header): void => Object.values(tensors).forEach(halve);
+  changeHeader(file, change, (data) => Buffer.alloc(data.length / 2));
 }
 
 describe.each(Object.keys(golden))('merge: %s', (name) => {

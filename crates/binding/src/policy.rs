@@ -15,10 +15,14 @@ use exit_rl_engine::policy::{Policy, Shared};
 use exit_rl_engine::thread::{send, Job, PolicyId, Ticket};
 use exit_rl_engine::tokenizer::stop::StopScan;
 use exit_rl_engine::tokenizer::Tokenizer;
+use exit_rl_engine::train::batch::Batch;
+use exit_rl_engine::train::metrics::Metrics;
+use exit_rl_engine::train::update::UpdateSettings;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 /// A policy on the engine thread. Close it to free its memory.
@@ -115,7 +119,8 @@ impl NativePolicy {
         })
     }
 
-    /// One update; resolves to its metrics by TRL's names. Cancelled or failed, it leaves the weights as they were.
+    /// One update; resolves to its metrics by TRL's names. Cancelled, or failed in its first optimizer step, it leaves the
+    /// weights as they were.
     #[napi(ts_return_type = "Promise<Record<string, number>>")]
     pub fn update(
         &self,
@@ -124,12 +129,7 @@ impl NativePolicy {
         settings: NativeUpdateSettings,
         ticket: f64,
     ) -> Result<Object<'static>> {
-        let settings = settings.into_engine().map_err(to_napi)?;
-        let (batch, ticket) = (batch.into_engine(), Ticket::new(ticket as u64));
-        self.ask(env, move |policy| {
-            let metrics = policy.update(&batch, &settings, &ticket.flag)?;
-            Ok(metrics.into_iter().collect::<HashMap<String, f64>>())
-        })
+        self.measure(env, batch, settings, ticket, Policy::update)
     }
 
     /// The metrics of a batch by TRL's names, with the weights as they are; nothing is changed.
@@ -141,12 +141,7 @@ impl NativePolicy {
         settings: NativeUpdateSettings,
         ticket: f64,
     ) -> Result<Object<'static>> {
-        let settings = settings.into_engine().map_err(to_napi)?;
-        let (batch, ticket) = (batch.into_engine(), Ticket::new(ticket as u64));
-        self.ask(env, move |policy| {
-            let metrics = policy.evaluate(&batch, &settings, &ticket.flag)?;
-            Ok(metrics.into_iter().collect::<HashMap<String, f64>>())
-        })
+        self.measure(env, batch, settings, ticket, Policy::evaluate)
     }
 
     /// θ_ref ← (1 − α) θ_ref + α θ.
@@ -197,7 +192,26 @@ impl NativePolicy {
     }
 }
 
+/// An update, or what it would report.
+type Measure = fn(&mut Policy, &Batch, &UpdateSettings, &AtomicBool) -> EngineResult<Metrics>;
+
 impl NativePolicy {
+    fn measure(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        settings: NativeUpdateSettings,
+        ticket: f64,
+        measure: Measure,
+    ) -> Result<Object<'static>> {
+        let settings = settings.into_engine().map_err(to_napi)?;
+        let (batch, ticket) = (batch.into_engine(), Ticket::new(ticket as u64));
+        self.ask(env, move |policy| {
+            let metrics = measure(policy, &batch, &settings, &ticket.flag)?;
+            Ok(metrics.into_iter().collect::<HashMap<String, f64>>())
+        })
+    }
+
     /// What `body` finds in the policy, after what was asked of it before.
     fn ask<T: Send + ToNapiValue + 'static>(
         &self,
