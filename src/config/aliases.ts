@@ -26,12 +26,6 @@ const onlyEnvironment: Translation = (value) => {
   return { problem: 'needs exactly one entry with an `id`; or set task' };
 };
 
-const noOtherKeys: Translation = (value) => {
-  const names = isPlainObject(value) ? Object.keys(value).join(', ') : JSON.stringify(value);
-  if (names === '') return { value: undefined };
-  return { problem: `${names}: not understood here; the keys of \`sampling\` say how completions are drawn` };
-};
-
 export const aliases: Readonly<Record<string, Alias>> = {
   num_generations: { to: 'groupSize' },
   rollouts_per_example: { to: 'groupSize' },
@@ -47,8 +41,6 @@ export const aliases: Readonly<Record<string, Alias>> = {
   'generation_kwargs.stop_strings': { to: 'sampling.stop', implies: () => ({ 'sampling.includeStopText': true }) },
   'generation_kwargs.include_stop_str_in_output': { to: 'sampling.includeStopText' },
   'generation_kwargs.stop_token_ids': { to: 'sampling.stopTokenIds' },
-  // What is left of it.
-  generation_kwargs: { to: 'sampling', translate: noOtherKeys },
   'sampling.include_stop_str_in_output': { to: 'sampling.includeStopText' },
   'sampling.max_tokens': { to: 'sampling.maxNewTokens' },
   'sampling.top_k': { to: 'sampling.topK' },
