@@ -1,6 +1,7 @@
 //! What an update minimises: the settings. The formulas stand in `loss.rs`, whose they are in docs/objectives.md.
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "an update has one")]
 pub enum Objective {
     Grpo(Grpo),
     /// Mean token negative log-likelihood.
