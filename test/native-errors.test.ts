@@ -178,12 +178,16 @@ describe('what would end the process is an error', () => {
 
   test('more requests than may wait: each is answered', async () => {
     const busy = await policy();
-    const generating = busy.generate({ prompt: [1, 2], n: 300, sampling, seed: 1, requestId: 1 });
+    const stop = new AbortController();
+    const request = { prompt: [1, 2], n: 200_000, sampling, seed: 1, requestId: 1, signal: stop.signal };
+    const generating = busy.generate(request);
     const refused = new Map<unknown, number>();
     const count = ({ code }: { code?: unknown }) => refused.set(code, (refused.get(code) ?? 0) + 1);
-    await Promise.all(Array.from({ length: 70_000 }, () => busy.stats().catch(count)));
+    const asked = Array.from({ length: 70_000 }, () => busy.stats().catch(count));
+    stop.abort();
+    await expect(generating).rejects.toThrow(CancelledError);
+    await Promise.all(asked);
     expect([...refused.keys()]).toEqual(['QUEUE_FULL']);
-    await generating;
   }, 60_000);
 });
 

@@ -12,7 +12,7 @@ use std::path::Path;
 
 #[expect(clippy::large_enum_variant, reason = "a folder has a handful of them")]
 pub enum Stage {
-    Dense(Dense),
+    Dense(Box<Dense>),
     Normalize,
 }
 

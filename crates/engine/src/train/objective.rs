@@ -3,7 +3,7 @@
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "an update has one")]
 pub enum Objective {
-    Grpo(Grpo),
+    Grpo(Box<Grpo>),
     /// Mean token negative log-likelihood.
     Supervised,
 }

@@ -86,7 +86,7 @@ impl Case {
 
     pub fn settings(&self, microbatch_tokens: usize) -> UpdateSettings {
         UpdateSettings {
-            objective: Objective::Grpo(self.grpo()),
+            objective: Objective::Grpo(Box::new(self.grpo())),
             optimizer: OptimizerSettings {
                 adamw: AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.999, weight_decay: 0.0, eps: 1e-8 },
                 max_grad_norm: 0.0,

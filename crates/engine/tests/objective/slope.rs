@@ -33,11 +33,11 @@ fn the_gradient_is_the_slope_of_the_loss() {
     for case in differentiable() {
         let mut steps = plan(&case.batch(), &case.settings(usize::MAX), Device::Cpu);
         let columns = Columns::of(&case);
-        columns.choose(0, &mut steps[0], &Objective::Grpo(case.grpo()));
+        columns.choose(0, &mut steps[0], &Objective::Grpo(Box::new(case.grpo())));
         let Some(part) = steps[0].parts.first_mut() else { continue };
         let scores = columns.attach(0, part, Kind::Double);
         for grpo in variants(&case.grpo()) {
-            let objective = Objective::Grpo(grpo);
+            let objective = Objective::Grpo(Box::new(grpo));
             let (_, slopes) = objective.differentiate(&scores, &part.tokens);
             let value = |logprob_n: Tensor, entropy_n: Tensor| {
                 tch::no_grad(|| objective.evaluate(&Scores { logprob_n, entropy_n }, &part.tokens))

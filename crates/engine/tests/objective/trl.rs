@@ -12,7 +12,7 @@ fn check(case: &Case, microbatch_tokens: usize, kind: Kind) {
     let batch = case.batch();
     let mut sampling = Sampling::new(batch.trained_tokens() as f64, Device::Cpu);
     let mut start = 0;
-    let mut run = Objective::Grpo(case.grpo());
+    let mut run = Objective::Grpo(Box::new(case.grpo()));
     let mut steps = plan(&batch, &case.settings(microbatch_tokens), Device::Cpu);
     let expected = case.json["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), expected.len(), "{}", case.name());
