@@ -10,7 +10,6 @@ use crate::model::layout::{Layout, Part};
 use serde_json::{json, Value};
 use std::path::Path;
 
-#[expect(clippy::large_enum_variant, reason = "a folder has a handful of them")]
 pub enum Stage {
     Dense(Box<Dense>),
     Normalize,

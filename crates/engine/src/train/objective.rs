@@ -1,7 +1,6 @@
 //! What an update minimises: the settings. The formulas stand in `loss.rs`, whose they are in docs/objectives.md.
 
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "an update has one")]
 pub enum Objective {
     Grpo(Box<Grpo>),
     /// Mean token negative log-likelihood.
