@@ -36,7 +36,10 @@ export declare class NativePolicy {
    * by `mean`, `lasttoken` or another of sentence-transformers' modes.
    */
   states(batch: NativeBatch, pooling: string, microbatchTokens: number): Promise<Float32Array>
-  /** One update; resolves to its metrics by TRL's names. Cancelled or failed, it leaves the weights as they were. */
+  /**
+   * One update; resolves to its metrics by TRL's names. Cancelled, or failed in its first optimizer step, it leaves the
+   * weights as they were.
+   */
   update(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>
   /** The metrics of a batch by TRL's names, with the weights as they are; nothing is changed. */
   evaluate(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>

@@ -195,7 +195,8 @@ async function runStage(one, stage, folder) {
     const batch = { prompts: Array.from({ length: prompts }, (_, at) => tokens(promptTokens, at)), sequences };
     const gradientCheckpointing = one.gradientCheckpointing === true;
     const update = () => policy.update(batch, { ...settings, gradientCheckpointing });
-    await update();
+    // The second finds the optimizer's moments in memory, which the first one made at its end.
+    for (const _ of ['first', 'second']) await update();
     if (stage === 'save') await saveAndGoOn(policy, one, update);
   }
   console.log(JSON.stringify({ peak: peakBytes() }));

@@ -22,7 +22,7 @@ export interface WeightedValues {
   readonly values: ArrayLike<number>;
 }
 
-export const defaultAdvantage: AdvantageSettings = {
+const defaultAdvantage: AdvantageSettings = {
   baseline: 'std',
   stdOver: 'group',
   std: 'population',

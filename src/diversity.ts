@@ -6,7 +6,7 @@ export interface DiversitySettings {
 }
 
 /** A spread of distances below this is rounding, not diversity. */
-export const zeroRange = 1e-6;
+const zeroRange = 1e-6;
 
 /**
  * d_i = ‖e_i − c‖ / (max_j ‖e_j − c‖ − min_j ‖e_j − c‖), c = the centroid of the group's embeddings, as printed in

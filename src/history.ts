@@ -88,50 +88,6 @@ export function historyKey(taskId: string, history: History): string {
     .slice(0, keyLength);
 }
 
-/** Plain JSON; `fromJson` gives the equal history back. */
-export function toJson(history: History): HistoryJson {
-  return {
-    turns: history.turns.map(({ iterates }) => ({
-      iterates: iterates.map((iterate) => ({ ...iterate, tokens: [...iterate.tokens] })),
-    })),
-  };
-}
-
-/** A history as JSON holds it. */
-export interface HistoryJson {
-  readonly turns: readonly { readonly iterates: readonly Iterate[] }[];
-}
-
-/** Reads what `toJson` wrote; throws a TypeError that names the place when it is something else. */
-export function fromJson(json: unknown): History {
-  const turns = listAt(json, 'turns', 'history');
-  return {
-    turns: turns.map((turn, t) => {
-      const iterates = listAt(turn, 'iterates', `turns[${t}]`);
-      if (iterates.length === 0) throw new TypeError(`history: turns[${t}] has no iterates`);
-      return { iterates: iterates.map((iterate, k) => readIterate(iterate, `turns[${t}].iterates[${k}]`)) };
-    }),
-  };
-}
-
-function readIterate(json: unknown, place: string): Iterate {
-  const { text, tokens, quality, feedback } = (json ?? {}) as Partial<Iterate>;
-  const readable =
-    typeof text === 'string' &&
-    typeof quality === 'number' &&
-    Array.isArray(tokens) &&
-    tokens.every(Number.isInteger) &&
-    (feedback === undefined || typeof feedback === 'string');
-  if (!readable) throw new TypeError(`history: ${place} is not an iterate`);
-  return { text, tokens: [...tokens], quality, ...(feedback === undefined ? {} : { feedback }) };
-}
-
-function listAt(json: unknown, key: string, place: string): readonly unknown[] {
-  const list = typeof json === 'object' && json !== null ? Reflect.get(json, key) : undefined;
-  if (!Array.isArray(list)) throw new TypeError(`history: ${place}.${key} is not a list`);
-  return list;
-}
-
 function turnAt(history: History, turn: number): Turn {
   const found = history.turns[turn];
   if (!found) throw new RangeError(`turn ${turn} of a history of ${history.turns.length} turns`);

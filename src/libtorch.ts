@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { NativeError } from './errors.js';
 
 /** Patch releases keep the C++ interface; anything else needs another addon. */
-export const libtorchSeries = '2.11';
+const libtorchSeries = '2.11';
 
 export type LibtorchSource = 'LIBTORCH' | 'VIRTUAL_ENV' | 'CONDA_PREFIX' | 'built-in';
 

@@ -17,7 +17,7 @@ export interface PromptTemplates {
 }
 
 /** What each template may name. `{question}` is the task's text, `{previous}` the iterate to rewrite. */
-export const placeholders: { readonly [Name in keyof PromptTemplates]: readonly string[] } = {
+const placeholders: { readonly [Name in keyof PromptTemplates]: readonly string[] } = {
   attempt: ['question', 'earlier'],
   improve: ['question', 'earlier', 'previous', 'feedback'],
   diverge: ['question', 'earlier', 'previous', 'feedback'],

@@ -9,10 +9,13 @@ import {
   DeviceError,
   InvalidRequestError,
   ModelFolderError,
+  NonFiniteError,
   PolicyClosedError,
 } from '../src/errors.js';
 import { addonFile, crossing, crossingNow, native, translateError } from '../src/native.js';
 import { LocalPolicy } from '../src/policy/local.js';
+import type { UpdateSettings } from '../src/policy/policy.js';
+import { onPolicySettings } from './golden/support.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tiny = join(root, 'test/golden/models/llama-tied');
@@ -149,4 +152,63 @@ describe('an addon that cannot be loaded', () => {
     const said = firstUse(placeAddon, { LIBTORCH: join(root, 'libtorch') });
     expect(said).toBe('');
   });
+});
+
+describe('what would end the process is an error', () => {
+  const policy = async (): Promise<LocalPolicy> => {
+    const loaded = await LocalPolicy.load(tiny, { device: 'cpu', threads: 1 });
+    onTestFinished(() => loaded.close());
+    return loaded;
+  };
+  const sampling = { temperature: 1, maxNewTokens: 24 };
+
+  test.each([-1, 0, 2 ** 32 - 1])('%i completions', async (n) => {
+    const asking = (await policy()).generate({ prompt: [1, 2], n, sampling, seed: 1, requestId: 1 });
+    await expect(asking).rejects.toMatchObject({ name: 'InvalidRequestError', fields: { key: 'n' } });
+  });
+
+  test.each([[[0, 9]], [[2, 1]]])('offsets beyond their tokens: %j', async (list) => {
+    const tokenizer = await crossing(() => native('cpu').NativeTokenizer.load(tiny));
+    const [tokens, offsets] = [Int32Array.of(1, 2), Uint32Array.from(list)];
+    expect(() => crossingNow(() => tokenizer.decode(tokens, offsets, true))).toThrow(InvalidRequestError);
+    const rendered = { text: 'x', guard: 'g', splice: 's', tokens, offsets };
+    const encoding = crossing(() => tokenizer.encodeRendered(rendered));
+    await expect(encoding).rejects.toMatchObject({ fields: { key: 'offsets' } });
+  });
+
+  test('more requests than may wait: each is answered', async () => {
+    const busy = await policy();
+    const stop = new AbortController();
+    const request = { prompt: [1, 2], n: 200_000, sampling, seed: 1, requestId: 1, signal: stop.signal };
+    const generating = busy.generate(request);
+    const refused = new Map<unknown, number>();
+    const count = ({ code }: { code?: unknown }) => refused.set(code, (refused.get(code) ?? 0) + 1);
+    const asked = Array.from({ length: 70_000 }, () => busy.stats().catch(count));
+    stop.abort();
+    await expect(generating).rejects.toThrow(CancelledError);
+    await Promise.all(asked);
+    expect([...refused.keys()]).toEqual(['QUEUE_FULL']);
+  }, 60_000);
+});
+
+test('an update that fails after its first optimizer step: sampling sees the weights that the step left', async () => {
+  const policy = await LocalPolicy.load(tiny, { device: 'cpu', threads: 1, backend: 'kernels' });
+  onTestFinished(() => policy.close());
+  const prompts = [Int32Array.of(1, 2, 3)];
+  const sequence = (step: number, advantage: number) => ({
+    ...{ prompt: 0, tokens: Int32Array.of(4, 5, 6), rollout: step, advantage, step },
+  });
+  const sequences = [sequence(0, 1), sequence(1, 3e38)];
+  const settings: UpdateSettings = { ...onPolicySettings, learningRate: 0.05 };
+  await expect(policy.update({ prompts, sequences }, settings)).rejects.toThrow(NonFiniteError);
+  const sampling = { temperature: 1, maxNewTokens: 8 };
+  const { completions } = await policy.generate({
+    prompt: prompts[0] as Int32Array,
+    n: 4,
+    sampling,
+    seed: 1,
+    requestId: 1,
+  });
+  const batch = completions.map(({ tokens }, rollout) => ({ prompt: 0, tokens, rollout, advantage: 0 }));
+  expect(await policy.score({ prompts, sequences: batch })).toEqual(completions.map(({ logprobs }) => logprobs));
 });

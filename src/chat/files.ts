@@ -69,6 +69,9 @@ function templatesOf(file: string, value: unknown): Record<string, string> {
   return Object.fromEntries(entries);
 }
 
+/** Folders have two or three. */
+const mostTemplates = 64;
+
 function additionalTemplates(folder: string): Record<string, string> {
   const additional = join(folder, 'additional_chat_templates');
   let names: string[];
@@ -76,6 +79,9 @@ function additionalTemplates(folder: string): Record<string, string> {
     names = readdirSync(additional).filter((name) => name.endsWith('.jinja'));
   } catch {
     return {};
+  }
+  if (names.length > mostTemplates) {
+    throw unreadable(additional, `it has ${names.length} templates; at most ${mostTemplates} are read`);
   }
   return Object.fromEntries(
     names.map((name) => [name.slice(0, -'.jinja'.length), readText(join(additional, name)) ?? '']),

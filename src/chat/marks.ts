@@ -3,6 +3,7 @@
  * found in what the template made of it.
  */
 import { ChatTemplateError } from '../errors.js';
+import { isTooDeep } from '../nesting.js';
 
 export interface Marks {
   /** Stands inside special tokens that a message spells out. */
@@ -15,9 +16,28 @@ export interface Marks {
 
 const noncharacters = Array.from({ length: 32 }, (_, index) => String.fromCharCode(0xfdd0 + index));
 
+/** Deeper arguments of tools are an accident or an attack: what walks them calls itself. */
+const mostDepth = 128;
+
+function jsonOf(conversation: unknown): string {
+  if (isTooDeep(conversation, mostDepth)) {
+    throw new ChatTemplateError(`the messages, tools or variables are nested more than ${mostDepth} deep`);
+  }
+  try {
+    return JSON.stringify(conversation);
+  } catch (error) {
+    const reason = (error as Error).message;
+    throw new ChatTemplateError(
+      `the messages, tools or variables are no JSON: ${reason}`,
+      { reason },
+      { cause: error },
+    );
+  }
+}
+
 /** Three marks that the conversation does not hold itself. */
 export function marksFor(conversation: unknown): Marks {
-  const text = JSON.stringify(conversation);
+  const text = jsonOf(conversation);
   const [guard, splice, end] = noncharacters.filter((mark) => !text.includes(mark));
   if (guard !== undefined && splice !== undefined && end !== undefined) return { guard, splice, end };
   throw new ChatTemplateError('the messages hold nearly every noncharacter (U+FDD0 to U+FDEF): remove them');

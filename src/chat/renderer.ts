@@ -39,10 +39,28 @@ interface Waiting {
 /** Beyond the template's own limit: for a builtin that does not come back, and for starting on a busy machine. */
 const graceMilliseconds = 8_000;
 
+/** Characters of a template and its conversation; the longest contexts have a few millions. */
+const mostAsked = 1 << 26;
+
 const entry = fileURLToPath(new URL('./child.mjs', import.meta.url));
 
 function refused(source: string, reason: string): ChatTemplateError {
   return new ChatTemplateError(`the chat template of \`${source}\` failed: ${reason}`, { file: source, reason });
+}
+
+interface Answer {
+  readonly id?: number;
+  readonly text?: string;
+  readonly reason?: string;
+}
+
+/** What is no answer answers nothing: the time that is given to it runs out. */
+function parseAnswer(line: string): Answer {
+  try {
+    return JSON.parse(line) as Answer;
+  } catch {
+    return {};
+  }
 }
 
 /** Renders one at a time, in order; a process that ends or does not answer is replaced. */
@@ -50,7 +68,7 @@ export class TemplateRenderer {
   private child: ChildProcess | undefined;
   private readonly waiting: Waiting[] = [];
   private timer: NodeJS.Timeout | undefined;
-  private unread = '';
+  private unread: string[] = [];
   private asked = 0;
   private readonly cache = createRenderCache();
 
@@ -59,6 +77,7 @@ export class TemplateRenderer {
   /** @throws ChatTemplateError when the template refuses, fails, or meets a limit. */
   async render({ source, ...request }: RenderRequest): Promise<string> {
     const ask = JSON.stringify({ ...request, limits: this.limits });
+    if (ask.length > mostAsked) throw refused(source, `template and conversation are longer than ${mostAsked}`);
     const known = this.cache.get(ask);
     if (known !== undefined) return known;
     const id = ++this.asked;
@@ -98,11 +117,11 @@ export class TemplateRenderer {
   }
 
   private read(data: string): void {
-    this.unread += data;
-    const end = this.unread.indexOf('\n');
-    if (end < 0) return;
-    const answer: { id: number; text?: string; reason?: string } = JSON.parse(this.unread.slice(0, end));
-    this.unread = this.unread.slice(end + 1);
+    const end = data.indexOf('\n');
+    if (end < 0) return void this.unread.push(data);
+    const line = this.unread.join('') + data.slice(0, end);
+    this.unread = [data.slice(end + 1)];
+    const answer = parseAnswer(line);
     const first = this.waiting[0];
     if (first?.id !== answer.id) return;
     this.settle((one) =>
@@ -112,7 +131,7 @@ export class TemplateRenderer {
 
   private ended(child: ChildProcess, reason: string): void {
     if (this.child === child) this.child = undefined;
-    this.unread = '';
+    this.unread = [];
     if (this.timer !== undefined) this.settle((one) => one.reject(refused(one.source, reason)));
   }
 

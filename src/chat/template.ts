@@ -20,7 +20,7 @@ export interface ChatOptions {
 }
 
 /** The day that Llama's templates fall back to. */
-export const defaultDate = '2024-07-26';
+const defaultDate = '2024-07-26';
 
 /** A message as templates know it. Ids bring the calls of a turn as they were made. */
 export function templateMessage({ role, content, toolCalls, name, tokens }: Message): Record<string, unknown> {

@@ -20,7 +20,7 @@ async function runMemory(model: string, options: DoctorOptions): Promise<number>
 }
 
 /** Prints the examination. @returns the exit code: 1 when something that every run needs is broken. */
-export async function runDoctor(options: DoctorOptions = {}): Promise<number> {
+async function runDoctor(options: DoctorOptions = {}): Promise<number> {
   if (options.model !== undefined) return runMemory(String(options.model), options);
   const { examine } = await import('./doctor/examine.js');
   const found = examine(options.device);

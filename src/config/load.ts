@@ -30,7 +30,7 @@ function asNumberWhereOne(text: string): string | number {
   return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
-export function environmentLayer(environment: Readonly<Record<string, string | undefined>>): Layer {
+function environmentLayer(environment: Readonly<Record<string, string | undefined>>): Layer {
   const layer: Layer = {};
   for (const [variable, key] of Object.entries(environmentKeys)) {
     const value = environment[variable];
@@ -65,7 +65,7 @@ function fileProblem(file: string, message: string, hint?: string): ConfigError 
 const readable = [...moduleExtensions, '.yaml', '.yml', '.toml', '.json'];
 
 /** @throws ConfigError when the file is missing, cannot be parsed, or holds no object. */
-export async function readConfigFile(file: string): Promise<Layer> {
+async function readConfigFile(file: string): Promise<Layer> {
   const extension = extname(file).toLowerCase();
   if (!readable.includes(extension)) {
     const recipe = nearest(file, Object.keys(recipes));

@@ -47,7 +47,7 @@ export function knownKeys(): readonly string[] {
 const lastWord = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
 /** The known key meant by `path`: one beside it, or one of that name elsewhere in the config. */
-export function suggestKey(written: string): string | undefined {
+function suggestKey(written: string): string | undefined {
   const path = written.replaceAll(/\.\d+(?=\.)/g, '');
   const parent = path.slice(0, path.length - lastWord(path).length);
   const beside = knownKeys().filter((key) => key.startsWith(parent) && !key.slice(parent.length).includes('.'));

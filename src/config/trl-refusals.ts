@@ -119,7 +119,7 @@ export const refusals: readonly Refusal[] = [
     because:
       'tokens are drawn from the policy with temperature, topK, topP and minP alone, so that their log-probabilities are those that are trained',
     instead:
-      'set the keys of the section `sampling`; `repetition_penalty_reward` is a reward function for the same end',
+      'set the keys of the section `sampling`; of generation_kwargs, stop, stop_strings, stop_token_ids and include_stop_str_in_output are taken; `repetition_penalty_reward` is a reward function',
     options: { repetition_penalty: [1], generation_kwargs: [{}] },
   },
   {

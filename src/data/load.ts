@@ -51,7 +51,7 @@ async function readSplit(
 }
 
 /** Exactly ⌈share · n⌉ rows, chosen by the seed, leave `train` for `test`; both keep their order. At least one stays. */
-export function holdOut(rows: readonly DataRow[], share: number, seed: number): DataSet {
+function holdOut(rows: readonly DataRow[], share: number, seed: number): DataSet {
   const count = Math.min(Math.ceil(share * rows.length), rows.length - 1);
   const rng = createRng(seed).fork('held out');
   const places = rows.map((_, at) => at);

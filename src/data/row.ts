@@ -1,5 +1,6 @@
 /** A row of a data file as a task: its prompt, and every further column for rewards and verifiers. */
 import type { Message, Prompt, ToolCall } from '../message.js';
+import { isTooDeep } from '../nesting.js';
 import { isRecord } from './jsonl.js';
 import type { Convert } from './sink.js';
 
@@ -78,11 +79,6 @@ function promptOf(value: unknown, { promptColumn, chat, systemPrompt }: RowSetti
   }
   const messages = conversationOf(value, add);
   return messages && (messages[0]?.role === 'system' ? messages : [...system, ...messages]);
-}
-
-function isTooDeep(value: unknown, most: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return most === 0 || Object.values(value).some((child) => isTooDeep(child, most - 1));
 }
 
 function missing(column: string, names: readonly string[]): [string, string] {

@@ -51,7 +51,7 @@ export function hubModel(text: string): HubModel | undefined {
 const commit = /^[0-9a-f]{40}$/;
 
 /** The folder of a model that was fetched; undefined when it was not. */
-export function cachedFolder(environment: Environment, model: HubModel): string | undefined {
+function cachedFolder(environment: Environment, model: HubModel): string | undefined {
   const folder = repositoryFolder(environment, model);
   const read = (): string | undefined => {
     try {

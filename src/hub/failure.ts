@@ -8,6 +8,8 @@ interface Reason {
   readonly name?: string;
   readonly message?: string;
   readonly cause?: unknown;
+  /** Of a file here. */
+  readonly path?: unknown;
 }
 
 /** The innermost cause: fetch says only that it failed. */
@@ -32,7 +34,7 @@ export function hubFailure(error: unknown, model: HubModel, endpoint: string, en
 
 function explained(error: unknown, { name, revision }: HubModel, endpoint: string, environment: Environment): string {
   const status = statusOf(error);
-  const { code, name: kind, message } = root(error);
+  const { code, name: kind, message, path } = root(error);
   if (status === 401 || status === 403) {
     return `${endpoint} refuses \`${name}\` (${status}): accept its terms there if it asks for that, and give a token that may read it as HF_TOKEN`;
   }
@@ -40,6 +42,9 @@ function explained(error: unknown, { name, revision }: HubModel, endpoint: strin
     return `${endpoint} has no \`${name}\` at revision ${revision} (404), or it is private: check the name, and HF_TOKEN`;
   }
   if (status !== undefined) return `${endpoint} answered ${status} for \`${name}\`: try again later`;
+  if (typeof path === 'string') {
+    return `${path} cannot be written (${code ?? message}): check its folder and the room on its disk`;
+  }
   const reason = kind === 'TimeoutError' ? 'no answer in time' : (code ?? message ?? String(error));
   return (
     `${endpoint} cannot be reached (${reason}): check the network, a proxy, or HF_ENDPOINT for a mirror. ` +

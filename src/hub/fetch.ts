@@ -32,7 +32,7 @@ export interface Fetched {
   readonly bytes: number;
 }
 
-export function hubEndpoint(environment: Environment): string {
+function hubEndpoint(environment: Environment): string {
   return (environment.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
 }
 

@@ -24,44 +24,118 @@ export interface HubAccess {
 }
 
 /** No model has so many; a listing without end would else fill the memory. */
-const mostFiles = 10_000;
+const mostEntries = 10_000;
+const mostPages = 100;
+/** Of one answer: a page of a thousand entries has some 300 kB. */
+const mostBytes = 16 * 2 ** 20;
+/** Linux's longest path. */
+const longestPath = 4096;
 const sha1 = /^[0-9a-f]{40}$/;
 const sha256 = /^[0-9a-f]{64}$/;
 
-export async function listModel({ name, revision }: HubModel, access: HubAccess): Promise<HubListing> {
-  const { endpoint: hubUrl, token, patienceMilliseconds } = access;
-  // The library takes tokens of one form only; a mirror has its own.
-  const patient: typeof fetch = (input, init) => {
-    const headers = new Headers(init?.headers);
-    if (token !== undefined) headers.set('authorization', `Bearer ${token}`);
-    return fetch(input, { ...init, headers, signal: AbortSignal.timeout(patienceMilliseconds) });
-  };
-  const common = { hubUrl, fetch: patient };
-  const { sha } = await modelInfo({ ...common, name, revision, additionalFields: ['sha'] });
-  if (!sha1.test(sha)) throw new HubError(`${hubUrl} names no commit for \`${name}\``, { model: name });
-  const files: HubFile[] = [];
-  for await (const entry of listFiles({ ...common, repo: { type: 'model', name }, revision: sha, recursive: true })) {
-    if (entry.type === 'file') files.push(hubFile(entry, name));
-    if (files.length > mostFiles) throw new HubError(`\`${name}\` lists more than ${mostFiles} files`, { model: name });
+async function bounded(response: Response, url: string): Promise<Response> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of response.body ?? []) {
+    length += part.length;
+    if (length > mostBytes) throw new HubError(`${url} answers with more than ${mostBytes} bytes`, { url });
+    parts.push(part);
   }
+  const { status, statusText, headers } = response;
+  const bodyless = status === 204 || status === 205 || status === 304;
+  return new Response(bodyless ? null : Buffer.concat(parts), { status, statusText, headers });
+}
+
+/** What the library asks with: patient, bounded, and the token goes to the hub alone, wherever a page leads. */
+function listingFetch({ endpoint, token, patienceMilliseconds }: HubAccess): typeof fetch {
+  const { origin } = new URL(endpoint);
+  let asked = 0;
+  return async (input, init) => {
+    const url = String(input instanceof Request ? input.url : input);
+    asked += 1;
+    if (asked > mostPages) throw new HubError(`${endpoint} lists more than ${mostPages} pages`, { endpoint });
+    // The library takes tokens of one form only; a mirror has its own.
+    const headers = new Headers(init?.headers);
+    if (token !== undefined && new URL(url).origin === origin) headers.set('authorization', `Bearer ${token}`);
+    const signal = AbortSignal.timeout(patienceMilliseconds);
+    return bounded(await fetch(url, { ...init, headers, signal }), url);
+  };
+}
+
+export async function listModel(model: HubModel, access: HubAccess): Promise<HubListing> {
+  try {
+    return await readListing(model, access);
+  } catch (error) {
+    // Neither has a cause: a connection that failed has one.
+    const unread = error instanceof SyntaxError || (error instanceof TypeError && error.cause === undefined);
+    if (!unread) throw error;
+    const message = `${access.endpoint} answers for \`${model.name}\` with what is no listing (${error.message})`;
+    throw new HubError(message.slice(0, 500), { model: model.name }, { cause: error });
+  }
+}
+
+async function readListing({ name, revision }: HubModel, access: HubAccess): Promise<HubListing> {
+  const { endpoint: hubUrl } = access;
+  const common = { hubUrl, fetch: listingFetch(access) };
+  const { sha } = await modelInfo({ ...common, name, revision, additionalFields: ['sha'] });
+  if (typeof sha !== 'string' || !sha1.test(sha)) {
+    throw new HubError(`${hubUrl} names no commit for \`${name}\``, { model: name });
+  }
+  const files: HubFile[] = [];
+  let entries = 0;
+  for await (const entry of listFiles({ ...common, repo: { type: 'model', name }, revision: sha, recursive: true })) {
+    entries += 1;
+    if (entries > mostEntries) {
+      throw new HubError(`\`${name}\` lists more than ${mostEntries} files and folders`, { model: name });
+    }
+    if (entry.type === 'file') files.push(hubFile(entry, name));
+  }
+  requireApart(files, name);
   return { commit: sha, files };
 }
 
+/** As the hub sends it: nothing of it is taken on trust. */
 interface Entry {
-  readonly path: string;
-  readonly size: number;
-  readonly oid?: string;
-  readonly lfs?: { readonly oid: string; readonly size: number };
+  readonly path?: unknown;
+  readonly size?: unknown;
+  readonly oid?: unknown;
+  readonly lfs?: { readonly oid?: unknown; readonly size?: unknown } | null;
 }
 
+const isHash = (value: unknown, form: RegExp): value is string => typeof value === 'string' && form.test(value);
+
 function hubFile({ path, size, oid, lfs }: Entry, model: string): HubFile {
-  const outside = path.split('/').some((one) => one === '' || one === '.' || one === '..');
-  if (outside || path.includes('\\') || path.includes('\0')) {
-    throw new HubError(`\`${model}\` lists a file outside its folder: ${JSON.stringify(path)}`, { model, path });
+  if (typeof path !== 'string' || !isInside(path)) {
+    const shown = (JSON.stringify(path) ?? 'nothing').slice(0, 200);
+    throw new HubError(`\`${model}\` lists a file outside its folder: ${shown}`, { model, path: shown });
   }
-  if (lfs && sha256.test(lfs.oid)) return { path, size: lfs.size, hash: { kind: 'sha256', value: lfs.oid } };
-  if (oid && sha1.test(oid)) return { path, size, hash: { kind: 'git', value: oid } };
+  const bytes = lfs ? lfs.size : size;
+  if (typeof bytes !== 'number' || !Number.isSafeInteger(bytes) || bytes < 0) {
+    throw new HubError(`\`${model}\` lists ${path} without a size`, { model, path });
+  }
+  if (lfs && isHash(lfs.oid, sha256)) return { path, size: bytes, hash: { kind: 'sha256', value: lfs.oid } };
+  if (!lfs && isHash(oid, sha1)) return { path, size: bytes, hash: { kind: 'git', value: oid } };
   throw new HubError(`\`${model}\` lists ${path} without a hash`, { model, path });
+}
+
+/** A path of names within the folder, free of characters that a terminal would obey. */
+function isInside(path: string): boolean {
+  const names = path.split('/');
+  const within = names.every((one) => one !== '' && one !== '.' && one !== '..' && one.length < 256);
+  return within && path.length <= longestPath && !/[\\\p{Cc}\p{Cf}\p{Cs}]/u.test(path);
+}
+
+/** No file twice, and none that is the folder of another. */
+function requireApart(files: readonly HubFile[], model: string): void {
+  const paths = new Set<string>();
+  const twice = files.find(({ path }) => paths.size === paths.add(path).size);
+  const under = files.find(({ path }) => {
+    const names = path.split('/').slice(0, -1);
+    return names.some((_, at) => paths.has(names.slice(0, at + 1).join('/')));
+  });
+  const path = (twice ?? under)?.path;
+  if (path === undefined) return;
+  throw new HubError(`\`${model}\` lists ${path} twice, or another file as its folder`, { model, path });
 }
 
 /** Formats that run code when they are read. */

@@ -110,7 +110,7 @@ export function parseMetrics(text: string, file: string): MetricsLine[] {
 }
 
 /** Reads a run folder, also of a run that still trains: only config.json must be there. */
-export async function readRun(folder: string): Promise<RunData> {
+async function readRun(folder: string): Promise<RunData> {
   const file = path.join(folder, 'config.json');
   const config = await readJson(file, configSchema);
   if (config === undefined) throw damaged({ file }, 'is missing: this is not a run folder');

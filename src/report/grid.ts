@@ -24,7 +24,7 @@ function paint(cell: Cell | undefined, padded: string, colours: Colours): string
 }
 
 /** Widths of the columns, in terminal columns: the widest of head and cells. */
-export function columnWidths(columns: readonly Column[], rows: readonly (readonly Cell[])[]): number[] {
+function columnWidths(columns: readonly Column[], rows: readonly (readonly Cell[])[]): number[] {
   return columns.map((column, index) =>
     Math.max(displayWidth(plainLine(column.head)), ...rows.map((row) => displayWidth(textOf(row[index])))),
   );

@@ -11,7 +11,7 @@ const guessSchema = z.object({ text, marks: text });
 const stepSchema = z.object({ k: z.int().min(0), answer: text, feedback: text.exactOptional(), quality: number });
 
 /** One task from its first attempt (k = 0) on; `openings` are what the task shows before any answer. */
-export const exampleSchema = z.object({
+const exampleSchema = z.object({
   taskId: text,
   openings: z.array(guessSchema).default([]),
   steps: z.array(stepSchema),

@@ -12,7 +12,7 @@ export interface ExactMatchOptions {
 }
 
 /** The content of the last `\boxed{…}` with its braces balanced; undefined where there is none. */
-export function lastBoxed(text: string): string | undefined {
+function lastBoxed(text: string): string | undefined {
   const begin = text.lastIndexOf('\\boxed{');
   if (begin < 0) return undefined;
   let depth = 0;
@@ -24,7 +24,7 @@ export function lastBoxed(text: string): string | undefined {
 }
 
 /** The last number of a text, with commas between its thousands taken out. */
-export function lastNumber(text: string): string | undefined {
+function lastNumber(text: string): string | undefined {
   return text
     .match(/-?\d[\d,]*(?:\.\d+)?/g)
     ?.at(-1)

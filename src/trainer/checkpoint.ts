@@ -30,7 +30,7 @@ export interface FoundCheckpoint {
 }
 
 /** Moves a bad checkpoint out of the way, keeping it for inspection. */
-export async function setAside(folder: string, disk: Disk = realDisk): Promise<string> {
+async function setAside(folder: string, disk: Disk = realDisk): Promise<string> {
   for (let copy = 1; ; copy++) {
     const aside = copy === 1 ? `${folder}.corrupt` : `${folder}.corrupt-${copy}`;
     if (await onDisk(aside, () => disk.exists(aside))) continue;

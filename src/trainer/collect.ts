@@ -18,11 +18,19 @@ export interface CollectOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Whether the group's advantages can be other than 0: at least two of its known rewards differ. */
-export function isLive(group: Group): boolean {
+function differ(values: Float64Array): boolean {
+  const known = values.filter((value) => !Number.isNaN(value));
+  return known.some((value) => value !== known[0]);
+}
+
+/**
+ * Whether the group's advantages can be other than 0: at least two of its known rewards differ, or of what one function
+ * said where functions are normalised one by one.
+ */
+export function isLive(group: Group, { advantage }: Pick<TrainSettings, 'advantage'>): boolean {
   if (!isTrainable(group)) return false;
-  const known = group.rewards.filter((reward) => !Number.isNaN(reward));
-  return known.some((reward) => reward !== known[0]);
+  const sumsLast = advantage.aggregation === 'normalise-then-sum';
+  return sumsLast ? group.parts.some(({ values }) => differ(values)) : differ(group.rewards);
 }
 
 /**
@@ -40,7 +48,7 @@ export async function collectGroups(options: CollectOptions, rng: Rng): Promise<
     const count = Math.min(missing, most - first);
     const starts = Array.from({ length: count }, (_, at) => options.curriculum.next(rng.fork('start', first + at)));
     groups.push(...(await rolloutStarts(options, starts, first, rng)));
-    missing = refills ? startsPerBatch - groups.filter(isLive).length : 0;
+    missing = refills ? startsPerBatch - liveOf(groups, options.config).length : 0;
   }
   return groups;
 }
@@ -65,12 +73,15 @@ async function rolloutStarts(
 }
 
 /** The groups that are trained on. A refilled batch leaves out those that carry no signal. */
-export function trainedGroups(groups: readonly Group[], { dynamicSampling }: TrainSettings): readonly Group[] {
-  return groups.filter(dynamicSampling === 'refill' ? isLive : isTrainable);
+export function trainedGroups(groups: readonly Group[], config: TrainSettings): readonly Group[] {
+  return config.dynamicSampling === 'refill' ? liveOf(groups, config) : groups.filter(isTrainable);
 }
 
+const liveOf = (groups: readonly Group[], config: TrainSettings): readonly Group[] =>
+  groups.filter((group) => isLive(group, config));
+
 /** How many starts a refilled batch took. */
-export function samplingMetrics(groups: readonly Group[], { dynamicSampling }: TrainSettings): Record<string, number> {
-  if (dynamicSampling !== 'refill') return {};
-  return { 'dynamic_sampling/drawn': groups.length, 'dynamic_sampling/live': groups.filter(isLive).length };
+export function samplingMetrics(groups: readonly Group[], config: TrainSettings): Record<string, number> {
+  if (config.dynamicSampling !== 'refill') return {};
+  return { 'dynamic_sampling/drawn': groups.length, 'dynamic_sampling/live': liveOf(groups, config).length };
 }

@@ -1,12 +1,13 @@
 /** Reward functions on held-out tasks, as TRL evaluates: attempts of the current policy, metrics with the prefix `eval_`. */
-import { type AdvantageSettings, batchAdvantages } from '../advantage.js';
 import { type Group, isTrainable, playGroup, type RewardPlan, rewardGroups } from '../group.js';
 import { emptyHistory } from '../history.js';
 import type { Policy, Sampling, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
 import { createRng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
+import { advantagesOf, type ScoringSettings } from './advantages.js';
 import { assembleBatch } from './batch.js';
 import { groupMetrics, sorted } from './metrics.js';
+import { together } from './together.js';
 
 export interface RewardEvaluationOptions {
   readonly policy: Pick<Policy, 'generate' | 'evaluate'>;
@@ -24,7 +25,7 @@ export interface RewardEvaluationOptions {
 }
 
 export interface LossSettings {
-  readonly advantage: Partial<AdvantageSettings>;
+  readonly advantage: ScoringSettings;
   readonly overlongFilter: boolean;
   readonly update: UpdateSettings;
 }
@@ -35,16 +36,15 @@ const tasksAtOnce = 64;
 async function evaluateSome(options: RewardEvaluationOptions, tasks: readonly Task[]): Promise<readonly Group[]> {
   const { policy, family, plan, generations: size, sampling, seed, signal } = options;
   const rng = createRng(seed).fork('reward evaluation');
-  const played = tasks.map((task) =>
-    playGroup({
-      ...{ policy, family, size, sampling, rng: rng.fork('task', task.id) },
-      start: { task, history: emptyHistory, intent: 'attempt' },
-      ...(signal && { signal }),
-    }),
+  const played = await together(signal, (inner) =>
+    tasks.map((task) =>
+      playGroup({
+        ...{ policy, family, size, sampling, rng: rng.fork('task', task.id), signal: inner },
+        start: { task, history: emptyHistory, intent: 'attempt' },
+      }),
+    ),
   );
-  // All have ended before the first failure is reported.
-  await Promise.allSettled(played);
-  return rewardGroups(plan, family, await Promise.all(played));
+  return rewardGroups(plan, family, played);
 }
 
 /**
@@ -53,15 +53,12 @@ async function evaluateSome(options: RewardEvaluationOptions, tasks: readonly Ta
  * advantages' weights alone, about 0.
  */
 async function lossOf(
-  { policy, loss, signal }: RewardEvaluationOptions,
+  { policy, loss, plan, signal }: RewardEvaluationOptions,
   groups: readonly Group[],
 ): Promise<UpdateMetrics> {
   const trained = groups.filter(isTrainable);
   if (loss === undefined || policy.evaluate === undefined || trained.length === 0) return {};
-  const advantages = batchAdvantages(
-    trained.map(({ rewards }) => rewards),
-    loss.advantage,
-  );
+  const advantages = advantagesOf(trained, plan, loss.advantage);
   const scored = trained.map((group, at) => ({ group, advantages: advantages[at] as Float64Array }));
   return policy.evaluate(assembleBatch(scored, loss.overlongFilter), loss.update, signal);
 }

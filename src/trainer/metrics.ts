@@ -39,7 +39,7 @@ export function countTokens(groups: readonly Group[]): number {
 const isKnown = (value: number): boolean => !Number.isNaN(value);
 
 /** TRL's test for equal rewards: a standard deviation of at most 1e-8 is none; of fewer than two rewards there is none. */
-export function isFlat({ rewards }: Pick<Group, 'rewards'>): boolean {
+function isFlat({ rewards }: Pick<Group, 'rewards'>): boolean {
   const known = [...rewards].filter(isKnown);
   return rewards.length === 1 || (known.length > 1 && sampleStd(known) <= 1e-8);
 }

@@ -32,7 +32,7 @@ export interface Change {
 }
 
 /** Config fields that differ, but for those that may. */
-export function changedFields(before: RunIdentity['config'], after: RunIdentity['config']): Change[] {
+function changedFields(before: RunIdentity['config'], after: RunIdentity['config']): Change[] {
   const old = new Map(flatten(before));
   const current = new Map(flatten(after));
   return [...new Set([...old.keys(), ...current.keys()])]

@@ -30,6 +30,12 @@ describe('a hostile folder', () => {
     truncateSync(join(folder, 'chat_template.jinja'), 8 * 2 ** 30);
     expect(() => readChatFiles(folder)).toThrow(/8589934592 bytes; at most 16777216 are read/);
   });
+
+  test('templates without number are not read', () => {
+    mkdirSync(join(folder, 'additional_chat_templates'));
+    for (let at = 0; at < 100; at++) write(`additional_chat_templates/${at}.jinja`, 'x');
+    expect(() => readChatFiles(folder)).toThrow(/100 templates/);
+  });
 });
 
 describe('templates', () => {

@@ -49,6 +49,29 @@ describe('a hostile template', () => {
     40_000,
   );
 
+  test('is told of its time soon, also where a loop has nothing to do', async () => {
+    await render('warm');
+    const began = performance.now();
+    await expect(render(hostile[0]?.[1] ?? '')).rejects.toThrow(/took longer than 1000 ms/);
+    expect(performance.now() - began).toBeLessThan(5_000);
+  }, 40_000);
+
+  test.each([
+    "{{ ''.constructor.constructor('return process.exit(3)')() }}",
+    "{{ messages.constructor.constructor('return process')().exit(3) }}",
+    "{{ range.constructor('return process.exit(3)')() }}",
+    '{{ messages.__proto__.polluted }}{{ strftime_now.caller }}{{ range.__proto__ }}',
+    "{% set messages.__proto__ = {'polluted': 1} %}{{ process }}{{ globalThis }}{{ require }}",
+  ])('reaches nothing of JavaScript: %s', async (template) => {
+    const before = await render("{{ 'same process' }}");
+    const answer: unknown = await render(template, { messages: [] }).catch((error: unknown) => error);
+    const refused = ChatTemplateError.isInstance(answer);
+    expect(refused || /^(undefined|null|\[\]|\{\})*$/.test(String(answer)), String(answer)).toBe(true);
+    // An exit of its own would be told as memory that ran out.
+    expect(String(answer)).not.toMatch(/MiB of memory|longer than/);
+    expect(await render('{{ {}.polluted }}{{ x }}', { x: before })).toBe(before);
+  });
+
   test('meets its fate alone: renders beside it are answered', async () => {
     const [bad, ...good] = await Promise.allSettled([
       render(hostile[3]?.[1] ?? ''),

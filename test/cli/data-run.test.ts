@@ -87,9 +87,13 @@ describe.skipIf(missingEngine !== undefined)(
       expect(rows).toHaveLength(8);
       expect(rows[3]).toMatchObject({
         'rewards/even/failures': 0,
-        eval_reward: expect.any(Number),
+        ...{ eval_reward: expect.any(Number), eval_loss: expect.any(Number), eval_entropy: expect.any(Number) },
         'eval/quality_1': expect.any(Number),
       });
+      // Held-out attempts are scored by the weights that sampled them, on the same kernels.
+      expect(rows[3]?.['eval_sampling/sampling_logp_difference/max']).toBe(0);
+      expect(rows[3]).not.toHaveProperty('eval_grad_norm');
+      expect(rows[2]).not.toHaveProperty('eval_loss');
       const traces = (await readFile(join(out, 'traces.jsonl'), 'utf8'))
         .trim()
         .split('\n')

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { goldenPath, largestGap, readGolden } from '../golden/support.js';
 import { greedyPrompt, missingEngine, prompt, runCli, tinyModel } from './support/cli.js';
 
 let root = '';
@@ -54,6 +55,21 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     });
   });
 
+  test('generate --stop cuts the text and keeps the tokens', async () => {
+    const args = ['generate', ...model, '--prompt', prompt, '--max-new-tokens', '6', '--seed', '11', '--json'];
+    const words = ((await lines(args))[0]?.completions[0]?.text ?? '').split(' ');
+    expect(words).toHaveLength(5);
+    const [third = '', fourth = ''] = words.slice(2);
+    const stopped = (await lines([...args, '--stop', 'never', `--stop=${third}`, '--stop', fourth]))[0];
+    expect(stopped?.completions).toMatchObject([{ text: `${words[0]} ${words[1]} `, finishReason: 'stop' }]);
+    expect(stopped?.completions[0]?.tokens).toHaveLength(3);
+    const kept = (await lines([...args, '--stop', third, '--include-stop-text']))[0];
+    expect(kept?.completions[0]?.text).toBe(words.slice(0, 3).join(' '));
+    const streamed = await runCli([...args.slice(0, -1), '--stop', third]);
+    expect(streamed.stdout).toBe(`${words[0]} ${words[1]} \n`);
+    expect((await runCli([...args, '--stop', ''])).code).toBe(2);
+  });
+
   test('greedy generation prints a row of five words', async () => {
     const { stdout } = await runCli(['generate', ...model, ...greedyPrompt]);
     expect(stdout.trim()).toMatch(/^a\d b\d c\d d\d e\d$/);
@@ -75,6 +91,28 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     expect(second).toEqual(first);
     expect(third).not.toEqual(first);
   });
+
+  test.each(['minilm-old', 'bert-prompt', 'qwen3-embedding'])(
+    "embed --model %s gives sentence-transformers' vectors, in the order of the lines",
+    async (name) => {
+      const golden = readGolden<Record<string, unknown>>('embedders.json');
+      const texts = golden.texts as readonly string[];
+      const cases = golden[name] as readonly { options: Record<string, string>; vectors: readonly number[][] }[];
+      const input = texts.map((text) => JSON.stringify({ text })).join('\n');
+      for (const { options, vectors } of cases) {
+        const { prompt: before, promptName } = options;
+        const flags = [
+          ...(before === undefined ? [] : [`--prompt=${before}`]),
+          ...(promptName === undefined ? [] : ['--prompt-name', promptName]),
+        ];
+        const folder = goldenPath(`embedders/${name}`);
+        const found = await lines(['embed', '--model', folder, '--threads', '1', '--input', '-', ...flags], input);
+        expect(found).toHaveLength(texts.length);
+        const gaps = found.map(({ embedding }, at) => largestGap(embedding, vectors[at] ?? []));
+        expect(Math.max(...gaps), JSON.stringify(options)).toBeLessThan(1e-4);
+      }
+    },
+  );
 
   test('evaluate prints JSON and a table, and writes where it is told', async () => {
     const out = join(root, 'evaluation.json');

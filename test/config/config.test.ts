@@ -236,3 +236,50 @@ describe('data, rewards and how a run goes', () => {
     expect(problemsOf({ ...own, eval_strategy: 'epoch' }).problems[0]?.key).toBe('eval_strategy');
   });
 });
+
+describe('stop texts', () => {
+  const samplingOf = (input: Record<string, unknown>) => parseConfig({ ...base, ...input }).sampling;
+
+  test('are a list, or one text', () => {
+    expect(samplingOf({}).stop).toEqual([]);
+    expect(samplingOf({ sampling: { stop: '\n\n' } }).stop).toEqual(['\n\n']);
+    expect(samplingOf({ sampling: { stop: ['a', 'b'] } })).toMatchObject({ stop: ['a', 'b'], includeStopText: false });
+    expect(problemsOf({ ...base, sampling: { stop: ['a', ''] } }).problems.map(({ key }) => key)).toEqual([
+      'sampling.stop.1',
+    ]);
+  });
+
+  test("have vLLM's names and transformers', each with its own meaning", () => {
+    const vllm = { stop: ['a'], include_stop_str_in_output: true, stop_token_ids: [3] };
+    expect(samplingOf({ generation_kwargs: vllm })).toMatchObject({
+      ...{ stop: ['a'], includeStopText: true, stopTokenIds: [3] },
+    });
+    expect(samplingOf({ generation_kwargs: { stop: ['a'] } })).toMatchObject({ stop: ['a'], includeStopText: false });
+    const transformers = { stop_strings: ['a'] };
+    expect(samplingOf({ generation_kwargs: transformers })).toMatchObject({ stop: ['a'], includeStopText: true });
+    const { problems } = problemsOf({ ...base, generation_kwargs: { ...transformers, penalty_alpha: 1 } });
+    expect(problems).toMatchObject([{ key: 'generation_kwargs', hint: expect.stringContaining('stop_strings') }]);
+  });
+});
+
+describe('report_to', () => {
+  const tensorboardOf = (report_to: unknown) => parseConfig({ ...base, report_to }).tensorboard;
+
+  test.each([
+    ['tensorboard', true],
+    ['none', false],
+    [['tensorboard'], true],
+    [[], false],
+  ])('%j', (value, expected) => {
+    expect(tensorboardOf(value)).toBe(expected);
+  });
+
+  test.each(['wandb', 'all', ['tensorboard', 'mlflow']])('%j is refused by name', (value) => {
+    const error = problemsOf({ ...base, report_to: value });
+    expect(error.problems).toMatchObject([{ key: 'report_to', message: expect.stringMatching(/wandb|all|mlflow/) }]);
+  });
+
+  test('is off by default', () => {
+    expect(parseConfig(base).tensorboard).toBe(false);
+  });
+});

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { parseMetrics, readReportFolder } from '../../src/report/folder.js';
+import { lockFolder } from '../../src/trainer/lock.js';
 import { verifyCheckpoint } from '../../src/trainer/manifest.js';
 import { readState } from '../../src/trainer/state.js';
 import { jsonBombs } from './support/bombs.js';
@@ -37,6 +38,7 @@ const parsers = {
   comparison: fileOf('comparison.json', readReportFolder),
   state: fileOf('state.json', readState),
   manifest: fileOf('manifest.json', verifyCheckpoint),
+  lock: fileOf('run.lock', async (run) => (await lockFolder(run)).release()),
 };
 for (const [name, parse] of Object.entries(parsers)) {
   const files = readCorpus(name);

@@ -151,6 +151,47 @@ test('a listing that leaves the folder is refused', async () => {
   await expect(fetched()).rejects.toThrow(/outside its folder/);
 });
 
+describe('a listing that is hostile', () => {
+  const page = (): string => `${hub.url}/api/models/${model.name}/tree/${commit}?cursor=x`;
+  const folders = JSON.stringify(Array.from({ length: 1000 }, (_, at) => ({ type: 'directory', path: `d${at}` })));
+
+  test.each([
+    ['pages without end', '[]', /more than 100 pages/],
+    ['folders without end', folders, /more than 10000 files and folders/],
+  ])('%s', async (_name, listing, message) => {
+    hub.faults = { listing, nextPage: page() };
+    await expect(fetched()).rejects.toThrow(message);
+  });
+
+  test('an answer without end', async () => {
+    hub.faults = { listing: `["${'x'.repeat(20 * 2 ** 20)}"]` };
+    await expect(fetched({ patienceMilliseconds: 20_000 })).rejects.toThrow(/more than 16777216 bytes/);
+  });
+
+  test.each(['<html>', '{"error":"x"}', '[null]', '7'])('%s is no listing', async (listing) => {
+    hub.faults = { listing };
+    await expect(fetched()).rejects.toThrow(/what is no listing/);
+  });
+
+  test('sends the token to nobody else', async () => {
+    const other = await startHub(model.name, new Map());
+    try {
+      const path = `/api/models/${model.name}/tree/${commit}`;
+      hub.faults = { nextPage: `${other.url}${path}` };
+      await fetched({ environment: environment({ HF_TOKEN: 'hf_secret' }), include: ['config.json'] });
+      expect(other.tokens).toEqual([undefined]);
+      expect(new Set(hub.tokens)).toEqual(new Set(['Bearer hf_secret']));
+    } finally {
+      await other.close();
+    }
+  });
+});
+
+test('a cache that cannot be written is told as that', async () => {
+  writeFileSync(join(home, 'hub'), 'a file where the folder goes');
+  await expect(fetched()).rejects.toThrow(/cannot be written/);
+});
+
 test('a model with pickles only is refused', async () => {
   await hub.close();
   hub = await startHub(

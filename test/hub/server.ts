@@ -15,6 +15,10 @@ export interface Faults {
   readonly damaged?: boolean;
   /** Sends the file from its beginning whatever range is asked for. */
   readonly ignoresRanges?: boolean;
+  /** Every page of the listing names this as the next. */
+  readonly nextPage?: string;
+  /** What the listing is, in place of the files. */
+  readonly listing?: string;
   /** Never answers. */
   readonly silent?: boolean;
 }
@@ -76,7 +80,11 @@ export async function startHub(model: string, files: ReadonlyMap<string, Buffer>
     const { status, silent } = hub.faults;
     if (silent) return;
     if (status !== undefined) return void response.writeHead(status).end('{}');
-    if (pathname.startsWith(`/api/models/${model}/tree/`)) return void response.end(JSON.stringify(listing(files)));
+    if (pathname.startsWith(`/api/models/${model}/tree/`)) {
+      const { nextPage } = hub.faults;
+      if (nextPage !== undefined) response.setHeader('link', `<${nextPage}>; rel="next"`);
+      return void response.end(hub.faults.listing ?? JSON.stringify(listing(files)));
+    }
     if (pathname.startsWith(`/api/models/${model}`))
       return void response.end(
         JSON.stringify({

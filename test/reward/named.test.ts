@@ -125,6 +125,7 @@ describe('functions that fail', () => {
   });
 
   test("a promise of another library is not waited for either, and a month's limit is no limit of a moment", async () => {
+    // biome-ignore lint/suspicious/noThenProperty: this is what such a promise is
     const never = { group: () => ({ then: () => {} }) } as unknown as Reward;
     const late = await judge([namedReward(never, { timeoutSeconds: 0.05 })]);
     expect([...(late.parts[0]?.trouble ?? [])]).toEqual([2, 2]);

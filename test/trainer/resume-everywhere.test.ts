@@ -22,7 +22,7 @@ interface Mode {
 
 const modes: readonly Mode[] = [
   {
-    name: 'single-turn, with a reference and an adaptive entropy bonus',
+    name: 'adaptive entropy and a reference',
     turns: 1,
     changes: {
       objective: { beta: 0.05, topEntropyShare: 0.5, entropyControl: { adaptive: true, target: 1.5, change: 0.01 } },

@@ -2,12 +2,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { normalisedAdvantages } from '../../src/advantage.js';
 import { parseConfig, type RunConfig } from '../../src/config.js';
 import { promptsFamily } from '../../src/data/family.js';
 import { ConfigError } from '../../src/errors.js';
 import { measuredFamily } from '../../src/evaluation/measured.js';
 import type { Group } from '../../src/group.js';
-import { namedReward } from '../../src/reward/named.js';
+import type { UpdateBatch } from '../../src/policy/policy.js';
+import { type NamedReward, namedReward } from '../../src/reward/named.js';
 import type { TaskFamily } from '../../src/task/task.js';
 import { bestCheckpoint } from '../../src/trainer/best-checkpoint.js';
 import { listCheckpoints } from '../../src/trainer/checkpoint.js';
@@ -19,6 +21,7 @@ import type { MetricsRow } from '../../src/trainer/metrics.js';
 import { planOf } from '../../src/trainer/plan.js';
 import { openRun } from '../../src/trainer/run.js';
 import { type TrainOptions, type TrainResult, train } from '../../src/trainer/trainer.js';
+import { updateSettings } from '../../src/trainer/update-settings.js';
 import { DigitPolicy, digitEmbedder } from './support/digit-policy.js';
 import { digitFamily, digitRuns } from './support/digit-runs.js';
 import { lasting } from './support/lasting.js';
@@ -117,7 +120,9 @@ describe('refilled batches', () => {
   test('starts are drawn until as many groups as a batch has are live; all are observed, only live ones trained on', async () => {
     const { rows, groups, policy } = await trainOnce({ config: configOf(refill), reward: coarse });
     for (const [at, row] of rows.entries()) {
-      expect(groups[at]?.filter(isLive)).toHaveLength(row['dynamic_sampling/live'] ?? -1);
+      expect(groups[at]?.filter((group) => isLive(group, configOf(refill)))).toHaveLength(
+        row['dynamic_sampling/live'] ?? -1,
+      );
       expect(row['dynamic_sampling/live']).toBe(3);
       expect(row['dynamic_sampling/drawn']).toBe(groups[at]?.length);
       expect(policy.batches[at]?.sequences).toHaveLength(3 * 4);
@@ -280,6 +285,52 @@ describe('a data file', () => {
 
   test('a run without a reward function is refused: quality would be measured by itself', async () => {
     await expect(trainOnce({ config: configOf(), family: prompts })).rejects.toThrow('needs a reward function');
+  });
+});
+
+describe('reward functions that are normalised one by one', () => {
+  /** The sum is 1 for each: only one by one do they tell answers apart. */
+  const opposed = [
+    namedReward(({ text }) => (Number(text) < 3 ? 1 : 0), { name: 'low' }),
+    namedReward(({ text }) => (Number(text) < 3 ? 0 : 1), { name: 'high' }),
+  ];
+  const advantage = { aggregation: 'normalise-then-sum', std: 'sample' } as const;
+
+  test('a group is live where one of them differs, whatever their sum', async () => {
+    const { groups } = await trainOnce({ config: configOf({ method: 'grpo', updates: 1 }), rewards: opposed });
+    const mixed = groups.flat().find(({ parts }) => new Set(parts[0]?.values).size > 1) as Group;
+    expect(new Set(mixed.rewards)).toEqual(new Set([1]));
+    expect(isLive(mixed, { advantage: {} })).toBe(false);
+    expect(isLive(mixed, { advantage })).toBe(true);
+  });
+
+  test('and the loss of an evaluation has the advantages of training', async () => {
+    const policy = new DigitPolicy();
+    const batches: UpdateBatch[] = [];
+    const evaluated = Object.assign(policy, {
+      evaluate: async (batch: UpdateBatch) => {
+        batches.push(batch);
+        return { loss: 0 };
+      },
+    });
+    const unequal = [{ ...(opposed[0] as NamedReward), weight: 3 }, opposed[1] as NamedReward];
+    const config = configOf();
+    const plan = planOf({ config, family: digitFamily, rewards: unequal });
+    const shared = { policy: evaluated, family: digitFamily, tasks: digitFamily.tasks('train').slice(0, 3), plan };
+    const sampling = { temperature: 1, maxNewTokens: 1 };
+    const loss = { advantage, overlongFilter: false, update: updateSettings(config, 1) };
+    await evaluateRewards({ ...shared, generations: 6, sampling, seed: 5, loss });
+    await evaluateRewards({ ...shared, generations: 6, sampling, seed: 5, loss: { ...loss, advantage: {} } });
+    const advantages = batches.map(({ sequences }) => sequences.map((one) => one.advantage));
+    expect(advantages[0]).not.toEqual(advantages[1]);
+    const answers = batches[0]?.sequences.map(({ tokens }) => Number(String.fromCharCode(tokens[0] ?? 0))) ?? [];
+    const said = (at: number): Float64Array =>
+      Float64Array.from(answers.slice(6 * at, 6 * at + 6), (digit) => (digit < 3 ? 1 : 0));
+    const groups = [0, 1, 2].map((at) => [
+      { weight: 3, values: said(at) },
+      { weight: 1, values: said(at).map((value) => 1 - value) },
+    ]);
+    expect(advantages[0]).toEqual(normalisedAdvantages(groups, { std: 'sample' }).flatMap((group) => [...group]));
   });
 });
 

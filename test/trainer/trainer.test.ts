@@ -264,6 +264,15 @@ test('the reference is blended every M updates, with a KL penalty only', async (
   expect((await trainOnce({ config: configOf({ reference }) })).policy.blends).toEqual([]);
 });
 
+test('a blend is due also where the update had a number that was not finite', async () => {
+  const config = configOf({ reference: { blendEvery: 5, alpha: 0.5 }, objective: { beta: 0.01 } });
+  const prepare = (policy: DigitPolicy): void => {
+    policy.nonFinite = new Set([5]);
+  };
+  // The policy has made one update less by then.
+  expect((await trainOnce({ config, prepare })).policy.blends).toEqual([4, 9]);
+});
+
 test('warm-up reaches the engine', async () => {
   const optimizer = { learningRate: 0.5, warmupUpdates: 4, schedule: 'linear', finalShare: 0.2 };
   const { policy } = await trainOnce({ config: configOf({ optimizer }) });

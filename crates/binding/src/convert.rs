@@ -6,7 +6,7 @@ pub mod load;
 pub mod memory;
 pub mod update;
 
-use exit_rl_engine::error::EngineError;
+use exit_rl_engine::error::{EngineError, Result};
 use exit_rl_engine::train::batch;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -35,6 +35,16 @@ pub fn offsets(lengths: impl Iterator<Item = usize>) -> Vec<u32> {
 
 pub fn ragged(tokens: &[i32], offsets: &[u32]) -> batch::Ragged {
     batch::Ragged { tokens: tokens.to_vec(), offsets: offsets.to_vec() }
+}
+
+/// The lists between consecutive offsets.
+pub fn token_lists(tokens: &[i32], offsets: &[u32]) -> Result<Vec<Vec<u32>>> {
+    let list = |ends: &[u32]| {
+        let ids = tokens.get(ends[0] as usize..ends[1] as usize)?;
+        Some(ids.iter().map(|&id| id as u32).collect())
+    };
+    let lists: Option<Vec<_>> = offsets.windows(2).map(list).collect();
+    lists.ok_or_else(|| EngineError::invalid("offsets", "they must rise, up to the number of tokens at most"))
 }
 
 pub fn unknown(key: &str, found: &str, choices: &str) -> EngineError {

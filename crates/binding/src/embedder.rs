@@ -1,8 +1,8 @@
 //! An embedder on the engine thread.
 
-use super::answer::{answer, Answer};
+use super::answer::{promise, Answer};
 use super::convert::embed::{EmbedderInfo, EmbedderOptions};
-use super::{submit_work, to_napi};
+use super::{on_engine, to_napi};
 use exit_rl_engine::embed::embedder::{self, Embedder};
 use exit_rl_engine::embed::job::EmbedJob;
 use exit_rl_engine::thread::{guarded, send, EmbedderId, Job, Policies, Ticket};
@@ -22,13 +22,11 @@ impl NativeEmbedder {
     #[napi(ts_return_type = "Promise<NativeEmbedder>")]
     pub fn load(env: &Env, folder: String, options: EmbedderOptions) -> Result<Object<'static>> {
         let options = options.into_engine().map_err(to_napi)?;
-        let (answer, promise) = answer(env)?;
-        submit_work(None, answer, move |policies| {
+        on_engine(env, None, move |policies| {
             let embedder = Embedder::load(Path::new(&folder), &options)?;
             let info = embedder.info.clone();
             Ok(NativeEmbedder { id: policies.insert_embedder(embedder), info })
-        })?;
-        Ok(promise)
+        })
     }
 
     #[napi]
@@ -39,24 +37,22 @@ impl NativeEmbedder {
     /// Vectors, row-major `[texts, dimension]`; policies go on generating between its slices.
     #[napi(ts_return_type = "Promise<Float32Array>")]
     pub fn embed(&self, env: &Env, texts: Vec<String>, ticket: f64) -> Result<Object<'static>> {
-        let (answer, promise) = answer(env)?;
         let (id, ticket) = (self.id, Ticket::new(ticket as u64));
-        let begin = move |policies: &mut Policies| match guarded(|| {
-            EmbedJob::new(policies.embedder(id)?, &texts, ticket.flag.clone())
-        }) {
-            Ok(job) => Running { id, job, answer, _ticket: ticket }.advance(policies),
-            Err(error) => answer.settle(Err(error)),
-        };
-        send(Job::Work(None, Box::new(begin))).map_err(to_napi)?;
-        Ok(promise)
+        promise(env, move |answer| {
+            let begin = move |policies: &mut Policies| match guarded(|| {
+                EmbedJob::new(policies.embedder(id)?, &texts, ticket.flag.clone())
+            }) {
+                Ok(job) => Running { id, job, answer, _ticket: ticket }.advance(policies),
+                Err(error) => answer.settle(Err(error)),
+            };
+            send(Job::Work(None, Box::new(begin)))
+        })
     }
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self, env: &Env) -> Result<Object<'static>> {
-        let (answer, promise) = answer(env)?;
         let id = self.id;
-        submit_work(None, answer, move |policies| policies.remove_embedder(id))?;
-        Ok(promise)
+        on_engine(env, None, move |policies| policies.remove_embedder(id))
     }
 }
 

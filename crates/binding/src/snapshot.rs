@@ -1,6 +1,6 @@
 //! A snapshot in JavaScript's hands: written once, then gone.
 
-use crate::answer::answer;
+use crate::answer::promise;
 use crate::to_napi;
 use exit_rl_engine::error::EngineError;
 use exit_rl_engine::files;
@@ -31,14 +31,13 @@ impl NativeSnapshot {
     pub fn write(&mut self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
         let snapshot =
             self.0.take().ok_or_else(|| to_napi(EngineError::invalid("snapshot", "it was written already")))?;
-        let (answer, promise) = answer(env)?;
-        let write = move || {
-            let written = guarded(|| snapshot.write(Path::new(&folder), max_shard_bytes as u64));
-            drop(snapshot);
-            answer.settle(written.map(|files| files.into_iter().map(WrittenFile::from).collect::<Vec<_>>()));
-        };
-        beside(write).map_err(to_napi)?;
-        Ok(promise)
+        promise(env, move |answer| {
+            beside(move || {
+                let written = guarded(|| snapshot.write(Path::new(&folder), max_shard_bytes as u64));
+                drop(snapshot);
+                answer.settle(written.map(|files| files.into_iter().map(WrittenFile::from).collect::<Vec<_>>()));
+            })
+        })
     }
 }
 

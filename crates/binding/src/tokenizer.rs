@@ -1,7 +1,7 @@
 //! A tokenizer as JavaScript sees it, with or without a policy around it.
 
-use crate::answer::{answer, Answer};
-use crate::convert::{ragged, Ragged};
+use crate::answer::{promise, Answer};
+use crate::convert::{token_lists, Ragged};
 use crate::to_napi;
 use exit_rl_engine::error::{EngineError, Result as EngineResult};
 use exit_rl_engine::thread::{guarded, THREAD_NAME};
@@ -45,13 +45,11 @@ impl NativeTokenizer {
     /// Reads the tokenizer of a folder, without its weights.
     #[napi(ts_return_type = "Promise<NativeTokenizer>")]
     pub fn load(env: &Env, folder: String) -> Result<Object<'static>> {
-        let (answer, promise) = answer(env)?;
         let load = move || {
             let tokenizer = Tokenizer::load(Path::new(&folder), u32::MAX as usize)?;
             Ok(NativeTokenizer::of(Arc::new(TextWorker::start(tokenizer, DEADLINE)?)))
         };
-        on_own_thread(answer, load).map_err(to_napi)?;
-        Ok(promise)
+        promise(env, |answer| on_own_thread(answer, load))
     }
 
     #[napi]
@@ -77,11 +75,8 @@ impl NativeTokenizer {
 
     #[napi]
     pub fn decode(&self, tokens: Int32Array, offsets: Uint32Array, skip_special_tokens: bool) -> Result<Vec<String>> {
-        let lists = ragged(&tokens, &offsets);
-        let texts = (0..lists.lists()).map(|index| {
-            let ids: Vec<u32> = lists.get(index).iter().map(|&id| id as u32).collect();
-            self.text.tokenizer().decode(&ids, skip_special_tokens)
-        });
+        let lists = token_lists(&tokens, &offsets).map_err(to_napi)?;
+        let texts = lists.iter().map(|ids| self.text.tokenizer().decode(ids, skip_special_tokens));
         texts.collect::<EngineResult<_>>().map_err(to_napi)
     }
 
@@ -140,17 +135,17 @@ impl NativeTokenizer {
         env: &Env,
         work: impl FnOnce(&Tokenizer) -> EngineResult<Vec<u32>> + Send + 'static,
     ) -> Result<Object<'static>> {
-        let (answer, promise) = answer(env)?;
         let ids = move |tokenizer: &Tokenizer| Ok(work(tokenizer)?.into_iter().map(|id| id as i32).collect());
-        self.text.run(ids, move |ids: EngineResult<Vec<i32>>| answer.settle(ids.map(Int32Array::new)));
-        Ok(promise)
+        promise(env, |answer| {
+            self.text.run(ids, move |ids: EngineResult<Vec<i32>>| answer.settle(ids.map(Int32Array::new)));
+            Ok(())
+        })
     }
 }
 
 impl NativeRendered {
     fn into_engine(self) -> EngineResult<Rendered> {
-        let lists = ragged(&self.tokens, &self.offsets);
-        let splices = (0..lists.lists()).map(|at| lists.get(at).iter().map(|&id| id as u32).collect()).collect();
+        let splices = token_lists(&self.tokens, &self.offsets)?;
         let marks = Marks { guard: mark(&self.guard)?, splice: mark(&self.splice)? };
         Ok(Rendered { text: self.text, marks, splices })
     }

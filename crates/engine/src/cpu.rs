@@ -5,14 +5,18 @@
 //! Here every number of a row is computed from that row alone, in one order: results are batch-invariant, bit for bit.
 
 pub mod attention;
+mod attention_gradient;
 pub mod backward;
 pub mod cache;
 pub mod decoder;
 pub mod gradient;
 pub mod head;
+mod heads;
 pub mod isa;
 pub mod linear;
 pub mod math;
+mod packed;
+pub mod segment;
 pub mod tape;
 pub mod trainer;
 pub mod unit;

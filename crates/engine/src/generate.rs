@@ -6,3 +6,4 @@ pub mod philox;
 pub mod sampler;
 pub mod scheduler;
 pub mod torch_backend;
+mod torch_sampler;

@@ -75,7 +75,7 @@ pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Re
     let device = device::parse(&options.device)?;
     let tokenizer = std::fs::metadata(folder.join("tokenizer.json")).map_or(0, |data| data.len());
     let parameters = elements(&config) as u64;
-    let kernels = own_kernels(options, device, parameters as usize)?;
+    let kernels = own_kernels(options, options.lora.as_ref(), device, parameters as usize)?;
     let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
     let on_device = device != Device::Cpu;
     let adapted = options.lora.as_ref().map(|lora| Adapted::new(&config, lora)).transpose()?;
@@ -161,15 +161,15 @@ impl Plan<'_> {
         4 * (self.parameters + table as u64)
     }
 
-    /// libtorch: one number a parameter. Own kernels: as many for the optimizer, the sum, its copy on the way and every
-    /// thread's part, and the trainer's weights, packed and transposed.
+    /// One number for each that is trained. Own kernels: beside it the sum over all weights, every further thread's part,
+    /// and the trainer's weights, packed and transposed.
     fn gradient(&self) -> u64 {
         if !self.kernels {
             let bytes = if self.options.lora.is_some() { 4 } else { width(self.options.dtype) };
             return bytes * self.trained();
         }
         let parts = if self.threads > 1 { self.threads as u64 } else { 0 };
-        2 * self.packed() + 4 * self.parameters * (2 + parts.max(1))
+        2 * self.packed() + 4 * self.parameters * (1 + parts) + 4 * self.trained()
     }
 
     fn completions(&self) -> usize {

@@ -1,37 +1,33 @@
 //! A loaded policy: weights, tokenizer, optimizer, reference, and the requests it is generating.
 
 mod companions;
+mod load;
 mod options;
+mod save;
 
 pub(crate) use options::start_pool;
 pub use options::{default_slots, own_kernels, BackendChoice, Dtype, LoadOptions, MOST_FOR_KERNELS};
 
-use crate::cpu::isa::Instructions;
-use crate::device;
 use crate::embed::policy_states::sequence_states;
 use crate::embed::pooling::Pooling;
 use crate::error::{EngineError, Result};
-use crate::files::WrittenFile;
-use crate::generate::backend::{Backend, CpuBackend};
+use crate::generate::backend::Backend;
 use crate::generate::scheduler::{Request, Scheduler};
-use crate::generate::torch_backend::TorchBackend;
 use crate::host_copy::Copier;
-use crate::model::lora::fingerprint::fingerprint;
-use crate::model::lora::open;
 use crate::model::parameters::Parameters;
-use crate::snapshot::{write_live, Companions, Snapshot, Weights};
-use crate::tokenizer::worker::{TextWorker, DEADLINE};
-use crate::tokenizer::Tokenizer;
+use crate::snapshot::Companions;
+use crate::tokenizer::worker::TextWorker;
 use crate::train::batch::Batch;
 use crate::train::metrics::Metrics;
 use crate::train::network::{Compute, NetworkSettings, LOGITS_BYTES};
 use crate::train::optimizer::Optimizer;
 use crate::train::update::{evaluate, score, update, UpdateSettings};
-use companions::read_companions;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use tch::Tensor;
+
+/// Completions of one request: beyond it the number is an accident.
+const MOST_COMPLETIONS: usize = 1 << 20;
 
 /// What a caller may want to know of a loaded policy.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,65 +76,6 @@ pub struct Stats {
 }
 
 impl Policy {
-    pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
-        let device = device::parse(&options.device)?;
-        let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
-        let source = open::source(folder, options.adapter.as_deref())?;
-        let folder = source.base.as_path();
-        let adapted = source.adapter.is_some() || options.lora.is_some();
-        // Weights under an adapter are frozen: unrounded ones need no room.
-        let mut parameters = Parameters::load(folder, device, options.dtype.kind(), options.trainable && !adapted)?;
-        let mut companions = read_companions(folder, options.dtype)?;
-        let base_fingerprint = if adapted { fingerprint(&parameters)? } else { String::new() };
-        if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint)? {
-            companions = open::companions(&adapter, &parameters.layout, folder, companions);
-            parameters.adapt(adapter)?;
-        }
-        let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
-        // An adapter brings its reference: the difference from the base.
-        let reference = (options.reference && !adapted).then(|| parameters.frozen_copy());
-        let own_kernels = own_kernels(options, device, parameters.layout.size)?;
-        // Beside our own threads libtorch's would spin between its small calls and take their cores.
-        tch::set_num_threads(if own_kernels { 1 } else { threads as i32 });
-        let pool = if own_kernels { start_pool(threads)? } else { None };
-        let backend: Box<dyn Backend> = if own_kernels {
-            Box::new(CpuBackend::new(&parameters, pool.clone())?)
-        } else {
-            Box::new(TorchBackend::new(&parameters))
-        };
-        let compute = if own_kernels { Compute::Kernels(pool) } else { Compute::Torch };
-        let slots = match options.slots {
-            0 => default_slots(own_kernels, threads),
-            slots => slots,
-        };
-        let info = PolicyInfo {
-            parameters: parameters.layout.parts.iter().map(|part| part.elements()).sum(),
-            trained_parameters: parameters.trained_elements(),
-            vocabulary: parameters.config.vocab_size,
-            context_length: parameters.config.context_length,
-            end_tokens: tokenizer.end_tokens.clone(),
-            device: device::name(device),
-            dtype: options.dtype,
-            backend: if own_kernels { Instructions::detect().name() } else { "torch" },
-            threads,
-            has_reference: reference.is_some() || adapted,
-        };
-        Ok(Self {
-            companions: Arc::new(companions),
-            copier: Copier::new(threads),
-            base_fingerprint,
-            scheduler: Scheduler::new(slots, parameters.config.context_length),
-            shared: Arc::new(Shared { text: Arc::new(TextWorker::start(tokenizer, DEADLINE)?), info }),
-            parameters,
-            reference,
-            optimizer: None,
-            trainable: options.trainable,
-            state_dtype: options.state_dtype,
-            backend,
-            compute,
-        })
-    }
-
     pub fn shared(&self) -> Arc<Shared> {
         self.shared.clone()
     }
@@ -154,8 +91,11 @@ impl Policy {
     fn check(&self, request: &Request) -> Result<()> {
         let config = &self.parameters.config;
         request.sampling.check()?;
-        if request.n == 0 || request.max_new_tokens == 0 {
-            return Err(EngineError::invalid("n", "at least one completion of at least one token must be asked for"));
+        if !(1..=MOST_COMPLETIONS).contains(&request.n) {
+            return Err(EngineError::invalid("n", format!("{} is not from 1 to {MOST_COMPLETIONS}", request.n)));
+        }
+        if request.max_new_tokens == 0 {
+            return Err(EngineError::invalid("maxNewTokens", "at least one token must be asked for"));
         }
         if request.prompt.is_empty() {
             return Err(EngineError::invalid("prompt", "it has no token"));
@@ -195,12 +135,12 @@ impl Policy {
 
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
         self.check_trainable()?;
-        self.check_dropout()?;
         let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
         let (reference, compute) = (self.reference.as_ref(), &self.compute);
-        let metrics = update(&mut self.parameters, reference, optimizer, compute, batch, settings, cancel)?;
+        let metrics = update(&mut self.parameters, reference, optimizer, compute, batch, settings, cancel);
+        // Steps before one that failed are taken.
         self.backend.refresh(&self.parameters)?;
-        Ok(metrics)
+        metrics
     }
 
     /// The metrics of a batch under the weights as they are.
@@ -225,64 +165,11 @@ impl Policy {
         Ok(())
     }
 
-    /// Writes a Hugging Face folder without a copy of the weights, of an adapter a PEFT folder; training waits for it.
-    pub fn save(&mut self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
-        if self.parameters.adapter.is_some() {
-            return self.state(false, &Copier::lender())?.write(folder, shard_bytes);
-        }
-        write_live(folder, &self.companions, &self.parameters, shard_bytes)
-    }
-
-    /// Writes what a snapshot would, without a copy; training waits for it.
-    pub fn save_training(&mut self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
-        self.state(true, &Copier::lender())?.write(folder, shard_bytes)
-    }
-
-    /// Copies the weights and all that training needs to go on: what it writes is a Hugging Face folder with tokenizer
-    /// files as they were, weights as they are, and a config that says so. Of an adapter it is a PEFT folder.
-    pub fn snapshot(&mut self) -> Result<Snapshot> {
-        let copier = self.copier.clone();
-        self.state(true, &copier)
-    }
-
-    fn state(&mut self, training: bool, copier: &Copier) -> Result<Snapshot> {
-        let master = Arc::new(copier.copy(self.parameters.trained())?);
-        let weights = match &self.parameters.adapter {
-            Some(adapter) => Weights::of_adapter(adapter, &self.base_fingerprint, master.clone()),
-            None => Weights::of_model(&self.parameters, master.clone()),
-        };
-        let training = if training {
-            self.check_trainable()?;
-            let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
-            let adapter = self.parameters.adapter.as_ref();
-            Some(optimizer.snapshot(master, self.reference.as_ref(), adapter, copier)?)
-        } else {
-            None
-        };
-        Ok(Snapshot { companions: self.companions.clone(), weights, training })
-    }
-
     fn check_trainable(&self) -> Result<()> {
         if self.trainable {
             return Ok(());
         }
         Err(EngineError::invalid("trainable", "the policy was loaded with `trainable: false`: it can only be asked"))
-    }
-
-    fn check_dropout(&self) -> Result<()> {
-        let dropout = self.parameters.adapter.as_ref().map_or(0.0, |adapter| adapter.settings.dropout);
-        if dropout == 0.0 || matches!(self.compute, Compute::Torch) {
-            return Ok(());
-        }
-        let reason = "own kernels do not compute dropout; load the policy with `backend: 'torch'` to train it";
-        Err(EngineError::invalid("lora.dropout", reason))
-    }
-
-    pub fn load_training(&mut self, file: &Path) -> Result<()> {
-        self.check_trainable()?;
-        let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
-        optimizer.load(file, &mut self.parameters, self.reference.as_mut())?;
-        self.backend.refresh(&self.parameters)
     }
 
     pub fn stats(&self) -> Stats {

@@ -4,19 +4,21 @@
 //! step and whatever has arrived: generation requests join the batch at once, everything else waits until the requests
 //! before it are answered and holds back those after it.
 
-use crate::embed::embedder::Embedder;
+mod job_loop;
+mod policies;
+mod tickets;
+
+pub use policies::{EmbedderId, Policies, PolicyId};
+pub use tickets::{cancel, Ticket};
+
 use crate::error::{EngineError, Result};
 use crate::generate::scheduler::Request;
-use crate::policy::Policy;
-use std::collections::{HashMap, HashSet, VecDeque};
+use job_loop::Loop;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{channel, Receiver, Sender, TryRecvError};
-use std::sync::{Arc, LazyLock, Mutex, Once};
+use std::sync::mpsc::{channel, Sender};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread::JoinHandle;
-
-pub type PolicyId = u64;
-pub type EmbedderId = u64;
 
 /// Threads of the engine carry this name or begin with it.
 pub const THREAD_NAME: &str = "exit-rl-engine";
@@ -33,108 +35,37 @@ pub enum Job {
 
 pub type Work = Box<dyn FnOnce(&mut Policies) + Send>;
 
-/// Every loaded policy and embedder.
-#[derive(Default)]
-pub struct Policies {
-    loaded: HashMap<PolicyId, Policy>,
-    embedders: HashMap<EmbedderId, Embedder>,
-    next: u64,
-    /// Work that goes on after one decoding step of every policy.
-    continued: Vec<Work>,
-}
-
-impl Policies {
-    pub fn insert(&mut self, policy: Policy) -> PolicyId {
-        self.next += 1;
-        self.loaded.insert(self.next, policy);
-        self.next
-    }
-
-    pub fn get(&mut self, id: PolicyId) -> Result<&mut Policy> {
-        self.loaded.get_mut(&id).ok_or(EngineError::Closed {})
-    }
-
-    pub fn remove(&mut self, id: PolicyId) -> Result<()> {
-        self.loaded.remove(&id).map(drop).ok_or(EngineError::Closed {})
-    }
-
-    pub fn insert_embedder(&mut self, embedder: Embedder) -> EmbedderId {
-        self.next += 1;
-        self.embedders.insert(self.next, embedder);
-        self.next
-    }
-
-    pub fn embedder(&mut self, id: EmbedderId) -> Result<&mut Embedder> {
-        self.embedders.get_mut(&id).ok_or(EngineError::Closed {})
-    }
-
-    pub fn remove_embedder(&mut self, id: EmbedderId) -> Result<()> {
-        self.embedders.remove(&id).map(drop).ok_or(EngineError::Closed {})
-    }
-
-    /// Long work does a slice at a time and asks here for its next turn.
-    pub fn continue_with(&mut self, work: Work) {
-        self.continued.push(work);
-    }
-}
-
 struct Engine {
     sender: Sender<Job>,
     thread: Option<JoinHandle<()>>,
 }
 
-static ENGINE: LazyLock<Mutex<Option<Engine>>> = LazyLock::new(|| Mutex::new(None));
+static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 /// Threads that write snapshots.
 static WRITERS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 static QUEUED: AtomicUsize = AtomicUsize::new(0);
-/// Cancel flags by ticket, for requests that have not been answered.
-static TICKETS: LazyLock<Mutex<HashMap<u64, Arc<AtomicBool>>>> = LazyLock::new(Mutex::default);
-
-/// A flag that `cancel(ticket)` raises until the guard is dropped. Ticket 0 cannot be cancelled.
-pub struct Ticket {
-    number: u64,
-    pub flag: Arc<AtomicBool>,
-}
-
-impl Ticket {
-    pub fn new(number: u64) -> Self {
-        let flag = Arc::new(AtomicBool::new(false));
-        if number != 0 {
-            lock(&TICKETS).insert(number, flag.clone());
-        }
-        Self { number, flag }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        lock(&TICKETS).remove(&self.number);
-    }
-}
-
-pub fn cancel(ticket: u64) {
-    if let Some(flag) = lock(&TICKETS).get(&ticket) {
-        flag.store(true, Ordering::Relaxed);
-    }
-}
 
 /// A poisoned lock only means that another caller panicked; the data are plain maps.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Queues a job, starting the thread at the first one.
 pub fn send(job: Job) -> Result<()> {
-    if STOPPING.load(Ordering::Acquire) {
+    let mut engine = lock(&ENGINE);
+    // Under the lock: what stops the thread must not find another one after it.
+    if is_stopping() {
         return Err(EngineError::Closed {});
     }
+    let engine = match &mut *engine {
+        Some(engine) => engine,
+        none => none.insert(start()?),
+    };
     if QUEUED.fetch_add(1, Ordering::AcqRel) >= QUEUE_CAPACITY {
         QUEUED.fetch_sub(1, Ordering::AcqRel);
         return Err(EngineError::QueueFull { capacity: QUEUE_CAPACITY });
     }
-    let mut engine = lock(&ENGINE);
-    let engine = engine.get_or_insert_with(start);
     engine.sender.send(job).map_err(|_| EngineError::Closed {})
 }
 
@@ -151,7 +82,7 @@ pub fn beside(body: impl FnOnce() + Send + 'static) -> Result<()> {
     }
     writers.retain(|writer| !writer.is_finished());
     let builder = std::thread::Builder::new().name(format!("{THREAD_NAME}-writer"));
-    let writer = builder.spawn(body).map_err(|error| EngineError::OutOfMemory { message: error.to_string() })?;
+    let writer = builder.spawn(body).map_err(no_thread)?;
     writers.push(writer);
     Ok(())
 }
@@ -159,7 +90,7 @@ pub fn beside(body: impl FnOnce() + Send + 'static) -> Result<()> {
 /// Cancels what is in flight, lets the thread finish its step, and joins it. Later jobs are refused.
 pub fn shutdown() {
     STOPPING.store(true, Ordering::Release);
-    lock(&TICKETS).values().for_each(|flag| flag.store(true, Ordering::Relaxed));
+    tickets::cancel_all();
     let engine = lock(&ENGINE).take();
     if let Some(mut engine) = engine {
         // A failed send means that the thread is gone already.
@@ -188,106 +119,17 @@ pub fn silence_engine_panics() {
     });
 }
 
-fn start() -> Engine {
+fn start() -> Result<Engine> {
     silence_engine_panics();
     let (sender, receiver) = channel();
-    let run = move || Loop { receiver, waiting: VecDeque::new(), policies: Policies::default() }.run();
     let builder = std::thread::Builder::new().name(THREAD_NAME.into());
-    let thread = builder.spawn(run).expect("the system starts a thread");
-    Engine { sender, thread: Some(thread) }
+    let thread = builder.spawn(move || Loop::new(receiver).run()).map_err(no_thread)?;
+    Ok(Engine { sender, thread: Some(thread) })
 }
 
-struct Loop {
-    receiver: Receiver<Job>,
-    /// Arrived, and held back by an earlier job.
-    waiting: VecDeque<Job>,
-    policies: Policies,
-}
-
-impl Loop {
-    fn run(mut self) {
-        while self.receive() {
-            self.start_what_may_start();
-            if STOPPING.load(Ordering::Acquire) {
-                break;
-            }
-            self.decode();
-        }
-        let closed = EngineError::Closed {};
-        self.policies.loaded.values_mut().for_each(|policy| policy.fail_requests(&closed));
-    }
-
-    /// Takes all jobs that have arrived; blocks for one when there is nothing to do. False: stop.
-    fn receive(&mut self) -> bool {
-        if self.waiting.is_empty() && !self.is_generating() {
-            match self.receiver.recv() {
-                Ok(job) => self.waiting.push_back(job),
-                Err(_) => return false,
-            }
-        }
-        loop {
-            match self.receiver.try_recv() {
-                Ok(job) => self.waiting.push_back(job),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-        }
-    }
-
-    fn is_generating(&self) -> bool {
-        self.policies.loaded.values().any(Policy::is_generating)
-    }
-
-    /// In order of arrival: a policy that must first finish its requests blocks its own later jobs only.
-    fn start_what_may_start(&mut self) {
-        let mut blocked = HashSet::new();
-        let mut kept = VecDeque::new();
-        for job in std::mem::take(&mut self.waiting) {
-            if STOPPING.load(Ordering::Acquire) {
-                return;
-            }
-            match job {
-                Job::Stop => return,
-                Job::Generate(id, request) if !blocked.contains(&id) => self.submit(id, request),
-                Job::Work(id, work) if id.is_none_or(|id| !blocked.contains(&id) && !self.busy(id)) => self.work(work),
-                Job::Work(Some(id), work) => {
-                    blocked.insert(id);
-                    kept.push_back(Job::Work(Some(id), work));
-                }
-                other => kept.push_back(other),
-            }
-        }
-        // Work in slices counts as queued until its last one.
-        QUEUED.fetch_add(self.policies.continued.len(), Ordering::AcqRel);
-        kept.extend(self.policies.continued.drain(..).map(|work| Job::Work(None, work)));
-        self.waiting = kept;
-    }
-
-    fn busy(&self, id: PolicyId) -> bool {
-        self.policies.loaded.get(&id).is_some_and(Policy::is_generating)
-    }
-
-    fn submit(&mut self, id: PolicyId, request: Request) {
-        QUEUED.fetch_sub(1, Ordering::AcqRel);
-        match self.policies.get(id) {
-            Ok(policy) => policy.submit(request),
-            Err(error) => (request.reply)(Err(error)),
-        }
-    }
-
-    fn work(&mut self, work: Work) {
-        QUEUED.fetch_sub(1, Ordering::AcqRel);
-        work(&mut self.policies);
-    }
-
-    fn decode(&mut self) {
-        for policy in self.policies.loaded.values_mut().filter(|policy| policy.is_generating()) {
-            let step = catch_unwind(AssertUnwindSafe(|| policy.generate_step()));
-            if let Err(payload) = step {
-                policy.fail_requests(&EngineError::from_panic(payload));
-            }
-        }
-    }
+/// The system has no room for another thread.
+fn no_thread(error: std::io::Error) -> EngineError {
+    EngineError::OutOfMemory { message: format!("no thread can be started ({error})") }
 }
 
 /// Runs `body`, turning a panic into an error.

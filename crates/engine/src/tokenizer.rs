@@ -1,6 +1,7 @@
 //! Text and token ids, and which ids end a completion.
 
 pub mod files;
+pub mod growth;
 mod rendered;
 pub mod stop;
 mod stream;
@@ -42,7 +43,9 @@ impl Tokenizer {
         // What the file says about cutting and filling texts is for training runs of encoders.
         let _ = inner.with_truncation(None);
         inner.with_padding(None);
-        let largest = inner.get_vocab(true).into_values().max().unwrap_or(0) as usize;
+        let known = inner.get_vocab(true);
+        growth::check_tokens(&known).map_err(|reason| EngineError::model_file(&file, reason))?;
+        let largest = known.into_values().max().unwrap_or(0) as usize;
         if largest >= vocabulary {
             let reason = format!("token id {largest} is outside the model's vocabulary of {vocabulary}");
             return Err(EngineError::model_file(&file, reason));
@@ -82,7 +85,10 @@ impl Tokenizer {
     }
 }
 
-fn parse(file: &Path, bytes: &[u8]) -> Result<tokenizers::Tokenizer> {
+/// The library's tokenizer of a file's content, refused where a text could grow without bound.
+pub(crate) fn parse(file: &Path, bytes: &[u8]) -> Result<tokenizers::Tokenizer> {
+    growth::check_growth(bytes).map_err(|reason| EngineError::model_file(file, reason))?;
+    // The library panics on some malformed files instead of answering with an error.
     match catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes)) {
         Ok(parsed) => parsed.map_err(|error| EngineError::model_file(file, error)),
         Err(_) => Err(EngineError::model_file(file, "the tokenizer library failed on it")),

@@ -17,12 +17,15 @@ fn every_file_of_the_corpus_is_read_or_refused_in_time() {
         let mut files: Vec<_> = entries.map(|entry| entry.expect("a file of the corpus").path()).collect();
         files.sort();
         assert!(!files.is_empty(), "test/corpus/{name} is empty");
+        let mut taken = 0;
         for file in files {
             let bytes = std::fs::read(&file).expect("a file of the corpus");
             let began = Instant::now();
-            target(&bytes);
+            taken += usize::from(target(&bytes));
             assert!(began.elapsed() < LONGEST, "{} took {:?}", file.display(), began.elapsed());
         }
+        // Changes of a file that is refused from the start reach nothing.
+        assert!(taken > 0, "no file of test/corpus/{name} is taken");
     }
 }
 
@@ -33,7 +36,7 @@ fn small_changes_of_the_seeds_are_read_or_refused() {
     for (name, target) in targets::TARGETS {
         for entry in std::fs::read_dir(root.join(name)).expect("a corpus folder").flatten() {
             let seed = std::fs::read(entry.path()).expect("a file of the corpus");
-            for round in 0..60 {
+            for round in 0..25 {
                 target(&changed(&seed, round));
             }
         }

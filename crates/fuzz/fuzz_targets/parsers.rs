@@ -7,7 +7,7 @@ mod targets;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
-static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+static TARGET: LazyLock<fn(&[u8]) -> bool> = LazyLock::new(|| {
     let name = std::env::var("EXIT_RL_FUZZ_TARGET").unwrap_or_default();
     let found = targets::TARGETS.into_iter().find(|(known, _)| *known == name);
     // libFuzzer's own hook would end the process at panics of libraries that the product catches.
@@ -16,4 +16,6 @@ static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
     found.unwrap_or_else(|| panic!("EXIT_RL_FUZZ_TARGET must be one of {}", names.join(", "))).1
 });
 
-fuzz_target!(|bytes: &[u8]| TARGET(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    TARGET(bytes);
+});

@@ -3,7 +3,7 @@ import type { ProgressState } from '../../report/progress.js';
 import { progressFacts } from '../progress-facts.js';
 import type { Board, RunState } from './board.js';
 
-export const rowName = ({ method, seed }: RunState): string => (seed === null ? method : `${method} seed ${seed}`);
+const rowName = ({ method, seed }: RunState): string => (seed === null ? method : `${method} seed ${seed}`);
 
 function rowState(board: Board, run: RunState): ProgressState {
   const { update, updates, phase } = run;

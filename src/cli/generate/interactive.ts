@@ -4,27 +4,36 @@ import type { LocalPolicy } from '../../policy/local.js';
 import { say } from '../output.js';
 import { ChatSession, type ChatSettings, type ChatTerminal } from './chat.js';
 
-/** Resolves to the exit code. */
+/** Resolves to the exit code: 130 when Ctrl-C ended the conversation, 0 when `/exit` or the end of the input did. */
 export async function chatAtTerminal(policy: LocalPolicy, settings: ChatSettings): Promise<number> {
-  const lines = createInterface({ input: process.stdin, output: process.stdout });
-  const leaving = new AbortController();
+  const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' });
+  // Made before the first question: what is typed or pasted while an answer appears waits for its turn.
+  const typed = lines[Symbol.asyncIterator]();
+  const state = { closed: false, interrupted: false };
   const terminal: ChatTerminal = {
-    ask: () => lines.question('> ', { signal: leaving.signal }).catch(() => undefined),
+    ask: async () => {
+      if (!state.closed) lines.prompt();
+      const next = await typed.next();
+      return next.done ? undefined : next.value;
+    },
     write: (text) => process.stdout.write(text),
   };
   const session = new ChatSession(policy, terminal, settings);
   const interrupt = (): void => {
     if (session.stopAnswer()) return;
-    if (leaving.signal.aborted) process.exit(130);
-    leaving.abort();
+    if (state.interrupted) process.exit(130);
+    state.interrupted = true;
+    lines.close();
   };
   lines.on('SIGINT', interrupt);
-  lines.on('close', () => leaving.abort());
+  lines.on('close', () => {
+    state.closed = true;
+  });
   process.on('SIGINT', interrupt);
   say('/exit leaves, Ctrl-C stops an answer');
   try {
     await session.run();
-    return leaving.signal.aborted ? 130 : 0;
+    return state.interrupted ? 130 : 0;
   } finally {
     process.off('SIGINT', interrupt);
     lines.close();

@@ -4,7 +4,7 @@ import type { Task } from '../task.js';
 import { colourCount, type Row, slotCount } from './words.js';
 
 /** R: opening guesses of an instance. */
-export const openingCount = 2;
+const openingCount = 2;
 
 export interface CodeBreakerData {
   readonly code: Row;

@@ -21,7 +21,7 @@ const colours = Array.from({ length: colourCount }, (_, colour) => colour);
 const letter = (slot: number): string => String.fromCharCode('a'.charCodeAt(0) + slot);
 
 /** `a1`: a colour at a slot, as in an answer. */
-export const plainWord = (slot: number, colour: number): string => `${letter(slot)}${colour + 1}`;
+const plainWord = (slot: number, colour: number): string => `${letter(slot)}${colour + 1}`;
 
 /** `a1~`: a colour at a slot with its mark. */
 export const markedWord = (slot: number, colour: number, mark: Mark): string =>

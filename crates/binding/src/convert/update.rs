@@ -111,7 +111,7 @@ impl NativeUpdateSettings {
     pub fn into_engine(self) -> Result<UpdateSettings> {
         let objective = match self.objective.as_str() {
             "supervised" => Objective::Supervised,
-            "grpo" => Objective::Grpo(self.grpo()?),
+            "grpo" => Objective::Grpo(Box::new(self.grpo()?)),
             other => return Err(unknown("objective", other, "grpo and supervised")),
         };
         let adamw = AdamW {

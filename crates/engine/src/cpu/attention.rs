@@ -1,9 +1,9 @@
 //! Attention of decoding rows over a shared prompt and their own sequence.
 
 use super::cache::VALUE_LANES;
-use super::decoder::Segment;
 use super::isa::Isa;
 use super::math::{exp, max, sum};
+use super::segment::Segment;
 use crate::model::config::DecoderConfig;
 use std::ops::Range;
 

@@ -3,21 +3,47 @@
 //! M rows · C input width · N output width.
 
 use super::isa::{Instructions, Isa};
+use std::ops::Range;
 
 /// A weight `[N, C]` as panels of two vectors of outputs: panel p holds, for each input c, outputs `p·w..(p+1)·w`.
 pub struct PackedLinear {
     pub inputs: usize,
     pub outputs: usize,
     width: usize,
-    panels: Vec<f32>,
+    panels: Aligned,
+}
+
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+
+/// Numbers that begin on a line of the cache: a vector is then loaded from one line of the cache instead of two.
+struct Aligned {
+    numbers: Vec<f32>,
+    place: Range<usize>,
+}
+
+impl Aligned {
+    fn zeros(count: usize) -> Self {
+        let numbers = vec![0.0f32; count + LINE / size_of::<f32>() - 1];
+        let start = numbers.as_ptr().align_offset(LINE);
+        Self { numbers, place: start..start + count }
+    }
+
+    fn get(&self) -> &[f32] {
+        &self.numbers[self.place.clone()]
+    }
+
+    fn get_mut(&mut self) -> &mut [f32] {
+        &mut self.numbers[self.place.clone()]
+    }
 }
 
 impl PackedLinear {
     /// Packs a row-major `[outputs, inputs]` weight.
     pub fn pack(weight: &[f32], outputs: usize, inputs: usize, instructions: Instructions) -> Self {
         let width = instructions.panel_width();
-        let mut panels = vec![0.0; outputs.div_ceil(width) * width * inputs];
-        for (panel, rows) in panels.chunks_exact_mut(width * inputs).zip(weight.chunks(width * inputs)) {
+        let mut panels = Aligned::zeros(outputs.div_ceil(width) * width * inputs);
+        for (panel, rows) in panels.get_mut().chunks_exact_mut(width * inputs).zip(weight.chunks(width * inputs)) {
             for (column, row) in rows.chunks_exact(inputs).enumerate() {
                 for (input, &value) in row.iter().enumerate() {
                     panel[input * width + column] = value;
@@ -30,8 +56,8 @@ impl PackedLinear {
     /// Packs the transpose of a row-major `[outputs, inputs]` weight: it takes gradients of outputs to gradients of inputs.
     pub fn pack_transposed(weight: &[f32], outputs: usize, inputs: usize, instructions: Instructions) -> Self {
         let width = instructions.panel_width();
-        let mut panels = vec![0.0; inputs.div_ceil(width) * width * outputs];
-        for (index, panel) in panels.chunks_exact_mut(width * outputs).enumerate() {
+        let mut panels = Aligned::zeros(inputs.div_ceil(width) * width * outputs);
+        for (index, panel) in panels.get_mut().chunks_exact_mut(width * outputs).enumerate() {
             let columns = (inputs - index * width).min(width);
             for (slot, row) in panel.chunks_exact_mut(width).zip(weight.chunks_exact(inputs)) {
                 slot[..columns].copy_from_slice(&row[index * width..][..columns]);
@@ -45,7 +71,7 @@ impl PackedLinear {
     pub fn apply<I: Isa>(&self, x: &[f32], out: &mut [f32], add: bool) {
         let rows = x.len() / self.inputs;
         assert!(x.len() == rows * self.inputs && out.len() == rows * self.outputs && self.width == 2 * I::LANES);
-        for (index, panel) in self.panels.chunks_exact(self.width * self.inputs).enumerate() {
+        for (index, panel) in self.panels.get().chunks_exact(self.width * self.inputs).enumerate() {
             let mut row = 0;
             while row < rows {
                 let count = (rows - row).min(I::ROWS);

@@ -5,10 +5,11 @@
 //! added in order.
 
 use super::backward::backward_unit;
-use super::decoder::{CpuDecoder, Workspace};
+use super::decoder::CpuDecoder;
 use super::gradient;
 use super::head::{self, HeadSettings, HeadSlopes};
 use super::linear::PackedLinear;
+use super::segment::Workspace;
 use super::unit::{run_passes, units, Unit};
 use crate::error::Result;
 use crate::model::layout::{DecoderLeaves, Layout};

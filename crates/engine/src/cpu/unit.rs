@@ -1,7 +1,8 @@
 //! A prompt with completions of it: what one thread computes.
 
 use super::cache::KvCache;
-use super::decoder::{CpuDecoder, Output, Segment, Workspace};
+use super::decoder::CpuDecoder;
+use super::segment::{Output, Segment, Workspace};
 use super::tape::Tape;
 use crate::train::batch::Batch;
 use std::ops::Range;

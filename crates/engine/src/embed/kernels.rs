@@ -13,6 +13,7 @@ use crate::model::rotary::RotaryTable;
 use crate::with_instructions;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 /// Rows computed together: activations of this many rows stay in a core's cache.
 const UNIT_ROWS: usize = 256;
@@ -28,6 +29,8 @@ pub struct KernelEncoder {
     pub(super) final_norm: Option<Norm>,
     pub(super) tables: HashMap<u64, RotaryTable>,
     pool: Pool,
+    /// Buffers of finished units, for the next ones: to make their pages anew takes a twentieth of the time.
+    spaces: Mutex<Vec<Space>>,
 }
 
 impl KernelEncoder {
@@ -64,11 +67,13 @@ impl KernelEncoder {
             tables: HashMap::new(),
             config,
             pool,
+            spaces: Mutex::default(),
         }
     }
 
     fn unit(&self, texts: &[&[u32]]) -> Vec<Vec<f32>> {
-        let (encoder, mut space) = (self, Space::default());
+        let kept = self.spaces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (encoder, mut space) = (self, kept.unwrap_or_default());
         let buffers = &mut space;
         with_instructions!(self.instructions, fn forward<I>(encoder: &KernelEncoder, texts: &[&[u32]], buffers: &mut Space));
         let mut rows = space.x.as_slice();
@@ -77,7 +82,11 @@ impl KernelEncoder {
             rows = rest;
             own.to_vec()
         });
-        split.collect()
+        let states = split.collect();
+        if space.x.len() <= UNIT_ROWS * self.config.hidden_size {
+            self.spaces.lock().unwrap_or_else(PoisonError::into_inner).push(space);
+        }
+        states
     }
 }
 

@@ -103,7 +103,7 @@ fn module(folder: &Path, json: &JsonFile, entry: &Value) -> Result<(Kind, PathBu
 
 fn stage(json: &JsonFile, kind: Kind, folder: &Path) -> Result<Stage> {
     match kind {
-        Kind::Dense => Ok(Stage::Dense(Dense::load(folder)?)),
+        Kind::Dense => Ok(Stage::Dense(Box::new(Dense::load(folder)?))),
         Kind::Normalize => {
             // Its settings came with 5.4; older folders have no file, or no folder at all.
             let config = JsonFile::read_or_empty(folder, "config.json")?;

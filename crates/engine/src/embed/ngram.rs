@@ -18,13 +18,17 @@ pub struct Ngrams {
     pub dimension: usize,
 }
 
+/// Beyond it a batch of vectors is gigabytes that hold a few counts.
+const MOST_DIMENSIONS: usize = 1 << 20;
+
 impl Ngrams {
     pub fn check(&self) -> Result<()> {
         if self.minimum == 0 || self.minimum > self.maximum {
             return Err(EngineError::invalid("minimum", "n-gram lengths must satisfy 1 ≤ minimum ≤ maximum"));
         }
-        if self.dimension == 0 {
-            return Err(EngineError::invalid("dimension", "a vector has at least one dimension"));
+        if !(1..=MOST_DIMENSIONS).contains(&self.dimension) {
+            let reason = format!("{} is not from 1 to {MOST_DIMENSIONS}", self.dimension);
+            return Err(EngineError::invalid("dimension", reason));
         }
         Ok(())
     }
@@ -44,7 +48,7 @@ impl Ngrams {
             Unit::Word => text.split_whitespace().collect(),
             Unit::Character => text.split("").filter(|unit| !unit.is_empty()).collect(),
         };
-        for length in self.minimum..=self.maximum {
+        for length in self.minimum..=self.maximum.min(units.len()) {
             for gram in units.windows(length) {
                 vector[(hash(gram) % self.dimension as u64) as usize] += 1.0;
             }
@@ -89,5 +93,13 @@ mod tests {
         let ngrams = Ngrams { unit: Unit::Character, minimum: 2, maximum: 3, dimension: 4096 };
         let vector = ngrams.embed(&["änä".into()]);
         assert_eq!(vector.iter().filter(|&&value| value > 0.0).count(), 3);
+    }
+
+    #[test]
+    fn absurd_settings_cost_nothing() {
+        let ngrams = Ngrams { unit: Unit::Word, minimum: 1, maximum: usize::MAX, dimension: 1024 };
+        assert_eq!(ngrams.embed(&["a b".into()]).iter().filter(|&&value| value > 0.0).count(), 3);
+        let dimension = u32::MAX as usize;
+        assert!(matches!(Ngrams { dimension, ..ngrams }.check(), Err(EngineError::InvalidRequest { .. })));
     }
 }

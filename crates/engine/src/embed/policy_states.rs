@@ -1,7 +1,8 @@
 //! The policy as its own embedder: what it computed when it wrote an answer.
 
 use super::pooling::Pooling;
-use crate::cpu::decoder::{CpuDecoder, Workspace};
+use crate::cpu::decoder::CpuDecoder;
+use crate::cpu::segment::Workspace;
 use crate::cpu::trainer::Pool;
 use crate::cpu::unit::{run_passes, units};
 use crate::error::{EngineError, Result};

@@ -11,7 +11,7 @@ use serde_json::{json, Value};
 use std::path::Path;
 
 pub enum Stage {
-    Dense(Dense),
+    Dense(Box<Dense>),
     Normalize,
 }
 

@@ -4,13 +4,12 @@ use super::json::{flag_or, JsonFile};
 use crate::error::{EngineError, Result};
 use crate::model::fields::Fields;
 use crate::model::file::read_bounded;
+use crate::tokenizer::growth::check_tokens;
+use crate::tokenizer::{parse, MAX_TOKENIZER};
 use serde_json::{json, Map, Value};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use tokenizers::{PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
-
-/// Tokenizers of large vocabularies have some 30 MB.
-const MAX_TOKENIZER: u64 = 256 << 20;
 
 pub struct EmbedTokenizer {
     inner: tokenizers::Tokenizer,
@@ -44,13 +43,10 @@ impl EmbedTokenizer {
         }
         let file = folder.join("tokenizer.json");
         let bytes = serde_json::to_vec(&tokenizer).map_err(|error| EngineError::model_file(&file, error))?;
-        // The crate panics on some malformed files instead of answering with an error.
-        let mut inner = match catch_unwind(|| tokenizers::Tokenizer::from_bytes(&bytes)) {
-            Ok(Ok(tokenizer)) => tokenizer,
-            Ok(Err(error)) => return Err(EngineError::model_file(&file, error)),
-            Err(_) => return Err(EngineError::model_file(&file, "the tokenizer library failed on it")),
-        };
-        let largest = inner.get_vocab(true).into_values().max().unwrap_or(0) as usize;
+        let mut inner = parse(&file, &bytes)?;
+        let known = inner.get_vocab(true);
+        check_tokens(&known).map_err(|reason| EngineError::model_file(&file, reason))?;
+        let largest = known.into_values().max().unwrap_or(0) as usize;
         if largest >= settings.vocab_size {
             let reason = format!("token id {largest} is outside the model's vocabulary of {}", settings.vocab_size);
             return Err(EngineError::model_file(&file, reason));

@@ -3,8 +3,9 @@
 use super::philox::Place;
 use super::sampler::{sample, Sampled, Sampling};
 use crate::cpu::cache::KvCache;
-use crate::cpu::decoder::{CpuDecoder, Segment, Workspace};
+use crate::cpu::decoder::CpuDecoder;
 use crate::cpu::isa::Instructions;
+use crate::cpu::segment::{Segment, Workspace};
 use crate::cpu::trainer::Pool;
 use crate::error::Result;
 use crate::model::parameters::Parameters;

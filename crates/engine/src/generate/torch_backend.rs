@@ -4,8 +4,7 @@
 //! use, idle ones included, so that nothing is gathered. R rows · S slots · C capacity · other letters as in the decoder.
 
 use super::backend::{Backend, GroupId, SlotId, StepRow};
-use super::sampler::{sample, Sampled};
-use crate::cpu::isa::Instructions;
+use super::torch_sampler::{sample_on_device, sample_on_host};
 use crate::error::Result;
 use crate::model::attention::{attention, causal_mask, merge_heads};
 use crate::model::decoder::{Decoder, Qkv};
@@ -40,7 +39,7 @@ struct SlotCache {
 }
 
 impl TorchBackend {
-    pub fn new(parameters: &Parameters) -> Self {
+    pub fn new(parameters: &Parameters) -> Result<Self> {
         let config = &parameters.config;
         let mut backend = Self {
             device: parameters.device(),
@@ -54,32 +53,34 @@ impl TorchBackend {
             lengths: HashMap::new(),
             filled: Vec::new(),
         };
-        backend.layers = (0..config.layers).map(|_| backend.empty_cache()).collect();
-        backend
+        backend.layers = (0..config.layers).map(|_| backend.empty_cache(0, 0)).collect::<Result<_>>()?;
+        Ok(backend)
     }
 
-    fn empty_cache(&self) -> SlotCache {
-        let shape = [self.slots as i64, self.kv_heads, self.capacity as i64, self.head_dim];
-        let zeros = || Tensor::zeros(shape, (self.kind, self.device));
-        SlotCache { keys: zeros(), values: zeros() }
+    fn empty_cache(&self, slots: usize, capacity: usize) -> Result<SlotCache> {
+        let shape = [slots as i64, self.kv_heads, capacity as i64, self.head_dim];
+        let zeros = || Tensor::f_zeros(shape, (self.kind, self.device));
+        Ok(SlotCache { keys: zeros()?, values: zeros()? })
     }
 
-    fn reserve(&mut self, slots: usize, capacity: usize) {
+    /// Where memory does not suffice, everything stays as it was.
+    fn reserve(&mut self, slots: usize, capacity: usize) -> Result<()> {
         if slots <= self.slots && capacity <= self.capacity {
-            return;
+            return Ok(());
         }
         let (old_slots, old_capacity) = (self.slots as i64, self.capacity as i64);
-        self.slots = self.slots.max(slots.next_multiple_of(SLOT_STEP));
-        self.capacity = self.capacity.max(capacity.next_multiple_of(CAPACITY_STEP));
-        self.filled.resize(self.slots, 0);
-        let grown: Vec<_> = self.layers.iter().map(|_| self.empty_cache()).collect();
+        let slots = self.slots.max(slots.next_multiple_of(SLOT_STEP));
+        let capacity = self.capacity.max(capacity.next_multiple_of(CAPACITY_STEP));
+        let grown = self.layers.iter().map(|_| self.empty_cache(slots, capacity)).collect::<Result<Vec<_>>>()?;
         for (old, new) in self.layers.iter().zip(&grown) {
             if old_slots * old_capacity > 0 {
                 new.keys.narrow(0, 0, old_slots).narrow(2, 0, old_capacity).copy_(&old.keys);
                 new.values.narrow(0, 0, old_slots).narrow(2, 0, old_capacity).copy_(&old.values);
             }
         }
-        self.layers = grown;
+        self.filled.resize(slots, 0);
+        (self.layers, self.slots, self.capacity) = (grown, slots, capacity);
+        Ok(())
     }
 
     fn prefill_one(&self, parameters: &Parameters, tokens: &[u32]) -> Vec<(Tensor, Tensor)> {
@@ -192,14 +193,14 @@ impl Backend for TorchBackend {
     fn start(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()> {
         let length = self.lengths[&group];
         tch::no_grad(|| {
-            self.reserve(slot + 1, length + capacity);
+            self.reserve(slot + 1, length + capacity)?;
             for (cache, (keys, values)) in self.layers.iter().zip(&self.prompts[&group]) {
                 cache.keys.i(slot as i64).narrow(1, 0, length as i64).copy_(keys);
                 cache.values.i(slot as i64).narrow(1, 0, length as i64).copy_(values);
             }
-        });
-        self.filled[slot] = length;
-        Ok(())
+            self.filled[slot] = length;
+            Ok(())
+        })
     }
 
     fn step(&mut self, parameters: &Parameters, rows: &mut [StepRow]) -> Result<()> {
@@ -224,31 +225,21 @@ impl Backend for TorchBackend {
     }
 }
 
-/// Inverse of the cumulative distribution for all rows at once; only tokens and log-probabilities come to the host.
-fn sample_on_device(logits_rv: &Tensor, rows: &mut [StepRow]) -> Result<()> {
-    let column = |values: Vec<f64>| Tensor::from_slice(&values).to_device(logits_rv.device()).unsqueeze(1);
-    let temperatures = column(rows.iter().map(|row| row.sampling.divisor()).collect()).to_kind(Kind::Float);
-    let uniform = column(rows.iter().map(|row| row.place.uniform()).collect());
-    let logprobs_rv = (logits_rv / temperatures).log_softmax(-1, Kind::Float);
-    let cumulative = logprobs_rv.to_kind(Kind::Double).exp().cumsum(-1, Kind::Double);
-    let total = cumulative.narrow(1, cumulative.size()[1] - 1, 1);
-    let drawn = cumulative.le_tensor(&(uniform * total)).sum_dim_intlist(-1, false, Kind::Int64);
-    let greedy = Tensor::from_slice(&rows.iter().map(|row| row.sampling.temperature == 0.0).collect::<Vec<_>>());
-    let largest = logits_rv.argmax(-1, false);
-    let tokens = largest.where_self(&greedy.to_device(logits_rv.device()), &drawn.clamp_max(logits_rv.size()[1] - 1));
-    let chosen = logprobs_rv.gather(1, &tokens.unsqueeze(1), false).squeeze_dim(1);
-    let (tokens, logprobs) = (Vec::<i64>::try_from(&tokens)?, Vec::<f32>::try_from(&chosen)?);
-    for ((row, token), logprob) in rows.iter_mut().zip(tokens).zip(logprobs) {
-        row.sampled = Sampled { token: token as u32, logprob };
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
 
-fn sample_on_host(logits_rv: &Tensor, rows: &mut [StepRow]) -> Result<()> {
-    let vocabulary = logits_rv.size()[1] as usize;
-    let mut logits = Vec::<f32>::try_from(&logits_rv.to_device(Device::Cpu).reshape([-1]))?;
-    for (row, logits) in rows.iter_mut().zip(logits.chunks_exact_mut(vocabulary)) {
-        row.sampled = sample(logits, &row.sampling, row.place, Instructions::detect());
+    #[test]
+    fn room_that_cannot_be_made_leaves_the_room_that_is_there() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/golden/models/llama-tied");
+        let parameters = Parameters::load(&folder, Device::Cpu, Kind::Float, false).unwrap();
+        let mut backend = TorchBackend::new(&parameters).unwrap();
+        backend.reserve(4, 10).unwrap();
+        assert!(backend.reserve(1 << 36, 1 << 10).is_err());
+        assert_eq!((backend.slots, backend.capacity), (SLOT_STEP, CAPACITY_STEP));
+        assert_eq!(backend.layers[0].keys.size()[0], SLOT_STEP as i64);
+        backend.reserve(SLOT_STEP + 1, 10).unwrap();
+        assert_eq!(backend.filled.len(), 2 * SLOT_STEP);
     }
-    Ok(())
 }

@@ -23,7 +23,6 @@ use pieces::Piece;
 use reference::AdapterReference;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -110,26 +109,6 @@ impl Adapter {
         Self { settings, pieces, flat, factors, reference, base: BTreeMap::new(), of_leaf, pass, step }
     }
 
-    /// Refuses an adapter from a folder that is not what the settings ask for.
-    pub fn agree(&self, wanted: &LoraSettings, layout: &Layout, folder: &Path) -> Result<()> {
-        let found = &self.settings;
-        let expected = Self::new(wanted.clone(), layout, Device::Cpu)?;
-        let modules = |adapter: &Self| adapter.pieces.iter().map(|piece| piece.module.clone()).collect::<Vec<_>>();
-        let (key, here) = if found.rank != wanted.rank {
-            ("rank", found.rank.to_string())
-        } else if found.alpha != wanted.alpha {
-            ("alpha", found.alpha.to_string())
-        } else if found.rslora != wanted.rslora {
-            ("rankStabilised", found.rslora.to_string())
-        } else if modules(self) != modules(&expected) {
-            ("targetModules", modules(self).join(", "))
-        } else {
-            return Ok(());
-        };
-        let reason = format!("the adapter in `{}` has {here}; ask for the same", folder.display());
-        Err(EngineError::invalid(&format!("lora.{key}"), reason))
-    }
-
     /// Numbers that are trained.
     pub fn elements(&self) -> usize {
         self.pieces.iter().map(|piece| (piece.inputs + piece.outputs) * self.settings.rank).sum()
@@ -199,7 +178,7 @@ impl Adapter {
     }
 
     /// Takes over the reference of a run that is resumed; `read` fills its terms.
-    pub fn restore_reference(&mut self, shares: &str, read: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
+    pub fn restore_reference(&mut self, shares: &[f64], read: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
         self.reference = AdapterReference::restore(shares, &self.flat, read)?;
         Ok(())
     }

@@ -79,9 +79,9 @@ pub fn default_slots(own_kernels: bool, threads: usize) -> usize {
     }
 }
 
-/// Whether our own kernels compute a model of `size` numbers.
-pub fn own_kernels(options: &LoadOptions, device: Device, size: usize) -> Result<bool> {
-    let dropout = options.lora.as_ref().is_some_and(|lora| lora.dropout > 0.0);
+/// Whether our own kernels compute a model of `size` numbers, with an adapter or without.
+pub fn own_kernels(options: &LoadOptions, lora: Option<&LoraSettings>, device: Device, size: usize) -> Result<bool> {
+    let dropout = options.trainable && lora.is_some_and(|lora| lora.dropout > 0.0);
     let possible = device == Device::Cpu && options.dtype == Dtype::Fp32 && !dropout;
     match options.backend {
         BackendChoice::Auto => Ok(possible && size <= MOST_FOR_KERNELS),

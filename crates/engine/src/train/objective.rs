@@ -2,7 +2,7 @@
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Objective {
-    Grpo(Grpo),
+    Grpo(Box<Grpo>),
     /// Mean token negative log-likelihood.
     Supervised,
 }

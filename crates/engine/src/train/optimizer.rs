@@ -2,10 +2,11 @@
 
 use crate::error::{EngineError, Result};
 use crate::host_copy::{Copier, HostTensor};
+use crate::model::lora::reference::read_shares;
 use crate::model::lora::Adapter;
 use crate::model::parameters::Parameters;
 use crate::snapshot::Training;
-use crate::tensor_file::TensorFile;
+use crate::tensor_file::{StoredTensor, TensorFile};
 use exit_rl_shim::{fused_adamw, AdamW};
 use safetensors::Dtype;
 use std::collections::HashMap;
@@ -140,14 +141,17 @@ impl Optimizer {
                 _ => stored.copy_into(name, target),
             }
         };
-        let steps = stored.metadata.get("steps").and_then(|steps| steps.parse().ok());
+        let steps = stored.metadata.get("steps").and_then(|steps| steps.parse().ok()).filter(|&steps| steps >= 0);
         self.steps = steps.ok_or_else(|| EngineError::io(file, "the number of steps is missing"))?;
         restore("exp_avg", &self.exp_avg)?;
         restore("exp_avg_sq", &self.exp_avg_sq)?;
         restore("master", parameters.trained())?;
         if let Some(adapter) = &mut parameters.adapter {
             let shares = stored.metadata.get(SHARES).map_or("", String::as_str);
-            adapter.restore_reference(shares, |terms| restore("reference", terms))?;
+            let held = stored.tensors.get("reference").map_or(0, StoredTensor::elements);
+            let shares = read_shares(shares, held, adapter.flat.numel());
+            let shares = shares.map_err(|reason| EngineError::io(file, format!("`{SHARES}`: {reason}")))?;
+            adapter.restore_reference(&shares, |terms| restore("reference", terms))?;
         }
         parameters.refresh();
         if let Some(reference) = reference {

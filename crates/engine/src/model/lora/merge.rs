@@ -80,14 +80,29 @@ fn merged(shard: &TensorFile, name: &str, stored: &StoredTensor, difference: &Te
     let weight = Tensor::f_zeros([difference.numel() as i64], (Kind::Float, Device::Cpu))?;
     shard.copy_into(name, &weight)?;
     let values = Vec::<f32>::try_from(&(weight + difference.reshape([-1])))?;
-    if values.iter().any(|value| !value.is_finite()) {
-        return Err(EngineError::NonFinite { what: format!("`{name}` with its adapter") });
+    let bytes = match stored.dtype {
+        Dtype::BF16 => rounded(&values, bf16::from_f32, bf16::is_finite, bf16::to_le_bytes),
+        Dtype::F16 => rounded(&values, f16::from_f32, f16::is_finite, f16::to_le_bytes),
+        _ => rounded(&values, |value| value, f32::is_finite, f32::to_le_bytes),
+    };
+    bytes.ok_or_else(|| EngineError::NonFinite { what: format!("`{name}` with its adapter") })
+}
+
+/// None where a number, rounded, is not finite: half precision ends long before fp32 does.
+fn rounded<Number: Copy, const WIDTH: usize>(
+    values: &[f32],
+    round: impl Fn(f32) -> Number,
+    is_finite: impl Fn(Number) -> bool,
+    bytes: impl Fn(Number) -> [u8; WIDTH],
+) -> Option<Vec<u8>> {
+    let mut all = Vec::with_capacity(values.len() * WIDTH);
+    for number in values.iter().map(|&value| round(value)) {
+        if !is_finite(number) {
+            return None;
+        }
+        all.extend(bytes(number));
     }
-    Ok(match stored.dtype {
-        Dtype::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
-        Dtype::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
-        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-    })
+    Some(all)
 }
 
 /// `config.json` comes last: a folder without it is not taken for a model.

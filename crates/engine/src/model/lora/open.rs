@@ -6,6 +6,7 @@ use crate::model::layout::Layout;
 use crate::model::parameters::Parameters;
 use crate::snapshot::Companions;
 use std::path::{Path, PathBuf};
+use tch::Device;
 
 /// Where the weights lie, and an adapter of them.
 pub struct Source {
@@ -44,6 +45,28 @@ impl Source {
             adapter.settings.dropout = lora.dropout;
         }
         Ok(Some(adapter))
+    }
+}
+
+impl Adapter {
+    /// Refuses an adapter from a folder that is not what the settings ask for.
+    fn agree(&self, wanted: &LoraSettings, layout: &Layout, folder: &Path) -> Result<()> {
+        let found = &self.settings;
+        let expected = Self::new(wanted.clone(), layout, Device::Cpu)?;
+        let modules = |adapter: &Self| adapter.pieces.iter().map(|piece| piece.module.clone()).collect::<Vec<_>>();
+        let (key, here) = if found.rank != wanted.rank {
+            ("rank", found.rank.to_string())
+        } else if found.alpha != wanted.alpha {
+            ("alpha", found.alpha.to_string())
+        } else if found.rslora != wanted.rslora {
+            ("rankStabilised", found.rslora.to_string())
+        } else if modules(self) != modules(&expected) {
+            ("targetModules", modules(self).join(", "))
+        } else {
+            return Ok(());
+        };
+        let reason = format!("the adapter in `{}` has {here}; ask for the same", folder.display());
+        Err(EngineError::invalid(&format!("lora.{key}"), reason))
     }
 }
 

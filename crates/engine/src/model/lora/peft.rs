@@ -7,6 +7,7 @@ use super::peft_folder::factor_parts;
 use super::pieces::{last_word, module_of};
 use super::{Adapter, LoraSettings};
 use crate::error::{EngineError, Result};
+use crate::model::fields::Fields;
 use crate::model::file::{read_bounded, MAX_JSON};
 use crate::model::layout::{Layout, Part};
 use serde_json::{json, Value};
@@ -68,14 +69,13 @@ impl PeftConfig {
         let bytes = read_bounded(folder, CONFIG, MAX_JSON)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
         refuse_variants(&json, &file)?;
-        let bad = |reason: &str| EngineError::model_file(&file, reason);
-        let rank = json["r"].as_u64().filter(|rank| (1..=MAX_RANK).contains(rank));
+        let fields = Fields::new(&json, &file)?;
         let config = Self {
-            rank: rank.ok_or_else(|| bad("`r` is no rank"))? as usize,
-            alpha: json["lora_alpha"].as_f64().ok_or_else(|| bad("`lora_alpha` is missing"))?,
-            dropout: json["lora_dropout"].as_f64().unwrap_or(0.0),
-            rslora: json["use_rslora"].as_bool().unwrap_or(false),
-            base: json["base_model_name_or_path"].as_str().map(String::from),
+            rank: fields.size("r")?.filter(|&rank| rank <= MAX_RANK).ok_or_else(|| fields.bad("`r` is no rank"))?,
+            alpha: fields.number("lora_alpha")?.ok_or_else(|| fields.bad("`lora_alpha` is missing"))?,
+            dropout: fields.number("lora_dropout")?.unwrap_or(0.0),
+            rslora: fields.flag("use_rslora")?,
+            base: fields.text("base_model_name_or_path")?.map(String::from),
         };
         config.settings(0).check().map_err(|error| EngineError::model_file(&file, error))?;
         Ok(config)
@@ -92,7 +92,7 @@ impl PeftConfig {
 }
 
 /// Beyond it a config is an accident or an attack.
-const MAX_RANK: u64 = 1 << 16;
+const MAX_RANK: usize = 1 << 16;
 
 fn refuse_variants(json: &Value, file: &Path) -> Result<()> {
     let refuse = |key: &str, found: &Value, supported: &str| {
@@ -110,11 +110,12 @@ fn refuse_variants(json: &Value, file: &Path) -> Result<()> {
     if json["peft_type"] != "LORA" {
         return refuse("peft_type", &json["peft_type"], "LORA");
     }
-    if !["none", ""].contains(&json["bias"].as_str().unwrap_or_default()) {
+    if ![Value::Null, json!("none"), json!("")].contains(&json["bias"]) {
         return refuse("bias", &json["bias"], "none");
     }
-    if let Some(init) = json["init_lora_weights"].as_str().filter(|init| !PLAIN_INITS.contains(init)) {
-        return refuse("init_lora_weights", &json!(init), "true, gaussian, eva and orthogonal");
+    let init = &json["init_lora_weights"];
+    if !(init.is_null() || init.is_boolean() || init.as_str().is_some_and(|init| PLAIN_INITS.contains(&init))) {
+        return refuse("init_lora_weights", init, "true, gaussian, eva and orthogonal");
     }
     match fields.iter().find(|(key, value)| !READ_OR_HARMLESS.contains(&key.as_str()) && !is_off(value)) {
         Some((key, value)) => refuse(key, value, "null (plain LoRA)"),
@@ -177,7 +178,7 @@ impl Adapter {
 
 /// PEFT writes whole alphas as integers.
 fn whole(value: f64) -> Value {
-    if value.fract() == 0.0 {
+    if value.fract() == 0.0 && value < i64::MAX as f64 {
         json!(value as i64)
     } else {
         json!(value)

@@ -4,7 +4,7 @@
 //! linear in A and B: no single adapter of the same rank is the blend. The sum Σ share_i · s·B_i·A_i is it exactly, so
 //! that is what is kept: a copy of the adapter for each blend with the share that it still has. α = 1 leaves one copy.
 
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use tch::{Device, Kind, Tensor};
 
 /// A share below this moves no weight by as much as fp32 rounds it, whatever the other terms are.
@@ -52,15 +52,26 @@ impl AdapterReference {
     }
 
     /// The opposite of `shares` and `flat`, which `read` fills; `like` is the adapter that is trained.
-    pub fn restore(shares: &str, like: &Tensor, read: impl FnOnce(&Tensor) -> Result<()>) -> Result<Self> {
-        let bad = |error: serde_json::Error| EngineError::invalid("reference_shares", error.to_string());
-        let shares: Vec<f64> = serde_json::from_str(shares).map_err(bad)?;
+    pub fn restore(shares: &[f64], like: &Tensor, read: impl FnOnce(&Tensor) -> Result<()>) -> Result<Self> {
         let size = like.numel() as i64;
         let flat = Tensor::f_zeros([size * shares.len() as i64], (Kind::Float, like.device()))?;
         read(&flat)?;
-        let terms = shares.into_iter().enumerate();
-        let term = |(at, share)| Term { share, flat: flat.narrow(0, at as i64 * size, size).copy() };
+        let terms = shares.iter().enumerate();
+        let term = |(at, &share)| Term { share, flat: flat.narrow(0, at as i64 * size, size).copy() };
         Ok(Self { terms: terms.map(term).collect() })
+    }
+}
+
+/// Shares as `AdapterReference::shares` writes them, of terms of `size` numbers that are stored as `held`: whatever a
+/// file says, no room is made for more terms than it holds.
+pub fn read_shares(shares: &str, held: usize, size: usize) -> std::result::Result<Vec<f64>, String> {
+    let shares: Vec<f64> = serde_json::from_str(shares).map_err(|error| error.to_string())?;
+    if shares.len().checked_mul(size) != Some(held) {
+        return Err(format!("{} shares of {size} numbers each, and {held} are stored", shares.len()));
+    }
+    match shares.iter().find(|share| !(0.0..=1.0).contains(*share)) {
+        Some(share) => Err(format!("{share} is no share")),
+        None => Ok(shares),
     }
 }
 
@@ -117,9 +128,16 @@ mod tests {
             target.shallow_clone().copy_(&reference.flat());
             Ok(())
         };
-        let again = AdapterReference::restore(&reference.shares(), &flat(0.0), read).unwrap();
+        let written = read_shares(&reference.shares(), 4, 2).unwrap();
+        let again = AdapterReference::restore(&written, &flat(0.0), read).unwrap();
         assert_eq!(shares(&again), shares(&reference));
         assert_eq!(again.flat(), reference.flat());
-        assert!(AdapterReference::restore("no", &flat(0.0), read).is_err());
+    }
+
+    #[test]
+    fn shares_that_do_not_fit_what_is_stored_are_refused() {
+        for shares in ["no", "[0.5]", "[0.5,0.25,0.25]", "[0.5,1.5]", "[0.5,-0.5]", "[0.5,null]"] {
+            assert!(read_shares(shares, 4, 2).is_err(), "{shares}");
+        }
     }
 }

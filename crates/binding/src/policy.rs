@@ -1,0 +1,224 @@
+//! A policy on the engine thread.
+
+use super::answer::promise;
+use super::convert::generate::{generated, NativeGenerateRequest};
+use super::convert::load::{LoadOptions, PolicyInfo, PolicyStats};
+use super::convert::update::{NativeBatch, NativeUpdateSettings};
+use super::snapshot::{NativeSnapshot, WrittenFile};
+use super::stream::{self, OnTokens};
+use super::tokenizer::NativeTokenizer;
+use super::{on_engine, to_napi};
+use exit_rl_engine::embed::pooling::Pooling;
+use exit_rl_engine::error::Result as EngineResult;
+use exit_rl_engine::generate::scheduler::Completion;
+use exit_rl_engine::policy::{Policy, Shared};
+use exit_rl_engine::thread::{send, Job, PolicyId, Ticket};
+use exit_rl_engine::tokenizer::stop::StopScan;
+use exit_rl_engine::tokenizer::Tokenizer;
+use exit_rl_engine::train::batch::Batch;
+use exit_rl_engine::train::metrics::Metrics;
+use exit_rl_engine::train::update::UpdateSettings;
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+/// A policy on the engine thread. Close it to free its memory.
+#[napi]
+pub struct NativePolicy {
+    id: PolicyId,
+    shared: Arc<Shared>,
+}
+
+#[napi]
+impl NativePolicy {
+    /// Loads a Hugging Face folder. Resolves to the policy.
+    #[napi(ts_return_type = "Promise<NativePolicy>")]
+    pub fn load(env: &Env, folder: String, options: LoadOptions) -> Result<Object<'static>> {
+        let options = options.into_engine().map_err(to_napi)?;
+        on_engine(env, None, move |policies| {
+            let policy = Policy::load(Path::new(&folder), &options)?;
+            let shared = policy.shared();
+            Ok(NativePolicy { id: policies.insert(policy), shared })
+        })
+    }
+
+    #[napi]
+    pub fn info(&self) -> PolicyInfo {
+        PolicyInfo::from(&self.shared.info)
+    }
+
+    #[napi]
+    pub fn tokenizer(&self) -> NativeTokenizer {
+        NativeTokenizer::of(self.shared.text.clone())
+    }
+
+    /// `n` completions of one prompt; requests in flight together are batched. `onTokens` sees them grow: it is called
+    /// now and then with what is new, and the last of it comes with the answer.
+    #[napi(ts_return_type = "Promise<NativeGenerated>")]
+    pub fn generate(
+        &self,
+        env: &Env,
+        mut request: NativeGenerateRequest,
+        #[napi(ts_arg_type = "(streamed: NativeStreamed) => void")] on_tokens: Option<OnTokens>,
+    ) -> Result<Object<'static>> {
+        let (id, shared) = (self.id, self.shared.clone());
+        let stops = request.take_stops().map_err(to_napi)?;
+        let watch =
+            on_tokens.map(|on_tokens| stream::watch(shared.text.clone(), stops.clone(), &on_tokens)).transpose()?;
+        let scan = stops.clone().map(|stops| StopScan::new(shared.text.clone(), stops));
+        promise(env, move |answer| {
+            let ticket = Ticket::new(request.ticket as u64);
+            let (cancel, text) = (ticket.flag.clone(), shared.text.clone());
+            let reply = move |result: EngineResult<Vec<Completion>>| {
+                drop(ticket);
+                match result {
+                    Ok(completions) => {
+                        let decode = move |tokenizer: &Tokenizer| generated(tokenizer, &completions, stops.as_deref());
+                        text.run(decode, move |result| answer.settle(result));
+                    }
+                    Err(error) => answer.settle(Err(error)),
+                }
+            };
+            send(Job::Generate(id, request.into_engine(&shared.info.end_tokens, cancel, watch, scan, reply)))
+        })
+    }
+
+    /// Log-probabilities of every sequence's tokens after its prompt, flat.
+    #[napi(ts_return_type = "Promise<Float32Array>")]
+    pub fn score(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        temperature: f64,
+        microbatch_tokens: u32,
+    ) -> Result<Object<'static>> {
+        let batch = batch.into_engine();
+        self.ask(env, move |policy| {
+            let logprobs = policy.score(&batch, temperature, microbatch_tokens as usize)?;
+            Ok(Float32Array::new(logprobs))
+        })
+    }
+
+    /// One vector a sequence, row-major `[sequences, width]`: the hidden states that its tokens were drawn from, pooled
+    /// by `mean`, `lasttoken` or another of sentence-transformers' modes.
+    #[napi(ts_return_type = "Promise<Float32Array>")]
+    pub fn states(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        pooling: String,
+        microbatch_tokens: u32,
+    ) -> Result<Object<'static>> {
+        let batch = batch.into_engine();
+        self.ask(env, move |policy| {
+            let pooling = Pooling::named(&pooling)?;
+            Ok(Float32Array::new(policy.states(&batch, &pooling, microbatch_tokens as usize)?))
+        })
+    }
+
+    /// One update; resolves to its metrics by TRL's names. Cancelled, or failed in its first optimizer step, it leaves the
+    /// weights as they were.
+    #[napi(ts_return_type = "Promise<Record<string, number>>")]
+    pub fn update(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        settings: NativeUpdateSettings,
+        ticket: f64,
+    ) -> Result<Object<'static>> {
+        self.measure(env, batch, settings, ticket, Policy::update)
+    }
+
+    /// The metrics of a batch by TRL's names, with the weights as they are; nothing is changed.
+    #[napi(ts_return_type = "Promise<Record<string, number>>")]
+    pub fn evaluate(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        settings: NativeUpdateSettings,
+        ticket: f64,
+    ) -> Result<Object<'static>> {
+        self.measure(env, batch, settings, ticket, Policy::evaluate)
+    }
+
+    /// θ_ref ← (1 − α) θ_ref + α θ.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn blend_reference(&self, env: &Env, alpha: f64) -> Result<Object<'static>> {
+        self.ask(env, move |policy| policy.blend_reference(alpha))
+    }
+
+    /// Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`.
+    #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
+    pub fn save(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
+        self.ask(env, move |policy| {
+            let written = policy.save(Path::new(&folder), max_shard_bytes as u64)?;
+            Ok(written.into_iter().map(WrittenFile::from).collect::<Vec<_>>())
+        })
+    }
+
+    /// Writes what a snapshot would, from where it lies: nothing is copied, and later work waits for it.
+    #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
+    pub fn save_training(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
+        self.ask(env, move |policy| {
+            let written = policy.save_training(Path::new(&folder), max_shard_bytes as u64)?;
+            Ok(written.into_iter().map(WrittenFile::from).collect::<Vec<_>>())
+        })
+    }
+
+    /// Copies weights, optimizer state and reference policy to host memory.
+    #[napi(ts_return_type = "Promise<NativeSnapshot>")]
+    pub fn snapshot(&self, env: &Env) -> Result<Object<'static>> {
+        self.ask(env, |policy| Ok(NativeSnapshot(Some(policy.snapshot()?))))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn load_training(&self, env: &Env, file: String) -> Result<Object<'static>> {
+        self.ask(env, move |policy| policy.load_training(Path::new(&file)))
+    }
+
+    #[napi(ts_return_type = "Promise<PolicyStats>")]
+    pub fn stats(&self, env: &Env) -> Result<Object<'static>> {
+        self.ask(env, |policy| Ok(PolicyStats::from(policy.stats())))
+    }
+
+    /// Frees the policy after the requests before it; later ones are refused with the code CLOSED.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close(&self, env: &Env) -> Result<Object<'static>> {
+        let id = self.id;
+        on_engine(env, Some(id), move |policies| policies.remove(id))
+    }
+}
+
+/// An update, or what it would report.
+type Measure = fn(&mut Policy, &Batch, &UpdateSettings, &AtomicBool) -> EngineResult<Metrics>;
+
+impl NativePolicy {
+    fn measure(
+        &self,
+        env: &Env,
+        batch: NativeBatch,
+        settings: NativeUpdateSettings,
+        ticket: f64,
+        measure: Measure,
+    ) -> Result<Object<'static>> {
+        let settings = settings.into_engine().map_err(to_napi)?;
+        let (batch, ticket) = (batch.into_engine(), Ticket::new(ticket as u64));
+        self.ask(env, move |policy| {
+            let metrics = measure(policy, &batch, &settings, &ticket.flag)?;
+            Ok(metrics.into_iter().collect::<HashMap<String, f64>>())
+        })
+    }
+
+    /// What `body` finds in the policy, after what was asked of it before.
+    fn ask<T: Send + ToNapiValue + 'static>(
+        &self,
+        env: &Env,
+        body: impl FnOnce(&mut Policy) -> EngineResult<T> + Send + 'static,
+    ) -> Result<Object<'static>> {
+        let id = self.id;
+        on_engine(env, Some(id), move |policies| body(policies.get(id)?))
+    }
+}

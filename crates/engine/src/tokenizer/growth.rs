@@ -1,0 +1,196 @@
+//! How large a tokenizer may make a text: its file is hostile, and a few steps that each double a text fill any memory.
+//!
+//! Every step has a factor that no text exceeds, bytes out by bytes in; those of a file, multiplied, are bounded. The
+//! factors are upper bounds, not estimates: real files stay below a thousand, the worst of them with NFKC's tables.
+
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// Beyond it a file is an accident or an attack.
+const MOST_GROWTH: u64 = 1 << 10;
+/// Bytes of one token's text; the longest real ones are runs of some hundred spaces.
+const LONGEST_TOKEN: usize = 1 << 14;
+/// Steps within steps.
+const MOST_DEPTH: usize = 16;
+
+#[derive(Deserialize)]
+struct Steps {
+    #[serde(default)]
+    normalizer: Value,
+    #[serde(default)]
+    pre_tokenizer: Value,
+    #[serde(default)]
+    decoder: Value,
+}
+
+/// Refuses a tokenizer.json whose steps could make a text many times longer; `Err` says why.
+pub fn check_growth(file: &[u8]) -> Result<(), String> {
+    let steps: Steps = serde_json::from_slice(file).map_err(|error| error.to_string())?;
+    let encoding = growth(&steps.normalizer, 0)?.saturating_mul(growth(&steps.pre_tokenizer, 0)?);
+    for (name, growth) in [("normalizer and pre_tokenizer", encoding), ("decoder", growth(&steps.decoder, 0)?)] {
+        if growth > MOST_GROWTH {
+            return Err(format!("its {name} can make a text {growth} times as long; at most {MOST_GROWTH} is taken"));
+        }
+    }
+    Ok(())
+}
+
+pub fn check_tokens(vocabulary: &HashMap<String, u32>) -> Result<(), String> {
+    match vocabulary.iter().find(|(token, _)| token.len() > LONGEST_TOKEN) {
+        Some((token, id)) => Err(format!("token {id} has {} bytes; at most {LONGEST_TOKEN} are taken", token.len())),
+        None => Ok(()),
+    }
+}
+
+fn growth(step: &Value, depth: usize) -> Result<u64, String> {
+    if depth > MOST_DEPTH {
+        return Err(format!("its steps are nested more than {MOST_DEPTH} deep"));
+    }
+    let mut factor = own_growth(step)?;
+    for list in ["normalizers", "pretokenizers", "decoders"] {
+        for inner in step[list].as_array().into_iter().flatten() {
+            factor = factor.saturating_mul(growth(inner, depth + 1)?);
+        }
+    }
+    Ok(factor)
+}
+
+/// By the fields that a step has, since old files leave its type out.
+fn own_growth(step: &Value) -> Result<u64, String> {
+    let by_type = match step["type"].as_str() {
+        // İ is one letter and a dot; a letter with three marks is four characters.
+        Some("Lowercase" | "BertNormalizer" | "WordPiece") => 2,
+        Some("NFC" | "NFD") => 4,
+        // ﷺ is eighteen letters.
+        Some("NFKC" | "NFKD") => 18,
+        // Bytes beyond ASCII become characters of two bytes; a space may come before each piece.
+        Some("ByteLevel") => 4,
+        _ => 1,
+    };
+    let replaced = match (&step["pattern"], length(&step["content"])) {
+        (_, None) => 1,
+        (Value::Object(pattern), Some(content)) => match pattern.get("String").and_then(length) {
+            Some(pattern) if pattern > 0 => content.div_ceil(pattern).max(1),
+            // Something may match at every byte.
+            _ => content + 1,
+        },
+        (_, Some(content)) => content + 1,
+    };
+    let space = length(&step["replacement"]).unwrap_or(1).max(1);
+    let before_each_piece = 1 + length(&step["prepend"]).unwrap_or(0);
+    let table = step["precompiled_charsmap"].as_str().map_or(Ok(1), longest_entry)?;
+    let factors = [by_type, replaced, 2 * space - 1, before_each_piece, table];
+    Ok(factors.into_iter().fold(1, u64::saturating_mul))
+}
+
+fn length(value: &Value) -> Option<u64> {
+    value.as_str().map(|text| text.len() as u64)
+}
+
+/// SentencePiece's table: the length of a trie, the trie, then texts with a zero behind each. The library makes room for
+/// as long a trie as the table says to hold.
+fn longest_entry(base64: &str) -> Result<u64, String> {
+    let table = decoded(base64);
+    let (head, rest) = table.split_at_checked(4).ok_or("its precompiled_charsmap has no length")?;
+    let trie = head.iter().rev().fold(0usize, |length, &byte| length << 8 | usize::from(byte));
+    let texts = rest.get(trie..).ok_or("its precompiled_charsmap ends within its trie")?;
+    let longest = texts.split(|&byte| byte == 0).map(<[u8]>::len).max().unwrap_or(0);
+    Ok((longest as u64).max(1))
+}
+
+/// The bytes that base64 stands for; what is no base64 the library refuses.
+fn decoded(base64: &str) -> Vec<u8> {
+    let digits = base64.bytes().filter_map(|character| match character {
+        b'A'..=b'Z' => Some(character - b'A'),
+        b'a'..=b'z' => Some(character - b'a' + 26),
+        b'0'..=b'9' => Some(character - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    });
+    let digits: Vec<u8> = digits.collect();
+    let group = |four: &[u8]| {
+        let bits = four.iter().fold(0u32, |bits, &digit| bits << 6 | u32::from(digit)) << (6 * (4 - four.len()));
+        bits.to_be_bytes()[1..four.len().max(1)].to_vec()
+    };
+    digits.chunks(4).flat_map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(key: &str, step: Value) -> Result<(), String> {
+        check_growth(json!({ key: step, "model": {} }).to_string().as_bytes())
+    }
+
+    fn sequence(list: &str, steps: Vec<Value>) -> Value {
+        json!({ "type": "Sequence", list: steps })
+    }
+
+    #[test]
+    fn real_tokenizers_are_taken() {
+        let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/golden/tokenizers");
+        let folders: Vec<_> = std::fs::read_dir(golden).expect("the fixtures").flatten().collect();
+        let files = folders.iter().filter_map(|folder| std::fs::read(folder.path().join("tokenizer.json")).ok());
+        assert_eq!(files.map(|file| check_growth(&file)).filter(Result::is_ok).count(), 7);
+        let space = json!({ "type": "Replace", "pattern": { "Regex": " {2,}" }, "content": "▁" });
+        let t5 = [json!({ "type": "Precompiled", "precompiled_charsmap": charsmap(4, 33) }), space];
+        assert_eq!(check("normalizer", sequence("normalizers", t5.to_vec())), Ok(()));
+    }
+
+    /// A trie of `said` bytes that has four, and one text.
+    fn charsmap(said: u32, text: usize) -> String {
+        let bytes: Vec<u8> = [said.to_le_bytes().to_vec(), vec![0; 4], vec![b'a'; text], vec![0]].concat();
+        let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let group = |three: &[u8]| {
+            let bits = three.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - three.len()));
+            let digit = |at: usize| char::from(digits[(bits >> (18 - 6 * at)) as usize & 63]);
+            (0..=three.len()).map(digit).collect::<String>() + &"=".repeat(3 - three.len())
+        };
+        bytes.chunks(3).map(group).collect()
+    }
+
+    #[test]
+    fn steps_that_multiply_a_text_are_refused() {
+        let double = json!({ "type": "Replace", "pattern": { "String": "a" }, "content": "aa" });
+        let untyped = json!({ "pattern": { "Regex": "" }, "content": "a" });
+        let bytes = json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false });
+        let long = json!({ "type": "Replace", "pattern": { "String": "a" }, "content": "a".repeat(5000) });
+        let prepend = json!({ "type": "Prepend", "prepend": "a".repeat(5000) });
+        for (key, step) in [
+            ("normalizer", sequence("normalizers", vec![double.clone(); 40])),
+            ("normalizer", sequence("normalizers", vec![untyped; 40])),
+            ("pre_tokenizer", sequence("pretokenizers", vec![bytes; 40])),
+            ("decoder", sequence("decoders", vec![double; 40])),
+            ("normalizer", long),
+            ("normalizer", prepend),
+            ("normalizer", json!({ "type": "Precompiled", "precompiled_charsmap": charsmap(4, 5000) })),
+        ] {
+            assert!(check(key, step.clone()).is_err_and(|reason| reason.contains("times as long")), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_says_to_be_larger_than_it_is_is_refused() {
+        let step = json!({ "type": "Precompiled", "precompiled_charsmap": charsmap(u32::MAX, 3) });
+        assert!(check("normalizer", step).is_err_and(|reason| reason.contains("ends within its trie")));
+    }
+
+    #[test]
+    fn base64_of_every_length_comes_back() {
+        assert_eq!(
+            ["", "YQ==", "YWI=", "YWJj", "YWJj/+8="].map(decoded),
+            [&b""[..], b"a", b"ab", b"abc", b"abc\xff\xef"]
+        );
+    }
+
+    #[test]
+    fn tokens_of_megabytes_are_refused() {
+        let vocabulary = |length: usize| HashMap::from([("a".repeat(length), 0)]);
+        assert!(check_tokens(&vocabulary(LONGEST_TOKEN)).is_ok());
+        assert!(check_tokens(&vocabulary(LONGEST_TOKEN + 1)).is_err());
+    }
+}

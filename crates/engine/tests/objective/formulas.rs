@@ -1,0 +1,86 @@
+//! What TRL has not, by hand.
+
+use crate::case::relative_gap;
+use exit_rl_engine::train::objective::{Bounds, Clip, Grpo, KlEstimator, Level, Loss, Normalisation};
+use exit_rl_engine::train::tokens::{Segments, Tokens};
+use tch::{Device, Kind, Tensor};
+
+fn tokens_of(advantages: &[f64], old: &[f64], reference: Option<&[f64]>) -> Tokens {
+    let count = advantages.len() as i64;
+    let ones = || Tensor::ones([count], (Kind::Double, Device::Cpu));
+    Tokens {
+        segments: Segments::new(&vec![1; advantages.len()], Device::Cpu),
+        mask_n: ones(),
+        weight_n: ones(),
+        entropy_weight_n: None,
+        kept_n: None,
+        advantage_n: Tensor::from_slice(advantages),
+        behaviour_n: None,
+        old_n: Some(Tensor::from_slice(old)),
+        reference_n: reference.map(Tensor::from_slice),
+    }
+}
+
+fn plain(loss: Loss) -> Grpo {
+    Grpo {
+        loss,
+        normalisation: Normalisation::TokenMean,
+        importance_ratio: Level::Token,
+        beta: 0.0,
+        kl_estimator: KlEstimator::K3,
+        kl_ratio: false,
+        entropy_coefficient: 0.0,
+        entropy_control: None,
+        top_entropy_share: 1.0,
+        off_policy_threshold: None,
+        correction: None,
+        local_rollouts: 0,
+        temperature: 1.0,
+        epochs: 1,
+        use_rollout_logprobs: false,
+    }
+}
+
+/// By hand, as verl's `compute_policy_loss_vanilla`: min(−c A, max(−r A, −clip(r) A)) where A < 0, else without c.
+#[test]
+fn dual_clip_bounds_the_loss_of_bad_tokens_alone() {
+    let grpo = plain(Loss::Clip(Clip { low: 0.2, high: 0.2, delta: None, dual: Some(3.0) }));
+    let ratios = [0.5f64, 1.0, 1.5, 2.9, 4.0, 0.5, 1.5, 4.0];
+    let advantages = [-2.0, -2.0, -2.0, -2.0, -2.0, 2.0, 2.0, 2.0];
+    let logprobs: Vec<f64> = ratios.iter().map(|ratio| ratio.ln() - 1.0).collect();
+    let tokens = tokens_of(&advantages, &[-1.0; 8], None);
+    let (loss_n, _) = grpo.loss(&Tensor::from_slice(&logprobs), &tokens);
+    for (at, (&ratio, &advantage)) in ratios.iter().zip(&advantages).enumerate() {
+        let clipped = (-ratio * advantage).max(-ratio.clamp(0.8, 1.2) * advantage);
+        let expected = if advantage < 0.0 { clipped.min(-3.0 * advantage) } else { clipped };
+        assert!((loss_n.double_value(&[at as i64]) - expected).abs() < 1e-12, "r {ratio}, A {advantage}");
+    }
+}
+
+#[test]
+fn cispo_within_a_range_is_a_constant_weight() {
+    let grpo = plain(Loss::Cispo(Bounds { low: Some(0.8), high: Some(1.2) }));
+    let logprob_n = Tensor::from_slice(&[0.5f64.ln() - 1.0, -1.0, 2f64.ln() - 1.0]).set_requires_grad(true);
+    let tokens = tokens_of(&[1.0, -1.0, 2.0], &[-1.0; 3], None);
+    grpo.loss(&logprob_n, &tokens).0.sum(Kind::Double).backward();
+    let found = Vec::<f64>::try_from(&logprob_n.grad()).expect("a gradient");
+    assert!(relative_gap(&found, &[-0.8, 1.0, -2.4]) < 1e-12, "{found:?}");
+}
+
+#[test]
+fn kl_estimators_are_schulmans() {
+    let (logprobs, reference) = ([-1.0, -2.0, -0.5], [-1.5, -1.0, -0.5]);
+    for (kl_estimator, formula) in [
+        (KlEstimator::K1, (|d| d) as fn(f64) -> f64),
+        (KlEstimator::K2, |d| d * d / 2.0),
+        (KlEstimator::K3, |d| (-d).exp() + d - 1.0),
+    ] {
+        let clip = Loss::Clip(Clip { low: 0.2, high: 0.2, delta: None, dual: None });
+        let grpo = Grpo { beta: 1.0, kl_estimator, ..plain(clip) };
+        let tokens = tokens_of(&[0.0; 3], &logprobs, Some(&reference));
+        let (_, terms) = grpo.loss(&Tensor::from_slice(&logprobs), &tokens);
+        let found = Vec::<f64>::try_from(&terms.kl_n.expect("a KL")).expect("numbers");
+        let expected: Vec<f64> = logprobs.iter().zip(&reference).map(|(lp, other)| formula(lp - other)).collect();
+        assert!(relative_gap(&found, &expected) < 1e-12, "{kl_estimator:?}: {found:?}");
+    }
+}

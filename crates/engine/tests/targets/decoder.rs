@@ -1,0 +1,104 @@
+//! Parsers of a causal language model's folder, of its adapters and of what a run saved.
+
+use super::folder::Folder;
+use exit_rl_engine::end_tokens::read_end_tokens;
+use exit_rl_engine::memory::{estimate, Workload};
+use exit_rl_engine::model::config::DecoderConfig;
+use exit_rl_engine::model::layout::{elements, Layout};
+use exit_rl_engine::model::lora::peft::PeftConfig;
+use exit_rl_engine::model::lora::Adapter;
+use exit_rl_engine::model::parameters::Parameters;
+use exit_rl_engine::policy::{BackendChoice, Dtype, LoadOptions, Policy};
+use exit_rl_engine::train::optimizer::Optimizer;
+use tch::{Device, Kind};
+
+const CONFIG: &[u8] = include_bytes!("../../../../test/corpus/model-config/llama.json");
+const WEIGHTS: &[u8] = include_bytes!("../../../../test/corpus/weights/llama.safetensors");
+const ADAPTER: &[u8] = include_bytes!("../../../../test/corpus/adapter-config/lora.json");
+const FACTORS: &[u8] = include_bytes!("../../../../test/corpus/adapter-weights/lora.safetensors");
+const TOKENIZER: &[u8] = include_bytes!("../../../../test/corpus/tokenizer/bpe.json");
+
+fn load(files: &[(&str, &[u8])]) -> Option<Parameters> {
+    Parameters::load(&Folder::with(files).0, Device::Cpu, Kind::Float, true).ok()
+}
+
+pub fn config(bytes: &[u8]) -> bool {
+    let config = DecoderConfig::read(&Folder::with(&[("config.json", bytes)]).0);
+    config.is_ok_and(|config| elements(&config) > 0)
+}
+
+/// The whole door: what `doctor --model` says of a folder, then the folder loaded.
+pub fn policy(bytes: &[u8]) -> bool {
+    let files = [("config.json", bytes), ("model.safetensors", WEIGHTS), ("tokenizer.json", TOKENIZER)];
+    let folder = Folder::with(&files);
+    let options = LoadOptions {
+        device: "cpu".into(),
+        dtype: Dtype::Fp32,
+        threads: 1,
+        reference: true,
+        slots: 1,
+        backend: BackendChoice::Kernels,
+        trainable: true,
+        state_dtype: Dtype::Fp32,
+        lora: None,
+        adapter: None,
+    };
+    let workload = Workload {
+        prompts: 2,
+        group_size: 2,
+        prompt_tokens: 8,
+        new_tokens: 8,
+        microbatch_tokens: 64,
+        gradient_checkpointing: false,
+        asynchronous_saving: true,
+    };
+    let estimated = estimate(&folder.0, &options, &workload).is_ok();
+    estimated && Policy::load(&folder.0, &options).is_ok()
+}
+
+pub fn weights(bytes: &[u8]) -> bool {
+    load(&[("config.json", CONFIG), ("model.safetensors", bytes)]).is_some()
+}
+
+pub fn weights_index(bytes: &[u8]) -> bool {
+    let shard = ("model-00001-of-00001.safetensors", WEIGHTS);
+    load(&[("config.json", CONFIG), shard, ("model.safetensors.index.json", bytes)]).is_some()
+}
+
+pub fn end_tokens(bytes: &[u8]) -> bool {
+    let ids = read_end_tokens(&Folder::with(&[("generation_config.json", bytes)]).0, 100);
+    ids.is_ok_and(|ids| ids.iter().all(|&id| id < 100))
+}
+
+pub fn adapter_config(bytes: &[u8]) -> bool {
+    PeftConfig::read(&Folder::with(&[("adapter_config.json", bytes)]).0).is_ok()
+}
+
+pub fn adapter_weights(bytes: &[u8]) -> bool {
+    let Ok(config) = DecoderConfig::read(&Folder::with(&[("config.json", CONFIG)]).0) else { return false };
+    adapter(&Layout::new(&config).0, bytes).is_some()
+}
+
+fn adapter(layout: &Layout, weights: &[u8]) -> Option<Adapter> {
+    let folder = Folder::with(&[("adapter_config.json", ADAPTER), ("adapter_model.safetensors", weights)]);
+    Adapter::read(&folder.0, layout, "any", 0, Device::Cpu).ok()
+}
+
+pub fn training(bytes: &[u8]) -> bool {
+    let parameters = load(&[("config.json", CONFIG), ("model.safetensors", WEIGHTS)]);
+    parameters.is_some_and(|parameters| resumes(parameters, bytes))
+}
+
+/// An adapter's training file holds earlier adapters as well, as many as it says.
+pub fn adapter_training(bytes: &[u8]) -> bool {
+    let folder = Folder::with(&[("config.json", CONFIG), ("model.safetensors", WEIGHTS)]);
+    let Ok(mut parameters) = Parameters::load(&folder.0, Device::Cpu, Kind::Float, false) else { return false };
+    let Some(adapter) = adapter(&parameters.layout, FACTORS) else { return false };
+    parameters.adapt(adapter).is_ok() && resumes(parameters, bytes)
+}
+
+fn resumes(mut parameters: Parameters, training: &[u8]) -> bool {
+    let folder = Folder::with(&[("training.safetensors", training)]);
+    let Ok(mut optimizer) = Optimizer::new(&mut parameters, Kind::Float) else { return false };
+    optimizer.load(&folder.0.join("training.safetensors"), &mut parameters, None).is_ok()
+}

@@ -1,0 +1,28 @@
+//! tokenizer.json, and all that is done with one: both ways, a conversation with marks, and a text as it grows.
+
+use super::folder::Folder;
+use exit_rl_engine::error::Result;
+use exit_rl_engine::tokenizer::{Marks, Rendered, TextStream, Tokenizer};
+use std::collections::HashSet;
+
+const TEXT: &str = "Café <|im_end|> \u{1f600} a1x 12";
+const MARKS: Marks = Marks { guard: '\u{fdd0}', splice: '\u{fdd1}' };
+
+pub fn tokenizer(bytes: &[u8]) -> bool {
+    let folder = Folder::with(&[("tokenizer.json", bytes)]);
+    Tokenizer::load(&folder.0, 1 << 20).is_ok_and(|tokenizer| speak(&tokenizer).is_ok())
+}
+
+fn speak(tokenizer: &Tokenizer) -> Result<()> {
+    let tokens = tokenizer.encode(TEXT)?;
+    let _ = tokenizer.decode(&tokens, false);
+    let control: HashSet<u32> = tokenizer.added_tokens().iter().map(|token| token.id).collect();
+    let guarded = tokenizer.guard(TEXT, &control, MARKS.guard)?;
+    let text = format!("{guarded}{}{guarded}", MARKS.splice);
+    tokenizer.encode_rendered(&Rendered { text, marks: MARKS, splices: vec![tokens.clone()] })?;
+    let mut stream = TextStream::default();
+    for token in tokens {
+        stream.push(tokenizer, &[token])?;
+    }
+    Ok(())
+}

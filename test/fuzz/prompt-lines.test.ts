@@ -1,0 +1,61 @@
+/** The lines that `generate`, `score` and `embed` read. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect } from 'vitest';
+import { marksFor } from '../../src/chat/marks.js';
+import { templateMessage } from '../../src/chat/template.js';
+import { messagesOf, promptOfLine } from '../../src/cli/generate/prompts.js';
+import { readJsonLines, textOf, tokensOf } from '../../src/cli/json-lines.js';
+import { ExitError } from '../../src/errors.js';
+import type { Message } from '../../src/message.js';
+import { jsonBombs } from './support/bombs.js';
+import { fuzz, readCorpus, replay } from './support/fuzz.js';
+import { mutatedBytes, mutatedJson } from './support/mutations.js';
+
+let file = '';
+beforeAll(async () => {
+  file = join(await mkdtemp(join(tmpdir(), 'exit-rl-fuzz-')), 'lines.jsonl');
+});
+afterAll(() => rm(join(file, '..'), { recursive: true, force: true }));
+
+const asked = { chat: true, system: 'Be brief.' };
+
+/** Each command takes its own part of a line: what one refuses another may take. */
+function readAll(commands: readonly (() => unknown)[]): void {
+  for (const command of commands) {
+    try {
+      command();
+    } catch (error) {
+      if (!ExitError.isInstance(error)) throw error;
+    }
+  }
+}
+
+/** Messages as a chat takes them further, and ids as the engine gets them. */
+function take(prompt: ReturnType<typeof promptOfLine>): void {
+  if (prompt instanceof Int32Array) expect(prompt.every((id) => id >= 0)).toBe(true);
+  else if (typeof prompt !== 'string') marksFor((prompt as readonly Message[]).map(templateMessage));
+}
+
+async function readFileOf(bytes: Buffer): Promise<void> {
+  await writeFile(file, bytes);
+  for await (const line of readJsonLines(file)) {
+    readAll([
+      () => take(promptOfLine(line, asked)),
+      () => messagesOf(line),
+      () => textOf(line, 'completion'),
+      () => textOf(line, 'text'),
+      () => tokensOf(line, 'tokens'),
+    ]);
+  }
+}
+
+const files = readCorpus('prompt-lines');
+replay('lines', [...files, ...jsonBombs], readFileOf);
+fuzz('lines', mutatedBytes(files.map(({ bytes }) => bytes)), readFileOf);
+
+const conversation = String(files.find(({ name }) => name === 'generate.jsonl')?.bytes).trim();
+fuzz('line-values', mutatedJson(JSON.parse(conversation.split('\n').at(-1) ?? '')), (value) =>
+  readFileOf(Buffer.from(JSON.stringify(value) ?? 'null')),
+);

@@ -1,0 +1,58 @@
+/**
+ * The embedded default, a few updates from one seed: weights and metrics are what they were. A refactor that changes a bit
+ * anywhere between the tasks and the optimizer fails here; a change that is meant to alter results makes the hashes anew.
+ *
+ * The kernels add up as many numbers at a time as a vector of the processor holds, so their last bits depend on it: one
+ * hash for each kind (AVX2 and plain code add eight at a time, in one order). Made on one machine by forcing `Instructions::detect` (crates/engine/src/cpu/isa.rs).
+ */
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { loadPolicy, trainedChoice } from '../../src/cli/policy.js';
+import { loadConfig } from '../../src/config/load.js';
+import { codeBreaker } from '../../src/task/code-breaker/family.js';
+import type { TaskFamily } from '../../src/task/task.js';
+import { openRun } from '../../src/trainer/run.js';
+import { train } from '../../src/trainer/trainer.js';
+import { missingEngine, tinyModel } from '../cli/support/cli.js';
+import { readGolden } from './support.js';
+
+const hashes = readGolden<Readonly<Record<string, string>>>('seeded-run.json');
+
+const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
+
+/** Hash of weights, moments and reference, and of every metric that is no time, after six updates with everything on. */
+async function seededRun(): Promise<{ readonly backend: string; readonly hash: string }> {
+  const path = mkdtempSync(join(tmpdir(), 'exit-rl-seeded-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  const flags = {
+    ...{ model: tinyModel, method: 'exit', updates: 6, startsPerBatch: 4, groupSize: 4, seed: 20261125, threads: 1 },
+    ...{ buffer: { minimumFill: 4, capacity: 12 }, objective: { beta: 0.02, epochs: 2 }, device: 'cpu' },
+    ...{ reference: { blendEvery: 2, alpha: 0.5 }, optimizer: { learningRate: 1e-3 }, traces: 'all' },
+  };
+  const config = await loadConfig({ source: 'code-breaker', flags });
+  const family = codeBreaker({ freshSeed: config.seed }) as TaskFamily;
+  const run = await openRun({ config, family, path });
+  const policy = await loadPolicy(run.modelFolder, trainedChoice(config, run));
+  const { backend } = policy.info();
+  try {
+    await train({ config, policy, family, run });
+  } finally {
+    await policy.close();
+    await run.close();
+  }
+  const lines = readFileSync(join(path, 'metrics.jsonl'), 'utf8').trim().split('\n');
+  const metrics = lines.map((line) => Object.entries(JSON.parse(line)).filter(([key]) => !isTime(key)));
+  const hash = createHash('sha256').update(JSON.stringify(metrics));
+  const weights = readFileSync(join(path, 'checkpoint-6', 'training.safetensors'));
+  return { backend, hash: hash.update(weights).digest('hex') };
+}
+
+test.skipIf(missingEngine !== undefined)('six updates from a seed', async (context) => {
+  const { backend, hash } = await seededRun();
+  const expected = hashes[backend];
+  if (expected === undefined) return context.skip(`no hash was made on a processor with ${backend}: ${hash}`);
+  expect(hash, backend).toBe(expected);
+});

@@ -1,0 +1,33 @@
+/** safetensors files written as they should not be. */
+import { readFileSync, writeFileSync } from 'node:fs';
+
+export interface Entry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+export type Header = Record<string, Entry>;
+
+/** Rewrites a file's header; `bytes` may change the numbers behind it. */
+export function changeHeader(
+  file: string,
+  change: (header: Header) => unknown,
+  bytes = (data: Buffer): Buffer => data,
+): void {
+  const content = readFileSync(file);
+  const length = Number(content.readBigUInt64LE(0));
+  const header = JSON.parse(content.toString('utf8', 8, 8 + length)) as Header;
+  const changed = change(header) ?? header;
+  writeSafetensors(
+    file,
+    typeof changed === 'string' ? changed : JSON.stringify(changed),
+    bytes(content.subarray(8 + length)),
+  );
+}
+
+export function writeSafetensors(file: string, header: string, data: Buffer): void {
+  const text = Buffer.from(header);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  writeFileSync(file, Buffer.concat([length, text, data]));
+}
