@@ -27,6 +27,12 @@ const split = (pattern: string): Json => ({
   pre_tokenizer: { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
 });
 
+const doubling = (times: number): Json => ({
+  type: 'Sequence',
+  normalizers: Array(times).fill({ type: 'Replace', pattern: { String: 'a' }, content: 'aa' }),
+});
+const token = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+
 describe('files', () => {
   const bad: readonly (readonly [string, Json | string])[] = [
     ['nothing', ''],
@@ -37,6 +43,11 @@ describe('files', () => {
     ['merges of unknown words', { ...honest(), model: { type: 'BPE', vocab: { a: 0 }, merges: [['x', 'y']] } }],
     ['an unreadable pattern', split('(((')],
     ['a vocabulary that is no map', { ...honest(), model: { type: 'BPE', vocab: [1], merges: [] } }],
+    ['steps that make gigabytes of a word', { ...honest(), normalizer: doubling(40) }],
+    [
+      'an added token of a megabyte',
+      { ...honest(), added_tokens: [{ ...token, id: 0, content: 'a'.repeat(2 ** 20) }] },
+    ],
     ['unigram without pieces', { ...honest(), model: { type: 'Unigram', unk_id: 5, vocab: [] } }],
   ];
 

@@ -34,6 +34,9 @@ export const evaluationSchema = z.object({
   example: exampleSchema.exactOptional(),
 });
 
+/** Of a run's folder. */
+const longestPath = 1024;
+
 export const comparisonSchema = z.object({
   task: text,
   recipe: text.exactOptional(),
@@ -45,7 +48,7 @@ export const comparisonSchema = z.object({
       updates: number,
       trainSeconds: number,
       evaluation: evaluationSchema,
-      run: text.nullable(),
+      run: text.max(longestPath).nullable(),
     }),
   ),
   notes: z.array(text).default([]),

@@ -57,7 +57,9 @@ const fileOf = (name: string) => async (content: Buffer | string) => {
 
 const templates = readCorpus('chat-template');
 replay('template', templates, fileOf('chat_template.jinja'));
-fuzz('template', mutatedBytes(templates.map(({ bytes }) => bytes)), fileOf('chat_template.jinja'));
+// Each bomb costs its whole time: of them only the replay.
+const honest = templates.filter(({ name }) => !name.startsWith('bomb-'));
+fuzz('template', mutatedBytes(honest.map(({ bytes }) => bytes)), fileOf('chat_template.jinja'));
 
 for (const [name, file] of [
   ['tokenizer-config', 'tokenizer_config.json'],

@@ -12,6 +12,8 @@ static TARGET: LazyLock<fn(&[u8]) -> bool> = LazyLock::new(|| {
     let found = targets::TARGETS.into_iter().find(|(known, _)| *known == name);
     // libFuzzer's own hook would end the process at panics of libraries that the product catches.
     std::panic::set_hook(Box::new(|_| {}));
+    // Tensors of a few numbers: other threads would only be waited for.
+    tch::set_num_threads(1);
     let names: Vec<_> = targets::TARGETS.iter().map(|(known, _)| *known).collect();
     found.unwrap_or_else(|| panic!("EXIT_RL_FUZZ_TARGET must be one of {}", names.join(", "))).1
 });

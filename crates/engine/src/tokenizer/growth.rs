@@ -11,6 +11,10 @@ use std::collections::HashMap;
 const MOST_GROWTH: u64 = 1 << 10;
 /// Bytes of one token's text; the longest real ones are runs of some hundred spaces.
 const LONGEST_TOKEN: usize = 1 << 14;
+/// Bytes of one added token, and of all: the automaton that seeks them in texts has a state for each, at worst of a
+/// kilobyte.
+const LONGEST_ADDED: usize = 1 << 10;
+const MOST_ADDED: usize = 1 << 20;
 /// Steps within steps.
 const MOST_DEPTH: usize = 16;
 
@@ -22,9 +26,12 @@ struct Steps {
     pre_tokenizer: Value,
     #[serde(default)]
     decoder: Value,
+    #[serde(default)]
+    added_tokens: Value,
 }
 
-/// Refuses a tokenizer.json whose steps could make a text many times longer; `Err` says why.
+/// Refuses a tokenizer.json whose steps could make a text many times longer, or whose added tokens take for ever to be
+/// made ready; `Err` says why.
 pub fn check_growth(file: &[u8]) -> Result<(), String> {
     let steps: Steps = serde_json::from_slice(file).map_err(|error| error.to_string())?;
     let encoding = growth(&steps.normalizer, 0)?.saturating_mul(growth(&steps.pre_tokenizer, 0)?);
@@ -33,9 +40,21 @@ pub fn check_growth(file: &[u8]) -> Result<(), String> {
             return Err(format!("its {name} can make a text {growth} times as long; at most {MOST_GROWTH} is taken"));
         }
     }
+    check_added(&steps.added_tokens)
+}
+
+fn check_added(tokens: &Value) -> Result<(), String> {
+    let lengths = tokens.as_array().into_iter().flatten().map(|token| length(&token["content"]).unwrap_or(0));
+    let (longest, total) = lengths.fold((0, 0), |(longest, total), length| (length.max(longest), total + length));
+    if longest > LONGEST_ADDED as u64 || total > MOST_ADDED as u64 {
+        return Err(format!(
+            "its added tokens have up to {longest} bytes each, {total} in all; at most {LONGEST_ADDED} and {MOST_ADDED} are taken"
+        ));
+    }
     Ok(())
 }
 
+/// Refuses a vocabulary of which a few ids would make a text of any length.
 pub fn check_tokens(vocabulary: &HashMap<String, u32>) -> Result<(), String> {
     match vocabulary.iter().find(|(token, _)| token.len() > LONGEST_TOKEN) {
         Some((token, id)) => Err(format!("token {id} has {} bytes; at most {LONGEST_TOKEN} are taken", token.len())),
@@ -185,6 +204,18 @@ mod tests {
             ["", "YQ==", "YWI=", "YWJj", "YWJj/+8="].map(decoded),
             [&b""[..], b"a", b"ab", b"abc", b"abc\xff\xef"]
         );
+    }
+
+    #[test]
+    fn added_tokens_of_megabytes_are_refused() {
+        let added = |length: usize, count: usize| {
+            let token = json!({ "id": 0, "content": "a".repeat(length) });
+            check("added_tokens", json!(vec![token; count]))
+        };
+        assert_eq!(added(LONGEST_ADDED, 10), Ok(()));
+        assert_eq!(added(30, 10_000), Ok(()));
+        assert!(added(LONGEST_ADDED + 1, 1).is_err());
+        assert!(added(LONGEST_ADDED, 1025).is_err());
     }
 
     #[test]
