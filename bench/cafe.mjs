@@ -8,7 +8,7 @@
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { summarise } from '../dist/src/evaluation/compare.js';
@@ -112,5 +112,10 @@ const rows = await runJobs([...runs, evaluateBase], Number(values.jobs));
 const { cpu, cores, node } = describeMachine();
 const command = `node bench/cafe.mjs --seeds ${values.seeds} --updates ${values.updates}`;
 const result = { command, ...describeCommit(), machine: { cpu, cores, node }, config, seeds, rows };
-writeFileSync(join(values.out, 'results.json'), `${JSON.stringify(result, null, 1)}\n`);
+writeFileSync(
+  join(values.out, 'results.json'),
+  `${JSON.stringify(result, null, 1)
+    .replaceAll(`${resolve(values.out)}/`, '')
+    .replaceAll(root, '')}\n`,
+);
 printTable(rows);
