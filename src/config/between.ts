@@ -149,8 +149,8 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'dynamicSampling',
-    message: 'looks at summed rewards, which say nothing of the signal in `normalise-then-sum`; use off',
-    holds: ({ advantage, dynamicSampling = 'off' }) => !sumsLast(advantage) || dynamicSampling === 'off',
+    message: 'skip leaves out groups over which `normalise-then-sum` takes its deviation; use refill or off',
+    holds: ({ advantage, dynamicSampling }) => !sumsLast(advantage) || dynamicSampling !== 'skip',
   },
   {
     key: 'objective.samplingCorrection.mode',

@@ -85,7 +85,8 @@ test('what of it does not go together is refused', () => {
   expect(keys(aggregated)).toEqual(['advantage.aggregation']);
   expect(keys({ ...aggregated, rewards: ['./a.ts'], reward: 'improvement' })).toEqual(['advantage.aggregation']);
   expect(keys({ ...aggregated, rewards: ['./a.ts'], scale_rewards: 'none' })).toEqual(['advantage.baseline']);
-  expect(keys({ ...aggregated, rewards: ['./a.ts'], dynamicSampling: 'refill' })).toEqual(['dynamicSampling']);
+  expect(keys({ ...aggregated, rewards: ['./a.ts'], dynamicSampling: 'refill' })).toEqual([]);
+  expect(keys({ ...aggregated, rewards: ['./a.ts'], dynamicSampling: 'skip' })).toEqual(['dynamicSampling']);
   for (const objective of [{ topEntropyShare: 0.2 }, { entropyControl: { adaptive: true } }]) {
     expect(keys({ dynamicSampling: 'skip', objective })).toEqual(['dynamicSampling']);
   }
