@@ -67,12 +67,16 @@ export function fuzz<Input>(name: string, inputs: fc.Arbitrary<Input>, parse: (i
       const limits = { numRuns: 1_000_000_000, interruptAfterTimeLimit: seconds * 1000 };
       const found = await fc.check(property, { ...seed, ...limits });
       // The time limit leaves the last one running, with files that the next test would meet.
-      await last.catch(() => undefined);
+      const interrupted = await last.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
       if (asked !== undefined) console.log(`${name}: ${executions} executions in ${seconds} s`);
       if (found.counterexample !== null) {
         const file = keepFailure(name, found.counterexample[0]);
         throw new Error(`an input broke the parser; it is kept in ${file}`, { cause: found.errorInstance });
       }
+      if (interrupted !== undefined) throw interrupted;
       expect(executions).toBeGreaterThan(0);
     },
     seconds * 1000 + 30_000,
