@@ -38,8 +38,8 @@ export function periodicEvaluation(
   const plan = planOf({ config, family, rewards });
   const chained = measuredFamily(family, plan.functions);
   const { advantage, overlongFilter } = config;
-  const loss = { advantage, overlongFilter, update: updateSettings(config, 1) };
-  const evaluate = async (update: number, signal?: AbortSignal): Promise<Metrics> => {
+  const evaluate: PeriodicEvaluation['evaluate'] = async (update, signal, entropy) => {
+    const loss = { advantage, overlongFilter, update: updateSettings(config, Math.max(1, update), entropy) };
     const seed = createRng(config.seed).fork('evaluation', update).id();
     const shared = { policy, tasks, sampling, seed, ...(signal && { signal }) };
     const ofRewards = (): Promise<Metrics> => evaluateRewards({ ...shared, family, plan, generations, loss });

@@ -1,6 +1,6 @@
 /** Evaluation while training: when it is due, and what the run remembers of it. */
 import { afterEvaluation, type BestSettings } from './best.js';
-import type { Progress } from './state.js';
+import type { EntropyState, Progress } from './state.js';
 import { untilAborted } from './until-aborted.js';
 
 export interface PeriodicEvaluation {
@@ -10,8 +10,11 @@ export interface PeriodicEvaluation {
   readonly atStart?: boolean;
   /** After the last update, whether or not it is due then. */
   readonly atEnd?: boolean;
-  /** Metrics of the current policy, by their full names (`eval_reward`, `eval/solved_4`); given up when `signal` fires. */
-  evaluate(update: number, signal?: AbortSignal): Promise<Record<string, number>>;
+  /**
+   * Metrics of the current policy, by their full names (`eval_reward`, `eval/solved_4`); given up when `signal` fires.
+   * `entropy` is where an adaptive entropy bonus stands, which is part of the loss.
+   */
+  evaluate(update: number, signal?: AbortSignal, entropy?: EntropyState): Promise<Record<string, number>>;
 }
 
 export interface EvaluationRequest {
@@ -29,7 +32,7 @@ function isDue({ every, atEnd = false }: PeriodicEvaluation, update: number, upd
 export async function evaluateIfDue(request: EvaluationRequest, update: number): Promise<Record<string, number>> {
   const { evaluation, progress, config } = request;
   if (evaluation === undefined || !isDue(evaluation, update, config.updates)) return {};
-  const metrics = await untilAborted(request.signal, evaluation.evaluate(update, request.signal));
+  const metrics = await untilAborted(request.signal, evaluation.evaluate(update, request.signal, progress.entropy));
   const best = afterEvaluation(config.best, progress.best, update, metrics);
   if (best !== undefined) progress.best = best;
   return metrics;
