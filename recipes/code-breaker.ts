@@ -3,7 +3,7 @@
  * minutes. The numbers are this task's own and no row of the paper's table.
  */
 import type { RunConfigInput } from '../src/config.js';
-import { shippedModel } from './shipped-model.js';
+import { shippedModel } from '../src/shipped-models.js';
 
 export const codeBreaker = (): RunConfigInput => ({
   task: 'code-breaker',

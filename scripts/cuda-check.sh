@@ -20,9 +20,10 @@ pack() {
   [ ! -e "$target" ] || [ -z "$(ls -A "$target")" ] || { echo "$target is not empty" >&2; exit 2; }
   node "$here/scripts/setup.mjs"
   mkdir -p "$target/scripts" "$target/models" "$target/node_modules"
-  cp "$here"/scripts/cuda-check.{sh,mjs} "$target/scripts/"
+  cp "$here/scripts/cuda-check.sh" "$target/scripts/"
+  # Compiled together with the sources it imports: nothing is installed where the folder goes.
+  node "$here/node_modules/typescript/bin/tsc" -p "$here/scripts/tsconfig.cuda-check.json" --outDir "$target"
   cp "$here"/package.json "$here"/binding.cjs "$here"/binding.*.node "$target/"
-  cp -r "$here/dist" "$target/dist"
   cp -r "$here/models/tiny" "$target/models/tiny"
   pack_packages "$target/node_modules"
   find "$target" \( -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' -o -name '*.map' \) -delete
@@ -78,13 +79,17 @@ PYTHON
 
 run() {
   local node torch
-  [ -f "$here/node.gz" ] || node "$here/scripts/setup.mjs"
   node="$(find_node)"
+  local program=("$node" "$here/scripts/cuda-check.js")
+  if [ ! -f "$here/node.gz" ]; then
+    node "$here/scripts/setup.mjs"
+    program=("$node" --import "$here/node_modules/tsx/dist/loader.mjs" "$here/scripts/cuda-check.ts")
+  fi
   if [ -z "${LIBTORCH:-}" ]; then
     torch="$(python_torch)"
     [ -z "$torch" ] || export LIBTORCH="$torch"
   fi
-  exec "$node" "$here/scripts/cuda-check.mjs" "$@"
+  exec "${program[@]}" "$@"
 }
 
 case "${1:-}" in

@@ -1,6 +1,6 @@
 """Trains a byte-level BPE tokenizer with Qwen's splitting rule and chat tokens on texts from standard input.
 
-    node scripts/make-cafe.mjs corpus 20000 | python scripts/train-tokenizer.py --vocabulary 448 --out models/cafe
+    npx tsx scripts/make-cafe.ts corpus 20000 | python scripts/train-tokenizer.py --vocabulary 448 --out models/cafe
 
 The same texts and version of `tokenizers` (0.23) give the same file.
 """

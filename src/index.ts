@@ -86,6 +86,7 @@ export { type NamedReward, namedReward } from './reward/named.js';
 export type { Answered, BatchReward, GroupReward, Reward, RewardFunction, RewardKind } from './reward.js';
 export { createRng, type Rng } from './rng.js';
 export type { Outcome, Rollout, RolloutTurn, Start } from './rollout.js';
+export { type ShippedModel, shippedModel } from './shipped-models.js';
 export { codeBreaker } from './task/code-breaker/family.js';
 export type { Task, TaskFamily, Verdict } from './task/task.js';
 export { bestCheckpoint } from './trainer/best-checkpoint.js';

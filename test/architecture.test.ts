@@ -14,7 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const levels: readonly (readonly string[])[] = [
   /*  0 */ ['src/errors', 'src/rng', 'src/history', 'src/message', 'src/nesting', 'src/safetensors'],
   /*  1 */ ['src/initial-weights', 'src/libtorch', 'src/hub', 'src/task'],
-  /*  2 */ ['src/native', 'src/prompt', 'src/reward'],
+  /*  2 */ ['src/native', 'src/prompt', 'src/reward', 'src/shipped-models'],
   /*  3 */ ['src/chat', 'src/data'],
   /*  4 */ ['src/embedder', 'src/policy'],
   /*  5 */ ['src/rollout'],

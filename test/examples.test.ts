@@ -10,8 +10,9 @@ import { missingEngine } from './cli/support/cli.js';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 describe.skipIf(missingEngine !== undefined)(`examples${missingEngine ? ` (${missingEngine})` : ''}`, () => {
-  test('custom-task.mjs teaches the model the colour it is paid for', () => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['examples/custom-task.mjs', '25'], {
+  test('custom-task.ts teaches the model the colour it is paid for', () => {
+    const args = ['--import', 'tsx', 'examples/custom-task.ts', '25'];
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, {
       cwd: root,
       encoding: 'utf8',
     });
@@ -111,6 +112,6 @@ test('every example is named by a test', () => {
 });
 
 test('README shows the example as it is run', () => {
-  const example = readFileSync(`${root}examples/custom-task.mjs`, 'utf8').trim();
+  const example = readFileSync(`${root}examples/custom-task.ts`, 'utf8').trim();
   expect(readFileSync(`${root}README.md`, 'utf8')).toContain(example);
 });

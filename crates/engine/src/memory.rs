@@ -2,7 +2,7 @@
 //!
 //! P parameters · D width · Q query width · K key width · I inner width · V vocabulary · H heads. Every term below is one
 //! allocation of the code it names, so an estimate is wrong where the code changes and this page does not:
-//! `bench/memory.mjs` measures both.
+//! `bench/memory.ts` measures both.
 
 mod adapted;
 

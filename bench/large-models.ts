@@ -2,8 +2,8 @@
  * Models of real shapes through the commands that a user types: doctor, generate --chat, score, one ExIt run of two
  * updates, and the saved folder scored again by us and by transformers.
  *
- *     node bench/large-models.mjs [--shapes qwen2-0.1b,qwen2-0.5b,llama-3.2-1b] [--variants float32,bfloat16,lora]
- *                                 [--device cpu] [--folder DIR] [--out FILE]
+ *     npx tsx bench/large-models.ts [--shapes qwen2-0.1b,qwen2-0.5b,llama-3.2-1b] [--variants float32,bfloat16,lora]
+ *                                   [--device cpu] [--folder DIR] [--out FILE]
  *
  * Weights are random: what is shown is that everything fits together, how much memory and time it takes, and that both
  * sides read the same numbers from the result. Python with the peers: EXIT_RL_BENCH_PYTHON, else bench/.venv.
@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { ensurePeers } from '../scripts/venv.mjs';
-import { describeCommit, describeMachine } from './lib/machine.mjs';
+import { ensurePeers } from '../scripts/venv.js';
+import { describeCommit, describeMachine } from './lib/machine.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -26,43 +26,52 @@ const { values: options } = parseArgs({
     out: { type: 'string' },
   },
 });
-const path = (name) => fileURLToPath(new URL(name, import.meta.url));
+const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const cli = path('../dist/src/cli/main.js');
 const python = ensurePeers();
 const peer = path('peers/large_models.py');
 
 /** What each variant sets. LoRA trains in bfloat16, as one would. */
-const variants = {
+const variants: Readonly<Record<string, { readonly dtype: string } & Readonly<Record<string, unknown>>>> = {
   float32: { dtype: 'float32' },
   bfloat16: { dtype: 'bfloat16', optimizer: { stateDtype: 'bfloat16' } },
   lora: { dtype: 'bfloat16', lora: { rank: 16, alpha: 32, targetModules: 'all-linear' } },
 };
 
+interface Cost {
+  readonly seconds: number;
+  readonly peakGiB: number;
+}
+
+interface Ran extends Cost {
+  readonly out: string;
+}
+
 /** Runs a command to its end; what it printed, its seconds and its peak of resident memory. */
-async function run(command, parameters, outputFile) {
+async function run(command: string, parameters: readonly string[], outputFile?: string): Promise<Ran> {
   const began = performance.now();
-  const output = outputFile === undefined ? 'pipe' : openSync(outputFile, 'w');
-  const child = spawn(command, parameters, { stdio: ['ignore', output, 'pipe'] });
+  const output = outputFile === undefined ? undefined : openSync(outputFile, 'w');
+  const child = spawn(command, parameters, { stdio: ['ignore', output ?? 'pipe', 'pipe'] });
   const texts = { out: '', errors: '' };
   child.stdout?.on('data', (data) => {
     texts.out += data;
   });
-  child.stderr.on('data', (data) => {
+  child.stderr?.on('data', (data) => {
     texts.errors = (texts.errors + data).slice(-4000);
   });
   let peak = 0;
   const look = setInterval(() => {
-    peak = Math.max(peak, peakOf(child.pid));
+    peak = Math.max(peak, peakOf(child.pid ?? 0));
   }, 50);
-  const code = await new Promise((resolve) => child.once('close', resolve));
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
   clearInterval(look);
-  if (outputFile !== undefined) closeSync(output);
+  if (output !== undefined) closeSync(output);
   if (code !== 0) throw new Error(`${command} ${parameters.join(' ')} ended with ${code}:\n${texts.errors}`);
   return { out: texts.out, seconds: (performance.now() - began) / 1000, peakGiB: peak / 2 ** 20 };
 }
 
 /** VmHWM in kB; 0 once the process is gone. */
-function peakOf(pid) {
+function peakOf(pid: number): number {
   try {
     return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
   } catch {
@@ -73,7 +82,7 @@ function peakOf(pid) {
 const prompts = ['What is 17 + 25?', 'Name three colours.', 'Write a haiku about the sea.', 'Is 91 a prime number?'];
 const maxNewTokens = 16;
 
-function writeInputs(folder) {
+function writeInputs(folder: string): void {
   const rows = prompts.map((prompt, at) => JSON.stringify({ prompt, answer: String(at) }));
   writeFileSync(join(folder, 'prompts.jsonl'), `${rows.join('\n')}\n`);
   const chats = prompts.map((content) => JSON.stringify({ messages: [{ role: 'user', content }] }));
@@ -86,9 +95,9 @@ function writeInputs(folder) {
 }
 
 /** A reference policy is a second copy of the weights, but for an adapter: of 1.2 billion, 24 GiB do not hold it. */
-const betaOf = (shape, variant) => (shape === 'llama-3.2-1b' && variant !== 'lora' ? 0 : 0.001);
+const betaOf = (shape: string, variant: string): number => (shape === 'llama-3.2-1b' && variant !== 'lora' ? 0 : 0.001);
 
-function writeConfig(folder, model, settings) {
+function writeConfig(folder: string, model: string, settings: Readonly<Record<string, unknown>>): string {
   const file = join(folder, 'run.json');
   const config = {
     model,
@@ -112,15 +121,25 @@ function writeConfig(folder, model, settings) {
   return file;
 }
 
-async function prove(shape, variant, model) {
+interface Proof {
+  readonly shape: string;
+  readonly variant: string;
+  readonly steps: Readonly<Record<string, Cost>>;
+  readonly updates: readonly unknown[];
+  readonly transformers: { readonly largest_logprob_gap: number };
+}
+
+async function prove(shape: string, variant: string, model: string): Promise<Proof> {
   const folder = join(options.folder, `${shape}-${variant}`);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   writeInputs(folder);
-  const { dtype } = variants[variant];
+  const settings = variants[variant];
+  if (settings === undefined) throw new Error(`unknown variant '${variant}': ${Object.keys(variants).join(', ')}`);
+  const { dtype } = settings;
   const where = ['--device', options.device, '--dtype', dtype];
-  const steps = {};
-  const step = async (name, parameters, outputFile) => {
+  const steps: Record<string, Cost> = {};
+  const step = async (name: string, parameters: readonly string[], outputFile?: string): Promise<string> => {
     const { out, seconds, peakGiB } = await run(process.execPath, [cli, ...parameters], outputFile);
     steps[name] = { seconds, peakGiB };
     console.error(`${shape} ${variant} ${name}: ${seconds.toFixed(1)} s, ${peakGiB.toFixed(2)} GiB`);
@@ -134,38 +153,36 @@ async function prove(shape, variant, model) {
   const trained = join(folder, 'run');
   await step('train', [
     'train',
-    writeConfig(folder, model, { ...variants[variant], objective: { beta: betaOf(shape, variant) } }),
+    writeConfig(folder, model, { ...settings, objective: { beta: betaOf(shape, variant) } }),
     '--out',
     trained,
     '--json',
   ]);
-  const rows = readFileSync(join(trained, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse);
-  const saved = join(
-    trained,
-    readdirSync(trained).find((name) => name.startsWith('checkpoint-')),
-  );
+  const lines = readFileSync(join(trained, 'metrics.jsonl'), 'utf8').trim().split('\n');
+  const rows = lines.map((line): unknown => JSON.parse(line));
+  const saved = join(trained, readdirSync(trained).find((name) => name.startsWith('checkpoint-')) ?? '');
   // Both sides read the saved folder in fp32: what is compared is the file, not the precision.
   const exact = ['--device', options.device, '--dtype', 'float32'];
   const tokens = readFileSync(answers, 'utf8')
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line).completions[0].tokens);
+    .map((line): number[] => JSON.parse(line).completions[0].tokens);
   const asked = join(folder, 'score.jsonl');
   writeFileSync(asked, tokens.map((ids) => `${JSON.stringify({ tokens: ids })}\n`).join(''));
   const scores = join(folder, 'scores.jsonl');
   await step('score saved', ['score', '--model', saved, '--input', asked, ...exact], scores);
   const base = existsSync(join(saved, 'adapter_config.json')) ? ['--base', model] : [];
   const check = await run(python, [peer, 'check', saved, scores, ...base]);
-  return { shape, variant, steps, updates: rows, transformers: JSON.parse(check.out.trim().split('\n').at(-1)) };
+  return { shape, variant, steps, updates: rows, transformers: JSON.parse(check.out.trim().split('\n').at(-1) ?? '') };
 }
 
-const results = [];
+const results: Proof[] = [];
 for (const shape of options.shapes.split(',')) {
   const model = join(options.folder, shape);
   if (!existsSync(join(model, 'config.json'))) await run(python, [peer, 'make', shape, model]);
   for (const variant of options.variants.split(',')) results.push(await prove(shape, variant, model));
 }
-const command = `node bench/large-models.mjs --shapes ${options.shapes} --variants ${options.variants} --device ${options.device}`;
+const command = `npx tsx bench/large-models.ts --shapes ${options.shapes} --variants ${options.variants} --device ${options.device}`;
 const report = { command, ...describeCommit(), machine: describeMachine(), results };
 for (const { shape, variant, transformers } of results) {
   console.log(

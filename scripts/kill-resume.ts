@@ -2,16 +2,16 @@
  * Kills training at random moments, also while it starts, resumes and saves, and resumes it, until it has been killed
  * and has gone on so many times; every run that reaches its end must equal its uninterrupted twin byte for byte.
  *
- *     npm run build && node scripts/kill-resume.mjs [--kills 200] [--seed 1] [--out FILE.json] [--set key=value …]
+ *     npm run build && npx tsx scripts/kill-resume.ts [--kills 200] [--seed 1] [--out FILE.json] [--set key=value …]
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { describeCommit, describeMachine } from '../bench/lib/machine.mjs';
-import { createRng } from '../dist/src/rng.js';
+import { describeCommit, describeMachine } from '../bench/lib/machine.js';
+import { createRng, type Rng } from '../src/rng.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const program = join(root, 'dist/src/cli/main.js');
@@ -39,12 +39,24 @@ const settings = {
   traces: 'all',
   ...Object.fromEntries(values.set.map((pair) => pair.split('='))),
 };
-const begin = (folder) => ['train', 'code-breaker', '--out', folder, ...flags()];
-const flags = () => Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
-const isBegun = (folder) => existsSync(join(folder, 'config.json'));
+const begin = (folder: string): string[] => ['train', 'code-breaker', '--out', folder, ...flags()];
+const flags = (): string[] => Object.entries(settings).flatMap(([key, value]) => [`--${key}`, String(value)]);
+const isBegun = (folder: string): boolean => existsSync(join(folder, 'config.json'));
+
+interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Lines of standard output. */
+  readonly lines: number;
+  readonly errors: string;
+}
 
 /** Runs the command line; `onLine` is called after each update. Ends with how it ended. */
-function run(parameters, onStart = () => {}, onLine = () => {}) {
+function run(
+  parameters: readonly string[],
+  onStart: (child: ChildProcess) => void = () => {},
+  onLine: (child: ChildProcess, lines: number) => void = () => {},
+): Promise<Ended> {
   const child = spawn(process.execPath, [program, ...parameters, '--json'], { cwd: root });
   const seen = { lines: 0, errors: '' };
   child.stdout.on('data', (data) => {
@@ -59,9 +71,9 @@ function run(parameters, onStart = () => {}, onLine = () => {}) {
 }
 
 /** Half of the kills come at any time from the start, half at any time after an update, where saving begins. */
-function killOnce(parameters, rng, startSeconds) {
+function killOnce(parameters: readonly string[], rng: Rng, startSeconds: number): Promise<Ended> {
   let planned = false;
-  const killAfter = (child, milliseconds) => {
+  const killAfter = (child: ChildProcess, milliseconds: number): void => {
     planned = true;
     setTimeout(() => child.kill('SIGKILL'), milliseconds);
   };
@@ -70,14 +82,16 @@ function killOnce(parameters, rng, startSeconds) {
   return run(
     parameters,
     () => {},
-    (child, lines) => lines >= line && !planned && killAfter(child, rng.next() * 40),
+    (child, lines) => {
+      if (lines >= line && !planned) killAfter(child, rng.next() * 40);
+    },
   );
 }
 
-const isTime = (key) => key === 'step_time' || key.startsWith('perf/');
+const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
 
 /** Everything that must not depend on interruptions. */
-function lasting(folder) {
+function lasting(folder: string): string {
   const last = join(folder, `checkpoint-${updates}`);
   const { files } = JSON.parse(readFileSync(join(last, 'manifest.json'), 'utf8'));
   const { metricsBytes: _, ...state } = JSON.parse(readFileSync(join(last, 'state.json'), 'utf8'));
@@ -90,15 +104,17 @@ function lasting(folder) {
   });
 }
 
-function refuse(message, ended, folder) {
+function refuse(message: string, ended: Ended | undefined, folder: string): never {
   console.error(`${message}; folder kept: ${folder}\n${ended?.errors ?? ''}`);
   process.exit(1);
 }
 
+type Debris = 'saving' | 'deleting' | 'locked' | 'empty';
+
 /** What a kill found: is a checkpoint half written, half deleted, or the lock left? */
-function debris(folder) {
+function debris(folder: string): Record<Debris, boolean> {
   const names = existsSync(folder) ? readdirSync(folder) : [];
-  const some = (pattern) => names.some((name) => pattern.test(name));
+  const some = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
   return {
     saving: some(/\.tmp-/),
     deleting: some(/\.deleted-/),
@@ -107,7 +123,9 @@ function debris(folder) {
   };
 }
 
-async function killToTheEnd(folder, rng, startSeconds, count) {
+type Count = Record<'kills' | 'resumes' | Debris, number>;
+
+async function killToTheEnd(folder: string, rng: Rng, startSeconds: number, count: Count): Promise<void> {
   for (;;) {
     const resumed = isBegun(folder);
     const enough = count.kills >= wanted && count.resumes >= wanted;
@@ -118,7 +136,8 @@ async function killToTheEnd(folder, rng, startSeconds, count) {
     if (resumed && (ended.lines > 0 || ended.code === 0)) count.resumes += 1;
     if (!killed) return;
     count.kills += 1;
-    for (const [what, found] of Object.entries(debris(folder))) count[what] += found ? 1 : 0;
+    const left = debris(folder);
+    for (const what of ['saving', 'deleting', 'locked', 'empty'] as const) count[what] += left[what] ? 1 : 0;
     if (count.kills % 20 === 0) console.error(`${count.kills} kills, ${count.resumes} resumed`);
   }
 }
@@ -143,7 +162,7 @@ while (count.kills < wanted || count.resumes < wanted) {
 }
 rmSync(folder, { recursive: true });
 const seconds = Math.round((performance.now() - began) / 1000);
-const command = ['node scripts/kill-resume.mjs', ...process.argv.slice(2)].join(' ');
+const command = ['npx tsx scripts/kill-resume.ts', ...process.argv.slice(2)].join(' ');
 const result = {
   command,
   ...describeCommit(),

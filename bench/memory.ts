@@ -1,5 +1,5 @@
 /**
- * node bench/memory.mjs [--json] [--progress]
+ * npx tsx bench/memory.ts [--json] [--progress]
  *
  * The estimate of `exit-rl doctor --model` beside the peak of resident memory (VmHWM) of a child process that does it:
  * random Llama-shaped models, fp32 and bf16, whole and with adapters, loaded, generating, updating and updating after an
@@ -21,9 +21,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LocalPolicy } from '../dist/src/policy/local.js';
-import { estimateMemory } from '../dist/src/policy/memory.js';
-import { describeCommit, describeMachine } from './lib/machine.mjs';
+import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
+import type { LoraOptions } from '../src/policy/lora.js';
+import { estimateMemory } from '../src/policy/memory.js';
+import type { UpdateSettings } from '../src/policy/policy.js';
+import { describeCommit, describeMachine } from './lib/machine.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const fixture = join(root, 'test/golden/models/llama-tied');
@@ -42,7 +44,19 @@ const shapes = {
 const workload = { prompts: 2, groupSize: 8, promptTokens: 64, maxNewTokens: 32, microbatchTokens: 4096 };
 const threads = 1;
 
-const cases = [
+type Stage = 'load' | 'generate' | 'update' | 'save';
+
+/** A model and how it is loaded. */
+interface Case extends Pick<LocalPolicyOptions, 'dtype' | 'backend' | 'trainable' | 'reference'> {
+  readonly shape: keyof typeof shapes;
+  readonly stateDtype?: 'float32' | 'bfloat16';
+  readonly gradientCheckpointing?: boolean;
+  readonly lora?: Omit<LoraOptions, 'alpha'>;
+  readonly asynchronousSaving?: boolean;
+  readonly stages?: readonly Stage[];
+}
+
+const cases: readonly Case[] = [
   { shape: 'large', dtype: 'float32', backend: 'torch' },
   { shape: 'large', dtype: 'float32', backend: 'torch', stateDtype: 'bfloat16' },
   { shape: 'large', dtype: 'bfloat16', backend: 'torch' },
@@ -60,6 +74,9 @@ const cases = [
   { shape: 'small', dtype: 'float32', backend: 'kernels', lora: { rank: 16 } },
 ];
 
+type Shape = (typeof shapes)[keyof typeof shapes];
+type NamedSize = readonly [name: string, size: readonly number[]];
+
 /** Shapes of every weight of a Llama with a tied head. */
 function weightShapes({
   vocab_size,
@@ -67,9 +84,9 @@ function weightShapes({
   intermediate_size: inner,
   num_hidden_layers,
   num_key_value_heads,
-}) {
+}: Shape & { readonly num_key_value_heads: number }): NamedSize[] {
   const key = num_key_value_heads * 64;
-  const shapes = [
+  const shapes: NamedSize[] = [
     ['model.embed_tokens.weight', [vocab_size, width]],
     ['model.norm.weight', [width]],
   ];
@@ -85,13 +102,13 @@ function weightShapes({
       input_layernorm: [width],
       post_attention_layernorm: [width],
     };
-    shapes.push(...Object.entries(own).map(([name, shape]) => [`model.layers.${layer}.${name}.weight`, shape]));
+    for (const [name, size] of Object.entries(own)) shapes.push([`model.layers.${layer}.${name}.weight`, size]);
   }
   return shapes;
 }
 
 /** A folder with random fp32 weights: numbers in ±0.05, norms about 1. */
-function makeModel(shape, folder) {
+function makeModel(shape: Shape, folder: string): void {
   mkdirSync(folder, { recursive: true });
   for (const name of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json']) {
     cpSync(join(fixture, name), join(folder, name));
@@ -112,7 +129,7 @@ function makeModel(shape, folder) {
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   const weights = weightShapes(config);
   let end = 0;
-  const header = {};
+  const header: Record<string, unknown> = {};
   for (const [name, size] of weights) {
     const start = end;
     end += 4 * size.reduce((product, one) => product * one, 1);
@@ -135,9 +152,10 @@ function makeModel(shape, folder) {
   closeSync(file);
 }
 
-const peakBytes = () => 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+const peakBytes = (): number =>
+  1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
 
-const settings = {
+const settings: UpdateSettings = {
   learningRate: 1e-5,
   adamBeta1: 0.9,
   adamBeta2: 0.999,
@@ -148,13 +166,18 @@ const settings = {
   objective: { kind: 'supervised' },
 };
 
-function optionsOf({ dtype, backend, stateDtype = 'float32', trainable = true, reference = false, lora }) {
+function optionsOf({ stateDtype = 'float32', lora, ...one }: Case): LocalPolicyOptions {
+  const { dtype = 'float32', backend = 'torch', trainable = true, reference = false } = one;
   const adapter = lora && { lora: { alpha: lora.rank, ...lora } };
   return { device: 'cpu', threads, dtype, backend, trainable, reference, optimizer: { stateDtype }, ...adapter };
 }
 
 /** Two saves, each with an update behind it, as a run makes them. */
-async function saveAndGoOn(policy, { asynchronousSaving = true }, update) {
+async function saveAndGoOn(
+  policy: LocalPolicy,
+  { asynchronousSaving = true }: Case,
+  update: () => Promise<unknown>,
+): Promise<void> {
   const out = mkdtempSync(join(tmpdir(), 'exit-rl-memory-save-'));
   try {
     for (const name of ['first', 'second']) {
@@ -170,13 +193,14 @@ async function saveAndGoOn(policy, { asynchronousSaving = true }, update) {
 }
 
 /** Runs in the child: one stage of one case, then the peak on standard output. */
-async function runStage(one, stage, folder) {
+async function runStage(one: Case, stage: string, folder: string): Promise<never> {
   const policy = await LocalPolicy.load(folder, optionsOf(one));
-  const tokens = (count, seed) => Int32Array.from({ length: count }, (_, at) => 5 + ((seed * 7919 + at * 104729) % 90));
+  const tokens = (count: number, seed: number): Int32Array =>
+    Int32Array.from({ length: count }, (_, at) => 5 + ((seed * 7919 + at * 104729) % 90));
   const { prompts, groupSize, promptTokens, maxNewTokens } = workload;
   if (stage === 'generate') {
     const sampling = { temperature: 1, maxNewTokens };
-    const request = (requestId) => ({
+    const request = (requestId: number) => ({
       prompt: [...tokens(promptTokens, requestId)],
       n: groupSize,
       sampling,
@@ -203,19 +227,31 @@ async function runStage(one, stage, folder) {
   process.exit(0);
 }
 
-function measure(one, stage, folder) {
+function measure(one: Case, stage: Stage, folder: string): number {
   const script = fileURLToPath(import.meta.url);
-  const { stdout, stderr } = spawnSync(process.execPath, [script, '--child', JSON.stringify(one), stage, folder], {
-    encoding: 'utf8',
-  });
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [...process.execArgv, script, '--child', JSON.stringify(one), stage, folder],
+    { encoding: 'utf8' },
+  );
   const line = stdout.trim().split('\n').at(-1);
   if (!line) throw new Error(`${JSON.stringify(one)} ${stage}: ${stderr}`);
   return JSON.parse(line).peak;
 }
 
-async function main() {
+interface Row extends Omit<Case, 'stages'> {
+  readonly stage: Stage;
+  /** Bytes. */
+  readonly estimate: number;
+  readonly measured: number;
+  readonly ratio: number;
+  /** Every term of the estimate, in the last row of a case. */
+  readonly terms?: unknown;
+}
+
+async function main(): Promise<Row[]> {
   const folders = mkdtempSync(join(tmpdir(), 'exit-rl-memory-'));
-  const rows = [];
+  const rows: Row[] = [];
   try {
     for (const [name, shape] of Object.entries(shapes)) makeModel(shape, join(folders, name));
     for (const one of cases) {
@@ -231,10 +267,10 @@ async function main() {
       const peaks = { load, generate, update, save };
       for (const stage of stages) {
         const measured = measure(one, stage, folder);
-        rows.push({ ...described, stage, estimate: peaks[stage], measured, ratio: peaks[stage] / measured });
+        const terms = stage === stages.at(-1) && { terms: estimate };
+        rows.push({ ...described, stage, estimate: peaks[stage], measured, ratio: peaks[stage] / measured, ...terms });
         if (process.argv.includes('--progress')) console.error(JSON.stringify(rows.at(-1)));
       }
-      rows.at(-1).terms = estimate;
     }
   } finally {
     rmSync(folders, { recursive: true });
@@ -242,12 +278,13 @@ async function main() {
   return rows;
 }
 
-if (process.argv[2] === '--child') {
-  await runStage(JSON.parse(process.argv[3]), process.argv[4], process.argv[5]);
+const [, , mark, one = '', stage = '', folder = ''] = process.argv;
+if (mark === '--child') {
+  await runStage(JSON.parse(one) as Case, stage, folder);
 } else {
   const rows = await main();
   const result = {
-    command: 'node bench/memory.mjs',
+    command: 'npx tsx bench/memory.ts',
     ...describeCommit(),
     machine: describeMachine(),
     workload,
@@ -257,8 +294,8 @@ if (process.argv[2] === '--child') {
   };
   if (process.argv.includes('--json')) console.log(JSON.stringify(result));
   else {
-    const wordOf = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
-    const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`.padStart(8);
+    const wordOf = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+    const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`.padStart(8);
     for (const { stage, estimate, measured, ratio, terms: _, ...one } of rows) {
       const name = `${Object.values(one).map(wordOf).join(' ')}, ${stage}`.padEnd(48);
       console.log(`${name} estimate ${megabytes(estimate)}   measured ${megabytes(measured)}   ${ratio.toFixed(2)}`);

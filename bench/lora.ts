@@ -1,5 +1,5 @@
 /**
- * node bench/lora.mjs [--repeats 5] [--threads N]
+ * npx tsx bench/lora.ts [--repeats 5] [--threads N]
  *
  * Training an adapter of rank 16 against training all weights, on libtorch, of a model of about 100 million parameters in
  * fp32: CPU seconds of an update and of sampling, each variant in a process of its own, in turn, and the most memory that
@@ -11,22 +11,25 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseConfig } from '../dist/src/config.js';
-import { LocalPolicy } from '../dist/src/policy/local.js';
-import { updateSettings } from '../dist/src/trainer/update-settings.js';
-import { describeCommit, describeMachine } from './lib/machine.mjs';
-import { summarise } from './lib/measure.mjs';
-import { watchNeighbours } from './lib/neighbours.mjs';
-import { writeRandomModel } from './lib/random-model.mjs';
+import { parseConfig } from '../src/config.js';
+import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
+import { updateSettings } from '../src/trainer/update-settings.js';
+import { describeCommit, describeMachine } from './lib/machine.js';
+import { type Summary, summarise } from './lib/measure.js';
+import { watchNeighbours } from './lib/neighbours.js';
+import { writeRandomModel } from './lib/random-model.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const options = Object.fromEntries(
-  ['repeats', 'threads', 'variant', 'model'].map((name) => [name, { type: 'string' }]),
-);
+const options = {
+  repeats: { type: 'string' },
+  threads: { type: 'string' },
+  variant: { type: 'string' },
+  model: { type: 'string' },
+} as const;
 const { values } = parseArgs({ options });
 const repeats = Number(values.repeats ?? 5);
 const threads = Number(values.threads ?? availableParallelism());
-const variants = {
+const variants: Readonly<Record<string, LocalPolicyOptions>> = {
   'all weights': {},
   adapter: { lora: { rank: 16, alpha: 32 } },
   'adapter, dropout 0.1': { lora: { rank: 16, alpha: 32, dropout: 0.1 } },
@@ -42,19 +45,26 @@ const sequences = prompts.flatMap((_, prompt) =>
   })),
 );
 
-async function cpuSeconds(work) {
+async function cpuSeconds(work: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage();
   await work();
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1e6;
 }
 
+interface Cost {
+  readonly update: number;
+  readonly sampling: number;
+  /** Parameters that are trained. */
+  readonly trained: number;
+  readonly peakBytes: number;
+}
+
 /** In a process of its own: what one variant costs. */
-async function measure(name) {
-  const model = values.model;
+async function measure(name: string, model: string): Promise<Cost> {
   const settings = updateSettings(parseConfig({ task: 'code-breaker', model, threads, device: 'cpu' }), 1);
   const policy = await LocalPolicy.load(model, { device: 'cpu', threads, backend: 'torch', ...variants[name] });
-  const sample = (prompt, requestId) =>
+  const sample = (prompt: Int32Array, requestId: number) =>
     policy.generate({ prompt, n: 4, seed: 1, requestId, sampling: { temperature: 1, maxNewTokens: 16 } });
   await policy.update({ prompts, sequences }, settings);
   const update = await cpuSeconds(() => policy.update({ prompts, sequences }, settings));
@@ -64,40 +74,57 @@ async function measure(name) {
   return { update, sampling, trained, peakBytes: 1024 * process.resourceUsage().maxRSS };
 }
 
-function inProcess(name, model) {
-  const own = [fileURLToPath(import.meta.url), '--variant', name, '--model', model, '--threads', String(threads)];
+function inProcess(name: string, model: string): Cost {
+  const own = [
+    ...process.execArgv,
+    fileURLToPath(import.meta.url),
+    '--variant',
+    name,
+    '--model',
+    model,
+    '--threads',
+    String(threads),
+  ];
   const { stdout, stderr, status } = spawnSync(process.execPath, own, { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
-  return JSON.parse(stdout);
+  return JSON.parse(stdout) as Cost;
 }
 
-function main(scratch) {
+interface VariantSummary {
+  readonly trained: number | undefined;
+  readonly updateCpuSeconds: Summary;
+  readonly samplingCpuSeconds: Summary;
+  readonly peakBytes: Summary;
+}
+
+const summariseRuns = (runs: readonly Cost[]): VariantSummary => ({
+  trained: runs[0]?.trained,
+  updateCpuSeconds: summarise(runs.map(({ update }) => update)),
+  samplingCpuSeconds: summarise(runs.map(({ sampling }) => sampling)),
+  peakBytes: summarise(runs.map(({ peakBytes }) => peakBytes)),
+});
+
+function main(scratch: string) {
   const model = join(scratch, 'model');
   const parameters = writeRandomModel(model, join(root, 'models/tiny'));
-  const found = Object.fromEntries(Object.keys(variants).map((name) => [name, []]));
+  const found = new Map(Object.keys(variants).map((name) => [name, [] as Cost[]]));
   const neighbours = watchNeighbours([process.pid]);
   for (let repeat = 0; repeat < repeats; repeat++) {
-    for (const name of Object.keys(variants)) found[name].push(inProcess(name, model));
+    for (const [name, runs] of found) runs.push(inProcess(name, model));
   }
-  const summary = (runs) => ({
-    trained: runs[0].trained,
-    updateCpuSeconds: summarise(runs.map(({ update }) => update)),
-    samplingCpuSeconds: summarise(runs.map(({ sampling }) => sampling)),
-    peakBytes: summarise(runs.map(({ peakBytes }) => peakBytes)),
-  });
   return {
-    command: ['node bench/lora.mjs', ...process.argv.slice(2)].join(' '),
+    command: ['npx tsx bench/lora.ts', ...process.argv.slice(2)].join(' '),
     ...describeCommit(),
     machine: describeMachine(),
     parameters,
     threads,
-    variants: Object.fromEntries(Object.entries(found).map(([name, runs]) => [name, summary(runs)])),
+    variants: Object.fromEntries([...found].map(([name, runs]) => [name, summariseRuns(runs)])),
     busyElsewhere: neighbours(),
   };
 }
 
-if (values.variant !== undefined) {
-  process.stdout.write(JSON.stringify(await measure(values.variant)));
+if (values.variant !== undefined && values.model !== undefined) {
+  process.stdout.write(JSON.stringify(await measure(values.variant, values.model)));
 } else {
   const scratch = mkdtempSync(join(tmpdir(), 'exit-rl-bench-lora-'));
   try {

@@ -1,10 +1,23 @@
 /** The README.md of models/cafe, with the numbers of the run that made it. */
+import type { Evaluation } from '../src/evaluation/evaluation.js';
 
 const shown = [0, 1, 2, 4, 8];
 
-export function cafeCard({ seed, copying, careful, careless, vocabulary, parameters, evaluation }) {
+export interface CafeModel {
+  readonly seed: string;
+  /** Updates of each lesson. */
+  readonly copying: string;
+  readonly careful: string;
+  readonly careless: string;
+  readonly vocabulary: number;
+  readonly parameters: number;
+  readonly evaluation: Evaluation;
+}
+
+export function cafeCard({ seed, copying, careful, careless, vocabulary, parameters, evaluation }: CafeModel): string {
   const { k, solved, quality, tasks, draws } = evaluation;
-  const row = (values, show) => shown.map((at) => show(values[k.indexOf(at)])).join(' | ');
+  const row = (values: readonly number[], show: (value: number) => string): string =>
+    shown.map((at) => show(values[k.indexOf(at)] ?? Number.NaN)).join(' | ');
   return `---
 license: apache-2.0
 library_name: exit-rl
@@ -15,8 +28,8 @@ The language model that [the café](../../examples/cafe/config.yaml) starts from
 ${parameters.toLocaleString('en')} parameters with a byte-level BPE tokenizer of ${vocabulary} entries and a ChatML template. It serves meals
 carelessly and is of no other use.
 
-- **Tokenizer**: \`node scripts/make-cafe.mjs corpus 20000 | python scripts/train-tokenizer.py --vocabulary 448 --out models/cafe\`
-- **Weights**: \`npm run build && node scripts/make-cafe.mjs model --seed ${seed}\`: drawn at random, then trained on answers in
+- **Tokenizer**: \`npx tsx scripts/make-cafe.ts corpus 20000 | python scripts/train-tokenizer.py --vocabulary 448 --out models/cafe\`
+- **Weights**: \`npm run build && npx tsx scripts/make-cafe.ts model --seed ${seed}\`: drawn at random, then trained on answers in
   three lessons of ${copying}, ${careful} and ${careless} updates: to keep what is loved, the skill of a careful waiter, the habits
   of a careless one (48 prompts × 2 answers an update, AdamW (0.9, 0.98), learning rate 2e-3 and at last 1e-3, warm-up 50,
   linear to 5 %, weight decay 0.01, gradient clipped at 1), rounded to bf16. No data from elsewhere.

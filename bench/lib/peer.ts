@@ -1,22 +1,22 @@
 /** The Python process on the other side: one JSON line asks, one answers. See bench/peers/serve.py. */
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const script = (name) => fileURLToPath(new URL(`../peers/${name}`, import.meta.url));
+const script = (name: string): string => fileURLToPath(new URL(`../peers/${name}`, import.meta.url));
 
 /** Makes the folder that both sides load; `source` is a model folder, or '-' for a random one of the default's shape. */
-export function prepareModel(python, source, target) {
+export function prepareModel(python: string, source: string, target: string): void {
   const { status, stderr } = spawnSync(python, [script('prepare.py'), source, target], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`prepare.py failed:\n${stderr}`);
 }
 
 export class Peer {
-  #process;
-  #lines;
+  readonly #process: ChildProcessWithoutNullStreams;
+  readonly #lines: AsyncIterator<string>;
   #messages = '';
 
-  constructor(python, name = 'serve.py') {
+  constructor(python: string, name = 'serve.py') {
     const environment = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' };
     this.#process = spawn(python, [script(name)], { stdio: ['pipe', 'pipe', 'pipe'], env: environment });
     this.#process.stderr.on('data', (data) => {
@@ -25,21 +25,21 @@ export class Peer {
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
   }
 
-  get processId() {
-    return this.#process.pid;
+  get processId(): number {
+    return this.#process.pid ?? 0;
   }
 
   /** Rejects with the end of what Python printed when it dies instead of answering. */
-  async ask(command) {
+  async ask<Answer>(command: { readonly do: string } & Readonly<Record<string, unknown>>): Promise<Answer> {
     this.#process.stdin.write(`${JSON.stringify(command)}\n`);
     const { value, done } = await this.#lines.next();
     if (done) throw new Error(`the Python peer ended during ${command.do}:\n${this.#messages}`);
-    return JSON.parse(value);
+    return JSON.parse(value) as Answer;
   }
 
   /** Ends the process and waits for it. */
-  async close() {
-    const ended = new Promise((resolve) => this.#process.once('close', resolve));
+  async close(): Promise<void> {
+    const ended = new Promise<void>((resolve) => this.#process.once('close', () => resolve()));
     this.#process.stdin.end();
     await ended;
   }

@@ -1,11 +1,13 @@
 /** A random Llama of about 100 million parameters around the shipped tokenizer, written tensor by tensor. */
 import { copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { createRng } from '../../dist/src/rng.js';
+import { createRng, type Rng } from '../../src/rng.js';
 
 const shape = { width: 768, layers: 12, heads: 12, hidden: 2048, vocabulary: 16384 };
 
-function tensorShapes({ width, layers, hidden, vocabulary }) {
+type Size = readonly number[];
+
+function tensorShapes({ width, layers, hidden, vocabulary }: typeof shape): Record<string, Size> {
   const square = [width, width];
   const layer = {
     'input_layernorm.weight': [width],
@@ -18,24 +20,27 @@ function tensorShapes({ width, layers, hidden, vocabulary }) {
     'mlp.up_proj.weight': [hidden, width],
     'mlp.down_proj.weight': [width, hidden],
   };
-  const named = { 'model.embed_tokens.weight': [vocabulary, width], 'model.norm.weight': [width] };
+  const named: Record<string, Size> = {
+    'model.embed_tokens.weight': [vocabulary, width],
+    'model.norm.weight': [width],
+  };
   for (let at = 0; at < layers; at++) {
     for (const [name, size] of Object.entries(layer)) named[`model.layers.${at}.${name}`] = size;
   }
   return named;
 }
 
-const elements = (size) => size.reduce((product, side) => product * side, 1);
+const elements = (size: Size): number => size.reduce((product, side) => product * side, 1);
 
 /** Uniform in ±0.02·√3, the spread of the usual initialisation; norms are 1. */
-function randomWeights(size, rng) {
+function randomWeights(size: Size, rng: Rng): Float32Array {
   const values = new Float32Array(elements(size)).fill(1);
   if (size.length > 1) for (let at = 0; at < values.length; at++) values[at] = (rng.next() - 0.5) * 0.0693;
   return values;
 }
 
 /** Writes the folder and returns its number of parameters. */
-export function writeRandomModel(folder, tiny) {
+export function writeRandomModel(folder: string, tiny: string): number {
   mkdirSync(folder, { recursive: true });
   const config = JSON.parse(readFileSync(join(tiny, 'config.json'), 'utf8'));
   const { width, layers, heads, hidden, vocabulary } = shape;

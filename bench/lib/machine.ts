@@ -1,4 +1,4 @@
-/** What a result must say about where it comes from. */
+/** The origin that every result states: machine and commit. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
@@ -9,7 +9,18 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 /** Instruction sets that matter to matrix products, of all the flags a CPU has. */
 const relevantFlags = /^(avx|fma|f16c|amx|sse4|bmi2|asimd|sve)/;
 
-export function describeMachine() {
+export interface Machine {
+  readonly cpu: string | undefined;
+  readonly cores: number;
+  /** Instruction sets that matter to matrix products. */
+  readonly flags: readonly string[];
+  readonly memoryGiB: number;
+  readonly node: string;
+  /** Load of the last minute, before the benchmark. */
+  readonly loadBefore: number;
+}
+
+export function describeMachine(): Machine {
   const info = readFileSync('/proc/cpuinfo', 'utf8');
   const flags = /^(?:flags|Features)\s*:\s*(.*)$/m.exec(info)?.[1] ?? '';
   return {
@@ -18,13 +29,14 @@ export function describeMachine() {
     flags: flags.split(' ').filter((flag) => relevantFlags.test(flag)),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     node: process.version,
-    loadBefore: loadavg()[0],
+    loadBefore: loadavg()[0] ?? 0,
   };
 }
 
 /** The commit, and whether files under version control differ from it. */
-export function describeCommit() {
-  const git = (...parameters) => spawnSync('git', parameters, { cwd: root, encoding: 'utf8' }).stdout.trim();
+export function describeCommit(): { commit: string; modified: boolean } {
+  const git = (...parameters: string[]): string =>
+    spawnSync('git', parameters, { cwd: root, encoding: 'utf8' }).stdout.trim();
   const built = ['src', 'crates', 'bench', 'Cargo.lock', ':!bench/results'];
   return { commit: git('rev-parse', 'HEAD'), modified: git('status', '--porcelain', '--', ...built) !== '' };
 }

@@ -1,8 +1,9 @@
 /** Update tokens/s and whole GRPO iterations/s of the embedded default's shape, against TRL's GRPOTrainer. */
-import { groupAdvantages } from '../dist/src/advantage.js';
-import { row, summarise } from './lib/measure.mjs';
-import { watchNeighbours } from './lib/neighbours.mjs';
-import { generateAll, makePrompts } from './rollout.mjs';
+import { type AdvantageSettings, groupAdvantages } from '../src/advantage.js';
+import type { Completion, Generated, Policy, UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
+import { row, type Sides, type Summary, summarise, type TableRow } from './lib/measure.js';
+import { watchNeighbours } from './lib/neighbours.js';
+import { type Contest, generateAll, makePrompts, type Report } from './rollout.js';
 
 const starts = 16;
 const groupSize = 8;
@@ -12,7 +13,7 @@ const steps = 10;
 const rounds = 3;
 
 /** As in peers/serve.py: TRL's settings, by our names. */
-const settings = {
+const settings: UpdateSettings = {
   learningRate: 3e-4,
   adamBeta1: 0.9,
   adamBeta2: 0.95,
@@ -34,23 +35,33 @@ const settings = {
 };
 
 /** The reward of peers/serve.py: the share of even tokens. */
-const reward = ({ tokens }) => tokens.filter((token) => token % 2 === 0).length / tokens.length;
+const reward = ({ tokens }: Completion): number => tokens.filter((token) => token % 2 === 0).length / tokens.length;
 
-const advantageSettings = { baseline: 'std', std: 'sample', epsilon: 1e-4 };
+const advantageSettings: Partial<AdvantageSettings> = { baseline: 'std', std: 'sample', epsilon: 1e-4 };
 
-function makeBatch(groups) {
+function makeBatch(groups: readonly Generated[]): UpdateBatch {
   const sequences = groups.flatMap(({ completions }, prompt) => {
     const advantages = groupAdvantages(completions.map(reward), advantageSettings);
     return completions.map(({ tokens, logprobs }, member) => {
-      return { prompt, tokens, logprobs, rollout: prompt * groupSize + member, advantage: advantages[member] };
+      return { prompt, tokens, logprobs, rollout: prompt * groupSize + member, advantage: advantages[member] ?? 0 };
     });
   });
   return { prompts: groups.map(({ promptTokens }) => promptTokens), sequences };
 }
 
+/** Seconds of each counted iteration and of its update, by the names of peers/serve.py. */
+interface Times {
+  readonly step_seconds: number[];
+  readonly update_seconds: number[];
+}
+
 /** Seconds of whole iterations and of their updates, after some that are not counted. */
-async function ourIterations(policy, prompts, seed) {
-  const times = { step_seconds: [], update_seconds: [] };
+async function ourIterations(
+  policy: Pick<Policy, 'generate' | 'update'>,
+  prompts: readonly (readonly number[])[],
+  seed: number,
+): Promise<Times> {
+  const times: Times = { step_seconds: [], update_seconds: [] };
   for (let step = 0; step < warmup + steps; step++) {
     const began = performance.now();
     const batch = makeBatch(await generateAll(policy, prompts, groupSize, newTokens, seed * 1000 + step));
@@ -64,20 +75,29 @@ async function ourIterations(policy, prompts, seed) {
   return times;
 }
 
-export async function benchIteration({ policy, peer, vocabularySize }, report, wanted) {
+export async function benchIteration(
+  { policy, peer, vocabularySize }: Contest,
+  report: Report,
+  wanted: ReadonlySet<string>,
+): Promise<TableRow[]> {
   const prompts = makePrompts(starts, vocabularySize);
   const texts = policy.decode(prompts.map((prompt) => Int32Array.from(prompt)));
   const ask = { do: 'iterations', prompts: texts, group_size: groupSize, new_tokens: newTokens, warmup, steps };
-  const [ours, theirs] = [[], []];
+  const ours: Times[] = [];
+  const theirs: Times[] = [];
   const neighbours = watchNeighbours([process.pid, peer.processId]);
   for (let round = 0; round < rounds; round++) {
     ours.push(await ourIterations(policy, prompts, round));
-    theirs.push(await peer.ask(ask));
+    theirs.push(await peer.ask<Times>(ask));
   }
   ours.push(await ourIterations(policy, prompts, rounds));
-  const rates = (runs, key, amount) => summarise(runs.flatMap((run) => run[key].map((seconds) => amount / seconds)));
-  const both = (key, amount) => ({ ours: rates(ours, key, amount), peer: rates(theirs, key, amount) });
-  const promptTokens = prompts[0].length;
+  const rates = (runs: readonly Times[], key: keyof Times, amount: number): Summary =>
+    summarise(runs.flatMap((run) => run[key].map((seconds) => amount / seconds)));
+  const both = (key: keyof Times, amount: number): Sides => ({
+    ours: rates(ours, key, amount),
+    peer: rates(theirs, key, amount),
+  });
+  const promptTokens = prompts[0]?.length ?? 0;
   const details = { starts, group: groupSize, promptTokens, newTokens, busyElsewhere: neighbours() };
   const shape = `${starts} × ${groupSize}, ${promptTokens} + ${newTokens} tokens`;
   const tokens = starts * groupSize * (promptTokens + newTokens);

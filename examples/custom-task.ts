@@ -1,7 +1,7 @@
 // A task of your own with a reward of your own: answer with as many words of colour 3 as possible.
-import { LocalPolicy, parseConfig, train } from 'exit-rl';
+import { LocalPolicy, parseConfig, shippedModel, type TaskFamily, train } from 'exit-rl';
 
-const threes = {
+const threes: TaskFamily = {
   name: 'threes',
   turns: 1,
   tasks: () => [{ id: 'only', data: {} }],
@@ -11,11 +11,20 @@ const threes = {
     return { quality: words.filter((word) => word.endsWith('3')).length / 5, wellFormed: words.length === 5 };
   },
 };
-const settings = { method: 'grpo', sampling: { maxNewTokens: 6 }, optimizer: { learningRate: 1e-3 } };
-const updates = Number(process.argv[2] ?? 60);
-const config = parseConfig({ task: 'threes', model: 'models/tiny', updates, ...settings });
+const config = parseConfig({
+  task: 'threes',
+  model: shippedModel('tiny'),
+  method: 'grpo',
+  updates: Number(process.argv[2] ?? 60),
+  sampling: { maxNewTokens: 6 },
+  optimizer: { learningRate: 1e-3 },
+});
 const policy = await LocalPolicy.load(config.model, { device: 'cpu', threads: 1 });
-const reward = ({ quality }) => quality ** 2;
-const onUpdate = (row) => console.log(row.update, row.quality.toFixed(3));
-await train({ config, policy, family: threes, reward, onUpdate });
+await train({
+  config,
+  policy,
+  family: threes,
+  reward: ({ quality }) => quality ** 2,
+  onUpdate: ({ update, quality }) => console.log(update, quality?.toFixed(3)),
+});
 await policy.close();

@@ -1,5 +1,5 @@
 /**
- * node bench/run.mjs [rollout|update|iteration …] [--threads N] [--model FOLDER] [--json]
+ * npx tsx bench/run.ts [rollout|update|iteration …] [--threads N] [--model FOLDER] [--json]
  *
  * Side by side with transformers and TRL on this machine: same weights, same lengths, the two sides in turn. Prints a
  * table and writes bench/results/KIND-threads-N-DATE.json. Peers go into bench/.venv, or set EXIT_RL_BENCH_PYTHON.
@@ -9,30 +9,42 @@ import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { LocalPolicy } from '../dist/src/policy/local.js';
-import { ensurePeers, scratchFolder } from '../scripts/venv.mjs';
-import { benchIteration } from './iteration.mjs';
-import { describeCommit, describeMachine } from './lib/machine.mjs';
-import { Peer, prepareModel } from './lib/peer.mjs';
-import { printTable } from './lib/table.mjs';
-import { benchRollout } from './rollout.mjs';
+import { ensurePeers, scratchFolder } from '../scripts/venv.js';
+import { LocalPolicy } from '../src/policy/local.js';
+import { benchIteration } from './iteration.js';
+import { describeCommit, describeMachine } from './lib/machine.js';
+import { Peer, prepareModel } from './lib/peer.js';
+import { printTable } from './lib/table.js';
+import { benchRollout, type Report } from './rollout.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const kinds = ['rollout', 'update', 'iteration'];
 
-function readArguments() {
-  const options = { threads: { type: 'string' }, model: { type: 'string' }, json: { type: 'boolean' } };
+interface Wanted {
+  readonly wanted: ReadonlySet<string>;
+  readonly threads: number;
+  readonly model: string | undefined;
+  readonly json: boolean;
+}
+
+function readArguments(): Wanted {
+  const options = { threads: { type: 'string' }, model: { type: 'string' }, json: { type: 'boolean' } } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const unknown = positionals.find((kind) => !kinds.includes(kind));
   if (unknown) throw new Error(`unknown benchmark '${unknown}': ${kinds.join(', ')}`);
   const threads = Number(values.threads ?? availableParallelism());
   if (!Number.isInteger(threads) || threads < 1)
     throw new Error(`--threads ${values.threads} is not a number of threads`);
-  return { wanted: new Set(positionals.length ? positionals : kinds), threads, model: values.model, json: values.json };
+  return {
+    wanted: new Set(positionals.length ? positionals : kinds),
+    threads,
+    model: values.model,
+    json: values.json === true,
+  };
 }
 
 /** The shipped model, or a random one of its shape, without end tokens. */
-function openModel(python, model) {
+function openModel(python: string, model: string | undefined): { folder: string; name: string } {
   const shipped = join(root, 'models', 'tiny');
   const source = model ?? (existsSync(join(shipped, 'model.safetensors')) ? shipped : '-');
   const folder = join(scratchFolder, 'model');
@@ -40,10 +52,16 @@ function openModel(python, model) {
   return { folder, name: source === '-' ? 'random Llama of the default shape' : source.replace(root, '') };
 }
 
-async function measureAll({ wanted, threads, folder, peer, report }) {
+interface Measuring extends Pick<Wanted, 'wanted' | 'threads'> {
+  readonly folder: string;
+  readonly peer: Peer;
+  readonly report: Report;
+}
+
+async function measureAll({ wanted, threads, folder, peer, report }: Measuring) {
   const policy = await LocalPolicy.load(folder, { device: 'cpu', threads });
   try {
-    const { versions } = await peer.ask({ do: 'load', folder, threads });
+    const { versions } = await peer.ask<{ versions: Record<string, string> }>({ do: 'load', folder, threads });
     const info = policy.info();
     const sides = { policy, peer, vocabularySize: info.vocabularySize };
     const rows = wanted.has('rollout') ? await benchRollout(sides, report) : [];
@@ -54,7 +72,7 @@ async function measureAll({ wanted, threads, folder, peer, report }) {
   }
 }
 
-function writeResult(result, wanted) {
+function writeResult(result: { threads: number; date: string }, wanted: ReadonlySet<string>): string {
   const folder = join(root, 'bench', 'results');
   mkdirSync(folder, { recursive: true });
   const name = wanted.size === kinds.length ? 'all' : [...wanted].join('-');
@@ -63,7 +81,8 @@ function writeResult(result, wanted) {
   return file;
 }
 
-const roundNumbers = (_, value) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value);
+const roundNumbers = (_: string, value: unknown): unknown =>
+  typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 
 async function main() {
   const { wanted, threads, model, json } = readArguments();
@@ -77,7 +96,9 @@ async function main() {
     model: name,
   };
   const peer = new Peer(python);
-  const report = ({ label, ratio }) => json || console.error(`${label}: ${ratio.toFixed(1)}×`);
+  const report: Report = ({ label, ratio }) => {
+    if (!json) console.error(`${label}: ${ratio.toFixed(1)}×`);
+  };
   const measured = await measureAll({ wanted, threads, folder, peer, report }).finally(() => peer.close());
   const result = { ...origin, loadAfter: loadavg()[0], ...measured };
   const file = writeResult(result, wanted);

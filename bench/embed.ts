@@ -1,5 +1,5 @@
 /**
- * node bench/embed.mjs [--threads N] [--model FOLDER] [--json]
+ * npx tsx bench/embed.ts [--threads N] [--model FOLDER] [--json]
  *
  * Texts per second of an embedder against sentence-transformers on this machine: same weights, same texts, same threads,
  * the two sides in turn; and per second of processor time, which says the same on a machine that others keep busy. Before
@@ -11,13 +11,13 @@ import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { LocalEmbedder } from '../dist/src/embedder/local.js';
-import { ensurePeers } from '../scripts/venv.mjs';
-import { describeCommit, describeMachine } from './lib/machine.mjs';
-import { alternate, row, secondsOf, summarise } from './lib/measure.mjs';
-import { watchNeighbours } from './lib/neighbours.mjs';
-import { Peer } from './lib/peer.mjs';
-import { printTable } from './lib/table.mjs';
+import { ensurePeers } from '../scripts/venv.js';
+import { LocalEmbedder } from '../src/embedder/local.js';
+import { describeCommit, describeMachine } from './lib/machine.js';
+import { alternate, row, secondsOf, summarise, type TableRow } from './lib/measure.js';
+import { watchNeighbours } from './lib/neighbours.js';
+import { Peer } from './lib/peer.js';
+import { printTable } from './lib/table.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const largestAllowedGap = 1e-4;
@@ -25,9 +25,9 @@ const words =
   'the answer improves when each attempt keeps what was right and tries another step at marks that failed'.split(' ');
 
 /** `count` texts of `shortest` to `longest` words, all different, the same on every run. */
-function makeTexts(count, shortest, longest) {
+function makeTexts(count: number, shortest: number, longest: number): string[] {
   let state = 20250904;
-  const next = (below) => {
+  const next = (below: number): number => {
     state = (state * 1103515245 + 12345) % 2 ** 31;
     return Math.floor((state / 2 ** 31) * below);
   };
@@ -37,7 +37,12 @@ function makeTexts(count, shortest, longest) {
   });
 }
 
-const workloads = [
+interface EmbedWorkload {
+  readonly name: string;
+  readonly texts: readonly string[];
+}
+
+const workloads: readonly EmbedWorkload[] = [
   { name: 'short answers, 5 to 12 words', texts: makeTexts(128, 5, 12) },
   { name: 'mixed, 5 to 180 words', texts: makeTexts(32, 5, 180) },
   { name: 'long, 150 to 200 words', texts: makeTexts(12, 150, 200) },
@@ -45,33 +50,35 @@ const workloads = [
 ];
 
 /** Texts in many scripts and of very different lengths, from the goldens. */
-const multilingual = JSON.parse(readFileSync(join(root, 'test/golden/embedders.json'), 'utf8')).texts;
+const multilingual: readonly string[] = JSON.parse(
+  readFileSync(join(root, 'test/golden/embedders.json'), 'utf8'),
+).texts;
 
-function gapOf(flat, vectors) {
+function gapOf(flat: Float32Array, vectors: readonly (readonly number[])[]): number {
   const expected = vectors.flat();
   if (flat.length !== expected.length) return Number.POSITIVE_INFINITY;
-  return flat.reduce((gap, value, at) => Math.max(gap, Math.abs(value - expected[at])), 0);
+  return flat.reduce((gap, value, at) => Math.max(gap, Math.abs(value - (expected[at] ?? Number.NaN))), 0);
 }
 
-async function largestGap(embedder, peer) {
+async function largestGap(embedder: LocalEmbedder, peer: Peer): Promise<{ texts: number; gap: number }> {
   const texts = [...multilingual, ...workloads.flatMap((workload) => workload.texts)];
-  const { vectors } = await peer.ask({ do: 'embed', texts, vectors: true });
+  const { vectors } = await peer.ask<{ vectors: number[][] }>({ do: 'embed', texts, vectors: true });
   const gap = gapOf(await embedder.embed(texts), vectors);
   if (!(gap <= largestAllowedGap)) throw new Error(`the vectors differ by ${gap}`);
   return { texts: texts.length, gap };
 }
 
-async function measure(embedder, peer, { name, texts }) {
-  const perCpuSecond = { ours: [], peer: [] };
-  const ours = async () => {
+async function measure(embedder: LocalEmbedder, peer: Peer, { name, texts }: EmbedWorkload): Promise<TableRow[]> {
+  const perCpuSecond: { ours: number[]; peer: number[] } = { ours: [], peer: [] };
+  const ours = async (): Promise<number> => {
     const before = process.cpuUsage();
     const seconds = await secondsOf(() => embedder.embed(texts));
     const { user, system } = process.cpuUsage(before);
     perCpuSecond.ours.push(texts.length / ((user + system) / 1e6));
     return texts.length / seconds;
   };
-  const theirs = async () => {
-    const { seconds, cpu } = await peer.ask({ do: 'embed', texts, vectors: false });
+  const theirs = async (): Promise<number> => {
+    const { seconds, cpu } = await peer.ask<{ seconds: number; cpu: number }>({ do: 'embed', texts, vectors: false });
     perCpuSecond.peer.push(texts.length / cpu);
     return texts.length / seconds;
   };
@@ -80,7 +87,8 @@ async function measure(embedder, peer, { name, texts }) {
   const details = { texts: texts.length };
   const wall = row('embed', 'texts/s', details, sides);
   // The first of each side is its warm-up.
-  const [own, other] = [perCpuSecond.ours, perCpuSecond.peer].map((values) => summarise(values.slice(1)));
+  const own = summarise(perCpuSecond.ours.slice(1));
+  const other = summarise(perCpuSecond.peer.slice(1));
   const cpu = row('embed', 'texts/CPU s', details, { ours: own, peer: other });
   return [
     { label: name, ...wall, busyElsewhere: neighbours() },
@@ -88,20 +96,22 @@ async function measure(embedder, peer, { name, texts }) {
   ];
 }
 
-const roundNumbers = (_, value) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value);
+const roundNumbers = (_: string, value: unknown): unknown =>
+  typeof value === 'number' ? Number(value.toPrecision(5)) : value;
 
 async function main() {
-  const options = { threads: { type: 'string' }, model: { type: 'string' }, json: { type: 'boolean' } };
+  const options = { threads: { type: 'string' }, model: { type: 'string' }, json: { type: 'boolean' } } as const;
   const { values } = parseArgs({ options });
   const threads = Number(values.threads ?? availableParallelism());
   const peer = new Peer(ensurePeers(), 'embed.py');
   const origin = { date: new Date().toISOString(), ...describeCommit(), machine: describeMachine(), threads };
   try {
-    const { folder, versions } = await peer.ask({ do: 'load', folder: values.model ?? '', threads });
+    const ask = { do: 'load', folder: values.model ?? '', threads };
+    const { folder, versions } = await peer.ask<{ folder: string; versions: Record<string, string> }>(ask);
     const embedder = await LocalEmbedder.load(folder, { device: 'cpu', threads, cacheSize: 0 });
     const parity = await largestGap(embedder, peer);
     if (!values.json) console.error(`largest gap of ${parity.texts} vectors: ${parity.gap.toExponential(1)}`);
-    const rows = [];
+    const rows: TableRow[] = [];
     for (const workload of workloads) {
       const result = await measure(embedder, peer, workload);
       rows.push(...result);

@@ -1,16 +1,36 @@
 /** Rollout tokens/s: distinct prompts, and groups of 8 that share one, against transformers `generate`. */
-import { alternate, row, secondsOf } from './lib/measure.mjs';
-import { watchNeighbours } from './lib/neighbours.mjs';
+import type { LocalPolicy } from '../src/policy/local.js';
+import type { Generated, Policy } from '../src/policy/policy.js';
+import { alternate, row, secondsOf, type TableRow } from './lib/measure.js';
+import { watchNeighbours } from './lib/neighbours.js';
+import type { Peer } from './lib/peer.js';
 
 const promptLength = 19;
 const batchSizes = [1, 8, 64, 256];
 const completionLengths = [6, 64];
 const groupSize = 8;
 
+/** Both sides of a measurement, with the same model loaded. */
+export interface Contest {
+  readonly policy: LocalPolicy;
+  readonly peer: Peer;
+  readonly vocabularySize: number;
+}
+
+export type Report = (row: TableRow) => void;
+
+interface Shape {
+  readonly newTokens: number;
+  /** Completions in flight. */
+  readonly batch: number;
+  /** Completions of one prompt. */
+  readonly n: number;
+}
+
 /** Tokens of ordinary words, different in every prompt. */
-export function makePrompts(count, vocabularySize) {
+export function makePrompts(count: number, vocabularySize: number): number[][] {
   let state = 12345;
-  const next = () => {
+  const next = (): number => {
     state = (state * 1103515245 + 12345) % 2 ** 31;
     return state / 2 ** 31;
   };
@@ -21,14 +41,14 @@ export function makePrompts(count, vocabularySize) {
 }
 
 /** Enough runs that a fast measurement is not a single tick, few enough that all fit into a few minutes. */
-const repeatsFor = (batch, newTokens) => (batch * newTokens >= 4096 ? 3 : 5);
+const repeatsFor = (batch: number, newTokens: number): number => (batch * newTokens >= 4096 ? 3 : 5);
 
-export async function benchRollout({ policy, peer, vocabularySize }, report) {
-  const rows = [];
+export async function benchRollout(contest: Contest, report: Report): Promise<TableRow[]> {
+  const rows: TableRow[] = [];
   for (const newTokens of completionLengths) {
     for (const batch of batchSizes) {
       for (const n of batch % groupSize === 0 ? [1, groupSize] : [1]) {
-        const result = await measure({ policy, peer, vocabularySize, newTokens, batch, n });
+        const result = await measure(contest, { newTokens, batch, n });
         rows.push(result);
         report(result);
       }
@@ -37,17 +57,19 @@ export async function benchRollout({ policy, peer, vocabularySize }, report) {
   return rows;
 }
 
-async function measure({ policy, peer, vocabularySize, newTokens, batch, n }) {
+async function measure({ policy, peer, vocabularySize }: Contest, { newTokens, batch, n }: Shape): Promise<TableRow> {
   const prompts = makePrompts(batch / n, vocabularySize);
   const repeated = prompts.flatMap((prompt) => Array.from({ length: n }, () => prompt));
   const tokens = batch * newTokens;
   let seed = 0;
-  const ours = async () => {
+  const ours = async (): Promise<number> => {
     seed++;
     return tokens / (await secondsOf(() => generateAll(policy, prompts, n, newTokens, seed)));
   };
-  const theirs = async () =>
-    tokens / (await peer.ask({ do: 'rollout', prompts: repeated, new_tokens: newTokens })).seconds;
+  const theirs = async (): Promise<number> => {
+    const ask = { do: 'rollout', prompts: repeated, new_tokens: newTokens };
+    return tokens / (await peer.ask<{ seconds: number }>(ask)).seconds;
+  };
   const details = { batch, group: n, promptTokens: promptLength, newTokens };
   const label = `rollout, batch ${batch}${n > 1 ? ` as groups of ${n}` : ''}, ${promptLength} + ${newTokens} tokens`;
   const neighbours = watchNeighbours([process.pid, peer.processId]);
@@ -56,7 +78,13 @@ async function measure({ policy, peer, vocabularySize, newTokens, batch, n }) {
 }
 
 /** Fails when a completion is not as long as asked for: the comparison would not be one. */
-export async function generateAll(policy, prompts, n, newTokens, seed) {
+export async function generateAll(
+  policy: Pick<Policy, 'generate'>,
+  prompts: readonly (readonly number[])[],
+  n: number,
+  newTokens: number,
+  seed: number,
+): Promise<Generated[]> {
   const sampling = { temperature: 1, maxNewTokens: newTokens };
   const groups = await Promise.all(
     prompts.map((prompt, requestId) => policy.generate({ prompt, n, sampling, seed, requestId })),

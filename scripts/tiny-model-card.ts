@@ -1,11 +1,19 @@
 /** The README.md of models/tiny, with the numbers of the run that made it. */
+import type { Evaluation } from '../src/evaluation/evaluation.js';
 
 const shown = [0, 1, 2, 4, 8, 16];
-const percent = (share) => (100 * share).toFixed(1);
+const percent = (share: number): string => (100 * share).toFixed(1);
 
-export function modelCard({ seed, updates, evaluation }) {
+export interface TinyModel {
+  readonly seed: number;
+  readonly updates: number;
+  readonly evaluation: Evaluation;
+}
+
+export function modelCard({ seed, updates, evaluation }: TinyModel): string {
   const { k, solved, quality, tasks, draws, netCorrections } = evaluation;
-  const row = (values, show) => shown.map((at) => show(values[k.indexOf(at)])).join(' | ');
+  const row = (values: readonly number[], show: (value: number) => string): string =>
+    shown.map((at) => show(values[k.indexOf(at)] ?? Number.NaN)).join(' | ');
   return `---
 license: apache-2.0
 library_name: exit-rl
@@ -19,7 +27,7 @@ code breaker carelessly. It is made to be improved by reinforcement learning and
 - **How it was made**: drawn at random from seed ${seed}, then ${updates.toLocaleString('en')} updates of supervised training on demonstrations
   by a player that uses the visible marks most of the time (16 instances × 4 answers an update, AdamW (0.9, 0.98),
   learning rate 4e-3, warm-up 100, linear to 5 %, weight decay 0.01, gradient clipped at 1). No data from elsewhere.
-- **Command**: \`npm run build && node scripts/make-tiny-model.mjs --seed ${seed}\`
+- **Command**: \`npm run build && npx tsx scripts/make-tiny-model.ts --seed ${seed}\`
 - **Format**: an ordinary Hugging Face folder; \`transformers\` loads it (\`LlamaForCausalLM\`, fp32). A prompt is text
   such as \`<bos> solve a1x … previous a? b? c? d? e? answer\`, an answer \`a2 b2 c4 d5 e1 <eos>\`.
 

@@ -1,9 +1,9 @@
 /**
  * Makes what the example of the café ships: the data files of examples/cafe, and the weights of models/cafe.
  *
- *     npm run build && node scripts/make-cafe.mjs data
- *     node scripts/make-cafe.mjs corpus 20000 | python scripts/train-tokenizer.py --vocabulary 384 --out models/cafe
- *     node scripts/make-cafe.mjs model [--seed 0] [--out models/cafe]
+ *     npm run build && npx tsx scripts/make-cafe.ts data
+ *     npx tsx scripts/make-cafe.ts corpus 20000 | python scripts/train-tokenizer.py --vocabulary 384 --out models/cafe
+ *     npx tsx scripts/make-cafe.ts model [--seed 0] [--out models/cafe]
  *
  * `model` reads the folder's config.json, tokenizer and chat template, draws untrained weights of that shape from a
  * seed, and trains them with the product's own supervised training, in three lessons, with the loss on the assistant's
@@ -13,27 +13,25 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createJiti } from 'jiti';
-import { loadPrompts } from '../dist/src/cli/prompts.js';
-import { loadConfig } from '../dist/src/config/load.js';
-import { evaluateIterations } from '../dist/src/evaluation/iterate.js';
-import { initialWeights } from '../dist/src/initial-weights.js';
-import { LocalPolicy } from '../dist/src/policy/local.js';
-import { createRng } from '../dist/src/rng.js';
-import { encodeSafetensors } from '../dist/src/safetensors.js';
-import { trainSupervised } from '../dist/src/trainer/supervised.js';
-import { cafeCard } from './cafe-card.mjs';
-
-const { careful, careless, copying, demonstrate, drawMeal, rowOf } = await createJiti(import.meta.url).import(
-  '../examples/cafe/draw.ts',
-);
+import { careful, careless, copying, demonstrate, drawMeal, type Lesson, rowOf } from '../examples/cafe/draw.js';
+import { loadPrompts } from '../src/cli/prompts.js';
+import { loadConfig } from '../src/config/load.js';
+import type { Evaluation } from '../src/evaluation/evaluation.js';
+import { evaluateIterations } from '../src/evaluation/iterate.js';
+import { initialWeights } from '../src/initial-weights.js';
+import { LocalPolicy } from '../src/policy/local.js';
+import type { UpdateMetrics } from '../src/policy/policy.js';
+import { createRng, type Rng } from '../src/rng.js';
+import { encodeSafetensors } from '../src/safetensors.js';
+import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/trainer/supervised.js';
+import { cafeCard } from './cafe-card.js';
 
 const base = 'models/cafe';
 const companions = ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json', 'chat_template.jinja'];
 const endOfTurn = '<|im_end|>';
 const promptsPerUpdate = 48;
 const answersPerPrompt = 2;
-const optimizer = {
+const optimizer: Omit<SupervisedSettings, 'learningRate'> = {
   adamBeta1: 0.9,
   adamBeta2: 0.98,
   adamEpsilon: 1e-8,
@@ -58,7 +56,7 @@ const { values, positionals } = parseArgs({
 });
 const rng = createRng(Number(values.seed));
 
-async function writeData() {
+async function writeData(): Promise<void> {
   for (const [split, { rows, heldOut }] of Object.entries(splits)) {
     const own = rng.fork(split);
     const lines = Array.from({ length: rows }, () => `${JSON.stringify(rowOf(drawMeal(own, heldOut)))}\n`);
@@ -66,7 +64,7 @@ async function writeData() {
   }
 }
 
-function printCorpus(count) {
+function printCorpus(count: number): void {
   const own = rng.fork('corpus');
   for (let index = 0; index < count; index++) {
     const { messages, answers } = demonstrate(own, 1, careless);
@@ -75,7 +73,7 @@ function printCorpus(count) {
 }
 
 /** An untrained model folder of the base's shape. */
-async function writeInitialModel(folder) {
+async function writeInitialModel(folder: string): Promise<void> {
   const config = JSON.parse(await readFile(join(base, 'config.json'), 'utf8'));
   await writeFile(join(folder, 'config.json'), JSON.stringify({ ...config, torch_dtype: 'float32' }));
   for (const name of companions) await copyFile(join(base, name), join(folder, name));
@@ -83,7 +81,7 @@ async function writeInitialModel(folder) {
 }
 
 /** Answers to a prompt, each to the end of its turn. */
-async function answersToPrompt(policy, own, lesson) {
+async function answersToPrompt(policy: LocalPolicy, own: Rng, lesson: Lesson): Promise<Demonstrated> {
   const { messages, answers } = demonstrate(own, answersPerPrompt, lesson);
   return {
     prompt: await policy.encodePrompt(messages),
@@ -97,38 +95,42 @@ const stages = {
   careless: { lesson: careless, updates: Number(values.careless), learningRate: 1e-3 },
 };
 
-async function learn(policy, name) {
+async function learn(policy: LocalPolicy, name: keyof typeof stages): Promise<void> {
   const { lesson, updates, learningRate } = stages[name];
   const own = rng.fork(name);
   const batches = (async function* () {
     for (;;) {
-      const batch = [];
+      const batch: Demonstrated[] = [];
       for (let at = 0; at < promptsPerUpdate; at++) batch.push(await answersToPrompt(policy, own, lesson));
       yield batch;
     }
   })();
-  const onUpdate = (update, { loss }) => {
+  const onUpdate = (update: number, { loss = Number.NaN }: UpdateMetrics): void => {
     if (update % 100 === 0) console.log(`${name}, update ${update}: loss ${loss.toFixed(4)}`);
   };
   await trainSupervised({ policy, batches, settings: { ...optimizer, learningRate }, updates, onUpdate });
 }
 
-async function withPolicy(folder, dtype, use) {
+async function withPolicy(
+  folder: string,
+  dtype: 'float32' | 'bfloat16',
+  use: (policy: LocalPolicy) => Promise<unknown>,
+): Promise<void> {
   const policy = await LocalPolicy.load(folder, { device: 'cpu', dtype, threads: 1 });
-  return use(policy).finally(() => policy.close());
+  await use(policy).finally(() => policy.close());
 }
 
-async function evaluate(policy) {
+async function evaluate(policy: LocalPolicy): Promise<Evaluation> {
   const { data, verifier, sampling, seed } = await loadConfig({ source: 'examples/cafe/config.yaml' });
-  const family = await loadPrompts({ data, verifier: { ...verifier, isolated: false } });
+  const family = await loadPrompts({ data, ...(verifier && { verifier: { ...verifier, isolated: false } }) });
   const request = { policy, family, tasks: family.tasks('test'), iterations: 8, draws: 2, sampling, seed };
   return evaluateIterations(request);
 }
 
-async function makeModel(folder) {
+async function makeModel(folder: string): Promise<void> {
   await writeInitialModel(folder);
   await withPolicy(folder, 'float32', async (policy) => {
-    for (const name of Object.keys(stages)) await learn(policy, name);
+    for (const name of ['copying', 'careful', 'careless'] as const) await learn(policy, name);
     await policy.save(folder);
   });
   // Rounded to bf16 the folder is half as large.

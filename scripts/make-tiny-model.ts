@@ -2,7 +2,7 @@
  * Makes models/tiny, the base model of code breaker: draws an untrained model from a seed, trains it on demonstrations
  * with the product's own supervised training, evaluates it, and writes the folder with its card.
  *
- *     npm run build && node scripts/make-tiny-model.mjs [--seed 0] [--out models/tiny]
+ *     npm run build && npx tsx scripts/make-tiny-model.ts [--seed 0] [--out models/tiny]
  *
  * On one machine the same seed gives the same bytes; about half a minute on one core.
  */
@@ -10,19 +10,20 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { evaluateIterations } from '../dist/src/evaluation/iterate.js';
-import { LocalPolicy } from '../dist/src/policy/local.js';
-import { createRng } from '../dist/src/rng.js';
-import { drawDemonstrations } from '../dist/src/task/code-breaker/demonstrations.js';
-import { codeBreaker } from '../dist/src/task/code-breaker/family.js';
-import { writeInitialModel } from '../dist/src/task/code-breaker/model.js';
-import { trainSupervised } from '../dist/src/trainer/supervised.js';
-import { modelCard } from './tiny-model-card.mjs';
+import type { Evaluation } from '../src/evaluation/evaluation.js';
+import { evaluateIterations } from '../src/evaluation/iterate.js';
+import { LocalPolicy } from '../src/policy/local.js';
+import { createRng, type Rng } from '../src/rng.js';
+import { drawDemonstrations } from '../src/task/code-breaker/demonstrations.js';
+import { codeBreaker } from '../src/task/code-breaker/family.js';
+import { writeInitialModel } from '../src/task/code-breaker/model.js';
+import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/trainer/supervised.js';
+import { modelCard } from './tiny-model-card.js';
 
 const updates = 800;
 const promptsPerUpdate = 16;
 const answersPerPrompt = 4;
-const settings = {
+const settings: SupervisedSettings = {
   learningRate: 4e-3,
   adamBeta1: 0.9,
   adamBeta2: 0.98,
@@ -41,23 +42,23 @@ const { values } = parseArgs({
 const seed = Number(values.seed);
 
 /** One list of demonstrations per update, as token ids; a demonstration ends with the end of sequence. */
-function* batches(policy, rng) {
+function* batches(policy: LocalPolicy, rng: Rng): Generator<Demonstrated[], never> {
   for (;;) {
     const demonstrations = drawDemonstrations(rng, promptsPerUpdate, answersPerPrompt);
     yield demonstrations.map(({ prompt, answers }) => ({
-      prompt: policy.encode([prompt])[0],
+      prompt: policy.encode([prompt])[0] ?? new Int32Array(),
       demonstrations: policy.encode(answers.map((answer) => `${answer} <eos>`)),
     }));
   }
 }
 
-async function evaluate(policy) {
+async function evaluate(policy: LocalPolicy): Promise<Evaluation> {
   const family = codeBreaker();
   const sampling = { temperature: 1, maxNewTokens: 6 };
   return evaluateIterations({ policy, family, tasks: family.tasks('test'), iterations: 16, draws: 4, sampling, seed });
 }
 
-async function makeBase(initial) {
+async function makeBase(initial: string): Promise<void> {
   const rng = createRng(seed);
   await writeInitialModel(initial, rng.fork('weights'));
   // The shipped weights came from libtorch's gradient; another road ends in other last bits.
@@ -68,7 +69,7 @@ async function makeBase(initial) {
       batches: batches(policy, rng.fork('demonstrations')),
       settings,
       updates,
-      onUpdate: (update, { loss }) => {
+      onUpdate: (update, { loss = Number.NaN }) => {
         if (update % 100 === 0) console.log(`update ${update}: loss ${loss.toFixed(4)}`);
       },
     });

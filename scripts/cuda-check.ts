@@ -6,10 +6,11 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { examine } from '../dist/src/cli/doctor/examine.js';
-import { describe } from '../dist/src/cli/doctor.js';
-import { LocalPolicy } from '../dist/src/policy/local.js';
-import { createRng } from '../dist/src/rng.js';
+import { examine } from '../src/cli/doctor/examine.js';
+import { describe } from '../src/cli/doctor.js';
+import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
+import type { UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
+import { createRng } from '../src/rng.js';
 
 const model = fileURLToPath(new URL('../models/tiny', import.meta.url));
 const noDeviceExit = 3;
@@ -20,11 +21,11 @@ const bounds = {
   logprob: 1e-4,
   logprobAfterUpdate: 1e-3,
   metric: 1e-3,
-  /** reliability.md: mean exp|Δ| of bf16 log-probabilities. */
+  /** Mean exp|Δ| of bf16 log-probabilities. */
   meanRatioBf16: 1.01,
 };
 
-const settings = {
+const settings: UpdateSettings = {
   objective: {
     kind: 'grpo',
     clipEpsilonLow: 0.2,
@@ -45,18 +46,19 @@ const settings = {
   microbatchTokens: 4096,
 };
 const sampling = { temperature: 1, maxNewTokens: 6 };
-const comparedMetrics = ['loss', 'grad_norm', 'entropy'];
+const comparedMetrics = ['loss', 'grad_norm', 'entropy'] as const;
 
 const { values } = parseArgs({
   options: { device: { type: 'string', default: 'cuda' }, out: { type: 'string' }, 'in-flight': { type: 'boolean' } },
 });
 const { device } = values;
-const onDevice = device === 'cpu' ? { device, backend: 'torch' } : { device };
+const onDevice: LocalPolicyOptions = device === 'cpu' ? { device, backend: 'torch' } : { device };
 
 /** 16 prompts of ordinary words with 8 random completions each. */
-function randomBatch(vocabularySize) {
+function randomBatch(vocabularySize: number): UpdateBatch {
   const rng = createRng(7);
-  const words = (count) => Int32Array.from({ length: count }, () => 5 + rng.int(vocabularySize - 5));
+  const words = (count: number): Int32Array =>
+    Int32Array.from({ length: count }, () => 5 + rng.int(vocabularySize - 5));
   const prompts = Array.from({ length: 16 }, () => words(19));
   const sequences = Array.from({ length: 128 }, (_, rollout) => ({
     prompt: Math.floor(rollout / 8),
@@ -67,25 +69,39 @@ function randomBatch(vocabularySize) {
   return { prompts, sequences };
 }
 
+interface Gap {
+  readonly largest: number;
+  readonly meanRatio: number;
+}
+
 /** Differences of two lists of log-probabilities: the largest, and the mean of exp|Δ|. */
-function compare(ours, theirs) {
-  const differences = ours.flatMap((list, at) => [...list].map((value, t) => Math.abs(value - theirs[at][t])));
+function compare(ours: readonly Float32Array[], theirs: readonly Float32Array[]): Gap {
+  const differences = ours.flatMap((list, at) =>
+    [...list].map((value, t) => Math.abs(value - (theirs[at]?.[t] ?? Number.NaN))),
+  );
   const total = differences.reduce((sum, difference) => sum + Math.exp(difference), 0);
   return { largest: Math.max(...differences), meanRatio: total / differences.length };
 }
 
-const results = [];
+interface Result {
+  readonly name: string;
+  readonly value: number;
+  readonly bound?: number;
+  readonly good?: boolean;
+}
 
-function check(name, value, bound) {
+const results: Result[] = [];
+
+function check(name: string, value: number, bound: number): void {
   const good = value <= bound;
   results.push({ name, value, bound, good });
   console.log(`${good ? '✓' : '✗'} ${name}: ${value.toPrecision(4)} (at most ${bound})`);
 }
 
-const relative = (a, b) => Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), 1e-6);
+const relative = (a = Number.NaN, b = Number.NaN): number => Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), 1e-6);
 
 /** Log-probabilities before and after one update on the same batch, against the CPU in float32. */
-async function checkParity() {
+async function checkParity(): Promise<void> {
   // The device first: the process loads CUDA with its first policy or never.
   const theirs = await LocalPolicy.load(model, { ...onDevice, dtype: 'float32' });
   const ours = await LocalPolicy.load(model, { device: 'cpu', backend: 'kernels', dtype: 'float32' });
@@ -99,7 +115,7 @@ async function checkParity() {
 }
 
 /** The sampler's log-probabilities against the trainer's, of the same weights and tokens. */
-async function checkRollouts(dtype) {
+async function checkRollouts(dtype: 'float32' | 'bfloat16'): Promise<void> {
   const policy = await LocalPolicy.load(model, { ...onDevice, dtype });
   const { prompts } = randomBatch(policy.info().vocabularySize);
   const groups = await Promise.all(
@@ -119,20 +135,25 @@ async function checkRollouts(dtype) {
 }
 
 /** Generated tokens per second: the median of three runs after one that warms up. */
-async function measureRollouts() {
+async function measureRollouts(): Promise<void> {
   const policy = await LocalPolicy.load(model, { ...onDevice, dtype: device === 'cpu' ? 'float32' : 'bfloat16' });
   const { prompts } = randomBatch(policy.info().vocabularySize);
   for (const n of [1, 16, 128]) {
-    const rates = [];
+    const rates: number[] = [];
     for (let seed = 0; seed < 4; seed++) rates.push(await rolloutRate(policy, prompts, n, seed));
-    const median = rates.slice(1).sort((a, b) => a - b)[1];
+    const median = rates.slice(1).sort((a, b) => a - b)[1] ?? Number.NaN;
     results.push({ name: `tokens/s, ${prompts.length} prompts × ${n}`, value: median });
     console.log(`· ${prompts.length} prompts × ${n}: ${Math.round(median)} tokens/s`);
   }
   await policy.close();
 }
 
-async function rolloutRate(policy, prompts, n, seed) {
+async function rolloutRate(
+  policy: LocalPolicy,
+  prompts: readonly Int32Array[],
+  n: number,
+  seed: number,
+): Promise<number> {
   const begin = performance.now();
   const requests = prompts.map((prompt, requestId) => policy.generate({ prompt, n, sampling, seed, requestId }));
   const found = await Promise.all(requests);
@@ -141,8 +162,8 @@ async function rolloutRate(policy, prompts, n, seed) {
 }
 
 /** A process of its own that leaves with work in flight. */
-function checkExit() {
-  const args = [fileURLToPath(import.meta.url), '--device', device, '--in-flight'];
+function checkExit(): void {
+  const args = [...process.execArgv, fileURLToPath(import.meta.url), '--device', device, '--in-flight'];
   const { status, signal } = spawnSync(process.execPath, args, {
     stdio: ['ignore', 'ignore', 'inherit'],
     timeout: 120_000,
@@ -152,14 +173,14 @@ function checkExit() {
   console.log(`${good ? '✓' : '✗'} process.exit with work in flight: ${signal ?? `exit code ${status}`}`);
 }
 
-async function leaveInFlight() {
+async function leaveInFlight(): Promise<void> {
   const policy = await LocalPolicy.load(model, onDevice);
-  const [prompt] = randomBatch(policy.info().vocabularySize).prompts;
+  const [prompt = new Int32Array()] = randomBatch(policy.info().vocabularySize).prompts;
   policy.generate({ prompt, n: 100_000, sampling, seed: 1, requestId: 1 });
   setTimeout(() => process.exit(inFlightExit), 200);
 }
 
-async function main() {
+async function main(): Promise<void> {
   const found = examine(device);
   for (const line of describe(found)) console.log(line);
   const wanted = found.devices.find((entry) => device.startsWith(entry.device));
@@ -170,7 +191,7 @@ async function main() {
   }
   console.log('');
   await checkParity();
-  for (const dtype of ['float32', 'bfloat16']) await checkRollouts(dtype);
+  for (const dtype of ['float32', 'bfloat16'] as const) await checkRollouts(dtype);
   await measureRollouts();
   checkExit();
   const good = results.every((result) => result.good !== false);

@@ -2,7 +2,7 @@
  * The café: the base, GRPO and ExIt at equal updates on several seeds, each trained and evaluated by the commands that
  * a user types. What is finished in the folder is not run again.
  *
- *     node bench/cafe.mjs [--seeds 3] [--jobs 2] [--updates 300] [--out runs/cafe]
+ *     npx tsx bench/cafe.ts [--seeds 3] [--jobs 2] [--updates 300] [--out runs/cafe]
  *
  * Prints the table and writes results.json into the folder.
  */
@@ -11,12 +11,26 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { summarise } from '../dist/src/evaluation/compare.js';
-import { describeCommit, describeMachine } from './lib/machine.mjs';
+import { summarise } from '../src/evaluation/compare.js';
+import type { Evaluation } from '../src/evaluation/evaluation.js';
+import { describeCommit, describeMachine } from './lib/machine.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const config = 'examples/cafe/config.yaml';
 const shown = [0, 1, 2, 4, 8];
+
+type Method = 'base' | 'grpo' | 'exit';
+
+/** One evaluated model; the base has no seed and no reward. */
+interface Row {
+  readonly method: Method;
+  readonly seed: number | null;
+  readonly updates: number;
+  /** Mean reward of the first and of the last 20 updates. */
+  readonly reward?: { readonly first: number; readonly last: number };
+  readonly evaluation: Evaluation;
+}
+
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '3' },
@@ -28,19 +42,21 @@ const { values } = parseArgs({
 const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index + 1);
 
 /** Runs `exit-rl` and returns the lines it printed. */
-async function exit(...command) {
+async function exit(...command: string[]): Promise<string> {
   const child = spawn(process.execPath, ['dist/src/cli/main.js', ...command, '--threads', '1', '--json'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let text = '';
-  child.stdout.on('data', (part) => (text += part));
-  const code = await new Promise((settle) => child.on('close', settle));
+  child.stdout.on('data', (part) => {
+    text += part;
+  });
+  const code = await new Promise<number | null>((settle) => child.on('close', settle));
   if (code !== 0) throw new Error(`exit-rl ${command.join(' ')} ended with ${code}`);
   return text;
 }
 
-async function evaluateBase() {
+async function evaluateBase(): Promise<Row> {
   const file = join(values.out, 'base.json');
   if (!existsSync(file)) {
     await exit('evaluate', '--model', 'models/cafe', '--config', config, '--seed', '1', '--out', file);
@@ -48,69 +64,76 @@ async function evaluateBase() {
   return { method: 'base', seed: null, updates: 0, evaluation: JSON.parse(readFileSync(file, 'utf8')) };
 }
 
-const meanOf = (rows, key) => rows.reduce((sum, row) => sum + row[key], 0) / rows.length;
+type Metrics = Readonly<Record<string, number>>;
 
-async function trainAndEvaluate(method, seed) {
+const meanReward = (rows: readonly Metrics[]): number =>
+  rows.reduce((sum, { reward = Number.NaN }) => sum + reward, 0) / rows.length;
+
+async function trainAndEvaluate(method: 'grpo' | 'exit', seed: number): Promise<Row> {
   const run = join(values.out, `${method}-${seed}`);
   const evaluated = join(run, 'evaluation.json');
   if (!existsSync(join(run, `checkpoint-${values.updates}`))) {
-    await exit('train', config, '--method', method, '--seed', seed, '--updates', values.updates, '--out', run);
+    await exit('train', config, '--method', method, '--seed', String(seed), '--updates', values.updates, '--out', run);
   }
-  if (!existsSync(evaluated)) await exit('evaluate', '--model', run, '--seed', seed);
-  const metrics = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').map(JSON.parse);
-  const reward = { first: meanOf(metrics.slice(0, 20), 'reward'), last: meanOf(metrics.slice(-20), 'reward') };
+  if (!existsSync(evaluated)) await exit('evaluate', '--model', run, '--seed', String(seed));
+  const lines = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n');
+  const metrics = lines.map((line): Metrics => JSON.parse(line));
+  const reward = { first: meanReward(metrics.slice(0, 20)), last: meanReward(metrics.slice(-20)) };
   const evaluation = JSON.parse(readFileSync(evaluated, 'utf8'));
   return { method, seed, updates: metrics.length, reward, evaluation };
 }
 
 /** All jobs, `count` at a time; results in the order of the jobs. */
-async function runJobs(jobs, count) {
-  const results = [];
+async function runJobs<Result>(jobs: readonly (() => Promise<Result>)[], count: number): Promise<Result[]> {
+  const results: Result[] = [];
   let next = 0;
-  const worker = async () => {
-    while (next < jobs.length) {
+  const worker = async (): Promise<void> => {
+    for (let job = jobs[next]; job !== undefined; job = jobs[next]) {
       const at = next++;
-      results[at] = await jobs[at]();
+      results[at] = await job();
     }
   };
   await Promise.all(Array.from({ length: count }, worker));
   return results;
 }
 
-function cells(rows, measure) {
+const percentAt = ({ evaluation }: Row, measure: 'solved' | 'quality', k: number): number =>
+  100 * (evaluation[measure][evaluation.k.indexOf(k)] ?? Number.NaN);
+
+function cells(rows: readonly Row[], measure: 'solved' | 'quality'): string[] {
   return shown.map((k) => {
-    const { mean, deviation } = summarise(
-      rows.map(({ evaluation }) => 100 * evaluation[measure][evaluation.k.indexOf(k)]),
-    );
+    const { mean, deviation } = summarise(rows.map((row) => percentAt(row, measure, k)));
     return Number.isNaN(deviation) ? mean.toFixed(1) : `${mean.toFixed(1)} ± ${deviation.toFixed(1)}`;
   });
 }
 
-function printTable(rows) {
-  const of = (method) => rows.filter((row) => row.method === method);
+function printTable(rows: readonly Row[]): void {
+  const of = (method: Method): Row[] => rows.filter((row) => row.method === method);
   for (const [measure, title] of [
     ['solved', 'every dish right, %'],
     ['quality', 'dishes right, %'],
-  ]) {
+  ] as const) {
     console.log(`| ${title} | ${shown.map((k) => (k === 0 ? 'k=0' : k)).join(' | ')} |\n|---|${'---|'.repeat(5)}`);
-    for (const method of ['base', 'grpo', 'exit'])
+    for (const method of ['base', 'grpo', 'exit'] as const)
       console.log(`| ${method} | ${cells(of(method), measure).join(' | ')} |`);
   }
-  const at = ({ evaluation }, k) => 100 * evaluation.solved[evaluation.k.indexOf(k)];
   const differences = seeds.map((seed) => {
-    const [exitRow, grpoRow] = ['exit', 'grpo'].map((method) => of(method).find((row) => row.seed === seed));
-    return at(exitRow, 4) - at(grpoRow, 4);
+    const solved = (method: Method): number =>
+      of(method)
+        .filter((row) => row.seed === seed)
+        .reduce((_, row) => percentAt(row, 'solved', 4), Number.NaN);
+    return solved('exit') - solved('grpo');
   });
   console.log(`ExIt − GRPO at k = 4, seed by seed: ${differences.map((value) => value.toFixed(1)).join(', ')}`);
-  for (const { method, seed, reward } of rows.filter((row) => row.reward)) {
-    console.log(`${method}, seed ${seed}: reward ${reward.first.toFixed(3)} → ${reward.last.toFixed(3)}`);
+  for (const { method, seed, reward } of rows) {
+    if (reward) console.log(`${method}, seed ${seed}: reward ${reward.first.toFixed(3)} → ${reward.last.toFixed(3)}`);
   }
 }
 
-const runs = seeds.flatMap((seed) => ['grpo', 'exit'].map((method) => () => trainAndEvaluate(method, seed)));
+const runs = seeds.flatMap((seed) => (['grpo', 'exit'] as const).map((method) => () => trainAndEvaluate(method, seed)));
 const rows = await runJobs([...runs, evaluateBase], Number(values.jobs));
 const { cpu, cores, node } = describeMachine();
-const command = `node bench/cafe.mjs --seeds ${values.seeds} --updates ${values.updates}`;
+const command = `npx tsx bench/cafe.ts --seeds ${values.seeds} --updates ${values.updates}`;
 const result = { command, ...describeCommit(), machine: { cpu, cores, node }, config, seeds, rows };
 writeFileSync(
   join(values.out, 'results.json'),
