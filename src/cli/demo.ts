@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { CancelledError } from '../errors.js';
-import type { DemoComparison } from './demo/comparison.js';
+import type { Comparison } from '../report/records.js';
 import type { DemoOptions, DemoPlan } from './demo/plan.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
@@ -40,17 +40,14 @@ interface Demo {
   readonly stop: StopSignals;
 }
 
-async function printComparison(comparison: DemoComparison, out: string, report: string): Promise<void> {
-  const { rows, notes, acceptance } = comparison;
+async function printComparison(comparison: Comparison, out: string, report: string): Promise<void> {
+  const { rows, notes } = comparison;
   const [{ comparisonTable }, { terminalColours }] = await Promise.all([
     import('../report/table.js'),
     import('../report/colours.js'),
   ]);
   const colours = terminalColours(process.stdout.isTTY);
   await printLine(`\n${comparisonTable(rows, { colours, width: process.stdout.columns ?? 100 })}`);
-  for (const { claim, holds, measured } of acceptance?.checks ?? []) {
-    await printLine(`${holds ? 'holds' : 'FAILS'}: ${claim} (${measured})`);
-  }
   for (const note of notes) await printLine(`* ${note}`);
   await printLine(`\nrun folders: ${rows.flatMap(({ run }) => (run === null ? [] : [join(out, run)])).join('  ')}`);
   await printLine(`report:      ${report}`);

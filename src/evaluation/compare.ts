@@ -1,4 +1,4 @@
-/** Comparing methods over seeds: spreads, differences seed by seed, and the embedded default's acceptance check. */
+/** Comparing methods over seeds: spreads, and differences seed by seed. */
 import type { Evaluation } from './evaluation.js';
 
 /** One evaluated model of a comparison: a trained run, or the base (whose seed and run are null). */
@@ -46,7 +46,8 @@ export interface MethodDifference {
   readonly summary: Summary;
 }
 
-type Measure = (evaluation: Evaluation) => number | undefined;
+/** A number of an evaluation; undefined where it was not measured. */
+export type Measure = (evaluation: Evaluation) => number | undefined;
 
 /** Share of solved chains after k iterations; undefined where the evaluation did not go that far. */
 export const solvedAt =
@@ -54,7 +55,7 @@ export const solvedAt =
   (evaluation) =>
     evaluation.solved[evaluation.k.indexOf(k)];
 
-const rowsOf = (rows: readonly ComparisonRow[], method: string): ComparisonRow[] =>
+export const rowsOf = (rows: readonly ComparisonRow[], method: string): ComparisonRow[] =>
   rows.filter((row) => row.method === method);
 
 /** `method` minus `baseline` on each seed that both have run. */
@@ -71,65 +72,4 @@ export function differences(
     return seed === null || ours === undefined || theirs === undefined ? [] : [{ seed, difference: ours - theirs }];
   });
   return { perSeed, summary: summarise(perSeed.map(({ difference }) => difference)) };
-}
-
-export interface AcceptanceCheck {
-  readonly claim: string;
-  readonly holds: boolean;
-  /** What was measured, in points (hundredths of a share). */
-  readonly measured: string;
-}
-
-export interface Acceptance {
-  readonly accepted: boolean;
-  readonly checks: readonly AcceptanceCheck[];
-}
-
-const acceptance = { seeds: 5, margin: 0.08, iterations: [4, 16] } as const;
-
-const points = (share: number): string => `${share < 0 ? '' : '+'}${(100 * share).toFixed(1)}`;
-const perSeedText = ({ perSeed }: MethodDifference): string =>
-  perSeed.map(({ seed, difference }) => `seed ${seed} ${points(difference)}`).join(', ');
-
-function marginCheck(rows: readonly ComparisonRow[], k: number): AcceptanceCheck {
-  const found = differences(rows, 'exit', 'grpo', solvedAt(k));
-  return {
-    claim: `ExIt − GRPO at k = ${k} is at least ${points(acceptance.margin)} points in the mean`,
-    holds: found.summary.mean >= acceptance.margin,
-    measured: `${points(found.summary.mean)} ± ${(100 * found.summary.halfWidth).toFixed(1)}`,
-  };
-}
-
-function everySeedCheck(rows: readonly ComparisonRow[], k: number): AcceptanceCheck {
-  const found = differences(rows, 'exit', 'grpo', solvedAt(k));
-  const holds = found.perSeed.length > 0 && found.perSeed.every(({ difference }) => difference > 0);
-  return { claim: `ExIt − GRPO at k = ${k} is positive on every seed`, holds, measured: perSeedText(found) };
-}
-
-function meanCheck(rows: readonly ComparisonRow[], than: string, claim: string, measure: Measure): AcceptanceCheck {
-  const mean = (method: string): number =>
-    summarise(rowsOf(rows, method).map(({ evaluation }) => measure(evaluation) ?? Number.NaN)).mean;
-  const [ours, theirs] = [mean('exit'), mean(than)];
-  return { claim, holds: ours > theirs, measured: `${points(ours)} against ${points(theirs)}` };
-}
-
-function seedCheck(rows: readonly ComparisonRow[]): AcceptanceCheck {
-  const { perSeed } = differences(rows, 'exit', 'grpo', solvedAt(0));
-  const holds = perSeed.length >= acceptance.seeds;
-  return { claim: `At least ${acceptance.seeds} seeds`, holds, measured: String(perSeed.length) };
-}
-
-/**
- * The acceptance of the embedded default: at least five seeds; ExIt − GRPO at least 8 points at k = 4 and k = 16 in
- * the mean and positive on every seed at k = 4; Δ_K(ExIt) > Δ_K(GRPO) and ExIt above the base in the mean.
- */
-export function checkAcceptance(rows: readonly ComparisonRow[]): Acceptance {
-  const checks = [
-    seedCheck(rows),
-    ...acceptance.iterations.map((k) => marginCheck(rows, k)),
-    everySeedCheck(rows, acceptance.iterations[0]),
-    meanCheck(rows, 'grpo', 'ΔK of ExIt exceeds that of GRPO', ({ deltaSolved }) => deltaSolved),
-    meanCheck(rows, 'base', 'ExIt solves more than the base at k = 16', solvedAt(16)),
-  ];
-  return { accepted: checks.every(({ holds }) => holds), checks };
 }

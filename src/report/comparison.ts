@@ -79,17 +79,6 @@ export function comparisonSection({ rows }: Comparison): string {
   return `<section><h2>Comparison</h2>${table}</section>`;
 }
 
-/** The acceptance checks with what was measured, also those that fail. */
-export function acceptanceSection({ acceptance }: Comparison): string {
-  if (acceptance === undefined) return '';
-  const rows = acceptance.checks.map(
-    ({ claim, holds, measured }) =>
-      `<tr><th scope="row">${escapeHtml(claim)}</th><td>${escapeHtml(measured)}</td><td>${holds ? 'holds' : '<strong>fails</strong>'}</td></tr>`,
-  );
-  return `<section><h2>Acceptance</h2><p class="lead">What the recipe promises, checked on this comparison.</p>
-<table class="checks"><thead><tr><th scope="col">claim</th><th scope="col">measured, points</th><th scope="col">result</th></tr></thead><tbody>${rows.join('\n')}</tbody></table></section>`;
-}
-
 /** The same for one evaluation alone. */
 export function evaluationSection(evaluation: Evaluation): string {
   const ks = tableIterations([evaluation]);

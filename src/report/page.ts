@@ -3,13 +3,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RunFolderError } from '../errors.js';
 import type { Evaluation, SolvedExample } from '../evaluation/evaluation.js';
-import {
-  acceptanceSection,
-  comparisonSection,
-  comparisonTitle,
-  evaluationSection,
-  resultSentence,
-} from './comparison.js';
+import { comparisonSection, comparisonTitle, evaluationSection, resultSentence } from './comparison.js';
 import { configSection } from './configuration.js';
 import { curveSections } from './curves.js';
 import { type ComparisonData, type RunData, readReportFolder } from './folder.js';
@@ -191,7 +185,6 @@ function comparisonContent(data: ComparisonData): Content {
     notes: comparisonNotes(data),
     sections: [
       comparisonSection(data.comparison),
-      acceptanceSection(data.comparison),
       iterationSection(rows),
       chosen === undefined ? '' : exampleSection(chosen.example, chosen.origin),
       curveSections(data.runs),

@@ -1,6 +1,6 @@
 /** What the files of a run folder and of a comparison folder hold, checked at the border. */
 import { z } from 'zod';
-import type { Acceptance, ComparisonRow } from '../evaluation/compare.js';
+import type { ComparisonRow } from '../evaluation/compare.js';
 
 // JSON has no NaN: a number that was not finite is written as null and read back as NaN, a gap in a plot.
 const number = z.union([z.number(), z.null()]).transform((value) => value ?? Number.NaN);
@@ -52,12 +52,6 @@ export const comparisonSchema = z.object({
     }),
   ),
   notes: z.array(text).default([]),
-  acceptance: z
-    .object({
-      accepted: z.boolean(),
-      checks: z.array(z.object({ claim: text, holds: z.boolean(), measured: text })),
-    })
-    .exactOptional(),
 });
 
 /** The keys of a resolved config that the report names; all others are shown as they are. */
@@ -80,8 +74,6 @@ export interface Comparison {
   readonly rows: readonly ComparisonRow[];
   /** Caveats, shown wherever the table is. */
   readonly notes: readonly string[];
-  /** What the task's own acceptance says; absent where it was not decided. */
-  readonly acceptance?: Acceptance;
 }
 
 export type ConfigRecord = z.output<typeof configSchema>;

@@ -96,9 +96,6 @@ figcaption span{font-weight:400;color:var(--soft);font-size:13px}
 .slice{fill:transparent}
 .slice:hover{fill:var(--text);fill-opacity:.06}
 ${lookRules}
-table.checks{font-size:14.5px}
-.checks th,.checks td{padding:7px 28px 7px 0;text-align:left;white-space:normal;vertical-align:baseline;border-bottom:1px solid var(--rule)}
-.checks thead th{color:var(--soft);font-size:13px}
 table.example{font-size:14px}
 .example th,.example td{padding:7px 0;text-align:left;vertical-align:middle}
 .example tbody th{padding-right:28px;color:var(--soft);font-weight:400}

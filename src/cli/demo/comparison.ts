@@ -2,18 +2,9 @@
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunFolderError } from '../../errors.js';
-import { type Acceptance, type ComparisonRow, checkAcceptance } from '../../evaluation/compare.js';
+import type { ComparisonRow } from '../../evaluation/compare.js';
 import type { Comparison } from '../../report/records.js';
-import { notesOf } from './notes.js';
 import type { DemoPlan } from './plan.js';
-
-export interface DemoComparison extends Comparison {
-  /** The embedded default's acceptance; absent while seeds are too few to decide. */
-  readonly acceptance?: Acceptance;
-}
-
-/** Seeds from which the acceptance is decided. */
-const acceptanceSeeds = 5;
 
 /** The base first, then the plan's order, whatever ended first. */
 function inOrder(plan: DemoPlan, rows: readonly ComparisonRow[]): ComparisonRow[] {
@@ -21,16 +12,21 @@ function inOrder(plan: DemoPlan, rows: readonly ComparisonRow[]): ComparisonRow[
   return [...rows].sort((one, other) => order.indexOf(one.run) - order.indexOf(other.run));
 }
 
-export function compareRows(plan: DemoPlan, rows: readonly ComparisonRow[]): DemoComparison {
-  const complete = rows.length === plan.runs.length + 1 && plan.updates >= plan.fullUpdates;
-  const decided = complete && plan.seeds.length >= acceptanceSeeds;
+const oneSeed = 'One seed: a run differs from the next by several points. --seeds 5 gives differences seed by seed.';
+
+/** The limits of what a plan can show. */
+export function planNotes(plan: DemoPlan): string[] {
+  const short = `Too short to compare methods: ${plan.updates} updates instead of ${plan.fullUpdates}, and one draw. Leave --quick out for the comparison.`;
+  return [...(plan.updates < plan.fullUpdates ? [short] : []), ...(plan.seeds.length === 1 ? [oneSeed] : [])];
+}
+
+export function compareRows(plan: DemoPlan, rows: readonly ComparisonRow[]): Comparison {
   return {
     task: 'code-breaker',
     recipe: plan.recipe,
     seeds: plan.seeds,
     rows: inOrder(plan, rows),
-    notes: notesOf(plan),
-    ...(decided && { acceptance: checkAcceptance(rows) }),
+    notes: planNotes(plan),
   };
 }
 
@@ -46,7 +42,7 @@ export async function prepareFolder(out: string): Promise<void> {
   throw new RunFolderError(`${out}: is not empty; choose another --out`, { folder: out });
 }
 
-export async function writeComparison(out: string, comparison: DemoComparison): Promise<void> {
+export async function writeComparison(out: string, comparison: Comparison): Promise<void> {
   const file = join(out, 'comparison.json');
   await writeFile(`${file}.part`, `${JSON.stringify(comparison, null, 2)}\n`);
   await rename(`${file}.part`, file);

@@ -3,8 +3,9 @@ import { availableParallelism } from 'node:os';
 import { codeBreaker } from '../../../recipes/code-breaker.js';
 import type { ComparisonRow } from '../../evaluation/compare.js';
 import { createProgress, type Progress } from '../../report/progress.js';
+import type { Comparison } from '../../report/records.js';
 import { Board } from './board.js';
-import { compareRows, type DemoComparison, writeComparison } from './comparison.js';
+import { compareRows, writeComparison } from './comparison.js';
 import { forwardChanges, progressRows } from './display.js';
 import { listJobs } from './jobs.js';
 import type { DemoPlan } from './plan.js';
@@ -45,7 +46,7 @@ function collectRows({ plan, out }: DemoRun) {
  * Trains and evaluates everything of the plan, as many children at once as there are cores.
  * @throws CancelledError when `signal` fired, ExitError `CHILD_FAILED` when a child failed.
  */
-export async function runDemo(run: DemoRun): Promise<DemoComparison> {
+export async function runDemo(run: DemoRun): Promise<Comparison> {
   const width = availableParallelism();
   const progress = openProgress(run, width);
   const forward = forwardChanges((name, state) => progress?.update(name, state));

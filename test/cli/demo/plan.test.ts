@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { codeBreaker } from '../../../recipes/code-breaker.js';
-import { notesOf } from '../../../src/cli/demo/notes.js';
+import { planNotes } from '../../../src/cli/demo/comparison.js';
 import { type DemoOptions, planDemo } from '../../../src/cli/demo/plan.js';
 import { parseConfig } from '../../../src/config.js';
 
@@ -46,12 +46,12 @@ describe('the plan of a demo', () => {
 describe('the caveats', () => {
   test('say that a quick demo is too short to compare, and only that one', () => {
     const short = /too short to compare/i;
-    expect(notesOf(plan({ quick: true })).some((note) => short.test(note))).toBe(true);
-    expect(notesOf(plan()).some((note) => short.test(note))).toBe(false);
+    expect(planNotes(plan({ quick: true })).some((note) => short.test(note))).toBe(true);
+    expect(planNotes(plan()).some((note) => short.test(note))).toBe(false);
   });
 
   test('say what one seed is worth', () => {
-    expect(notesOf(plan()).some((note) => note.startsWith('One seed'))).toBe(true);
-    expect(notesOf(plan({ seeds: 5 })).some((note) => note.startsWith('One seed'))).toBe(false);
+    expect(planNotes(plan()).some((note) => note.startsWith('One seed'))).toBe(true);
+    expect(planNotes(plan({ seeds: 5 })).some((note) => note.startsWith('One seed'))).toBe(false);
   });
 });

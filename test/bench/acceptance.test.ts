@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { caveats, checkAcceptance } from '../../bench/lib/acceptance.js';
+import type { ComparisonRow } from '../../src/evaluation/compare.js';
+
+/** A row that solves `first` of its chains at k = 0, `early` at k = 4 and `late` at k = 16. */
+function row(method: string, seed: number | null, first: number, early: number, late: number): ComparisonRow {
+  const solved = [first, early, late];
+  const evaluation = {
+    k: [0, 4, 16],
+    quality: solved,
+    solved,
+    fixed: [0, 0, 0],
+    broken: [0, 0, 0],
+    deltaQuality: late - first,
+    deltaSolved: late - first,
+    netCorrections: late - first,
+    tasks: 600,
+    draws: 1,
+    seconds: 1,
+  };
+  return { method, seed, updates: 1200, trainSeconds: 1, evaluation, run: null };
+}
+
+/** Base, and GRPO and ExIt on as many seeds as there are differences. */
+const comparison = (gainsAtFour: readonly number[], gainAtSixteen = 0.16): ComparisonRow[] => [
+  row('base', null, 0.01, 0.15, 0.22),
+  ...gainsAtFour.map((_, seed) => row('grpo', seed, 0.06, 0.2, 0.32)),
+  ...gainsAtFour.map((gain, seed) => row('exit', seed, 0.06, 0.2 + gain, 0.32 + gainAtSixteen)),
+];
+
+const failing = (rows: readonly ComparisonRow[]) =>
+  checkAcceptance(rows)
+    .checks.filter(({ holds }) => !holds)
+    .map(({ claim }) => claim);
+
+describe('acceptance', () => {
+  test('holds for the table of the embedded default', () => {
+    expect(checkAcceptance(comparison([0.168, 0.14, 0.129, 0.19, 0.15]))).toMatchObject({ accepted: true });
+  });
+
+  test('names each claim that fails', () => {
+    expect(failing(comparison([0.2, 0.2, 0.2, 0.2]))).toEqual(['At least 5 seeds']);
+    expect(failing(comparison([0.2, 0.2, 0.2, 0.2, -0.01]))).toEqual([
+      'ExIt − GRPO at k = 4 is positive on every seed',
+    ]);
+    expect(failing(comparison([0.07, 0.07, 0.07, 0.07, 0.07]))).toEqual([
+      'ExIt − GRPO at k = 4 is at least +8.0 points in the mean',
+    ]);
+    expect(failing(comparison([0.2, 0.2, 0.2, 0.2, 0.2], -0.2))).toEqual([
+      'ExIt − GRPO at k = 16 is at least +8.0 points in the mean',
+      'ΔK of ExIt exceeds that of GRPO',
+      'ExIt solves more than the base at k = 16',
+    ]);
+  });
+
+  test('does not hold for nothing', () => {
+    expect(checkAcceptance([]).checks.filter(({ holds }) => holds)).toEqual([]);
+  });
+});
+
+test('the caveat about ablations is told where there are ablations', () => {
+  const rows = comparison([0.2]);
+  const said = (found: readonly string[]) => found.some((caveat) => caveat.startsWith('Not shown here'));
+  expect(said(caveats(rows))).toBe(false);
+  expect(said(caveats([...rows, row('improve', 0, 0, 0, 0)]))).toBe(true);
+});
