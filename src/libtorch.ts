@@ -3,6 +3,7 @@
  * version can be mapped before the addon is, which is how CUDA comes in without a second addon.
  */
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NativeError } from './errors.js';
@@ -10,7 +11,7 @@ import { NativeError } from './errors.js';
 /** Patch releases keep the C++ interface; anything else needs another addon. */
 const libtorchSeries = '2.11';
 
-export type LibtorchSource = 'LIBTORCH' | 'VIRTUAL_ENV' | 'CONDA_PREFIX' | 'built-in';
+export type LibtorchSource = 'LIBTORCH' | 'VIRTUAL_ENV' | 'CONDA_PREFIX' | 'built-in' | 'managed';
 
 /** A place where libtorch may be, and why it is or is not the one in use. */
 export interface LibtorchCandidate {
@@ -56,9 +57,14 @@ export function libtorchVersion(folder: string): string | undefined {
 
 /** All candidates in order of preference; exactly one is used, or none when there is none. */
 export function findLibtorch(question: LibtorchQuestion): readonly LibtorchCandidate[] {
-  const places = [...exportedPlaces(question), ...pythonPlaces(question.environment)];
+  const places = [
+    ...exportedPlaces(question),
+    ...pythonPlaces(question.environment),
+    ['built-in', question.builtIn] as const,
+    ...managedPlaces(question),
+  ];
   const found: LibtorchCandidate[] = [];
-  for (const [source, folder] of [...places, ['built-in', question.builtIn] as const]) {
+  for (const [source, folder] of places) {
     const used = found.some((candidate) => candidate.used || candidate.refused);
     found.push(judge(source, folder, question, used));
   }
@@ -88,6 +94,20 @@ function pythonPlaces(environment: NodeJS.ProcessEnv): Place[] {
   });
 }
 
+/** The folder that set-up shares between checkouts and packages. (scripts/setup/paths.mjs has the same rule.) */
+function managedHome({ EXIT_RL_HOME, XDG_CACHE_HOME }: NodeJS.ProcessEnv): string {
+  if (EXIT_RL_HOME) return resolve(EXIT_RL_HOME);
+  return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'exit-rl');
+}
+
+/** Where set-up of a checkout has put libtorch: an installed package has none of its own. */
+function managedPlaces({ environment, builtIn }: LibtorchQuestion): Place[] {
+  const home = managedHome(environment);
+  if (existsSync(builtIn) || !existsSync(home)) return [];
+  const folders = readdirSync(home).filter((name) => name.startsWith(`libtorch-${libtorchSeries}.`));
+  return folders.sort().map((name): Place => ['managed', join(home, name)]);
+}
+
 function judge(source: LibtorchSource, folder: string, question: LibtorchQuestion, taken: boolean): LibtorchCandidate {
   const version = libtorchVersion(folder);
   const cuda = existsSync(join(folder, 'lib', 'libtorch_cuda.so'));
@@ -95,13 +115,20 @@ function judge(source: LibtorchSource, folder: string, question: LibtorchQuestio
     objection(source, folder, version) ??
     (taken ? 'one before it in this list comes first' : preference(source, cuda, question));
   const refused = source === 'LIBTORCH' && against !== undefined;
-  const reason = against ?? (source === 'built-in' ? 'the addon was built with it' : `found through ${source}`);
+  const reason = against ?? whyUsed(source);
   return { source, folder, version, cuda, used: against === undefined, refused, reason };
+}
+
+function whyUsed(source: LibtorchSource): string {
+  if (source === 'built-in') return 'the addon was built with it';
+  return source === 'managed' ? 'set-up has fetched it' : `found through ${source}`;
 }
 
 /** Why this folder cannot be used at all. */
 function objection(source: LibtorchSource, folder: string, version: string | undefined): string | undefined {
   if (!existsSync(join(folder, 'lib', 'libtorch_cpu.so'))) return 'lib/libtorch_cpu.so is not there';
+  // Set-up writes this file last.
+  if (source === 'managed' && !existsSync(join(folder, 'exit-rl.json'))) return 'set-up has not finished it';
   if (version?.startsWith(`${libtorchSeries}.`)) return undefined;
   if (version === undefined && source === 'built-in') return undefined;
   return `version ${version ?? 'unknown'}, ${libtorchSeries} is needed`;
@@ -109,7 +136,7 @@ function objection(source: LibtorchSource, folder: string, version: string | und
 
 /** Why a usable Python environment is passed over: it is loaded only for CUDA. */
 function preference(source: LibtorchSource, cuda: boolean, question: LibtorchQuestion): string | undefined {
-  if (source === 'LIBTORCH' || source === 'built-in') return undefined;
+  if (source !== 'VIRTUAL_ENV' && source !== 'CONDA_PREFIX') return undefined;
   if (question.device === 'cpu') return 'the device is cpu';
   if (!cuda) return 'a build without CUDA';
   return question.device === 'auto' && !question.nvidiaDriver ? 'no NVIDIA driver on this machine' : undefined;

@@ -83,6 +83,35 @@ describe('which libtorch is used', () => {
   });
 });
 
+describe('the folder that set-up shares', () => {
+  const missing = () => join(folder, 'nowhere');
+  const home = () => ({ EXIT_RL_HOME: folder });
+
+  test('serves a package that has no libtorch of its own', () => {
+    libtorch('libtorch-2.11.0-cpu', 'build-version', '2.11.0');
+    write('libtorch-2.11.0-cpu/exit-rl.json', '{}');
+    const candidates = find({ builtIn: missing(), environment: home() });
+    expect(summary(candidates)).toEqual([
+      '- built-in: lib/libtorch_cpu.so is not there',
+      '+ managed: set-up has fetched it',
+    ]);
+    expect(chosenLibtorch(candidates).folder).toBe(join(folder, 'libtorch-2.11.0-cpu'));
+  });
+
+  test('lies in the cache of the user', () => {
+    libtorch('exit-rl/libtorch-2.11.0-cpu', 'build-version', '2.11.0');
+    write('exit-rl/libtorch-2.11.0-cpu/exit-rl.json', '{}');
+    const found = find({ builtIn: missing(), environment: { XDG_CACHE_HOME: folder } });
+    expect(chosenLibtorch(found).folder).toBe(join(folder, 'exit-rl/libtorch-2.11.0-cpu'));
+  });
+
+  test('is passed over while set-up fills it, and where the package has its own', () => {
+    libtorch('libtorch-2.11.0-cpu', 'build-version', '2.11.0');
+    expect(summary(find({ builtIn: missing(), environment: home() }))[1]).toBe('- managed: set-up has not finished it');
+    expect(find({ environment: home() }).map(({ source }) => source)).toEqual(['built-in']);
+  });
+});
+
 describe('what cannot be used', () => {
   test('an exported LIBTORCH of another version is an error that names it and the way out', () => {
     const LIBTORCH = libtorch('old', 'build-version', '2.9.1');
@@ -96,7 +125,7 @@ describe('what cannot be used', () => {
   test('none at all names what was tried and the command', () => {
     const caught = (() => {
       try {
-        return chosenLibtorch(find({ builtIn: join(folder, 'nowhere') }));
+        return chosenLibtorch(find({ builtIn: join(folder, 'nowhere'), environment: { EXIT_RL_HOME: folder } }));
       } catch (error) {
         return error;
       }

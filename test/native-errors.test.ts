@@ -128,7 +128,9 @@ describe('an addon that cannot be loaded', () => {
   });
 
   test('because libtorch is gone', () => {
-    expect(firstUse(placeAddon)).toMatch(/^NativeError LIBTORCH no libtorch was found .*run `npm run build`/);
+    expect(firstUse(placeAddon, { EXIT_RL_HOME: join(root, 'nowhere') })).toMatch(
+      /^NativeError LIBTORCH no libtorch was found .*run `npm run build`/,
+    );
   });
 
   test('because LIBTORCH names another version', () => {
