@@ -1,9 +1,9 @@
 /** `exit-rl embed`: vectors of texts, as the diversity bonus measures distances between them. */
 import { stat } from 'node:fs/promises';
 import type { CAC } from 'cac';
+import type { Embedder } from '../embedder/embedder.js';
 import { UsageError } from '../errors.js';
-import type { Embedder } from '../trainer/embedder.js';
-import type { ModelEmbedderSettings, NgramSettings } from '../trainer/settings.js';
+import type { ModelEmbedderSettings, NgramSettings } from '../method/settings.js';
 import { type Flags, requiredText, textFlag, wholeNumber } from './flags.js';
 import { chunksOf, readJsonLines, textOf } from './json-lines.js';
 import { printJson } from './output.js';
@@ -29,7 +29,7 @@ function modelSettings(model: string, flags: Flags): ModelEmbedderSettings {
 const builtIn = ['builtin', 'ngram'];
 
 async function openEmbedder(flags: Flags): Promise<Embedder> {
-  const { createModelEmbedder, createNgramEmbedder } = await import('../trainer/embedder.js');
+  const { createModelEmbedder, createNgramEmbedder } = await import('../embedder/embedder.js');
   const model = textFlag(process.argv, 'model') ?? 'builtin';
   if (builtIn.includes(model)) return createNgramEmbedder(ngramSettings(flags));
   const isFolder = await stat(model).then(

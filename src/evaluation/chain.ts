@@ -5,9 +5,9 @@
  */
 import { CancelledError, NativeError, PromptTooLongError } from '../errors.js';
 import { emptyHistory, type History, type Intent } from '../history.js';
+import { answered, episodeQuality, iterateOf, judgeCompletion } from '../method/rollout.js';
 import type { Completion, Policy, Sampling } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
-import { answered, episodeQuality, iterateOf, judgeCompletion } from '../rollout.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 
 export interface ChainContext {

@@ -1,16 +1,16 @@
 /** Several reward functions, built-in ones and early stopping against TRL's and transformers' own code. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Group } from '../../src/group.js';
 import { emptyHistory, openTurn } from '../../src/history.js';
+import { advantagesOf } from '../../src/method/advantage.js';
+import type { Group } from '../../src/method/group.js';
+import type { Rollout } from '../../src/method/rollout.js';
 import { rewardBatch } from '../../src/reward/batch.js';
 import { repetitionPenalty, softOverlong, thinkFormat } from '../../src/reward/built-in.js';
 import { judgeAnswers, namedReward, type RewardPart } from '../../src/reward/named.js';
-import type { Answered } from '../../src/reward.js';
-import type { Rollout } from '../../src/rollout.js';
-import { advantagesOf } from '../../src/trainer/advantages.js';
-import { afterEvaluation, type BestState, isExhausted } from '../../src/trainer/best.js';
-import { countTokens, groupMetrics } from '../../src/trainer/metrics.js';
+import type { Answered } from '../../src/reward/reward.js';
+import { countTokens, groupMetrics } from '../../src/run/metrics.js';
+import { afterEvaluation, type BestState, isExhausted } from '../../src/run/state.js';
 
 type Value = number | null;
 

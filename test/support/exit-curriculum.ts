@@ -1,14 +1,11 @@
 /** Curricula, histories and groups for tests of `exit`, written by hand or played by a scripted policy. */
-import type { Curriculum } from '../../src/curriculum/curriculum.js';
-import {
-  createExitCurriculum,
-  type ExitCurriculumOptions,
-  type ExitCurriculumState,
-} from '../../src/curriculum/exit.js';
-import { type Group, rolloutGroup } from '../../src/group.js';
+
 import type { History } from '../../src/history.js';
+import type { Curriculum } from '../../src/method/curriculum.js';
+import { createExitCurriculum, type ExitCurriculumOptions, type ExitCurriculumState } from '../../src/method/exit.js';
+import { type Group, rolloutGroup } from '../../src/method/group.js';
+import type { Outcome, Rollout, Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
-import type { Outcome, Rollout, Start } from '../../src/rollout.js';
 import type { Task, TaskFamily } from '../../src/task/task.js';
 import { deepFreeze } from './arbitraries.js';
 import { ladder, ladderTasks } from './ladder.js';

@@ -1,8 +1,9 @@
 /** What a demo runs: which methods on which seeds, and for how long. */
-import { codeBreaker } from '../../../recipes/code-breaker.js';
+
 import { parseConfig } from '../../config.js';
 import { UsageError } from '../../errors.js';
-import { type Method, methodNames } from '../../trainer/methods.js';
+import { type Method, methodNames } from '../../method/methods.js';
+import { codeBreaker } from '../../recipes/code-breaker.js';
 
 export interface DemoOptions {
   /** Few updates and one draw: shows that it works, too short to compare. */

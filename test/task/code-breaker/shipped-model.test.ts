@@ -2,16 +2,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { codeBreaker as recipe } from '../../../recipes/code-breaker.js';
 import { parseConfig } from '../../../src/config.js';
+import { createNgramEmbedder } from '../../../src/embedder/embedder.js';
 import { evaluateIterations } from '../../../src/evaluation/iterate.js';
 import { emptyHistory } from '../../../src/history.js';
 import { LocalPolicy } from '../../../src/policy/local.js';
+import { codeBreaker as recipe } from '../../../src/recipes/code-breaker.js';
 import { createRng } from '../../../src/rng.js';
 import { codeBreaker } from '../../../src/task/code-breaker/family.js';
 import { writeInitialModel } from '../../../src/task/code-breaker/model.js';
 import { parseAnswer, vocabulary } from '../../../src/task/code-breaker/words.js';
-import { createNgramEmbedder } from '../../../src/trainer/embedder.js';
 
 const config = parseConfig(recipe());
 const family = codeBreaker();
