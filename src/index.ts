@@ -13,8 +13,9 @@ export { parseConfig, type RunConfig, type RunConfigInput } from './config.js';
 export { type PromptsOptions, promptsFamily, type Verifier } from './data/family.js';
 export { type DataSet, type DataSettings, loadData } from './data/load.js';
 export type { CacheStatistics } from './embedder/cache.js';
-export { createNgramEmbedder, type Embedder } from './embedder/embedder.js';
+export type { Embedder, EmbeddingInput } from './embedder/embedder.js';
 export { LocalEmbedder, type LocalEmbedderOptions } from './embedder/local.js';
+export { createNgramEmbedder } from './embedder/ngram.js';
 export {
   CancelledError,
   ChatTemplateError,
@@ -61,7 +62,7 @@ export type { Curriculum, CurriculumState } from './method/curriculum.js';
 export { applyDiversity, plainDiversity } from './method/diversity.js';
 export { createExitCurriculum, type ExitCurriculumOptions } from './method/exit.js';
 export { type Group, type GroupOptions, rolloutGroup } from './method/group.js';
-export { type Method, methodNames } from './method/methods.js';
+export { type MethodName, methodNames } from './method/methods.js';
 export type { Outcome, Rollout, RolloutTurn, Start } from './method/rollout.js';
 export type { TrainSettings } from './method/settings.js';
 export {

@@ -2,13 +2,14 @@
 
 import { together } from '../abort.js';
 import { emptyHistory } from '../history.js';
-import { advantagesOf, type ScoringSettings } from '../method/advantage.js';
+import { type BatchAdvantageSettings, creditGroups } from '../method/advantage.js';
 import { assembleBatch } from '../method/batch.js';
-import { type Group, isTrainable, playGroup, type RewardPlan, rewardGroups } from '../method/group.js';
+import { type Group, isTrainable, type RewardPlan, rewardGroups } from '../method/group.js';
+import { rolloutStart } from '../method/rollout.js';
 import type { Policy, Sampling, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
 import { createRng } from '../rng.js';
-import { groupMetrics, sorted } from '../run/metrics.js';
 import type { Task, TaskFamily } from '../task/task.js';
+import { groupMetrics, sorted } from './group-metrics.js';
 
 export interface RewardEvaluationOptions {
   readonly policy: Pick<Policy, 'generate' | 'evaluate'>;
@@ -26,7 +27,7 @@ export interface RewardEvaluationOptions {
 }
 
 export interface LossSettings {
-  readonly advantage: ScoringSettings;
+  readonly advantage: BatchAdvantageSettings;
   readonly overlongFilter: boolean;
   readonly update: UpdateSettings;
 }
@@ -39,7 +40,7 @@ async function evaluateSome(options: RewardEvaluationOptions, tasks: readonly Ta
   const rng = createRng(seed).fork('reward evaluation');
   const played = await together(signal, (inner) =>
     tasks.map((task) =>
-      playGroup({
+      rolloutStart({
         ...{ policy, family, size, sampling, rng: rng.fork('task', task.id), signal: inner },
         start: { task, history: emptyHistory, intent: 'attempt' },
       }),
@@ -59,9 +60,8 @@ async function lossOf(
 ): Promise<UpdateMetrics> {
   const trained = groups.filter(isTrainable);
   if (loss === undefined || policy.evaluate === undefined || trained.length === 0) return {};
-  const advantages = advantagesOf(trained, plan, loss.advantage);
-  const scored = trained.map((group, at) => ({ group, advantages: advantages[at] as Float64Array }));
-  return policy.evaluate(assembleBatch(scored, loss.overlongFilter), loss.update, signal);
+  const credited = creditGroups(trained, plan, loss.advantage);
+  return policy.evaluate(assembleBatch(credited, loss.overlongFilter), loss.update, signal);
 }
 
 /** `eval_reward`, `eval_rewards/{name}/mean`, `eval_completions/…` and the rest, over all tasks. */

@@ -1,7 +1,10 @@
-/** How much better than its group each rollout was. */
+/** Advantages: how much better than its group each rollout is, from rewards to one number per rollout. */
 
-import type { ScoredGroup } from './batch.js';
+import type { Embedder } from '../embedder/embedder.js';
+import { sum } from '../stats.js';
+import { applyDiversity, measureDiversity } from './diversity.js';
 import type { Group, RewardPlan } from './group.js';
+import { type MethodName, methods } from './methods.js';
 import type { Rollout } from './rollout.js';
 
 export interface AdvantageSettings {
@@ -128,16 +131,58 @@ function sumOfSquares(values: Float64Array): number {
   return values.reduce((sum, value) => sum + value * value, 0);
 }
 
-// The advantages of a batch, by the aggregation that the config names.
-
-export interface ScoringSettings extends Partial<AdvantageSettings> {
+/** How a batch of groups gets its advantages. */
+export interface BatchAdvantageSettings extends Partial<AdvantageSettings> {
   readonly aggregation?: Aggregation;
 }
 
-export function advantagesOf(
+/** A group with one advantage per rollout, and the diversity factor d of each rollout where the method has a bonus. */
+export interface CreditedGroup {
+  readonly group: Group;
+  readonly advantages: Float64Array;
+  readonly factors?: Float64Array;
+}
+
+export interface CreditOptions {
+  readonly config: {
+    readonly method: MethodName;
+    readonly advantage: BatchAdvantageSettings;
+    readonly diversity: { readonly clamp: number };
+  };
+  readonly plan: Pick<RewardPlan, 'functions'>;
+  readonly embedder: Embedder;
+  readonly signal?: AbortSignal;
+}
+
+/** The advantages of every group, times the diversity d of its answers where the method has that bonus. */
+export async function assignAdvantages(
+  { config, plan, embedder, signal }: CreditOptions,
+  groups: readonly Group[],
+): Promise<readonly CreditedGroup[]> {
+  const credited = creditGroups(groups, plan, config.advantage);
+  if (!methods[config.method].diversityBonus) return credited;
+  const factors = await measureDiversity(groups, embedder, config.diversity.clamp, signal);
+  return credited.map((one, at) => {
+    const d = factors[at] as Float64Array;
+    return { ...one, advantages: applyDiversity(one.advantages, d), factors: d };
+  });
+}
+
+/** The advantages of every group, without a bonus. */
+export function creditGroups(
+  groups: readonly Group[],
+  plan: Pick<RewardPlan, 'functions'>,
+  settings: BatchAdvantageSettings,
+): readonly CreditedGroup[] {
+  const advantages = aggregateAdvantages(groups, plan, settings);
+  return groups.map((group, at) => ({ group, advantages: advantages[at] as Float64Array }));
+}
+
+/** One A per rollout of every group, by the aggregation that the settings name. */
+export function aggregateAdvantages(
   groups: readonly Pick<Group, 'rewards' | 'parts'>[],
   { functions }: Pick<RewardPlan, 'functions'>,
-  { aggregation = 'sum-then-normalise', ...settings }: ScoringSettings,
+  { aggregation = 'sum-then-normalise', ...settings }: BatchAdvantageSettings,
 ): Float64Array[] {
   if (aggregation === 'sum-then-normalise') {
     return batchAdvantages(
@@ -145,9 +190,10 @@ export function advantagesOf(
       settings,
     );
   }
-  const weightOf = (at: number): number => functions[at]?.weight ?? 1;
-  const said = groups.map(({ parts }) => parts.map(({ values }, at) => ({ weight: weightOf(at), values })));
-  return normalisedAdvantages(said, settings);
+  const weighted = groups.map(({ parts }) =>
+    parts.map(({ values }, at) => ({ weight: functions[at]?.weight ?? 1, values })),
+  );
+  return normalisedAdvantages(weighted, settings);
 }
 
 // Skipping groups without signal leaves the divisor of the others unchanged.
@@ -157,34 +203,34 @@ export interface SkipSettings {
   readonly objective: { readonly normalisation: string };
 }
 
-const isSilent = ({ advantages }: ScoredGroup): boolean => advantages.every((advantage) => advantage === 0);
+const hasSignal = ({ advantages }: CreditedGroup): boolean => advantages.some((advantage) => advantage !== 0);
 
 /** Tokens that are trained on: none of a turn that the overlong filter masks. */
-function trainedTokens(rollout: Rollout, overlongFilter: boolean): number {
+function countTrainedTokens(rollout: Rollout, overlongFilter: boolean): number {
   const kept = rollout.turns.filter(({ completion }) => !(overlongFilter && completion.finishReason === 'length'));
-  return kept.reduce((sum, { completion }) => sum + completion.tokens.length, 0);
+  return sum(kept.map(({ completion }) => completion.tokens.length));
 }
 
-/** What the loss is divided by: trained tokens, or rollouts. */
-function weightOf(groups: readonly ScoredGroup[], { objective, overlongFilter }: SkipSettings): number {
+/** The divisor of the loss: trained tokens, or rollouts. */
+function lossDivisor(groups: readonly CreditedGroup[], { objective, overlongFilter }: SkipSettings): number {
   const rollouts = groups.flatMap(({ group }) => group.rollouts);
   if (!objective.normalisation.endsWith('token-mean')) return rollouts.length;
-  return Math.max(
-    1,
-    rollouts.reduce((sum, rollout) => sum + trainedTokens(rollout, overlongFilter), 0),
-  );
+  return Math.max(1, sum(rollouts.map((rollout) => countTrainedTokens(rollout, overlongFilter))));
 }
 
 /**
- * The groups with an advantage other than 0, each A_i times N_live / N, where N is the normaliser of all groups and N_live
- * that of the ones that stay. The clipped surrogate is homogeneous in A (min(r A, clip(r) A) scales with A > 0), so that
- * without a KL penalty or an entropy bonus the gradient is that of the whole batch, up to rounding. Where no group has a
- * signal one of them stays, for the optimizer's step is part of an update.
+ * The groups with an advantage other than 0, each A_i times N_signal / N, where N is the divisor of the loss over all groups
+ * and N_signal that over the groups that stay. The clipped surrogate is homogeneous in A (min(r A, clip(r) A) scales with
+ * A > 0), so that without a KL penalty or an entropy bonus the gradient is that of the whole batch, up to rounding. Where no
+ * group has a signal one of them stays, for the optimizer's step is part of an update.
  */
-export function withoutSilent(scored: readonly ScoredGroup[], settings: SkipSettings): readonly ScoredGroup[] {
-  const live = scored.filter((one) => !isSilent(one));
-  if (live.length === scored.length) return scored;
-  if (live.length === 0) return scored.slice(0, 1);
-  const share = weightOf(live, settings) / weightOf(scored, settings);
-  return live.map(({ group, advantages }) => ({ group, advantages: advantages.map((advantage) => advantage * share) }));
+export function skipWithoutSignal(
+  credited: readonly CreditedGroup[],
+  settings: SkipSettings,
+): readonly CreditedGroup[] {
+  const kept = credited.filter(hasSignal);
+  if (kept.length === credited.length) return credited;
+  if (kept.length === 0) return credited.slice(0, 1);
+  const scale = lossDivisor(kept, settings) / lossDivisor(credited, settings);
+  return kept.map((one) => ({ ...one, advantages: one.advantages.map((advantage) => advantage * scale) }));
 }

@@ -1,7 +1,7 @@
 /** The base tasks of a run: drawn uniformly or in passes over all of them, found again by id. */
 import { TaskError } from '../errors.js';
 import { emptyHistory } from '../history.js';
-import { createRng, type Rng } from '../rng.js';
+import { createRng, type Rng, shuffle } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import type { Start } from './rollout.js';
 
@@ -20,7 +20,7 @@ export interface OrderSettings {
 export class BaseTasks {
   readonly size: number;
   private readonly byId: ReadonlyMap<string, Task>;
-  /** Draws so far, where they go in passes. */
+  /** Draws of observed batches, where draws go in passes. */
   private drawn = 0;
   private pass: { readonly number: number; readonly places: readonly number[] } | undefined;
 
@@ -34,13 +34,18 @@ export class BaseTasks {
     if (this.byId.size < this.size) throw new TaskError('two tasks of the split share an id', { id: this.twin() });
   }
 
-  /** An attempt at the task that the order gives. */
-  draw(rng: Rng): Start {
-    const place = this.settings.order === 'uniform' ? rng.int(this.size) : this.nextPlace();
+  /** An attempt at the task that the order gives after `before` draws of the same batch. */
+  draw(rng: Rng, before: number): Start {
+    const place = this.settings.order === 'uniform' ? rng.int(this.size) : this.placeAt(this.drawn + before);
     return { task: this.tasks[place] as Task, history: emptyHistory, intent: 'attempt' };
   }
 
-  /** Where the passes stand, as part of a curriculum's snapshot; empty where draws are independent. */
+  /** Counts the base tasks among the starts of an observed batch. */
+  observe(starts: readonly Start[]): void {
+    this.drawn += countBaseDraws(starts);
+  }
+
+  /** The position in the passes, as part of a curriculum's snapshot; empty where draws are independent. */
   snapshot(): { readonly drawn?: number } {
     return this.settings.order === 'uniform' ? {} : { drawn: this.drawn };
   }
@@ -56,9 +61,9 @@ export class BaseTasks {
     return task;
   }
 
-  private nextPlace(): number {
-    const [number, at] = [Math.floor(this.drawn / this.size), this.drawn % this.size];
-    this.drawn += 1;
+  private placeAt(draw: number): number {
+    const number = Math.floor(draw / this.size);
+    const at = draw % this.size;
     if (this.settings.order === 'sequential') return at;
     if (this.pass?.number !== number) this.pass = { number, places: this.shuffled(number) };
     return this.pass.places[at] as number;
@@ -67,18 +72,20 @@ export class BaseTasks {
   /** The places of pass `number`: a function of seed and number, so that a resumed run goes on in the same order. */
   private shuffled(number: number): readonly number[] {
     const rng = createRng(this.settings.seed).fork('task order', number);
-    const places = this.tasks.map((_, at) => at);
-    for (let at = places.length - 1; at > 0; at--) {
-      const other = rng.int(at + 1);
-      [places[at], places[other]] = [places[other] as number, places[at] as number];
-    }
-    return places;
+    return shuffle(
+      this.tasks.map((_, at) => at),
+      rng,
+    );
   }
 
   private twin(): string | undefined {
     return this.tasks.find((task) => this.byId.get(task.id) !== task)?.id;
   }
 }
+
+/** The starts that were drawn as base tasks, and not from a buffer. */
+export const countBaseDraws = (starts: readonly Start[]): number =>
+  starts.filter(({ origin }) => origin === undefined).length;
 
 interface Passes {
   readonly updates: number;

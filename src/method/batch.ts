@@ -1,16 +1,10 @@
 /** Turns groups and their advantages into the flat batch that the policy is updated with. */
 
 import type { TrainingSequence, UpdateBatch } from '../policy/policy.js';
-import type { Rng } from '../rng.js';
-import type { Group } from './group.js';
+import { type Rng, shuffle } from '../rng.js';
+import type { CreditedGroup } from './advantage.js';
 import type { Rollout, RolloutTurn } from './rollout.js';
 import type { TrainObjective } from './settings.js';
-
-/** A group with one advantage per rollout. */
-export interface ScoredGroup {
-  readonly group: Group;
-  readonly advantages: Float64Array;
-}
 
 interface PromptedSequence {
   readonly promptTokens: Int32Array;
@@ -57,12 +51,12 @@ function gatherByPrompt(sequences: readonly PromptedSequence[]): UpdateBatch {
  * number, so that they are normalised together, and an optimizer step (`steps`, one per rollout).
  */
 export function assembleBatch(
-  scored: readonly ScoredGroup[],
+  credited: readonly CreditedGroup[],
   overlongFilter: boolean,
   steps?: readonly number[],
 ): UpdateBatch {
   let id = 0;
-  const sequences = scored.flatMap(({ group, advantages }) =>
+  const sequences = credited.flatMap(({ group, advantages }) =>
     group.rollouts.flatMap((rollout, member) => {
       const step = steps?.[id];
       const turns = sequencesOf(rollout, id++, advantages[member] ?? 0, overlongFilter);
@@ -89,12 +83,4 @@ export function miniBatchSteps(
   if (miniBatchOrder === 'shuffled') shuffle(order, rng);
   const stepOf = new Map(order.map((unit, place) => [unit, Math.floor((place * miniBatches) / units.length)]));
   return units.flatMap((size, unit) => new Array<number>(size).fill(stepOf.get(unit) ?? 0));
-}
-
-/** Fisher and Yates, in place. */
-function shuffle(values: number[], rng: Rng): void {
-  for (let last = values.length - 1; last > 0; last--) {
-    const other = rng.int(last + 1);
-    [values[last], values[other]] = [values[other] as number, values[last] as number];
-  }
 }

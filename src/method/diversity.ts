@@ -1,4 +1,11 @@
-/** The diversity bonus, in plain TypeScript: the reference that the native `diversity` is compared with. */
+/** The diversity bonus d of every rollout of a group, and the distances between the starts of a batch. */
+import type { Embedder, EmbeddingInput } from '../embedder/embedder.js';
+import { lastIterate } from '../history.js';
+import { promptText } from '../message.js';
+import { highest, mean } from '../stats.js';
+import type { TaskFamily } from '../task/task.js';
+import type { Group } from './group.js';
+import type { Rollout } from './rollout.js';
 
 export interface DiversitySettings {
   /** Upper bound of d. The printed numerator is not shifted by the minimum, so d has none of its own. */
@@ -54,7 +61,61 @@ function centroidOf(embeddings: readonly ArrayLike<number>[]): Float64Array {
   return centroid.map((sum) => sum / embeddings.length);
 }
 
+/** The answer of a rollout: the current iterate of every turn that it played. */
+function answerText({ history, turns }: Rollout): string {
+  const first = history.turns.length - turns.length;
+  return history.turns.map((_, turn) => (turn < first ? '' : (lastIterate(history, turn)?.text ?? ''))).join('\n');
+}
+
+function embeddingInput(rollout: Rollout): EmbeddingInput {
+  const turns = rollout.turns.map(({ promptTokens, completion }) => ({ promptTokens, tokens: completion.tokens }));
+  return { text: answerText(rollout), turns };
+}
+
+/** The prompt of a group's start; its tokens are read as a sequence after the first one. */
+function startInput(family: Pick<TaskFamily, 'prompt'>, { start, rollouts }: Group): EmbeddingInput {
+  const text = promptText(family.prompt(start.task, start.history, start.intent));
+  const prompt = rollouts[0]?.turns[0]?.promptTokens;
+  if (prompt === undefined || prompt.length < 2) return { text, turns: [] };
+  return { text, turns: [{ promptTokens: prompt.subarray(0, 1), tokens: prompt.subarray(1) }] };
+}
+
+/** d of every rollout, one array per group, computed by the engine: `plainDiversity` is its reference. */
+export async function measureDiversity(
+  groups: readonly Group[],
+  embedder: Embedder,
+  clamp: number,
+  signal?: AbortSignal,
+): Promise<readonly Float64Array[]> {
+  if (groups.length === 0) return [];
+  const offsets = new Uint32Array(groups.length + 1);
+  groups.forEach(({ rollouts }, at) => {
+    offsets[at + 1] = (offsets[at] ?? 0) + rollouts.length;
+  });
+  const inputs = groups.flatMap(({ rollouts }) => rollouts.map(embeddingInput));
+  const embeddings = await embedder.embed(inputs, signal);
+  const { crossing, native } = await import('../native.js');
+  const factors = await crossing(() => native().diversity(embeddings, Math.max(1, embedder.dimension), offsets, clamp));
+  return groups.map((_, at) => Float64Array.from(factors.subarray(offsets[at], offsets[at + 1])));
+}
+
+/** d over a batch of groups; absent without a bonus. */
+export function diversityMetrics(factors: readonly Float64Array[]): Record<string, number> {
+  const values = factors.flatMap((group) => [...group]);
+  return values.length === 0 ? {} : { 'diversity/mean': mean(values), 'diversity/max': highest(values) };
+}
+
 // Distances between the starts of a batch: the paper's measure of how much of the task space is trained on.
+
+/** The distances between the starts of these groups, by the embedder of the run. */
+export async function measureStartDistances(
+  groups: readonly Group[],
+  family: Pick<TaskFamily, 'prompt'>,
+  embedder: Embedder,
+): Promise<StartDistances> {
+  const vectors = await embedder.embed(groups.map((group) => startInput(family, group)));
+  return startDistances(vectors, embedder.dimension);
+}
 
 export interface StartDistances {
   readonly 'curriculum/pairwise_l2': number;
@@ -85,8 +146,4 @@ function dot(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
   return sum;
-}
-
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -1,13 +1,14 @@
 /**
  * Algorithm 1 of ExIt (arXiv 2509.04575): the set of starts grows by itself, and is drawn by learnability.
- * Line by line: `next` selects or takes a base task; `observe` scores the start, expands it, inserts what came of it.
+ * `nextBatch` selects starts from the buffer or takes base tasks; `observe` expands the starts and inserts them with their
+ * learnability scores.
  */
 
 import { TaskError } from '../errors.js';
 import { type History, historyKey, prefix } from '../history.js';
 import type { Rng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { BaseTasks, type OrderSettings } from './base-tasks.js';
+import { BaseTasks, countBaseDraws, type OrderSettings } from './base-tasks.js';
 import { Buffer, type BufferState } from './buffer.js';
 import type { Curriculum, CurriculumState } from './curriculum.js';
 import { type Group, hasFailed } from './group.js';
@@ -33,7 +34,7 @@ export interface ExitCurriculumOptions {
   readonly expand: boolean;
 }
 
-/** What the buffer holds: a partial history of a task, and the update in which it came. */
+/** An entry of the buffer: a partial history of a task, and the update that inserted it. */
 interface Entry {
   readonly taskId: string;
   readonly history: History;
@@ -63,20 +64,36 @@ class ExitCurriculum implements Curriculum {
     this.record = new StartRecord(this.baseTasks.size);
   }
 
+  nextBatch(size: number, rng: Rng, drawn: readonly Start[] = []): readonly Start[] {
+    const starts: Start[] = [];
+    let baseDraws = countBaseDraws(drawn);
+    for (let at = drawn.length; at < drawn.length + size; at++) {
+      const start = this.next(rng.fork('start', at), baseDraws);
+      if (start.origin === undefined) baseDraws += 1;
+      starts.push(start);
+    }
+    return starts;
+  }
+
+  observe(groups: readonly Group[], rng: Rng): void {
+    groups.forEach((group, at) => {
+      this.learn(group, rng.fork('observe', at));
+    });
+    const starts = groups.map(({ start }) => start);
+    this.baseTasks.observe(starts);
+    this.record.observe(starts);
+  }
+
   /** With |B| ≥ B_min and probability p a start from the buffer, else a base task. */
-  next(rng: Rng): Start {
-    this.record.beginStart();
+  private next(rng: Rng, baseDraws: number): Start {
     const { minimumFill, replayProbability } = this.options;
     const isFilled = this.buffer.size >= Math.max(1, minimumFill);
     if (isFilled && rng.next() < replayProbability) return this.select(rng);
-    const start = this.baseTasks.draw(rng);
-    this.record.add(start);
-    return start;
+    return this.baseTasks.draw(rng, baseDraws);
   }
 
-  /** Scores the start, expands one member of its group, and inserts all that came of it with the same score S. */
-  observe(group: Group, rng: Rng): void {
-    this.record.endBatch();
+  /** Inserts the start with its score S, and with the same score what one member of its group made of it. */
+  private learn(group: Group, rng: Rng): void {
     // No score is known when every member failed: nothing was learned about this start.
     if (group.rollouts.every(hasFailed)) return;
     const { task, history } = group.start;
@@ -89,8 +106,13 @@ class ExitCurriculum implements Curriculum {
 
   snapshot(): ExitCurriculumState {
     const { buffer, record, baseTasks } = this;
-    const rooms = { buffer: buffer.snapshot(), record: record.snapshot() };
-    return { kind: 'exit', family: this.options.family.name, ...rooms, ...baseTasks.snapshot() };
+    return {
+      kind: 'exit',
+      family: this.options.family.name,
+      buffer: buffer.snapshot(),
+      record: record.snapshot(),
+      ...baseTasks.snapshot(),
+    };
   }
 
   /** Throws a TaskError when the snapshot was taken with another curriculum, family or set of tasks. */
@@ -113,9 +135,7 @@ class ExitCurriculum implements Curriculum {
     const { entry } = this.buffer.draw(rng);
     const task = this.baseTasks.find(entry.taskId);
     const history = cutAtRandom(entry.history, rng);
-    const start: Start = { task, history, intent: this.intentFor(history, rng) };
-    this.record.add(start, entry.insertedAt);
-    return start;
+    return { task, history, intent: this.intentFor(history, rng), origin: { insertedAt: entry.insertedAt } };
   }
 
   /** `diverge` with probability p_div, else `improve`; a base task has nothing to rewrite. */

@@ -2,6 +2,7 @@
 import type { RewardError } from '../errors.js';
 import { type Judged, judgeAnswers, type NamedReward, namedReward, type RewardPart } from '../reward/named.js';
 import { type Answered, improvementReward, type Reward } from '../reward/reward.js';
+import { populationVariance } from '../stats.js';
 import type { TaskFamily } from '../task/task.js';
 import { type Outcome, type Rollout, type RolloutOptions, rolloutStart, type Start, withQuality } from './rollout.js';
 
@@ -29,19 +30,9 @@ export interface GroupOptions extends RolloutOptions {
   readonly reward: Reward | RewardPlan;
 }
 
-/** A start with its rollouts, not yet rewarded. */
-export interface PlayedGroup {
-  readonly start: Start;
-  readonly rollouts: readonly Rollout[];
-}
-
-export async function playGroup(options: RolloutOptions): Promise<PlayedGroup> {
-  return { start: options.start, rollouts: await rolloutStart(options) };
-}
-
 /** One group: G rollouts of the start, their rewards, and the start's learnability score S. */
 export async function rolloutGroup(options: GroupOptions): Promise<Group> {
-  const [group] = await rewardGroups(rewardPlan(options.reward), options.family, [await playGroup(options)]);
+  const [group] = await rewardGroups(rewardPlan(options.reward), options.family, [await rolloutStart(options)]);
   return group as Group;
 }
 
@@ -51,13 +42,16 @@ export function rewardPlan(reward: Reward | RewardPlan): RewardPlan {
   return { functions: [namedReward(reward)], trained: 'sum' };
 }
 
-/** Rewards of all rollouts of these groups that did not fail; a failing reward function fails its rollout. */
+/**
+ * The groups of these rollouts, one list for each start: every rollout that did not fail gets its reward. A reward function
+ * that fails makes its rollout fail.
+ */
 export async function rewardGroups(
   plan: RewardPlan,
   family: Pick<TaskFamily, 'prompt' | 'measuredBy'>,
-  played: readonly PlayedGroup[],
+  played: readonly (readonly Rollout[])[],
 ): Promise<readonly Group[]> {
-  const answered = played.map(({ rollouts }) =>
+  const answered = played.map((rollouts) =>
     answersOf(
       family,
       rollouts.filter((one) => !hasFailed(one)),
@@ -65,13 +59,13 @@ export async function rewardGroups(
   );
   const { parts, judged } = await judgeAnswers(plan.functions, answered);
   let next = 0;
-  return played.map(({ start, rollouts }) => {
+  return played.map((rollouts) => {
     const first = next;
     const finished = rollouts.map((rollout) => {
-      return hasFailed(rollout) ? { rollout, reward: Number.NaN } : conclude(plan, family, rollout, judged[next++]);
+      return hasFailed(rollout) ? { rollout, reward: Number.NaN } : applyReward(plan, family, rollout, judged[next++]);
     });
     const own = parts.map((part) => sliceOf(part, first, next));
-    return groupOf(start, finished, own);
+    return createGroup(finished, own);
   });
 }
 
@@ -94,7 +88,7 @@ interface Finished {
 }
 
 /** The rollout with its reward, and with its quality where rewards measure it. */
-function conclude(
+function applyReward(
   { trained }: RewardPlan,
   { measuredBy }: Pick<TaskFamily, 'measuredBy'>,
   rollout: Rollout,
@@ -118,10 +112,11 @@ function sliceOf({ name, values, trouble }: RewardPart, first: number, end: numb
   return { name, values: values.subarray(first, end), trouble: trouble.subarray(first, end) };
 }
 
-function groupOf(start: Start, finished: readonly Finished[], parts: readonly RewardPart[]): Group {
+function createGroup(finished: readonly Finished[], parts: readonly RewardPart[]): Group {
   const rollouts = finished.map(({ rollout }) => rollout);
   const qualities = Float64Array.from(rollouts, ({ quality }) => quality);
   const score = learnabilityScore(qualities.filter((quality) => !Number.isNaN(quality)));
+  const { start } = rollouts[0] as Rollout;
   return { start, rollouts, rewards: Float64Array.from(finished, ({ reward }) => reward), qualities, score, parts };
 }
 
@@ -140,10 +135,7 @@ export function hasFailed(rollout: Rollout): boolean {
 
 /** S = (1/G) Σ (q_i − q̄)²: the population variance of quality; 0 for a group of 1 and for none. */
 export function learnabilityScore(qualities: ArrayLike<number>): number {
-  const values = Array.from(qualities);
-  if (values.length === 0) return 0;
-  const mean = values.reduce((sum, quality) => sum + quality, 0) / values.length;
-  return values.reduce((sum, quality) => sum + (quality - mean) ** 2, 0) / values.length;
+  return populationVariance(Array.from(qualities));
 }
 
 function failedAtReward(rollout: Rollout, error: RewardError): Rollout {

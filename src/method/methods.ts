@@ -20,6 +20,6 @@ export const methods = {
   exit: { curriculum: 'exit', expand: true, diverge: true, diversityBonus: true },
 } as const satisfies Record<string, MethodSettings>;
 
-export type Method = keyof typeof methods;
+export type MethodName = keyof typeof methods;
 
-export const methodNames = Object.keys(methods) as [Method, ...Method[]];
+export const methodNames = Object.keys(methods) as [MethodName, ...MethodName[]];

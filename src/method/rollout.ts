@@ -4,7 +4,7 @@
  */
 import { CancelledError, NativeError, PromptTooLongError, TaskError } from '../errors.js';
 import { append, type History, type Intent, type Iterate, lastIterate, openTurn, withLastQuality } from '../history.js';
-import type { Completion, Generated, Policy, Sampling } from '../policy/policy.js';
+import type { Completion, Generated, GenerateRequest, Policy, Sampling } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 
@@ -13,6 +13,13 @@ export interface Start<Data = unknown> {
   readonly task: Task<Data>;
   readonly history: History;
   readonly intent: Intent;
+  /** The buffer entry that the start was replayed from; absent for a base task. */
+  readonly origin?: StartOrigin;
+}
+
+export interface StartOrigin {
+  /** Update that inserted the entry, from 0. */
+  readonly insertedAt: number;
 }
 
 /** Whose fault a failed rollout is. */
@@ -62,7 +69,8 @@ export interface RolloutOptions {
 export async function rolloutStart(options: RolloutOptions): Promise<readonly Rollout[]> {
   const { start, size } = options;
   try {
-    const { promptTokens, completions } = await generateTurn(options, start.history, start.intent, size, options.rng);
+    const context = { ...options, task: start.task };
+    const { promptTokens, completions } = await generateAnswers(context, start, size, requestFrom(options.rng));
     return await Promise.all(
       completions.map((completion, member) => finishEpisode(options, member, { promptTokens, completion })),
     );
@@ -95,21 +103,34 @@ async function finishEpisode(options: RolloutOptions, member: number, first: Ans
 }
 
 async function attemptNextTurn(options: RolloutOptions, member: number, history: History): Promise<Answer> {
-  const rng = options.rng.fork('turn', history.turns.length, member);
-  const { promptTokens, completions } = await generateTurn(options, history, 'attempt', 1, rng);
+  const context = { ...options, task: options.start.task };
+  const request = requestFrom(options.rng.fork('turn', history.turns.length, member));
+  const { promptTokens, completions } = await generateAnswers(context, { history, intent: 'attempt' }, 1, request);
   return { promptTokens, completion: completions[0] as Completion };
 }
 
-/** One request for `n` completions of the same prompt. */
-async function generateTurn(
-  { policy, family, start, sampling, signal }: RolloutOptions,
-  history: History,
-  intent: Intent,
+/** Seed and request id, which name the random stream of a request. */
+type RequestStream = Pick<GenerateRequest, 'seed' | 'requestId'>;
+
+const requestFrom = (rng: Rng): RequestStream => ({ seed: rng.seed, requestId: rng.fork('request').id() });
+
+/** A task with the policy that answers it. */
+export interface AnswerContext extends Pick<RolloutOptions, 'policy' | 'family' | 'sampling' | 'signal'> {
+  readonly task: Task;
+}
+
+/**
+ * One request for `n` completions of the same prompt.
+ * @throws CancelledError when the signal fires; BoundaryFailure when task or policy fail twice; NativeError otherwise.
+ */
+export async function generateAnswers(
+  { policy, family, task, sampling, signal }: AnswerContext,
+  { history, intent }: Pick<Start, 'history' | 'intent'>,
   n: number,
-  rng: Rng,
+  stream: RequestStream,
 ): Promise<Generated> {
-  const prompt = await atBoundary('task', () => family.prompt(start.task, history, intent));
-  const request = { prompt, n, sampling, seed: rng.seed, requestId: rng.fork('request').id() };
+  const prompt = await atBoundary('task', () => family.prompt(task, history, intent));
+  const request = { prompt, n, sampling, ...stream };
   const generated = await atBoundary('policy', async () => {
     if (signal?.aborted) throw new CancelledError();
     const answer = await policy.generate(signal ? { ...request, signal } : request);
@@ -211,7 +232,8 @@ function isFatal(error: unknown): boolean {
   return NativeError.isInstance(error) && !PromptTooLongError.isInstance(error);
 }
 
-function failedOutcome(error: unknown): Outcome {
+/** The outcome `failed` of a rollout that met `error`; rethrows what is no single rollout's fault. */
+export function failedOutcome(error: unknown): Extract<Outcome, { readonly kind: 'failed' }> {
   if (!(error instanceof BoundaryFailure)) throw error;
   return { kind: 'failed', boundary: error.boundary, detail: error.message };
 }

@@ -1,11 +1,10 @@
 /** What a training run needs to know. `src/config.ts` reads it from files and flags and fills in the defaults. */
 
-import type { LocalEmbedderOptions } from '../embedder/local.js';
+import type { EmbedderSettings } from '../embedder/open.js';
 import type { EntropyControl, GrpoObjective, OptimizerSettings, Sampling } from '../policy/policy.js';
-import type { BestSettings } from '../run/state.js';
-import type { ScoringSettings } from './advantage.js';
+import type { BatchAdvantageSettings } from './advantage.js';
 import type { TaskOrder } from './base-tasks.js';
-import type { Method } from './methods.js';
+import type { MethodName } from './methods.js';
 
 /** The objective but for what the run decides elsewhere, and how a batch is cut into optimizer steps. */
 export interface TrainObjective extends Omit<GrpoObjective, 'kind' | 'temperature' | 'entropyControl'> {
@@ -31,25 +30,9 @@ export interface ScheduledOptimizer extends OptimizerSettings {
   readonly countFrom?: 'zero' | 'one';
 }
 
-/** How answers become vectors: hashed n-grams, no download. */
-export interface NgramSettings {
-  readonly dimension: number;
-  readonly unit: 'word' | 'character';
-  readonly minimumLength: number;
-  readonly maximumLength: number;
-}
-
-/** A sentence-transformers folder as embedder. */
-export interface ModelEmbedderSettings extends LocalEmbedderOptions {
-  readonly model: string;
-}
-
-export interface DiversitySettings {
+export interface DiversitySettings extends EmbedderSettings {
   /** Upper clamp of d, which the printed formula leaves unbounded. */
   readonly clamp: number;
-  /** Hashed n-grams, the policy's hidden states (their mean, or the last one), or a model. */
-  readonly embedder: 'ngram' | 'policy' | 'policy-last-token' | ModelEmbedderSettings;
-  readonly ngram: NgramSettings;
 }
 
 export interface BufferSettings {
@@ -76,6 +59,17 @@ export interface CheckpointSettings {
   readonly asynchronous: boolean;
 }
 
+export interface BestSettings {
+  /** Metric of the evaluations that chooses the best checkpoint; absent keeps none beyond the newest. */
+  readonly metric?: string | undefined;
+  /** By default false for a metric that ends in `loss`, else true. */
+  readonly greaterIsBetter?: boolean | undefined;
+  /** Evaluations in a row without a gain after which training stops; 0 never stops. */
+  readonly patience: number;
+  /** A gain is larger than this. */
+  readonly threshold: number;
+}
+
 /** Which rollouts are written to traces.jsonl: none, one group per update, or all. */
 export type Traces = 'none' | 'sample' | 'all';
 
@@ -86,7 +80,7 @@ export type Traces = 'none' | 'sample' | 'all';
 export type DynamicSampling = 'off' | 'skip' | 'refill';
 
 export interface TrainSettings {
-  readonly method: Method;
+  readonly method: MethodName;
   readonly seed: number;
   readonly updates: number;
   /** How base tasks are drawn: `uniform`, or in passes over all of them. */
@@ -101,7 +95,7 @@ export interface TrainSettings {
   readonly maximumDraws: number;
   readonly objective: TrainObjective;
   readonly optimizer: ScheduledOptimizer;
-  readonly advantage: ScoringSettings;
+  readonly advantage: BatchAdvantageSettings;
   readonly diversity: DiversitySettings;
   readonly buffer: BufferSettings;
   /** p: probability that a start comes from the buffer. */

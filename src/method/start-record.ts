@@ -1,5 +1,6 @@
-/** What the curriculum's metrics are made of: the starts of the current batch, and the distinct starts seen so far. */
+/** Metrics of a curriculum, from the starts of the last batch and the distinct starts of the whole run. */
 import { depth, historyKey, type Intent } from '../history.js';
+import { mean } from '../stats.js';
 import type { Start } from './rollout.js';
 
 /** A start of the batch. Turn counts from 0; depth is the number of iterates before the one now asked for. */
@@ -13,47 +14,35 @@ interface ChosenStart {
 }
 
 export interface StartRecordState {
+  /** Observed batches. */
   readonly update: number;
   readonly batch: readonly ChosenStart[];
-  readonly batchIsOver: boolean;
   readonly seen: readonly string[];
 }
 
 export class StartRecord {
   private update = 0;
-  private batch: ChosenStart[] = [];
-  private batchIsOver = false;
+  private batch: readonly ChosenStart[] = [];
   private seen = new Set<string>();
 
   constructor(private readonly baseTasks: number) {}
 
-  /** The update that the current batch belongs to, from 0. */
+  /** The update that the next batch belongs to, from 0: the number of batches observed. */
   get currentUpdate(): number {
     return this.update;
   }
 
-  /** The first start after a group was observed begins a new batch. */
-  beginStart(): void {
-    if (!this.batchIsOver) return;
-    this.update += 1;
-    this.batch = [];
-    this.batchIsOver = false;
-  }
-
-  /** `insertedAt`: the update in which the buffer's entry was inserted; absent for a base task. */
-  add({ task, history, intent }: Start, insertedAt?: number): void {
-    this.seen.add(historyKey(task.id, history));
-    this.batch.push({
+  /** Records the starts of the batch and ends its update. */
+  observe(starts: readonly Start[]): void {
+    for (const { task, history } of starts) this.seen.add(historyKey(task.id, history));
+    this.batch = starts.map(({ history, intent, origin }) => ({
       intent,
-      fromBuffer: insertedAt !== undefined,
+      fromBuffer: origin !== undefined,
       turn: Math.max(0, history.turns.length - 1),
       depth: depth(history),
-      age: this.update - (insertedAt ?? this.update),
-    });
-  }
-
-  endBatch(): void {
-    this.batchIsOver = true;
+      age: this.update - (origin?.insertedAt ?? this.update),
+    }));
+    this.update += 1;
   }
 
   /** Depth, recency and turn are means over the starts that came from the buffer, 0 when none did. */
@@ -72,22 +61,17 @@ export class StartRecord {
   }
 
   snapshot(): StartRecordState {
-    const { update, batch, batchIsOver, seen } = this;
-    return { update, batch: [...batch], batchIsOver, seen: [...seen] };
+    const { update, batch, seen } = this;
+    return { update, batch, seen: [...seen] };
   }
 
-  restore({ update, batch, batchIsOver, seen }: StartRecordState): void {
+  restore({ update, batch, seen }: StartRecordState): void {
     this.update = update;
-    this.batch = [...batch];
-    this.batchIsOver = batchIsOver;
+    this.batch = batch;
     this.seen = new Set(seen);
   }
 
   private shareOf(intent: Intent): number {
     return mean(this.batch.map((start) => (start.intent === intent ? 1 : 0)));
   }
-}
-
-function mean(values: readonly number[]): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -4,6 +4,7 @@ import type { Rng } from '../rng.js';
 import type { Task } from '../task/task.js';
 import { BaseTasks, type OrderSettings } from './base-tasks.js';
 import type { Curriculum, CurriculumState } from './curriculum.js';
+import type { Group } from './group.js';
 import type { Start } from './rollout.js';
 import { StartRecord, type StartRecordState } from './start-record.js';
 
@@ -30,15 +31,17 @@ class UniformCurriculum implements Curriculum {
     this.record = new StartRecord(this.baseTasks.size);
   }
 
-  next(rng: Rng): Start {
-    this.record.beginStart();
-    const start = this.baseTasks.draw(rng);
-    this.record.add(start);
-    return start;
+  nextBatch(size: number, rng: Rng, drawn: readonly Start[] = []): readonly Start[] {
+    return Array.from({ length: size }, (_, at) => {
+      const before = drawn.length + at;
+      return this.baseTasks.draw(rng.fork('start', before), before);
+    });
   }
 
-  observe(): void {
-    this.record.endBatch();
+  observe(groups: readonly Group[]): void {
+    const starts = groups.map(({ start }) => start);
+    this.baseTasks.observe(starts);
+    this.record.observe(starts);
   }
 
   snapshot(): UniformCurriculumState {

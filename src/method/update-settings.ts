@@ -1,7 +1,13 @@
 /** What the engine is told about one update. */
 import type { EntropyControl, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
-import type { EntropyState } from '../run/state.js';
 import type { ScheduledOptimizer, TrainObjective, TrainSettings } from './settings.js';
+
+/** The adaptive weight of the entropy bonus after an update. */
+export interface EntropyState {
+  readonly coefficient: number;
+  /** Mean entropy of the last optimizer step. */
+  readonly measured: number;
+}
 
 /** What the adaptive weight of the entropy bonus goes on from; nothing where it is constant. */
 function controlled(

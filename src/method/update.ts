@@ -1,117 +1,82 @@
-/** One iteration of Algorithm 1 of ExIt (arXiv 2509.04575), line by line. */
-import { performance } from 'node:perf_hooks';
-import { measureDiversity, withDiversity } from '../embedder/embedder.js';
+/** One update of ExIt: Algorithm 1 (arXiv 2509.04575) from its starts to the new weights and the new curriculum. */
+import type { Embedder } from '../embedder/embedder.js';
 import { NonFiniteError } from '../errors.js';
-import { promptText } from '../message.js';
-import type { UpdateMetrics } from '../policy/policy.js';
+import type { Policy, UpdateMetrics } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
-import { countTokens, diversityMetrics, type MetricsRow, summariseUpdate } from '../run/metrics.js';
-import { recordTraces } from '../run/traces.js';
-import type { Training } from '../run/training.js';
-import { advantagesOf, withoutSilent } from './advantage.js';
-import { assembleBatch, miniBatchSteps, type ScoredGroup } from './batch.js';
-import { collectGroups, samplingMetrics, trainedGroups } from './collect.js';
-import { startDistances } from './diversity.js';
-import type { Group } from './group.js';
-import { methods } from './methods.js';
-import { entropyState, updateSettings } from './update-settings.js';
+import type { TaskFamily } from '../task/task.js';
+import { assignAdvantages, type CreditedGroup, skipWithoutSignal } from './advantage.js';
+import { assembleBatch, miniBatchSteps } from './batch.js';
+import { collectGroups, trainedGroups } from './collect.js';
+import type { Curriculum } from './curriculum.js';
+import type { Group, RewardPlan } from './group.js';
+import type { TrainSettings } from './settings.js';
+import { type EntropyState, updateSettings } from './update-settings.js';
 
-/** Updates in a row that may be refused for a number that is not finite, before training stops. */
-const nonFiniteLimit = 3;
+/** The parts that one update works with. */
+export interface Method {
+  readonly config: TrainSettings;
+  readonly policy: Policy;
+  readonly family: TaskFamily;
+  readonly curriculum: Curriculum;
+  readonly plan: RewardPlan;
+  readonly embedder: Embedder;
+  /** The stream of the run; update n uses its fork `update`, n. */
+  readonly rng: Rng;
+  /** Receives the groups of an update before they are trained on. */
+  readonly onGroups?: (groups: readonly Group[], update: number) => void;
+  /** Cancels the update; policy and curriculum then stay as they were. */
+  readonly signal?: AbortSignal;
+}
 
-/** An update that was made, and its line of metrics but for an evaluation. */
-export interface Explored {
-  readonly row: MetricsRow;
+export interface Updated {
+  /** All groups of the update, in the order of their starts. */
   readonly groups: readonly Group[];
+  /** The groups that could be trained on, with their advantages. */
+  readonly credited: readonly CreditedGroup[];
+  /** Metrics of the policy's update; undefined when there was nothing to train on, or when it was refused. */
+  readonly metrics: UpdateMetrics | undefined;
+  /** A number that was not finite: the engine refused the update and left the weights as they were. */
+  readonly refused?: NonFiniteError;
 }
 
-/** Draws starts, rolls groups out, computes advantages, updates the policy, and lets the curriculum learn. */
-export async function explore(training: Training, update: number): Promise<Explored> {
-  const { config, curriculum } = training;
-  const rng = training.rng.fork('update', update);
-  const began = performance.now();
-  const groups = await collectGroups(training, rng);
-  training.onGroups?.(groups, update);
-  const rolled = performance.now();
-  const { scored, factors } = await scoreGroups(training, trainedGroups(groups, config));
-  const trained = config.dynamicSampling === 'skip' ? withoutSilent(scored, config) : scored;
-  const engine = await updatePolicy(training, trained, update, rng);
-  await blendIfDue(training, update);
-  const updated = performance.now();
-  groups.forEach((group, at) => {
-    curriculum.observe(group, rng.fork('observe', at));
-  });
-  training.progress.update = update;
-  training.progress.tokens += countTokens(groups);
-  const rooms = { ...samplingMetrics(groups, config), ...(await measureRooms(training, groups, factors)) };
-  const durations = {
-    rolloutSeconds: (rolled - began) / 1000,
-    updateSeconds: (updated - rolled) / 1000,
-    totalSeconds: (performance.now() - began) / 1000,
-  };
-  const { learningRate } = updateSettings(config, update);
-  const row = summariseUpdate({
-    update,
-    groups,
-    engine,
-    learningRate,
-    tokens: training.progress.tokens,
-    durations,
-    rooms,
-  });
-  await recordTraces(training, update, scored, factors);
-  return { row, groups };
+/**
+ * Update `number`, counted from 1. `entropy` is the state of an adaptive entropy bonus after the update before.
+ * @throws CancelledError when the signal fires, NativeError when the engine fails.
+ */
+export async function update(method: Method, number: number, entropy?: EntropyState): Promise<Updated> {
+  const { config, curriculum } = method;
+  const rng = method.rng.fork('update', number);
+  const groups = await collectGroups(method, rng);
+  method.onGroups?.(groups, number);
+  const credited = await assignAdvantages(method, trainedGroups(groups, config));
+  const trained = config.dynamicSampling === 'skip' ? skipWithoutSignal(credited, config) : credited;
+  const updated = await updatePolicy(method, trained, number, rng, entropy);
+  await blendReference(method, number);
+  curriculum.observe(groups, rng);
+  return { groups, credited, ...updated };
 }
 
-/** Advantages of every group, times the diversity of its answers where the method asks for it. */
-async function scoreGroups(training: Training, groups: readonly Group[]) {
-  const { config, embedder, plan } = training;
-  const advantages = advantagesOf(groups, plan, config.advantage);
-  const scored = groups.map((group, at) => ({ group, advantages: advantages[at] as Float64Array }));
-  if (!methods[config.method].diversityBonus) return { scored, factors: [] };
-  const factors = await measureDiversity(groups, embedder, config.diversity.clamp, training.signal);
-  return { scored: withDiversity(scored, factors), factors };
-}
-
-/** Updates the policy; undefined when there was nothing to train on or a number was not finite. */
 async function updatePolicy(
-  training: Training,
-  scored: readonly ScoredGroup[],
-  update: number,
+  { config, policy, signal }: Method,
+  credited: readonly CreditedGroup[],
+  number: number,
   rng: Rng,
-): Promise<UpdateMetrics | undefined> {
-  const { config, policy, progress, signal } = training;
-  if (scored.length === 0) return undefined;
+  entropy: EntropyState | undefined,
+): Promise<Pick<Updated, 'metrics' | 'refused'>> {
+  if (credited.length === 0) return { metrics: undefined };
+  const sizes = credited.map(({ group }) => group.rollouts.length);
+  const steps = miniBatchSteps(sizes, config.objective, rng.fork('mini-batches'));
+  const batch = assembleBatch(credited, config.overlongFilter, steps);
   try {
-    const sizes = scored.map(({ group }) => group.rollouts.length);
-    const steps = miniBatchSteps(sizes, config.objective, rng.fork('mini-batches'));
-    const batch = assembleBatch(scored, config.overlongFilter, steps);
-    const metrics = await policy.update(batch, updateSettings(config, update, progress.entropy), signal);
-    Object.assign(progress, entropyState(metrics));
-    progress.nonFinite = 0;
-    return metrics;
+    return { metrics: await policy.update(batch, updateSettings(config, number, entropy), signal) };
   } catch (error) {
-    // The engine left the weights untouched: one bad batch may pass, three in a row may not.
-    if (!NonFiniteError.isInstance(error) || ++progress.nonFinite >= nonFiniteLimit) throw error;
-    return undefined;
+    if (!NonFiniteError.isInstance(error)) throw error;
+    return { metrics: undefined, refused: error };
   }
 }
 
-/** θ_ref ← (1 − α) θ_ref + α θ every M updates, those among them that had nothing to train on. */
-async function blendIfDue({ config, policy }: Training, update: number): Promise<void> {
+/** θ_ref ← (1 − α) θ_ref + α θ every M updates, also after an update that had nothing to train on. */
+async function blendReference({ config, policy }: Method, number: number): Promise<void> {
   const { blendEvery, alpha } = config.reference;
-  if (config.objective.beta > 0 && blendEvery > 0 && update % blendEvery === 0) await policy.blendReference(alpha);
-}
-
-/** Metrics that the rooms keep themselves, and how far apart the batch's starts lie. */
-async function measureRooms(
-  training: Training,
-  groups: readonly Group[],
-  factors: readonly Float64Array[],
-): Promise<Record<string, number>> {
-  const { curriculum, embedder, family } = training;
-  const texts = groups.map(({ start: { task, history, intent } }) => promptText(family.prompt(task, history, intent)));
-  const vectors = await (embedder.embedStarts ? embedder.embedStarts(groups) : embedder.embed(texts));
-  const distances = startDistances(vectors, embedder.dimension);
-  return { ...curriculum.metrics(), ...distances, ...diversityMetrics(factors), ...embedder.metrics?.() };
+  if (config.objective.beta > 0 && blendEvery > 0 && number % blendEvery === 0) await policy.blendReference(alpha);
 }

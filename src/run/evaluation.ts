@@ -1,7 +1,9 @@
 /** Evaluation while training: when it is due, and what the run remembers of it. */
 
 import { untilAborted } from '../abort.js';
-import { afterEvaluation, type BestSettings, type EntropyState, type Progress } from './state.js';
+import type { BestSettings } from '../method/settings.js';
+import type { EntropyState } from '../method/update-settings.js';
+import { afterEvaluation, type Progress } from './state.js';
 
 export interface PeriodicEvaluation {
   /** Updates between evaluations; 0 evaluates at start and end only, where those are asked for. */

@@ -2,19 +2,14 @@
 import { join } from 'node:path';
 import { ConfigError } from '../errors.js';
 import type { CurriculumState } from '../method/curriculum.js';
+import type { BestSettings } from '../method/settings.js';
+import type { EntropyState } from '../method/update-settings.js';
 import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
 import { corrupt } from './manifest.js';
 import type { MetricsRow } from './metrics.js';
 
 export const stateName = 'state.json';
 const formatVersion = 1;
-
-/** Where the adaptive weight of the entropy bonus stands. */
-export interface EntropyState {
-  readonly coefficient: number;
-  /** Mean entropy of the last optimizer step. */
-  readonly measured: number;
-}
 
 /** Counters of a run. Random streams need none: each is a function of the run's seed and the update's number. */
 export interface Progress {
@@ -78,17 +73,6 @@ export async function readState(folder: string, disk: Disk = realDisk): Promise<
 }
 
 // The best evaluation so far, and early stopping.
-
-export interface BestSettings {
-  /** Metric of the evaluations that tells the best checkpoint; absent keeps none beyond the newest. */
-  readonly metric?: string | undefined;
-  /** By default false for a metric that ends in `loss`, else true. */
-  readonly greaterIsBetter?: boolean | undefined;
-  /** Evaluations in a row without a gain after which training stops; 0 never stops. */
-  readonly patience: number;
-  /** A gain is larger than this. */
-  readonly threshold: number;
-}
 
 /** Part of a run's progress: the best update, and how long ago the last gain was. */
 export interface BestState {

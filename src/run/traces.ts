@@ -1,6 +1,6 @@
 /** Rollouts as lines of traces.jsonl, for reading what the policy really wrote. */
 import { depth, historyKey } from '../history.js';
-import type { ScoredGroup } from '../method/batch.js';
+import type { CreditedGroup } from '../method/advantage.js';
 import type { RolloutTurn } from '../method/rollout.js';
 import type { Traces } from '../method/settings.js';
 import type { MetricsRow } from './metrics.js';
@@ -21,7 +21,7 @@ function traceTurn({ completion, verdict, promptTokens }: RolloutTurn): object {
   };
 }
 
-function traceGroup(update: number, place: number, { group, advantages, factors }: TracedGroup): object[] {
+function traceGroup(update: number, place: number, { group, advantages, factors }: CreditedGroup): object[] {
   const { start, rollouts, rewards } = group;
   const origin = {
     task: start.task.id,
@@ -45,13 +45,8 @@ function traceGroup(update: number, place: number, { group, advantages, factors 
   }));
 }
 
-export interface TracedGroup extends ScoredGroup {
-  /** Diversity d of each rollout; absent without the bonus. */
-  readonly factors?: Float64Array;
-}
-
 /** The lines of one update: none, those of its first group, or all. */
-export function traceUpdate(update: number, groups: readonly TracedGroup[], traces: Traces): object[] {
+export function traceUpdate(update: number, groups: readonly CreditedGroup[], traces: Traces): object[] {
   switch (traces) {
     case 'none':
       return [];
@@ -78,11 +73,9 @@ export async function recordMetrics({ run }: Pick<Recorded, 'run'>, row: Metrics
 export async function recordTraces(
   { run, config }: Recorded,
   update: number,
-  scored: readonly ScoredGroup[],
-  factors: readonly Float64Array[],
+  credited: readonly CreditedGroup[],
 ): Promise<void> {
   if (run === undefined) return;
-  const traced = scored.map((one, at) => ({ ...one, ...(factors[at] && { factors: factors[at] }) }));
-  const lines = traceUpdate(update, traced, config.traces);
+  const lines = traceUpdate(update, credited, config.traces);
   if (lines.length > 0) await run.folder.traces.append(lines);
 }

@@ -3,15 +3,19 @@
  * its checkpoint where they are due. Every method runs this loop; only its settings differ.
  */
 
+import { performance } from 'node:perf_hooks';
 import { CancelledError } from '../errors.js';
-import type { Curriculum, CurriculumState } from '../method/curriculum.js';
-import { explore } from '../method/update.js';
-import { type EvaluationRequest, evaluateAtStart, evaluateIfDue } from './evaluation.js';
-import type { MetricsRow } from './metrics.js';
-import type { Run } from './run.js';
-import type { SavedState, Saver } from './saver.js';
-import { type BestState, isExhausted } from './state.js';
-import { recordMetrics } from './traces.js';
+import { countTokens } from '../evaluation/group-metrics.js';
+import { samplingMetrics } from '../method/collect.js';
+import { diversityMetrics, measureStartDistances } from '../method/diversity.js';
+import type { Group } from '../method/group.js';
+import { type Method, type Updated, update } from '../method/update.js';
+import { entropyState, updateSettings } from '../method/update-settings.js';
+import { evaluateAtStart, evaluateIfDue } from './evaluation.js';
+import { type MetricsRow, summariseUpdate } from './metrics.js';
+import type { SavedState } from './saver.js';
+import { type BestState, isExhausted, type Progress } from './state.js';
+import { recordMetrics, recordTraces } from './traces.js';
 import { beginTraining, type Training, type TrainOptions } from './training.js';
 
 export type { TrainOptions } from './training.js';
@@ -37,7 +41,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const { progress, saver } = training;
   try {
     const metrics = await makeUpdates(training);
-    if (progress.update > 0) await saver?.save(stateOf(training));
+    if (progress.update > 0) await saver?.save(savedState(training));
     const checkpoint = await saver?.finish();
     const { update: updates, best } = progress;
     const [finished, unevaluated] = [isOver(training), progress.unevaluated !== undefined];
@@ -63,15 +67,15 @@ async function makeUpdates(training: Training): Promise<MetricsRow | undefined> 
   const { config, progress, signal, saver } = training;
   let metrics = await beginUpdates(training);
   while (!isOver(training) && !signal?.aborted) {
-    const explored = await unlessCancelled(training, () => explore(training, progress.update + 1));
-    if (explored === undefined) break;
-    const row = await conclude(training, explored.row);
+    const made = await unlessCancelled(signal, () => makeUpdate(training, progress.update + 1));
+    if (made === undefined) break;
+    const row = await finishUpdate(training, made.row);
     if (row === undefined) break;
-    training.refuseStalled(explored.groups);
+    training.refuseStalled(made.groups);
     metrics = row;
     saver?.check();
     const isBest = progress.best?.update === progress.update;
-    if (isBest || isDue(progress.update, config.checkpoint.every)) await saver?.save(stateOf(training));
+    if (isBest || isDue(progress.update, config.checkpoint.every)) await saver?.save(savedState(training));
   }
   return metrics;
 }
@@ -82,29 +86,75 @@ const isOver = ({ config, progress }: Training): boolean =>
 
 const isDue = (update: number, every: number): boolean => every > 0 && update % every === 0;
 
-// The end of an update: its evaluation where one is due, and its line of metrics.
-
-export interface Concluded extends EvaluationRequest {
-  readonly curriculum: Curriculum;
-  readonly run?: Run;
-  readonly saver: Saver | undefined;
-  readonly onUpdate?: (metrics: MetricsRow) => void;
-}
-
-export const stateOf = ({ progress, curriculum }: Pick<Concluded, 'progress' | 'curriculum'>): SavedState => ({
+const savedState = ({ progress, curriculum }: Training): SavedState => ({
   progress,
   curriculum: curriculum.snapshot(),
 });
 
-/** What is due before the next update: the evaluation at the start, or one that an interrupted run did not end. */
-export async function beginUpdates(training: Concluded): Promise<MetricsRow | undefined> {
-  const { progress, saver } = training;
+/** One update, timed and traced, with its line of metrics but for an evaluation. */
+async function makeUpdate(training: Training, number: number): Promise<{ row: MetricsRow; groups: readonly Group[] }> {
+  const began = performance.now();
+  let rolled = began;
+  const onGroups: Method['onGroups'] = (groups, at) => {
+    training.onGroups?.(groups, at);
+    rolled = performance.now();
+  };
+  const updated = await update({ ...training, onGroups }, number, training.progress.entropy);
+  const ended = performance.now();
+  countUpdate(training.progress, number, updated);
+  const parts = await measureParts(training, updated);
+  const row = summariseUpdate({
+    update: number,
+    groups: updated.groups,
+    engine: updated.metrics,
+    learningRate: updateSettings(training.config, number).learningRate,
+    tokens: training.progress.tokens,
+    durations: {
+      rolloutSeconds: (rolled - began) / 1000,
+      updateSeconds: (ended - rolled) / 1000,
+      totalSeconds: (performance.now() - began) / 1000,
+    },
+    parts,
+  });
+  await recordTraces(training, number, updated.credited);
+  return { row, groups: updated.groups };
+}
+
+/** Updates in a row that may be refused for a number that is not finite, before training stops. */
+const nonFiniteLimit = 3;
+
+/** @throws NonFiniteError at the third refused update in a row: one bad batch may pass. */
+function countUpdate(progress: Progress, number: number, { groups, metrics, refused }: Updated): void {
+  if (refused && ++progress.nonFinite >= nonFiniteLimit) throw refused;
+  if (metrics) {
+    Object.assign(progress, entropyState(metrics));
+    progress.nonFinite = 0;
+  }
+  progress.update = number;
+  progress.tokens += countTokens(groups);
+}
+
+/** The metrics that curriculum, diversity and embedder keep themselves. */
+async function measureParts(training: Training, { groups, credited }: Updated): Promise<Record<string, number>> {
+  const { config, curriculum, embedder, family } = training;
+  return {
+    ...samplingMetrics(groups, config),
+    ...curriculum.metrics(),
+    ...(await measureStartDistances(groups, family, embedder)),
+    ...diversityMetrics(credited.flatMap(({ factors }) => factors ?? [])),
+    ...embedder.metrics?.(),
+  };
+}
+
+/** Makes up for the evaluation that an interrupted run did not end, or makes the one at the start. */
+async function beginUpdates(training: Training): Promise<MetricsRow | undefined> {
+  const { progress, saver, signal } = training;
   if (progress.unevaluated) {
-    const row = await conclude(training, progress.unevaluated);
-    if (row) await saver?.save(stateOf(training));
+    const row = await finishUpdate(training, progress.unevaluated);
+    if (row) await saver?.save(savedState(training));
     return row;
   }
-  const before = await unlessCancelled(training, () => evaluateAtStart(training));
+  const before = await unlessCancelled(signal, () => evaluateAtStart(training));
   if (before) await recordMetrics(training, { update: 0, ...before });
   return undefined;
 }
@@ -113,10 +163,10 @@ export async function beginUpdates(training: Concluded): Promise<MetricsRow | un
  * Evaluates after an update where that is due, and writes its line of metrics; undefined when the evaluation was
  * cancelled. The line then waits in the checkpoint for the resumed run, which evaluates first.
  */
-export async function conclude(training: Concluded, row: MetricsRow): Promise<MetricsRow | undefined> {
-  const { progress } = training;
+async function finishUpdate(training: Training, row: MetricsRow): Promise<MetricsRow | undefined> {
+  const { progress, signal } = training;
   progress.unevaluated = row;
-  const evaluated = await unlessCancelled(training, () => evaluateIfDue(training, row.update));
+  const evaluated = await unlessCancelled(signal, () => evaluateIfDue(training, row.update));
   if (evaluated === undefined) return undefined;
   delete progress.unevaluated;
   const whole = { ...row, ...evaluated };
@@ -125,18 +175,15 @@ export async function conclude(training: Concluded, row: MetricsRow): Promise<Me
   return whole;
 }
 
-/** The result of `work`; undefined when it was cancelled, with the curriculum as it was before. */
-export async function unlessCancelled<Value>(
-  training: Concluded,
+/** The result of `work`; undefined when the signal cancelled it. */
+async function unlessCancelled<Value>(
+  signal: AbortSignal | undefined,
   work: () => Promise<Value>,
 ): Promise<Value | undefined> {
-  const { curriculum, signal } = training;
-  const before: CurriculumState | undefined = signal && curriculum.snapshot();
   try {
     return await work();
   } catch (error) {
     if (!signal?.aborted || !CancelledError.isInstance(error)) throw error;
-    if (before) curriculum.restore(before);
     return undefined;
   }
 }

@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig, type RunConfig, type RunConfigInput } from '../../src/config.js';
-import { measureDiversity } from '../../src/embedder/embedder.js';
 import { LocalEmbedder } from '../../src/embedder/local.js';
 import { openEmbedder } from '../../src/embedder/open.js';
 import { ConfigError, ModelFolderError, RunFolderError } from '../../src/errors.js';
-import { plainDiversity, rowsOf } from '../../src/method/diversity.js';
+import { measureDiversity, plainDiversity, rowsOf } from '../../src/method/diversity.js';
 import type { Group } from '../../src/method/group.js';
 import type { MetricsRow } from '../../src/run/metrics.js';
 import { missingEngine } from '../cli/support/cli.js';
@@ -98,10 +97,10 @@ describe.skipIf(missingEngine !== undefined)('the factors', () => {
     }
   });
 
-  test('need a policy that tells its states', async () => {
+  test('need a policy that gives its states', async () => {
     const opening = openEmbedder(settingsOf('policy'), new DigitPolicy());
     await expect(opening).rejects.toBeInstanceOf(ConfigError);
-    await expect(opening).rejects.toThrow(/diversity\.embedder: this policy does not tell its hidden states/);
+    await expect(opening).rejects.toThrow(/diversity\.embedder: this policy does not give its hidden states/);
   });
 });
 
@@ -109,7 +108,7 @@ describe.skipIf(missingEngine !== undefined)('the factors', () => {
 function groupOf(texts: readonly string[]): Group {
   const rollouts = texts.map((text) => ({
     history: { turns: [{ iterates: [{ text, feedback: undefined }] }] },
-    turns: [{}],
+    turns: [{ promptTokens: Int32Array.of(1), completion: { tokens: Int32Array.of(1) } }],
   }));
   return { rollouts } as unknown as Group;
 }

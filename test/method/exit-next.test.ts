@@ -7,7 +7,7 @@ import { createRng } from '../../src/rng.js';
 import { create, groupOf, playUpdates, rolloutOf, said, stateOf, task } from '../support/exit-curriculum.js';
 import { ladderTasks } from '../support/ladder.js';
 
-describe('next', () => {
+describe('nextBatch', () => {
   /** A curriculum with one history in its buffer. */
   function holding(history: History, options: Partial<ExitCurriculumOptions> = {}): Curriculum {
     const curriculum = create({ minimumFill: 1, replayProbability: 1, ...options });
@@ -22,8 +22,7 @@ describe('next', () => {
     return curriculum;
   }
   const drawMany = (curriculum: Curriculum, count: number): Start[] => {
-    const rng = createRng(5);
-    return Array.from({ length: count }, () => curriculum.next(rng));
+    return [...curriculum.nextBatch(count, createRng(5))];
   };
   /** Four standard deviations of a share estimated from `count` draws. */
   const tolerance = (share: number, count: number): number => 4 * Math.sqrt((share * (1 - share)) / count);
@@ -49,7 +48,7 @@ describe('next', () => {
   });
 
   test('a minimum fill of 0 does not draw from an empty buffer', () => {
-    expect(create({ minimumFill: 0, replayProbability: 1 }).next(createRng(1)).intent).toBe('attempt');
+    expect(create({ minimumFill: 0, replayProbability: 1 }).nextBatch(1, createRng(1))[0]?.intent).toBe('attempt');
   });
 
   test('selects a uniform turn prefix, then a uniform iterate of that turn', () => {
@@ -71,17 +70,35 @@ describe('next', () => {
   test('without expansion a replayed start is an attempt', async () => {
     const curriculum = create({ expand: false, minimumFill: 1, replayProbability: 1 });
     await playUpdates(curriculum, 3);
-    expect(
-      drawMany(curriculum, 50).every(({ intent, history }) => intent === 'attempt' && history.turns.length === 0),
-    ).toBe(true);
-    expect(curriculum.metrics()['curriculum/share_attempt']).toBe(1);
+    const starts = drawMany(curriculum, 50);
+    expect(starts.every(({ intent, history }) => intent === 'attempt' && history.turns.length === 0)).toBe(true);
+    expect(starts.every(({ origin }) => origin !== undefined)).toBe(true);
+  });
+
+  test('draws the same starts at once or one after the other, and changes nothing', async () => {
+    const curriculum = create({ replayProbability: 0.5, order: { order: 'shuffled', seed: 3 } });
+    await playUpdates(curriculum, 6);
+    const before = JSON.stringify(curriculum.snapshot());
+    const rng = createRng(7);
+    const whole = curriculum.nextBatch(12, rng);
+    const first = curriculum.nextBatch(5, rng);
+    expect([...first, ...curriculum.nextBatch(7, rng, first)]).toEqual(whole);
+    expect(new Set(whole.map(({ origin }) => origin === undefined)).size).toBe(2);
+    expect(JSON.stringify(curriculum.snapshot())).toBe(before);
   });
 });
 
 describe('metrics', () => {
-  test('tell depth, recency, turn, intents and distinct starts of the current batch', () => {
+  /** Observes one group of the start that the curriculum draws next. */
+  function observeNext(curriculum: Curriculum, history: History, kind: 'finished' | 'malformed', seed: number): Start {
+    const [start] = curriculum.nextBatch(1, createRng(seed)) as [Start];
+    curriculum.observe([groupOf(start, [rolloutOf(start, history, kind)], 0.1)], createRng(1));
+    return start;
+  }
+
+  test('give depth, recency, turn, intents and distinct starts of the last batch', () => {
     const curriculum = create({ minimumFill: 1, replayProbability: 1, divergeProbability: 0 });
-    const base = curriculum.next(createRng(1));
+    observeNext(curriculum, said('a'), 'finished', 1);
     expect(curriculum.metrics()).toMatchObject({
       'curriculum/depth': 0,
       'curriculum/recency': 0,
@@ -89,12 +106,10 @@ describe('metrics', () => {
       'curriculum/share_attempt': 1,
       'curriculum/distinct_starts': 1,
       'curriculum/distinct_ratio': 1 / 20,
-      'buffer/size': 0,
+      'buffer/size': 1,
     });
-    curriculum.observe(groupOf(base, [rolloutOf(base, said('a'))], 0.1), createRng(1));
     for (let update = 1; update <= 3; update++) {
-      const start = curriculum.next(createRng(update));
-      expect(start.intent).toBe('improve');
+      expect(observeNext(curriculum, said('a'), 'malformed', update).intent).toBe('improve');
       expect(curriculum.metrics()).toMatchObject({
         'curriculum/depth': 1,
         'curriculum/recency': update,
@@ -103,15 +118,13 @@ describe('metrics', () => {
         'curriculum/share_attempt': 0,
         'curriculum/distinct_starts': 2,
       });
-      curriculum.observe(groupOf(start, [rolloutOf(start, said('a'), 'malformed')], 0.1), createRng(1));
     }
   });
 
-  test('keep to the batch: the first start after an observation begins a new one', async () => {
+  test('cover the batch that was observed last alone', async () => {
     const curriculum = create({ minimumFill: 1000, capacity: 1000 });
     await playUpdates(curriculum, 5, { startsPerBatch: 3 });
-    curriculum.next(createRng(1));
-    expect(stateOf(curriculum).record).toMatchObject({ update: 5, batch: { length: 1 } });
+    expect(stateOf(curriculum).record).toMatchObject({ update: 5, batch: { length: 3 } });
   });
 });
 

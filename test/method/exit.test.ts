@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { append, depth, emptyHistory, historyKey, openTurn, prefix } from '../../src/history.js';
+import type { Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
 import {
   create,
@@ -107,8 +108,8 @@ describe('snapshot and restore', () => {
 
 test('appending to a drawn start leaves the stored history as it was', () => {
   const curriculum = create({ minimumFill: 1, replayProbability: 1 });
-  const base = curriculum.next(createRng(1));
-  curriculum.observe(groupOf(base, [rolloutOf(base, said('a'))], 0.1), createRng(1));
+  const [base] = curriculum.nextBatch(1, createRng(1)) as [Start];
+  curriculum.observe([groupOf(base, [rolloutOf(base, said('a'))], 0.1)], createRng(1));
   const before = JSON.stringify(curriculum.snapshot());
   const { history } = stateOf(curriculum).buffer.slots[0]?.entry ?? { history: emptyHistory };
   const anIterate = { text: 'z', tokens: [1], quality: 0 };

@@ -2,8 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { emptyHistory } from '../../src/history.js';
-import { type SkipSettings, withoutSilent } from '../../src/method/advantage.js';
-import { assembleBatch, type ScoredGroup } from '../../src/method/batch.js';
+import { type CreditedGroup, type SkipSettings, skipWithoutSignal } from '../../src/method/advantage.js';
+import { assembleBatch } from '../../src/method/batch.js';
 import type { Group } from '../../src/method/group.js';
 import { LocalPolicy } from '../../src/policy/local.js';
 import type { Completion, UpdateMetrics } from '../../src/policy/policy.js';
@@ -14,7 +14,7 @@ const model = fileURLToPath(new URL('../../models/tiny', import.meta.url));
 const rng = createRng(3).fork('skip');
 
 /** A group of random completions; every second one is cut off. */
-function groupOf(at: number, advantages: readonly number[]): ScoredGroup {
+function groupOf(at: number, advantages: readonly number[]): CreditedGroup {
   const promptTokens = Int32Array.from({ length: 5 }, () => 1 + rng.int(20));
   const start = { task: { id: `t${at}`, data: null }, history: emptyHistory, intent: 'attempt' } as const;
   const rollouts = advantages.map((_, member) => {
@@ -33,7 +33,7 @@ function groupOf(at: number, advantages: readonly number[]): ScoredGroup {
   return { group, advantages: Float64Array.from(advantages) };
 }
 
-const scored = [
+const credited = [
   [1, -1, 0.5, 0],
   [0, 0, 0, 0],
   [-0.3, 0.3, 0.1, 0.2],
@@ -42,7 +42,7 @@ const scored = [
 ].map((one, at) => groupOf(at, one));
 
 async function gradientOf(
-  groups: readonly ScoredGroup[],
+  groups: readonly CreditedGroup[],
   { objective, overlongFilter }: SkipSettings,
 ): Promise<UpdateMetrics> {
   const policy = await LocalPolicy.load(model, { device: 'cpu', threads: 1 });
@@ -68,13 +68,13 @@ describe.skipIf(missingEngine !== undefined)('without silent groups', () => {
     ),
   )('loss and gradient norm by %s stay, overlong filter %s', async (normalisation, overlongFilter) => {
     const settings = { objective: { normalisation }, overlongFilter };
-    const live = withoutSilent(scored, settings);
+    const live = skipWithoutSignal(credited, settings);
     expect(live).toHaveLength(2);
-    const [whole, skipped] = [await gradientOf(scored, settings), await gradientOf(live, settings)];
+    const [whole, skipped] = [await gradientOf(credited, settings), await gradientOf(live, settings)];
     expect(Math.abs((skipped.grad_norm ?? 0) / (whole.grad_norm ?? 1) - 1)).toBeLessThan(2e-6);
     expect(skipped.loss).toBeCloseTo(whole.loss ?? Number.NaN, 6);
     const careless = await gradientOf(
-      scored.filter((_, at) => at === 0 || at === 2),
+      credited.filter((_, at) => at === 0 || at === 2),
       settings,
     );
     expect(Math.abs((careless.grad_norm ?? 0) / (whole.grad_norm ?? 1) - 1)).toBeGreaterThan(0.1);
@@ -82,8 +82,8 @@ describe.skipIf(missingEngine !== undefined)('without silent groups', () => {
 
   test('a batch without any signal keeps one group, one with signal everywhere all', () => {
     const settings = { objective: { normalisation: 'sequence-mean' }, overlongFilter: true };
-    expect(withoutSilent([scored[1], scored[3]] as ScoredGroup[], settings)).toEqual([scored[1]]);
-    const live = [scored[0], scored[2]] as ScoredGroup[];
-    expect(withoutSilent(live, settings)).toBe(live);
+    expect(skipWithoutSignal([credited[1], credited[3]] as CreditedGroup[], settings)).toEqual([credited[1]]);
+    const live = [credited[0], credited[2]] as CreditedGroup[];
+    expect(skipWithoutSignal(live, settings)).toBe(live);
   });
 });

@@ -9,7 +9,7 @@ import { measuredFamily } from '../../src/evaluation/measured.js';
 import { evaluateRewards } from '../../src/evaluation/rewards.js';
 import { normalisedAdvantages } from '../../src/method/advantage.js';
 import { withUpdates } from '../../src/method/base-tasks.js';
-import { isLive } from '../../src/method/collect.js';
+import { hasSignal } from '../../src/method/collect.js';
 import type { Group } from '../../src/method/group.js';
 import { updateSettings } from '../../src/method/update-settings.js';
 import type { UpdateBatch } from '../../src/policy/policy.js';
@@ -116,10 +116,10 @@ describe('refilled batches', () => {
   const coarse = ({ quality }: { quality: number }): number => (quality > 0.85 ? 1 : 0);
   const refill = { dynamicSampling: 'refill', method: 'grpo', maximumDraws: 30 };
 
-  test('starts are drawn until as many groups as a batch has are live; all are observed, only live ones trained on', async () => {
+  test('starts are drawn until as many groups as a batch has carry a signal; all are observed, only those are trained on', async () => {
     const { rows, groups, policy } = await trainOnce({ config: configOf(refill), reward: coarse });
     for (const [at, row] of rows.entries()) {
-      expect(groups[at]?.filter((group) => isLive(group, configOf(refill)))).toHaveLength(
+      expect(groups[at]?.filter((group) => hasSignal(group, configOf(refill)))).toHaveLength(
         row['dynamic_sampling/live'] ?? -1,
       );
       expect(row['dynamic_sampling/live']).toBe(3);
@@ -299,8 +299,8 @@ describe('reward functions that are normalised one by one', () => {
     const { groups } = await trainOnce({ config: configOf({ method: 'grpo', updates: 1 }), rewards: opposed });
     const mixed = groups.flat().find(({ parts }) => new Set(parts[0]?.values).size > 1) as Group;
     expect(new Set(mixed.rewards)).toEqual(new Set([1]));
-    expect(isLive(mixed, { advantage: {} })).toBe(false);
-    expect(isLive(mixed, { advantage })).toBe(true);
+    expect(hasSignal(mixed, { advantage: {} })).toBe(false);
+    expect(hasSignal(mixed, { advantage })).toBe(true);
   });
 
   test('and the loss of an evaluation has the advantages of training', async () => {

@@ -148,13 +148,20 @@ describe('resuming', () => {
     },
   );
 
-  test('a curriculum that moves on in `next` is put back when its update is cancelled', async () => {
+  test('a curriculum of the user is left as it was when its update is cancelled', async () => {
     const cycle = (): Curriculum => {
       let at = 0;
       const tasks = family.tasks('train');
       return {
-        next: () => ({ task: tasks[at++ % tasks.length] as Task, history: emptyHistory, intent: 'attempt' }),
-        observe: () => {},
+        nextBatch: (size, _rng, drawn = []) =>
+          Array.from({ length: size }, (_, i) => ({
+            task: tasks[(at + drawn.length + i) % tasks.length] as Task,
+            history: emptyHistory,
+            intent: 'attempt',
+          })),
+        observe: (groups) => {
+          at += groups.length;
+        },
         snapshot: () => ({ kind: 'cycle', at }) as CurriculumState,
         restore: (state) => {
           at = (state as CurriculumState & { at: number }).at;

@@ -56,17 +56,15 @@ export async function playUpdates(
   const observed: Group[] = [];
   for (let update = firstUpdate; update < firstUpdate + updates; update++) {
     const rng = createRng(11).fork('update', update);
-    const starts = Array.from({ length: startsPerBatch }, (_, i) => deepFreeze(curriculum.next(rng.fork('start', i))));
+    const starts = curriculum.nextBatch(startsPerBatch, rng).map((start) => deepFreeze(start));
     const groups = await Promise.all(
       starts.map((start, i) =>
         rolloutGroup({ policy, family, start, size: 4, sampling, rng: rng.fork('rollout', i), reward: 'quality' }),
       ),
     );
-    groups.forEach((group, i) => {
-      for (const { history } of group.rollouts) deepFreeze(history);
-      curriculum.observe(group, rng.fork('observe', i));
-      observed.push(group);
-    });
+    for (const { history } of groups.flatMap(({ rollouts }) => rollouts)) deepFreeze(history);
+    curriculum.observe(groups, rng);
+    observed.push(...groups);
   }
   return observed;
 }

@@ -2,7 +2,7 @@
 
 import { parseConfig } from '../../config.js';
 import { UsageError } from '../../errors.js';
-import { type Method, methodNames } from '../../method/methods.js';
+import { type MethodName, methodNames } from '../../method/methods.js';
 import { codeBreaker } from '../../recipes/code-breaker.js';
 
 export interface DemoOptions {
@@ -19,7 +19,7 @@ export interface DemoOptions {
 }
 
 export interface PlannedRun {
-  readonly method: Method;
+  readonly method: MethodName;
   readonly seed: number;
   /** The run folder, relative to the comparison's. */
   readonly folder: string;

@@ -4,7 +4,6 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Embedder } from '../../../src/embedder/embedder.js';
 import { CancelledError, NonFiniteError } from '../../../src/errors.js';
-import { plainDiversity, rowsOf } from '../../../src/method/diversity.js';
 import {
   type Generated,
   type GenerateRequest,
@@ -125,13 +124,10 @@ export class DigitPolicy implements Policy {
 /** One dimension a digit. */
 export const digitEmbedder: Embedder = {
   dimension: 10,
-  async embed(texts) {
-    const rows = texts.map((text) => Array.from({ length: 10 }, (_, digit) => text.split(String(digit)).length - 1));
+  async embed(inputs) {
+    const rows = inputs.map(({ text }) =>
+      Array.from({ length: 10 }, (_, digit) => text.split(String(digit)).length - 1),
+    );
     return Float32Array.from(rows.flat());
-  },
-  async diversity(embeddings, offsets, clamp) {
-    const rows = rowsOf(embeddings, 10);
-    const groups = Array.from(offsets.subarray(1), (end, at) => rows.slice(offsets[at], end));
-    return Float32Array.from(groups.flatMap((group) => [...plainDiversity(group, { clamp })]));
   },
 };
