@@ -43,7 +43,7 @@ const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index +
 
 /** Runs `exit-rl` and returns the lines it printed. */
 async function exit(...command: string[]): Promise<string> {
-  const child = spawn(process.execPath, ['dist/src/cli/main.js', ...command, '--threads', '1', '--json'], {
+  const child = spawn(process.execPath, ['dist/cli/main.js', ...command, '--threads', '1', '--json'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -1,5 +1,5 @@
 /** Update tokens/s and whole GRPO iterations/s of the embedded default's shape, against TRL's GRPOTrainer. */
-import { type AdvantageSettings, groupAdvantages } from '../src/advantage.js';
+import { type AdvantageSettings, groupAdvantages } from '../src/method/advantage.js';
 import type { Completion, Generated, Policy, UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
 import { row, type Sides, type Summary, summarise, type TableRow } from './lib/measure.js';
 import { watchNeighbours } from './lib/neighbours.js';

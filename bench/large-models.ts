@@ -27,7 +27,7 @@ const { values: options } = parseArgs({
   },
 });
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const cli = path('../dist/src/cli/main.js');
+const cli = path('../dist/cli/main.js');
 const python = ensurePeers();
 const peer = path('peers/large_models.py');
 

@@ -11,7 +11,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-COMMAND = ["node", "dist/src/cli/main.js", "generate", "--chat", "--model", "models/cafe", "--threads", "1"]
+COMMAND = ["node", "dist/cli/main.js", "generate", "--chat", "--model", "models/cafe", "--threads", "1"]
 PROMPT = b"> \x1b[3G"
 CTRL_C, CTRL_D, BACKSPACE = b"\x03", b"\x04", b"\x7f"
 

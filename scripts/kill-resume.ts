@@ -14,7 +14,7 @@ import { describeCommit, describeMachine } from '../bench/lib/machine.js';
 import { createRng, type Rng } from '../src/rng.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const program = join(root, 'dist/src/cli/main.js');
+const program = join(root, 'dist/cli/main.js');
 const updates = 40;
 
 const { values } = parseArgs({

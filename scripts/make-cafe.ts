@@ -19,11 +19,11 @@ import { loadConfig } from '../src/config/load.js';
 import type { Evaluation } from '../src/evaluation/evaluation.js';
 import { evaluateIterations } from '../src/evaluation/iterate.js';
 import { initialWeights } from '../src/initial-weights.js';
+import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/method/supervised.js';
 import { LocalPolicy } from '../src/policy/local.js';
 import type { UpdateMetrics } from '../src/policy/policy.js';
 import { createRng, type Rng } from '../src/rng.js';
 import { encodeSafetensors } from '../src/safetensors.js';
-import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/trainer/supervised.js';
 import { cafeCard } from './cafe-card.js';
 
 const base = 'models/cafe';

@@ -12,12 +12,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Evaluation } from '../src/evaluation/evaluation.js';
 import { evaluateIterations } from '../src/evaluation/iterate.js';
+import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/method/supervised.js';
 import { LocalPolicy } from '../src/policy/local.js';
 import { createRng, type Rng } from '../src/rng.js';
 import { drawDemonstrations } from '../src/task/code-breaker/demonstrations.js';
 import { codeBreaker } from '../src/task/code-breaker/family.js';
 import { writeInitialModel } from '../src/task/code-breaker/model.js';
-import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/trainer/supervised.js';
 import { modelCard } from './tiny-model-card.js';
 
 const updates = 800;

@@ -6,18 +6,16 @@
  * const policy = await LocalPolicy.load(config.model, config);
  * await train({ config, policy, family });
  */
-export { type AdvantageSettings, groupAdvantages } from './advantage.js';
+
 export type { ChatOptions } from './chat/template.js';
 export { loadConfig, loadRunConfig } from './config/load.js';
 export { parseConfig, type RunConfig, type RunConfigInput } from './config.js';
-export type { Curriculum, CurriculumState } from './curriculum/curriculum.js';
-export { createExitCurriculum, type ExitCurriculumOptions } from './curriculum/exit.js';
-export { createUniformCurriculum } from './curriculum/uniform.js';
 export { type PromptsOptions, promptsFamily, type Verifier } from './data/family.js';
 export { type DataSet, type DataSettings, loadData } from './data/load.js';
-export { applyDiversity, plainDiversity } from './diversity.js';
 export type { CacheStatistics } from './embedder/cache.js';
+export type { Embedder, EmbeddingInput } from './embedder/embedder.js';
 export { LocalEmbedder, type LocalEmbedderOptions } from './embedder/local.js';
+export { createNgramEmbedder } from './embedder/ngram.js';
 export {
   CancelledError,
   ChatTemplateError,
@@ -46,7 +44,7 @@ export {
 export type { Evaluation } from './evaluation/evaluation.js';
 export { type EvaluationOptions, evaluateIterations } from './evaluation/iterate.js';
 export { measuredFamily } from './evaluation/measured.js';
-export { type Group, type GroupOptions, rolloutGroup } from './group.js';
+export { evaluateRewards, type RewardEvaluationOptions } from './evaluation/rewards.js';
 export {
   emptyHistory,
   type History,
@@ -58,6 +56,22 @@ export {
 } from './history.js';
 export { type Fetched, type FetchOptions, fetchModel } from './hub/fetch.js';
 export type { Message, Prompt, ToolCall } from './message.js';
+export { type AdvantageSettings, groupAdvantages } from './method/advantage.js';
+export { withUpdates } from './method/base-tasks.js';
+export type { Curriculum, CurriculumState } from './method/curriculum.js';
+export { applyDiversity, plainDiversity } from './method/diversity.js';
+export { createExitCurriculum, type ExitCurriculumOptions } from './method/exit.js';
+export { type Group, type GroupOptions, rolloutGroup } from './method/group.js';
+export { type MethodName, methodNames } from './method/methods.js';
+export type { Outcome, Rollout, RolloutTurn, Start } from './method/rollout.js';
+export type { TrainSettings } from './method/settings.js';
+export {
+  type Demonstrated,
+  type SupervisedOptions,
+  type SupervisedSettings,
+  trainSupervised,
+} from './method/supervised.js';
+export { createUniformCurriculum } from './method/uniform.js';
 export { LocalPolicy, type LocalPolicyOptions } from './policy/local.js';
 export { type LoraOptions, type MergeRequest, mergeAdapter } from './policy/lora.js';
 export { estimateMemory, type Workload } from './policy/memory.js';
@@ -83,26 +97,13 @@ export { defaultTemplates, type PromptTemplates, promptFromTemplates } from './p
 export type { RewardBatch } from './reward/batch.js';
 export { type LoadedRewards, loadRewards } from './reward/load.js';
 export { type NamedReward, namedReward } from './reward/named.js';
-export type { Answered, BatchReward, GroupReward, Reward, RewardFunction, RewardKind } from './reward.js';
+export type { Answered, BatchReward, GroupReward, Reward, RewardFunction, RewardKind } from './reward/reward.js';
 export { createRng, type Rng } from './rng.js';
-export type { Outcome, Rollout, RolloutTurn, Start } from './rollout.js';
+export { bestCheckpoint, latestCheckpoint } from './run/checkpoint.js';
+export { verifyCheckpoint } from './run/manifest.js';
+export type { MetricsRow } from './run/metrics.js';
+export { type OpenRunOptions, openRun, type Run } from './run/run.js';
+export { type TrainOptions, type TrainResult, train } from './run/train.js';
 export { type ShippedModel, shippedModel } from './shipped-models.js';
 export { codeBreaker } from './task/code-breaker/family.js';
 export type { Task, TaskFamily, Verdict } from './task/task.js';
-export { bestCheckpoint } from './trainer/best-checkpoint.js';
-export { latestCheckpoint } from './trainer/checkpoint.js';
-export { createNgramEmbedder, type Embedder } from './trainer/embedder.js';
-export { withUpdates } from './trainer/epochs.js';
-export { evaluateRewards, type RewardEvaluationOptions } from './trainer/evaluate.js';
-export { verifyCheckpoint } from './trainer/manifest.js';
-export { type Method, methodNames } from './trainer/methods.js';
-export type { MetricsRow } from './trainer/metrics.js';
-export { type OpenRunOptions, openRun, type Run } from './trainer/run.js';
-export type { TrainSettings } from './trainer/settings.js';
-export {
-  type Demonstrated,
-  type SupervisedOptions,
-  type SupervisedSettings,
-  trainSupervised,
-} from './trainer/supervised.js';
-export { type TrainOptions, type TrainResult, train } from './trainer/trainer.js';

@@ -92,3 +92,12 @@ function smallFastCounter(identity: Identity): () => number {
   for (let i = 0; i < 12; i++) draw();
   return draw;
 }
+
+/** Fisher and Yates: shuffles `values` in place; one draw of `rng` for each value but the last. */
+export function shuffle<Value>(values: Value[], rng: Rng): Value[] {
+  for (let last = values.length - 1; last > 0; last--) {
+    const other = rng.int(last + 1);
+    [values[last], values[other]] = [values[other] as Value, values[last] as Value];
+  }
+  return values;
+}

@@ -12,19 +12,19 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
  * of two names that fit, the longer one counts.
  */
 const levels: readonly (readonly string[])[] = [
-  /*  0 */ ['src/errors', 'src/rng', 'src/history', 'src/message', 'src/nesting', 'src/safetensors'],
-  /*  1 */ ['src/initial-weights', 'src/libtorch', 'src/hub', 'src/task'],
+  /*  0 */ ['src/errors', 'src/rng', 'src/stats', 'src/history', 'src/message', 'src/nesting', 'src/safetensors'],
+  /*  1 */ ['src/abort', 'src/initial-weights', 'src/libtorch', 'src/hub', 'src/task'],
   /*  2 */ ['src/native', 'src/prompt', 'src/reward', 'src/shipped-models'],
   /*  3 */ ['src/chat', 'src/data'],
-  /*  4 */ ['src/embedder', 'src/policy'],
-  /*  5 */ ['src/rollout'],
-  /*  6 */ ['src/group'],
-  /*  7 */ ['src/advantage', 'src/diversity', 'src/buffer'],
-  /*  8 */ ['src/curriculum'],
-  /*  9 */ ['src/trainer', 'src/evaluation'],
-  /* 10 */ ['src/report', 'src/config'],
-  /* 11 */ ['recipes'],
-  /* 12 */ ['src/config/load'],
+  /*  4 */ ['src/policy'],
+  /*  5 */ ['src/embedder'],
+  /*  6 */ ['src/method'],
+  /*  7 */ ['src/evaluation'],
+  /*  8 */ ['src/config'],
+  /*  9 */ ['src/recipes'],
+  /* 10 */ ['src/config/load'],
+  /* 11 */ ['src/run'],
+  /* 12 */ ['src/report'],
   /* 13 */ ['src/index'],
   /* 14 */ ['src/cli'],
 ];
@@ -44,9 +44,7 @@ function importsOf(file: string): string[] {
   return relative.map((name) => posix.join(posix.dirname(file), name).replace(/\.js$/, ''));
 }
 
-const imports = new Map(
-  [...filesUnder('src'), ...filesUnder('recipes')].map((file) => [file.replace(/\.ts$/, ''), importsOf(file)]),
-);
+const imports = new Map(filesUnder('src').map((file) => [file.replace(/\.ts$/, ''), importsOf(file)]));
 
 const isIn = (file: string, room: string): boolean => file === room || file.startsWith(`${room}/`);
 

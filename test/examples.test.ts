@@ -30,14 +30,7 @@ describe.skipIf(missingEngine !== undefined)('an example with a data file', () =
   test('data-file/config.yaml trains on its rows, evaluates on those held out, and keeps the best checkpoint', () => {
     const out = mkdtempSync(join(tmpdir(), 'exit-rl-example-'));
     try {
-      const args = [
-        'dist/src/cli/main.js',
-        'train',
-        'examples/data-file/config.yaml',
-        '--out',
-        join(out, 'run'),
-        '--json',
-      ];
+      const args = ['dist/cli/main.js', 'train', 'examples/data-file/config.yaml', '--out', join(out, 'run'), '--json'];
       const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
       const rows = stdout
@@ -60,7 +53,7 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
   const out = mkdtempSync(join(tmpdir(), 'exit-rl-cafe-'));
   afterAll(() => rmSync(out, { recursive: true, force: true }));
   const exit = (...args: string[]): Record<string, unknown>[] => {
-    const command = ['dist/src/cli/main.js', ...args, '--threads', '1', '--json'];
+    const command = ['dist/cli/main.js', ...args, '--threads', '1', '--json'];
     const { stdout, stderr, status } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     return stdout

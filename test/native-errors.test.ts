@@ -109,10 +109,10 @@ describe('an addon that cannot be loaded', () => {
   function firstUse(prepare: (folder: string) => void, environment: NodeJS.ProcessEnv = {}): string {
     const folder = mkdtempSync(join(tmpdir(), 'exit-rl-native-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    cpSync(join(root, 'dist/src'), join(folder, 'dist/src'), { recursive: true });
+    cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
     for (const name of ['package.json', 'binding.cjs']) cpSync(join(root, name), join(folder, name));
     prepare(folder);
-    const script = `import { native } from '${folder}/dist/src/native.js';
+    const script = `import { native } from '${folder}/dist/native.js';
       try { native(); } catch (error) { console.log(error.name, error.code, error.message); }`;
     const args = ['--input-type=module', '--eval', script];
     return spawnSync(process.execPath, args, { encoding: 'utf8', env: { ...process.env, ...environment } }).stdout;

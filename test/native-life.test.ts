@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const library = join(root, 'dist/src/index.js');
+const library = join(root, 'dist/index.js');
 
 /** Loads a policy and starts a generation that takes many seconds; `then` runs while it is in flight. */
 const inFlight = (then: string): string => `

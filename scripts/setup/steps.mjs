@@ -1,5 +1,5 @@
 /** The steps after libtorch: packages, addon, TypeScript. Each knows what it is made from. */
-import { copyFileSync, existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { libtorchVersion } from './libtorch.mjs';
@@ -127,8 +127,7 @@ function buildMeter(progress, begin) {
 }
 
 const compiled = join(root, 'dist');
-const typescriptInputs = () =>
-  hashInputs(root, ['src', 'recipes', 'tsconfig.json', 'binding.d.ts', 'package-lock.json']);
+const typescriptInputs = () => hashInputs(root, ['src', 'tsconfig.json', 'binding.d.ts', 'package-lock.json']);
 
 /** @type {Step} */
 export const typescript = {
@@ -144,7 +143,6 @@ export const typescript = {
     progress.show('tsc');
     const args = [join(root, 'node_modules/typescript/bin/tsc'), '--project', 'tsconfig.json', '--outDir', fresh];
     await runLogged({ command: process.execPath, args, cwd: root, log: join(buildFolder, 'tsc.log') });
-    copyFileSync(join(root, 'binding.d.ts'), join(fresh, 'binding.d.ts'));
     rmSync(compiled, { recursive: true, force: true });
     renameSync(fresh, compiled);
     writeStamp(stampOf('typescript'), inputs);

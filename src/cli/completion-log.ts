@@ -1,7 +1,7 @@
 /** Some completions of an update, for a person to read: what a model wrote never reaches the terminal as commands. */
 import type { RunConfig } from '../config.js';
-import type { Group } from '../group.js';
 import { promptText } from '../message.js';
+import type { Group } from '../method/group.js';
 import type { TaskFamily } from '../task/task.js';
 import { say } from './output.js';
 

@@ -1,9 +1,10 @@
 /** `exit-rl embed`: vectors of texts, as the diversity bonus measures distances between them. */
 import { stat } from 'node:fs/promises';
 import type { CAC } from 'cac';
+import type { Embedder } from '../embedder/embedder.js';
+import type { ModelEmbedderSettings } from '../embedder/folder.js';
+import type { NgramSettings } from '../embedder/ngram.js';
 import { UsageError } from '../errors.js';
-import type { Embedder } from '../trainer/embedder.js';
-import type { ModelEmbedderSettings, NgramSettings } from '../trainer/settings.js';
 import { type Flags, requiredText, textFlag, wholeNumber } from './flags.js';
 import { chunksOf, readJsonLines, textOf } from './json-lines.js';
 import { printJson } from './output.js';
@@ -29,7 +30,10 @@ function modelSettings(model: string, flags: Flags): ModelEmbedderSettings {
 const builtIn = ['builtin', 'ngram'];
 
 async function openEmbedder(flags: Flags): Promise<Embedder> {
-  const { createModelEmbedder, createNgramEmbedder } = await import('../trainer/embedder.js');
+  const [{ createModelEmbedder }, { createNgramEmbedder }] = await Promise.all([
+    import('../embedder/folder.js'),
+    import('../embedder/ngram.js'),
+  ]);
   const model = textFlag(process.argv, 'model') ?? 'builtin';
   if (builtIn.includes(model)) return createNgramEmbedder(ngramSettings(flags));
   const isFolder = await stat(model).then(
@@ -45,7 +49,7 @@ async function runEmbed(flags: Flags): Promise<void> {
   const embedder = await openEmbedder(flags);
   try {
     for await (const lines of chunksOf(readJsonLines(file), linesAtOnce)) {
-      const vectors = await embedder.embed(lines.map((line) => textOf(line, 'text')));
+      const vectors = await embedder.embed(lines.map((line) => ({ text: textOf(line, 'text') })));
       for (const at of lines.keys()) {
         const { dimension } = embedder;
         await printJson({ embedding: Array.from(vectors.subarray(at * dimension, (at + 1) * dimension)) });

@@ -30,8 +30,8 @@ const exists = (path: string): Promise<boolean> =>
 async function runSubject(run: string): Promise<Subject> {
   const [{ loadRunConfig }, { listCheckpoints }, { verifyCheckpoint }] = await Promise.all([
     import('../config/load.js'),
-    import('../trainer/checkpoint.js'),
-    import('../trainer/manifest.js'),
+    import('../run/checkpoint.js'),
+    import('../run/manifest.js'),
   ]);
   const [latest] = await listCheckpoints(run);
   if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });
@@ -47,7 +47,7 @@ async function modelSubject(folder: string, task: string | undefined): Promise<S
     return { folder, defaults: await loadConfig({ source, flags: { model: folder } }) };
   }
   if (task === undefined) throw new UsageError('--task or --config is missing: a name, a module, or a config file');
-  const { recipes } = await import('../../recipes/index.js');
+  const { recipes } = await import('../recipes/index.js');
   const recipe = Object.hasOwn(recipes, task) ? recipes[task]?.() : undefined;
   return { folder, defaults: parseConfig({ ...recipe, task, model: folder }) };
 }
@@ -124,7 +124,7 @@ async function evaluate(
 
 /** A signal leaves at once, whatever is waited for: a verifier, or a model that loads. */
 async function untilStopped(work: (signal: AbortSignal) => Promise<Evaluation>): Promise<Evaluation> {
-  const { untilAborted } = await import('../trainer/until-aborted.js');
+  const { untilAborted } = await import('../abort.js');
   const stop = stopOnSignals('stopping: nothing is written');
   try {
     return await untilAborted(stop.signal, work(stop.signal));

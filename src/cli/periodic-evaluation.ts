@@ -3,14 +3,14 @@ import type { RunConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
 import { evaluateIterations } from '../evaluation/iterate.js';
 import { measuredFamily } from '../evaluation/measured.js';
+import { evaluateRewards } from '../evaluation/rewards.js';
+import { updateSettings } from '../method/update-settings.js';
 import type { Policy } from '../policy/policy.js';
 import type { NamedReward } from '../reward/named.js';
 import { createRng } from '../rng.js';
+import type { PeriodicEvaluation } from '../run/evaluation.js';
+import { planOf } from '../run/training.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { evaluateRewards } from '../trainer/evaluate.js';
-import type { PeriodicEvaluation } from '../trainer/evaluation.js';
-import { planOf } from '../trainer/plan.js';
-import { updateSettings } from '../trainer/update-settings.js';
 import { evaluationMetrics } from './evaluation-metrics.js';
 
 type Metrics = Record<string, number>;

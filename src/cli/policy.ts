@@ -5,7 +5,7 @@ import { UsageError } from '../errors.js';
 import { modelFolder } from '../hub/cache.js';
 import type { LocalPolicy } from '../policy/local.js';
 import type { LoraOptions } from '../policy/lora.js';
-import type { Run } from '../trainer/run.js';
+import type { Run } from '../run/run.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
 
 export interface PolicyChoice {

@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config.js';
 import { createProgress } from '../report/progress.js';
-import type { MetricsRow } from '../trainer/metrics.js';
+import type { MetricsRow } from '../run/metrics.js';
 import { progressFacts } from './progress-facts.js';
 
 export interface TrainProgress {

@@ -6,8 +6,8 @@ import { isPlainObject } from '../config/layer.js';
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
 import { modelFolder } from '../hub/cache.js';
-import type { MetricsRow } from '../trainer/metrics.js';
-import type { TrainResult } from '../trainer/trainer.js';
+import type { MetricsRow } from '../run/metrics.js';
+import type { TrainResult } from '../run/train.js';
 import { completionLog } from './completion-log.js';
 import { type Flags, listFlag, textFlag } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
@@ -78,7 +78,7 @@ async function trainRun(request: RunRequest): Promise<TrainResult> {
   const { config } = request;
   const [{ openParts }, { withUpdates }] = await Promise.all([
     import('./run-parts.js'),
-    import('../trainer/epochs.js'),
+    import('../method/base-tasks.js'),
   ]);
   const parts = await openParts(config);
   try {
@@ -91,8 +91,8 @@ async function trainRun(request: RunRequest): Promise<TrainResult> {
 async function trainWith(request: RunRequest, { family, rewards }: RunParts): Promise<TrainResult> {
   const { config, stop } = request;
   const [{ openRun }, { train }, { loadPolicy, trainedChoice }, { periodicEvaluation }] = await Promise.all([
-    import('../trainer/run.js'),
-    import('../trainer/trainer.js'),
+    import('../run/run.js'),
+    import('../run/train.js'),
     import('./policy.js'),
     import('./periodic-evaluation.js'),
   ]);
@@ -142,7 +142,7 @@ async function conclude(result: TrainResult, path: string, { json }: RunRequest)
 async function dryRun(config: RunConfig): Promise<void> {
   const [{ openParts }, { withUpdates }] = await Promise.all([
     import('./run-parts.js'),
-    import('../trainer/epochs.js'),
+    import('../method/base-tasks.js'),
   ]);
   const { family, close } = await openParts(config);
   await close();

@@ -1,9 +1,9 @@
 /** Finds a config by recipe name or file and puts the environment and the flags on top. */
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { recipes } from '../../recipes/index.js';
 import { parseLayers, type RunConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
+import { recipes } from '../recipes/index.js';
 import { isPlainObject, type Layer } from './layer.js';
 import { nearest } from './nearest.js';
 

@@ -3,8 +3,8 @@
  * stands in a file of its own under `sections/`.
  */
 import { z } from 'zod';
-import { rewardKinds } from '../reward.js';
-import { methodNames } from '../trainer/methods.js';
+import { methodNames } from '../method/methods.js';
+import { rewardKinds } from '../reward/reward.js';
 import { type Related, rules } from './between.js';
 import { advantage } from './sections/advantage.js';
 import { best } from './sections/best.js';

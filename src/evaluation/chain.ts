@@ -3,20 +3,23 @@
  * an unreadable or failed answer leaves the one before it standing, and where there is none the next is an attempt again;
  * in a multi-turn task "k iterations" means that every turn is improved k times before the episode goes on.
  */
-import { CancelledError, NativeError, PromptTooLongError } from '../errors.js';
 import { emptyHistory, type History, type Intent } from '../history.js';
-import type { Completion, Policy, Sampling } from '../policy/policy.js';
+import {
+  type AnswerContext,
+  answered,
+  episodeQuality,
+  failedOutcome,
+  generateAnswers,
+  iterateOf,
+  judgeCompletion,
+  type Start,
+} from '../method/rollout.js';
+import type { Completion } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
-import { answered, episodeQuality, iterateOf, judgeCompletion } from '../rollout.js';
-import type { Task, TaskFamily, Verdict } from '../task/task.js';
+import type { Verdict } from '../task/task.js';
 
-export interface ChainContext {
-  readonly policy: Pick<Policy, 'generate'>;
-  readonly family: TaskFamily;
-  readonly task: Task;
-  readonly sampling: Sampling;
-  readonly signal?: AbortSignal;
-  /** Told of each answer that infrastructure failed to give or judge. */
+export interface ChainContext extends AnswerContext {
+  /** Receives the reason for each answer that infrastructure failed to give or judge. */
   readonly onFailure: (detail: string) => void;
 }
 
@@ -34,53 +37,40 @@ interface Answer {
   readonly verdict: Verdict;
 }
 
-/** `n` completions of one prompt; undefined when infrastructure failed. */
-export async function generateAnswers(
-  { policy, family, task, sampling, signal, onFailure }: ChainContext,
-  history: History,
-  intent: Intent,
-  rng: Rng,
-  n: number,
-): Promise<readonly Completion[] | undefined> {
-  return orFailure(onFailure, async () => {
-    const prompt = family.prompt(task, history, intent);
-    const request = { prompt, n, sampling, seed: rng.seed, requestId: rng.id() };
-    const { completions } = await policy.generate(signal ? { ...request, signal } : request);
-    if (completions.some(({ finishReason }) => finishReason === 'abort')) throw new CancelledError();
-    return completions;
-  });
-}
-
-/** What the engine reports concerns the whole evaluation, but for a prompt that does not fit. */
-async function orFailure<Value>(
-  onFailure: (detail: string) => void,
+/** The result of `work`; undefined when task or policy failed for this answer alone. */
+async function unlessFailed<Value>(
+  { onFailure }: ChainContext,
   work: () => Promise<Value>,
 ): Promise<Value | undefined> {
   try {
     return await work();
   } catch (error) {
-    if (NativeError.isInstance(error) && !PromptTooLongError.isInstance(error)) throw error;
-    onFailure(describe(error));
+    onFailure(failedOutcome(error).detail);
     return undefined;
   }
 }
 
-/** The judge's failures arrive as plain records with a `detail`. */
-function describe(error: unknown): string {
-  if (error instanceof Error) return error.message;
-  const detail = typeof error === 'object' && error !== null && 'detail' in error ? error.detail : error;
-  return String(detail);
+/** `n` completions of one prompt; undefined when infrastructure failed. */
+export async function completeTurn(
+  context: ChainContext,
+  start: Pick<Start, 'history' | 'intent'>,
+  n: number,
+  rng: Rng,
+): Promise<readonly Completion[] | undefined> {
+  const stream = { seed: rng.seed, requestId: rng.id() };
+  const generated = await unlessFailed(context, () => generateAnswers(context, start, n, stream));
+  return generated?.completions;
 }
 
 async function judged(
-  { family, task, onFailure }: ChainContext,
+  context: ChainContext,
   history: History,
   intent: Intent,
   completion: Completion | undefined,
 ): Promise<Answer | undefined> {
   if (completion === undefined) return undefined;
-  const judge = (): Promise<Verdict> => judgeCompletion(family, task, history, intent, completion);
-  const verdict = await orFailure(onFailure, judge);
+  const { family, task } = context;
+  const verdict = await unlessFailed(context, () => judgeCompletion(family, task, history, intent, completion));
   return verdict?.wellFormed ? { completion, verdict } : undefined;
 }
 
@@ -109,7 +99,7 @@ async function iterateTurn(
     const intent = position.answered ? 'improve' : 'attempt';
     const given = k === 0 ? first : undefined;
     const completion =
-      given ?? (await generateAnswers(context, position.history, intent, rng.fork('iteration', k), 1))?.[0];
+      given ?? (await completeTurn(context, { history: position.history, intent }, 1, rng.fork('iteration', k)))?.[0];
     position = advance(position, intent, await judged(context, position.history, intent, completion));
     positions.push(position);
   }

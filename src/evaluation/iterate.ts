@@ -1,11 +1,12 @@
 /** K-step evaluation: attempt once, then improve K times; quality and solved share at every k, averaged over draws. */
-import { setMaxListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
+import { mapBounded } from '../abort.js';
 import { emptyHistory } from '../history.js';
 import type { Completion, Policy, Sampling } from '../policy/policy.js';
 import { createRng, type Rng } from '../rng.js';
+import { mean } from '../stats.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { type Chain, type ChainContext, generateAnswers, runChain } from './chain.js';
+import { type Chain, type ChainContext, completeTurn, runChain } from './chain.js';
 import { countCorrections } from './corrections.js';
 import type { Evaluation } from './evaluation.js';
 import { chooseExample } from './example.js';
@@ -34,61 +35,16 @@ export interface EvaluationOptions {
   readonly clock?: () => number;
 }
 
-const mean = (values: readonly number[]): number =>
-  values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
-
 /** All chains of one task. Where the shared request for the attempts failed, each chain attempts on its own. */
 async function evaluateTask(
   context: ChainContext,
   { iterations, draws }: EvaluationOptions,
   rng: Rng,
 ): Promise<Chain[]> {
-  const first = await generateAnswers(context, emptyHistory, 'attempt', rng.fork('attempt'), draws);
+  const first = await completeTurn(context, { history: emptyHistory, intent: 'attempt' }, draws, rng.fork('attempt'));
   const chain = (completion: Completion | undefined, draw: number): Promise<Chain> =>
     runChain(context, iterations, rng.fork('draw', draw), completion);
   return Promise.all(Array.from({ length: draws }, (_, draw) => chain(first?.[draw], draw)));
-}
-
-/** `work(index)` for each index below `length`, at most `limit` at a time; the first rejection stops the rest. */
-async function mapBounded<Value>(
-  length: number,
-  limit: number,
-  work: (index: number) => Promise<Value>,
-): Promise<Value[]> {
-  const results = new Array<Value>(length);
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < length) {
-      const index = next++;
-      try {
-        results[index] = await work(index);
-      } catch (error) {
-        next = length;
-        throw error;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, length) }, worker));
-  return results;
-}
-
-/** `work` under a signal that aborts with `outer`, or when a part of the work fails: no other part goes on for nothing. */
-async function underSignal<Value>(
-  outer: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<Value>,
-): Promise<Value> {
-  const inner = new AbortController();
-  // Every request in flight listens, and there are as many as chains.
-  setMaxListeners(0, inner.signal);
-  const abort = (): void => inner.abort();
-  outer?.addEventListener('abort', abort);
-  if (outer?.aborted) abort();
-  try {
-    return await work(inner.signal);
-  } finally {
-    outer?.removeEventListener('abort', abort);
-    abort();
-  }
 }
 
 type Measures = Omit<Evaluation, 'tasks' | 'draws' | 'seconds' | 'failures' | 'example'>;
@@ -123,15 +79,13 @@ export async function evaluateIterations(options: EvaluationOptions): Promise<Ev
   const rng = createRng(options.seed).fork('evaluation');
   let tasksDone = 0;
   const limit = Math.max(1, Math.floor(concurrency / draws));
-  const chains = await underSignal(options.signal, (signal) =>
-    mapBounded(tasks.length, limit, async (index) => {
-      const task = tasks[index] as Task;
-      const context: ChainContext = { ...options, signal, task, onFailure: (detail) => failures.push(detail) };
-      const done = await evaluateTask(context, options, rng.fork('task', task.id));
-      options.onProgress?.({ tasksDone: ++tasksDone, tasks: tasks.length });
-      return done;
-    }),
-  );
+  const chains = await mapBounded(tasks.length, { limit, signal: options.signal }, async (index, signal) => {
+    const task = tasks[index] as Task;
+    const context: ChainContext = { ...options, signal, task, onFailure: (detail) => failures.push(detail) };
+    const done = await evaluateTask(context, options, rng.fork('task', task.id));
+    options.onProgress?.({ tasksDone: ++tasksDone, tasks: tasks.length });
+    return done;
+  });
   const example = family.turns === 1 ? chooseExample(family, tasks, chains) : undefined;
   return {
     ...measure(chains.flat(), iterations),

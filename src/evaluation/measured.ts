@@ -1,9 +1,9 @@
 /** A family whose quality is what reward functions say, as one whose judge asks them: for answers outside of training. */
 import { RewardError } from '../errors.js';
 import type { History, Intent } from '../history.js';
+import { answered, iterateOf } from '../method/rollout.js';
 import { judgeAnswers, type NamedReward } from '../reward/named.js';
-import type { Answered } from '../reward.js';
-import { answered, iterateOf } from '../rollout.js';
+import type { Answered } from '../reward/reward.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 
 interface Said {

@@ -1,6 +1,6 @@
 /** Several reward functions with names and weights, and what they say of each answer together. */
 import { type RewardError, RewardTimeoutError } from '../errors.js';
-import { type Answered, type Reward, type RewardValue, rewardGroup } from '../reward.js';
+import { type Answered, type Reward, type RewardValue, rewardGroup } from './reward.js';
 
 export interface NamedReward {
   /** Of the metrics `rewards/{name}/mean` and `/std`. */

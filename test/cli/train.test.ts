@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lasting } from '../trainer/support/lasting.js';
+import { lasting } from '../run/support/lasting.js';
 import { missingEngine, runCli, start } from './support/cli.js';
 
 let root = '';

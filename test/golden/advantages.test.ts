@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { batchAdvantages, groupAdvantages } from '../../src/advantage.js';
-import { plainDiversity } from '../../src/diversity.js';
+import { batchAdvantages, groupAdvantages } from '../../src/method/advantage.js';
+import { plainDiversity } from '../../src/method/diversity.js';
 import { native } from '../../src/native.js';
 import { largestGap, readGolden } from './support.js';
 

@@ -1,16 +1,16 @@
 /** Several reward functions, built-in ones and early stopping against TRL's and transformers' own code. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Group } from '../../src/group.js';
+import { countTokens, groupMetrics } from '../../src/evaluation/group-metrics.js';
 import { emptyHistory, openTurn } from '../../src/history.js';
+import { aggregateAdvantages } from '../../src/method/advantage.js';
+import type { Group } from '../../src/method/group.js';
+import type { Rollout } from '../../src/method/rollout.js';
 import { rewardBatch } from '../../src/reward/batch.js';
 import { repetitionPenalty, softOverlong, thinkFormat } from '../../src/reward/built-in.js';
 import { judgeAnswers, namedReward, type RewardPart } from '../../src/reward/named.js';
-import type { Answered } from '../../src/reward.js';
-import type { Rollout } from '../../src/rollout.js';
-import { advantagesOf } from '../../src/trainer/advantages.js';
-import { afterEvaluation, type BestState, isExhausted } from '../../src/trainer/best.js';
-import { countTokens, groupMetrics } from '../../src/trainer/metrics.js';
+import type { Answered } from '../../src/reward/reward.js';
+import { afterEvaluation, type BestState, isExhausted } from '../../src/run/state.js';
 
 type Value = number | null;
 
@@ -80,7 +80,7 @@ describe("TRL's sum over functions, advantages and metrics", () => {
     const groups = groupsOf(rewards, parts, golden.group);
     const settings = { baseline: one.scale === 'group' ? 'std' : 'mean', std: 'sample', epsilon: 1e-4 } as const;
     const aggregation = one.aggregation === 'sum_then_normalize' ? 'sum-then-normalise' : 'normalise-then-sum';
-    const found = advantagesOf(groups, { functions }, { ...settings, aggregation });
+    const found = aggregateAdvantages(groups, { functions }, { ...settings, aggregation });
     const advantages = found.flatMap((group) => [...group]);
     // Equal rewards are exactly 0 here; TRL's fp32 mean may leave a rounding error over ε there.
     expect(advantages).toEqual(one.advantages.map((value) => expect.closeTo(value, 3)));

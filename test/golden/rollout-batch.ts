@@ -1,5 +1,5 @@
 /** A training batch from the policy's own rollouts, with a reward that needs no task: the share of even tokens. */
-import { groupAdvantages } from '../../src/advantage.js';
+import { groupAdvantages } from '../../src/method/advantage.js';
 import type { LocalPolicy } from '../../src/policy/local.js';
 import type { Generated, TrainingSequence, UpdateBatch } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';

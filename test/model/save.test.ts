@@ -7,7 +7,7 @@ import { parseConfig } from '../../src/config.js';
 import { InvalidRequestError } from '../../src/errors.js';
 import { crossing, native } from '../../src/native.js';
 import { LocalPolicy } from '../../src/policy/local.js';
-import { fingerprintModel } from '../../src/trainer/fingerprint.js';
+import { fingerprintModel } from '../../src/run/identity.js';
 import { rolloutBatch } from '../golden/rollout-batch.js';
 import { modelFolder, onPolicySettings, openPolicy, readWeights, temporaryFolder } from '../golden/support.js';
 import { copyModel, loadError } from '../support/model-folder.js';

@@ -9,7 +9,7 @@ import { emptyHistory, openTurn } from '../../src/history.js';
 import { IsolatedFunction } from '../../src/reward/isolated.js';
 import { type LoadedRewards, loadRewards } from '../../src/reward/load.js';
 import { judgeAnswers } from '../../src/reward/named.js';
-import type { Answered } from '../../src/reward.js';
+import type { Answered } from '../../src/reward/reward.js';
 
 let file = '';
 let root = '';

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { RewardTimeoutError } from '../../src/errors.js';
 import { emptyHistory, openTurn } from '../../src/history.js';
 import { judgeAnswers, type NamedReward, namedReward } from '../../src/reward/named.js';
-import type { Answered, Reward } from '../../src/reward.js';
+import type { Answered, Reward } from '../../src/reward/reward.js';
 
 function answered(text: string, columns: Record<string, unknown> = {}): Answered {
   const prompt = 'question';

@@ -1,14 +1,11 @@
 /** Curricula, histories and groups for tests of `exit`, written by hand or played by a scripted policy. */
-import type { Curriculum } from '../../src/curriculum/curriculum.js';
-import {
-  createExitCurriculum,
-  type ExitCurriculumOptions,
-  type ExitCurriculumState,
-} from '../../src/curriculum/exit.js';
-import { type Group, rolloutGroup } from '../../src/group.js';
+
 import type { History } from '../../src/history.js';
+import type { Curriculum } from '../../src/method/curriculum.js';
+import { createExitCurriculum, type ExitCurriculumOptions, type ExitCurriculumState } from '../../src/method/exit.js';
+import { type Group, rolloutGroup } from '../../src/method/group.js';
+import type { Outcome, Rollout, Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
-import type { Outcome, Rollout, Start } from '../../src/rollout.js';
 import type { Task, TaskFamily } from '../../src/task/task.js';
 import { deepFreeze } from './arbitraries.js';
 import { ladder, ladderTasks } from './ladder.js';
@@ -59,17 +56,15 @@ export async function playUpdates(
   const observed: Group[] = [];
   for (let update = firstUpdate; update < firstUpdate + updates; update++) {
     const rng = createRng(11).fork('update', update);
-    const starts = Array.from({ length: startsPerBatch }, (_, i) => deepFreeze(curriculum.next(rng.fork('start', i))));
+    const starts = curriculum.nextBatch(startsPerBatch, rng).map((start) => deepFreeze(start));
     const groups = await Promise.all(
       starts.map((start, i) =>
         rolloutGroup({ policy, family, start, size: 4, sampling, rng: rng.fork('rollout', i), reward: 'quality' }),
       ),
     );
-    groups.forEach((group, i) => {
-      for (const { history } of group.rollouts) deepFreeze(history);
-      curriculum.observe(group, rng.fork('observe', i));
-      observed.push(group);
-    });
+    for (const { history } of groups.flatMap(({ rollouts }) => rollouts)) deepFreeze(history);
+    curriculum.observe(groups, rng);
+    observed.push(...groups);
   }
   return observed;
 }

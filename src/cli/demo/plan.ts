@@ -1,8 +1,9 @@
 /** What a demo runs: which methods on which seeds, and for how long. */
-import { codeBreaker } from '../../../recipes/code-breaker.js';
+
 import { parseConfig } from '../../config.js';
 import { UsageError } from '../../errors.js';
-import { type Method, methodNames } from '../../trainer/methods.js';
+import { type MethodName, methodNames } from '../../method/methods.js';
+import { codeBreaker } from '../../recipes/code-breaker.js';
 
 export interface DemoOptions {
   /** Few updates and one draw: shows that it works, too short to compare. */
@@ -18,7 +19,7 @@ export interface DemoOptions {
 }
 
 export interface PlannedRun {
-  readonly method: Method;
+  readonly method: MethodName;
   readonly seed: number;
   /** The run folder, relative to the comparison's. */
   readonly folder: string;

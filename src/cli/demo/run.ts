@@ -1,7 +1,7 @@
 /** Runs a whole demo: jobs side by side, the live table, and a comparison that is written as it grows. */
 import { availableParallelism } from 'node:os';
-import { codeBreaker } from '../../../recipes/code-breaker.js';
 import type { ComparisonRow } from '../../evaluation/compare.js';
+import { codeBreaker } from '../../recipes/code-breaker.js';
 import { createProgress, type Progress } from '../../report/progress.js';
 import type { Comparison } from '../../report/records.js';
 import { Board } from './board.js';

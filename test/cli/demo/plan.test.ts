@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { codeBreaker } from '../../../recipes/code-breaker.js';
 import { planNotes } from '../../../src/cli/demo/comparison.js';
 import { type DemoOptions, planDemo } from '../../../src/cli/demo/plan.js';
 import { parseConfig } from '../../../src/config.js';
+import { codeBreaker } from '../../../src/recipes/code-breaker.js';
 
 const plan = (changes: Partial<DemoOptions> = {}) =>
   planDemo({ quick: false, all: false, seeds: 1, seed: 1, out: 'demo', ...changes });

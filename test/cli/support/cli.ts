@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** The program that `npm test` builds before it runs the tests. */
-export const program = `${root}dist/src/cli/main.js`;
+export const program = `${root}dist/cli/main.js`;
 
 /** The shipped base model of the embedded default. */
 export const tinyModel = `${root}models/tiny`;

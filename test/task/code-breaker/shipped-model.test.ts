@@ -2,16 +2,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { codeBreaker as recipe } from '../../../recipes/code-breaker.js';
 import { parseConfig } from '../../../src/config.js';
+import { createNgramEmbedder } from '../../../src/embedder/ngram.js';
 import { evaluateIterations } from '../../../src/evaluation/iterate.js';
 import { emptyHistory } from '../../../src/history.js';
 import { LocalPolicy } from '../../../src/policy/local.js';
+import { codeBreaker as recipe } from '../../../src/recipes/code-breaker.js';
 import { createRng } from '../../../src/rng.js';
 import { codeBreaker } from '../../../src/task/code-breaker/family.js';
 import { writeInitialModel } from '../../../src/task/code-breaker/model.js';
 import { parseAnswer, vocabulary } from '../../../src/task/code-breaker/words.js';
-import { createNgramEmbedder } from '../../../src/trainer/embedder.js';
 
 const config = parseConfig(recipe());
 const family = codeBreaker();
@@ -68,7 +68,7 @@ describe('completions of the shipped base', () => {
 test('the recipe embeds an answer as one-hot colours per slot: no two words share a place', async () => {
   const words = vocabulary.filter((word) => /^[a-e][1-6]$/.test(word));
   const { embed, dimension } = await createNgramEmbedder(config.diversity.ngram);
-  const vectors = await embed(words);
+  const vectors = await embed(words.map((text) => ({ text })));
   const places = words.map((_, row) => vectors.subarray(row * dimension, (row + 1) * dimension).indexOf(1));
   expect(words).toHaveLength(30);
   expect(new Set(places).size).toBe(30);

@@ -1,7 +1,0 @@
-/** Recipes by name: functions that return a config. `exit-rl train NAME` runs one. */
-import type { RunConfigInput } from '../src/config.js';
-import { codeBreaker } from './code-breaker.js';
-
-export const recipes: Readonly<Record<string, () => RunConfigInput>> = {
-  'code-breaker': codeBreaker,
-};

@@ -1,0 +1,30 @@
+/** A sentence-transformers folder as an embedder. */
+import type { Embedder } from './embedder.js';
+import type { LocalEmbedderOptions } from './local.js';
+
+export interface ModelEmbedderSettings extends LocalEmbedderOptions {
+  /** A sentence-transformers folder, or that of a plain encoder. */
+  readonly model: string;
+}
+
+/** @throws ModelFolderError, DeviceError, InvalidRequestError. */
+export async function createModelEmbedder({ model, ...options }: ModelEmbedderSettings): Promise<Embedder> {
+  const { LocalEmbedder } = await import('./local.js');
+  const local = await LocalEmbedder.load(model, options);
+  return {
+    dimension: local.dimension,
+    embed: (inputs, signal) =>
+      local.embed(
+        inputs.map(({ text }) => text),
+        signal,
+      ),
+    metrics: () => {
+      const { hits, misses, size } = local.cacheStatistics();
+      return {
+        'perf/embedding_cache_hit_rate': hits + misses === 0 ? 0 : hits / (hits + misses),
+        'perf/embedding_cache_size': size,
+      };
+    },
+    close: () => local.close(),
+  };
+}

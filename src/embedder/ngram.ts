@@ -1,0 +1,27 @@
+/** Hashed n-grams as an embedder: no model, computed beside the JavaScript thread. */
+import type { Embedder } from './embedder.js';
+
+/** Which n-grams are counted, and in how many places. */
+export interface NgramSettings {
+  readonly dimension: number;
+  readonly unit: 'word' | 'character';
+  readonly minimumLength: number;
+  readonly maximumLength: number;
+}
+
+/** The engine's embedder of hashed n-grams. */
+export async function createNgramEmbedder(settings: NgramSettings): Promise<Embedder> {
+  const { crossing, native } = await import('../native.js');
+  const { dimension, unit, minimumLength, maximumLength } = settings;
+  const options = { unit, minimum: minimumLength, maximum: maximumLength, dimension };
+  return {
+    dimension,
+    embed: (inputs) =>
+      crossing(() =>
+        native().embedNgrams(
+          inputs.map(({ text }) => text),
+          options,
+        ),
+      ),
+  };
+}

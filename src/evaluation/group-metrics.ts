@@ -1,0 +1,83 @@
+/** Metrics of groups, by TRL's names where TRL has one. */
+import { type Group, isTrainable } from '../method/group.js';
+import type { RolloutTurn } from '../method/rollout.js';
+import type { UpdateMetrics } from '../policy/policy.js';
+import { highest, lowest, mean, sampleStd, share, sum } from '../stats.js';
+
+function listTurns(groups: readonly Group[]): readonly RolloutTurn[] {
+  return groups.flatMap(({ rollouts }) => rollouts.flatMap(({ turns }) => turns));
+}
+
+/** Tokens of the batch, prompts counted once per completion as TRL does. */
+export function countTokens(groups: readonly Group[]): number {
+  return sum(listTurns(groups).map(({ promptTokens, completion }) => promptTokens.length + completion.tokens.length));
+}
+
+const isKnown = (value: number): boolean => !Number.isNaN(value);
+
+/** TRL's test for equal rewards: a standard deviation of at most 1e-8 is none; of fewer than two rewards there is none. */
+function hasEqualRewards({ rewards }: Pick<Group, 'rewards'>): boolean {
+  const known = [...rewards].filter(isKnown);
+  return rewards.length === 1 || (known.length > 1 && sampleStd(known) <= 1e-8);
+}
+
+export function rewardMetrics(groups: readonly Group[]): Record<string, number> {
+  const known = groups.filter(isTrainable);
+  const rewards = known.flatMap((group) => [...group.rewards]).filter(isKnown);
+  const qualities = known.flatMap((group) => [...group.qualities]).filter(isKnown);
+  return {
+    reward: mean(rewards),
+    reward_std: sampleStd(rewards),
+    frac_reward_zero_std: share(known, hasEqualRewards),
+    ...columnMetrics(groups),
+    quality: mean(qualities),
+    solved: share(qualities, (quality) => quality === 1),
+    groups_dropped: groups.length - known.length,
+  };
+}
+
+/** Mean and standard deviation of each reward function over what it could score, and how often it failed. */
+function columnMetrics(groups: readonly Group[]): Record<string, number> {
+  const names = groups[0]?.parts.map(({ name }) => name) ?? [];
+  const metrics = names.map((name, at) => {
+    const parts = groups.flatMap(({ parts: all }) => all[at] ?? []);
+    const values = parts.flatMap((part) => [...part.values]).filter(isKnown);
+    const trouble = parts.flatMap((part) => [...part.trouble]);
+    return {
+      // Absent, as in TRL, where the function could score nothing.
+      ...(values.length > 0 && { [`rewards/${name}/mean`]: mean(values), [`rewards/${name}/std`]: sampleStd(values) }),
+      [`rewards/${name}/failures`]: trouble.filter((kind) => kind > 0).length,
+      [`rewards/${name}/timeouts`]: trouble.filter((kind) => kind === 2).length,
+    };
+  });
+  return Object.assign({}, ...metrics);
+}
+
+export function completionMetrics(groups: readonly Group[]): Record<string, number> {
+  const completions = listTurns(groups).map(({ completion }) => completion);
+  if (completions.length === 0) return {};
+  const lengthsOf = (list: typeof completions): number[] => list.map(({ tokens }) => tokens.length);
+  const lengths = lengthsOf(completions);
+  const terminated = lengthsOf(completions.filter(({ finishReason }) => finishReason !== 'length'));
+  // TRL reports 0 where no completion ended by itself.
+  const ended = terminated.length === 0 ? [0] : terminated;
+  return {
+    'completions/mean_length': mean(lengths),
+    'completions/min_length': lowest(lengths),
+    'completions/max_length': highest(lengths),
+    'completions/mean_terminated_length': mean(ended),
+    'completions/min_terminated_length': lowest(ended),
+    'completions/max_terminated_length': highest(ended),
+    'completions/clipped_ratio': share(completions, ({ finishReason }) => finishReason === 'length'),
+  };
+}
+
+/** Metrics of rewards and completions, whether or not the groups are trained on. */
+export function groupMetrics(groups: readonly Group[]): Record<string, number> {
+  return { ...rewardMetrics(groups), ...completionMetrics(groups) };
+}
+
+/** The engine names its metrics in no order; a line of a resumed run must equal its twin's byte for byte. */
+export function sorted(metrics: UpdateMetrics = {}): UpdateMetrics {
+  return Object.fromEntries(Object.entries(metrics).sort(([left], [right]) => (left < right ? -1 : 1)));
+}

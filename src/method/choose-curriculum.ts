@@ -1,0 +1,25 @@
+/** The curriculum that a method stands for. */
+
+import type { TaskFamily } from '../task/task.js';
+import type { Curriculum } from './curriculum.js';
+import { createExitCurriculum } from './exit.js';
+import { methods } from './methods.js';
+import type { TrainSettings } from './settings.js';
+import { createUniformCurriculum } from './uniform.js';
+
+/** `grpo` draws base tasks only; the others replay the buffer's starts. */
+export function createCurriculum(config: TrainSettings, family: TaskFamily): Curriculum {
+  const { curriculum, expand, diverge } = methods[config.method];
+  const tasks = family.tasks('train');
+  const order = { order: config.taskOrder, seed: config.seed };
+  if (curriculum === 'uniform') return createUniformCurriculum({ tasks, order });
+  return createExitCurriculum({
+    family,
+    tasks,
+    order,
+    ...config.buffer,
+    replayProbability: config.replayProbability,
+    divergeProbability: diverge ? config.divergeProbability : 0,
+    expand,
+  });
+}

@@ -1,0 +1,149 @@
+/** The diversity bonus d of every rollout of a group, and the distances between the starts of a batch. */
+import type { Embedder, EmbeddingInput } from '../embedder/embedder.js';
+import { lastIterate } from '../history.js';
+import { promptText } from '../message.js';
+import { highest, mean } from '../stats.js';
+import type { TaskFamily } from '../task/task.js';
+import type { Group } from './group.js';
+import type { Rollout } from './rollout.js';
+
+export interface DiversitySettings {
+  /** Upper bound of d. The printed numerator is not shifted by the minimum, so d has none of its own. */
+  readonly clamp: number;
+}
+
+/** A spread of distances below this is rounding, not diversity. */
+const zeroRange = 1e-6;
+
+/**
+ * d_i = ‖e_i − c‖ / (max_j ‖e_j − c‖ − min_j ‖e_j − c‖), c = the centroid of the group's embeddings, as printed in
+ * the paper. A zero range gives d_i = 1 (the advantage stays as it is); d_i is clamped from above.
+ * `embeddings` holds one row per member of the group, all of one length.
+ */
+export function plainDiversity(
+  embeddings: readonly ArrayLike<number>[],
+  { clamp }: DiversitySettings = { clamp: 3 },
+): Float64Array {
+  const centroid = centroidOf(embeddings);
+  const distances = Float64Array.from(embeddings, (embedding) => distance(embedding, centroid));
+  const range = Math.max(...distances) - Math.min(...distances);
+  if (!(range > zeroRange)) return distances.fill(1);
+  return distances.map((fromCentroid) => Math.min(fromCentroid / range, clamp));
+}
+
+/** A_i ← A_i · d_i. */
+export function applyDiversity(advantages: ArrayLike<number>, diversity: ArrayLike<number>): Float64Array {
+  if (advantages.length !== diversity.length) {
+    throw new RangeError(`applyDiversity: ${advantages.length} advantages, ${diversity.length} distances`);
+  }
+  return Float64Array.from(advantages, (advantage, i) => advantage * (diversity[i] as number));
+}
+
+/** ‖a − b‖. */
+export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let squares = 0;
+  for (let i = 0; i < a.length; i++) squares += ((a[i] as number) - (b[i] as number)) ** 2;
+  return Math.sqrt(squares);
+}
+
+/** The rows of a row-major matrix as views, without copying. */
+export function rowsOf(flat: Float32Array, dimension: number): Float32Array[] {
+  return Array.from({ length: flat.length / dimension }, (_, row) =>
+    flat.subarray(row * dimension, (row + 1) * dimension),
+  );
+}
+
+function centroidOf(embeddings: readonly ArrayLike<number>[]): Float64Array {
+  const centroid = new Float64Array(embeddings[0]?.length ?? 0);
+  for (const embedding of embeddings) {
+    for (let i = 0; i < centroid.length; i++) centroid[i] = (centroid[i] as number) + (embedding[i] as number);
+  }
+  return centroid.map((sum) => sum / embeddings.length);
+}
+
+/** The answer of a rollout: the current iterate of every turn that it played. */
+function answerText({ history, turns }: Rollout): string {
+  const first = history.turns.length - turns.length;
+  return history.turns.map((_, turn) => (turn < first ? '' : (lastIterate(history, turn)?.text ?? ''))).join('\n');
+}
+
+function embeddingInput(rollout: Rollout): EmbeddingInput {
+  const turns = rollout.turns.map(({ promptTokens, completion }) => ({ promptTokens, tokens: completion.tokens }));
+  return { text: answerText(rollout), turns };
+}
+
+/** The prompt of a group's start; its tokens are read as a sequence after the first one. */
+function startInput(family: Pick<TaskFamily, 'prompt'>, { start, rollouts }: Group): EmbeddingInput {
+  const text = promptText(family.prompt(start.task, start.history, start.intent));
+  const prompt = rollouts[0]?.turns[0]?.promptTokens;
+  if (prompt === undefined || prompt.length < 2) return { text, turns: [] };
+  return { text, turns: [{ promptTokens: prompt.subarray(0, 1), tokens: prompt.subarray(1) }] };
+}
+
+/** d of every rollout, one array per group, computed by the engine: `plainDiversity` is its reference. */
+export async function measureDiversity(
+  groups: readonly Group[],
+  embedder: Embedder,
+  clamp: number,
+  signal?: AbortSignal,
+): Promise<readonly Float64Array[]> {
+  if (groups.length === 0) return [];
+  const offsets = new Uint32Array(groups.length + 1);
+  groups.forEach(({ rollouts }, at) => {
+    offsets[at + 1] = (offsets[at] ?? 0) + rollouts.length;
+  });
+  const inputs = groups.flatMap(({ rollouts }) => rollouts.map(embeddingInput));
+  const embeddings = await embedder.embed(inputs, signal);
+  const { crossing, native } = await import('../native.js');
+  const factors = await crossing(() => native().diversity(embeddings, Math.max(1, embedder.dimension), offsets, clamp));
+  return groups.map((_, at) => Float64Array.from(factors.subarray(offsets[at], offsets[at + 1])));
+}
+
+/** d over a batch of groups; absent without a bonus. */
+export function diversityMetrics(factors: readonly Float64Array[]): Record<string, number> {
+  const values = factors.flatMap((group) => [...group]);
+  return values.length === 0 ? {} : { 'diversity/mean': mean(values), 'diversity/max': highest(values) };
+}
+
+// Distances between the starts of a batch: the paper's measure of how much of the task space is trained on.
+
+/** The distances between the starts of these groups, by the embedder of the run. */
+export async function measureStartDistances(
+  groups: readonly Group[],
+  family: Pick<TaskFamily, 'prompt'>,
+  embedder: Embedder,
+): Promise<StartDistances> {
+  const vectors = await embedder.embed(groups.map((group) => startInput(family, group)));
+  return startDistances(vectors, embedder.dimension);
+}
+
+export interface StartDistances {
+  readonly 'curriculum/pairwise_l2': number;
+  readonly 'curriculum/pairwise_cosine': number;
+}
+
+/**
+ * Mean ‖a − b‖ and mean 1 − cos(a, b) over all pairs of a batch's embedded starts (row-major [starts, dimension]);
+ * 0 for fewer than two starts. An embedding of length zero is orthogonal to every other and equal to another of
+ * length zero.
+ */
+export function startDistances(embeddings: Float32Array, dimension: number): StartDistances {
+  const rows = rowsOf(embeddings, dimension);
+  const pairs = rows.flatMap((row, i) => rows.slice(i + 1).map((other) => [row, other] as const));
+  return {
+    'curriculum/pairwise_l2': mean(pairs.map(([a, b]) => distance(a, b))),
+    'curriculum/pairwise_cosine': mean(pairs.map(([a, b]) => cosineDistance(a, b))),
+  };
+}
+
+function cosineDistance(a: Float32Array, b: Float32Array): number {
+  const lengths = Math.sqrt(dot(a, a) * dot(b, b));
+  if (lengths > 0) return 1 - dot(a, b) / lengths;
+  return distance(a, b) === 0 ? 0 : 1;
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
+}

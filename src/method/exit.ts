@@ -1,0 +1,177 @@
+/**
+ * Algorithm 1 of ExIt (arXiv 2509.04575): the set of starts grows by itself, and is drawn by learnability.
+ * `nextBatch` selects starts from the buffer or takes base tasks; `observe` expands the starts and inserts them with their
+ * learnability scores.
+ */
+
+import { TaskError } from '../errors.js';
+import { type History, historyKey, prefix } from '../history.js';
+import type { Rng } from '../rng.js';
+import type { Task, TaskFamily } from '../task/task.js';
+import { BaseTasks, countBaseDraws, type OrderSettings } from './base-tasks.js';
+import { Buffer, type BufferState } from './buffer.js';
+import type { Curriculum, CurriculumState } from './curriculum.js';
+import { type Group, hasFailed } from './group.js';
+import type { Start } from './rollout.js';
+import { StartRecord, type StartRecordState } from './start-record.js';
+
+export interface ExitCurriculumOptions {
+  readonly family: Pick<TaskFamily, 'name'>;
+  readonly tasks: readonly Task[];
+  /** How base tasks are drawn; by default uniformly. */
+  readonly order?: OrderSettings;
+  /** N: entries of the buffer. */
+  readonly capacity: number;
+  /** B_min: replay begins at this size. */
+  readonly minimumFill: number;
+  /** κ of softmax(κ·S). */
+  readonly inverseTemperature: number;
+  /** p: probability that a start comes from the buffer. */
+  readonly replayProbability: number;
+  /** p_div: share of the replayed starts with the intent `diverge`. */
+  readonly divergeProbability: number;
+  /** true: stores histories with at least one iterate. false (method `curriculum`): stores base tasks only. */
+  readonly expand: boolean;
+}
+
+/** An entry of the buffer: a partial history of a task, and the update that inserted it. */
+interface Entry {
+  readonly taskId: string;
+  readonly history: History;
+  readonly insertedAt: number;
+}
+
+export interface ExitCurriculumState extends CurriculumState {
+  readonly kind: 'exit';
+  readonly family: string;
+  readonly buffer: BufferState<Entry>;
+  readonly record: StartRecordState;
+  readonly drawn?: number;
+}
+
+export function createExitCurriculum(options: ExitCurriculumOptions): Curriculum {
+  return new ExitCurriculum(options);
+}
+
+class ExitCurriculum implements Curriculum {
+  private readonly baseTasks: BaseTasks;
+  private readonly buffer: Buffer<Entry>;
+  private readonly record: StartRecord;
+
+  constructor(private readonly options: ExitCurriculumOptions) {
+    this.baseTasks = new BaseTasks(options.tasks, options.order);
+    this.buffer = new Buffer(options);
+    this.record = new StartRecord(this.baseTasks.size);
+  }
+
+  nextBatch(size: number, rng: Rng, drawn: readonly Start[] = []): readonly Start[] {
+    const starts: Start[] = [];
+    let baseDraws = countBaseDraws(drawn);
+    for (let at = drawn.length; at < drawn.length + size; at++) {
+      const start = this.next(rng.fork('start', at), baseDraws);
+      if (start.origin === undefined) baseDraws += 1;
+      starts.push(start);
+    }
+    return starts;
+  }
+
+  observe(groups: readonly Group[], rng: Rng): void {
+    groups.forEach((group, at) => {
+      this.learn(group, rng.fork('observe', at));
+    });
+    const starts = groups.map(({ start }) => start);
+    this.baseTasks.observe(starts);
+    this.record.observe(starts);
+  }
+
+  /** With |B| ≥ B_min and probability p a start from the buffer, else a base task. */
+  private next(rng: Rng, baseDraws: number): Start {
+    const { minimumFill, replayProbability } = this.options;
+    const isFilled = this.buffer.size >= Math.max(1, minimumFill);
+    if (isFilled && rng.next() < replayProbability) return this.select(rng);
+    return this.baseTasks.draw(rng, baseDraws);
+  }
+
+  /** Inserts the start with its score S, and with the same score what one member of its group made of it. */
+  private learn(group: Group, rng: Rng): void {
+    // No score is known when every member failed: nothing was learned about this start.
+    if (group.rollouts.every(hasFailed)) return;
+    const { task, history } = group.start;
+    this.insert(task.id, history, group.score);
+    const expanded = this.options.expand ? expand(group, rng) : undefined;
+    if (expanded === undefined) return;
+    this.insert(task.id, expanded, group.score);
+    for (const partial of partialHistories(expanded)) this.insert(task.id, partial, group.score);
+  }
+
+  snapshot(): ExitCurriculumState {
+    const { buffer, record, baseTasks } = this;
+    return {
+      kind: 'exit',
+      family: this.options.family.name,
+      buffer: buffer.snapshot(),
+      record: record.snapshot(),
+      ...baseTasks.snapshot(),
+    };
+  }
+
+  /** Throws a TaskError when the snapshot was taken with another curriculum, family or set of tasks. */
+  restore(state: CurriculumState): void {
+    const own = this.requireOwn(state);
+    const { family, buffer, record } = own;
+    if (family !== this.options.family.name) throw new TaskError(`the snapshot is of the family ${family}`, { family });
+    for (const { entry } of buffer.slots) this.baseTasks.find(entry.taskId);
+    this.buffer.restore(buffer);
+    this.record.restore(record);
+    this.baseTasks.restore(own);
+  }
+
+  metrics(): Record<string, number> {
+    return { ...this.record.metrics(), ...this.buffer.metrics() };
+  }
+
+  /** Entry i by softmax(κ·S_i), a uniform turn prefix t⁻ of its history, a uniform iterate k' of that turn. */
+  private select(rng: Rng): Start {
+    const { entry } = this.buffer.draw(rng);
+    const task = this.baseTasks.find(entry.taskId);
+    const history = cutAtRandom(entry.history, rng);
+    return { task, history, intent: this.intentFor(history, rng), origin: { insertedAt: entry.insertedAt } };
+  }
+
+  /** `diverge` with probability p_div, else `improve`; a base task has nothing to rewrite. */
+  private intentFor(history: History, rng: Rng): Start['intent'] {
+    if (history.turns.length === 0) return 'attempt';
+    return rng.next() < this.options.divergeProbability ? 'diverge' : 'improve';
+  }
+
+  private insert(taskId: string, history: History, score: number): void {
+    const isBaseTask = history.turns.length === 0;
+    if (isBaseTask === this.options.expand) return;
+    const entry = { taskId, history, insertedAt: this.record.currentUpdate };
+    this.buffer.insert(historyKey(taskId, history), entry, score);
+  }
+
+  private requireOwn(state: CurriculumState): ExitCurriculumState {
+    if (state.kind === 'exit') return state as ExitCurriculumState;
+    throw new TaskError(`a snapshot of the curriculum ${state.kind} cannot be restored here`, { kind: state.kind });
+  }
+}
+
+/** τ_{t⁻}^{k'}, with t⁻ uniform over the turns and k' uniform over the iterates of that turn. */
+function cutAtRandom(history: History, rng: Rng): History {
+  if (history.turns.length === 0) return history;
+  const turns = 1 + rng.int(history.turns.length);
+  const iterates = history.turns[turns - 1]?.iterates.length ?? 0;
+  return prefix(history, turns, 1 + rng.int(iterates));
+}
+
+/** m⁺: the history of one member, uniform among those that ended properly; undefined when none did. */
+function expand(group: Group, rng: Rng): History | undefined {
+  const finished = group.rollouts.filter(({ outcome }) => outcome.kind === 'finished');
+  return finished.length === 0 ? undefined : finished[rng.int(finished.length)]?.history;
+}
+
+/** Every per-turn partial history of m⁺, shorter than itself. */
+function partialHistories(history: History): History[] {
+  return history.turns.slice(1).map((_, turn) => prefix(history, turn + 1));
+}

@@ -1,0 +1,244 @@
+/**
+ * From a start to the end of its episode. In a multi-turn task the rewritten turn comes first, for the whole group in
+ * one request; the remaining turns follow as plain attempts, each member on its own. A bad rollout is data.
+ */
+import { CancelledError, NativeError, PromptTooLongError, TaskError } from '../errors.js';
+import { append, type History, type Intent, type Iterate, lastIterate, openTurn, withLastQuality } from '../history.js';
+import type { Completion, Generated, GenerateRequest, Policy, Sampling } from '../policy/policy.js';
+import type { Rng } from '../rng.js';
+import type { Task, TaskFamily, Verdict } from '../task/task.js';
+
+/** Where a rollout begins: a base task (`attempt`, empty history) or a partial history whose last turn is rewritten. */
+export interface Start<Data = unknown> {
+  readonly task: Task<Data>;
+  readonly history: History;
+  readonly intent: Intent;
+  /** The buffer entry that the start was replayed from; absent for a base task. */
+  readonly origin?: StartOrigin;
+}
+
+export interface StartOrigin {
+  /** Update that inserted the entry, from 0. */
+  readonly insertedAt: number;
+}
+
+/** Whose fault a failed rollout is. */
+export type Boundary = 'task' | 'policy' | 'reward';
+
+/**
+ * `overlong`: a completion without terminator. `malformed`: an answer that the task could not read.
+ * `unscored`: no reward function could score the answer; it has advantage 0 and counts in no baseline.
+ * `failed`: infrastructure, after a retry; such a rollout has no quality and no reward.
+ */
+export type Outcome =
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'overlong' }
+  | { readonly kind: 'malformed' }
+  | { readonly kind: 'unscored' }
+  | { readonly kind: 'failed'; readonly boundary: Boundary; readonly detail: string };
+
+export interface RolloutTurn {
+  readonly promptTokens: Int32Array;
+  readonly completion: Completion;
+  readonly verdict: Verdict;
+}
+
+export interface Rollout {
+  readonly start: Start;
+  /** The turns that were generated, the rewritten one first. */
+  readonly turns: readonly RolloutTurn[];
+  /** The history after the last of them. */
+  readonly history: History;
+  /** Quality of the whole episode in [0, 1]; NaN when the rollout failed: unknown, not bad. */
+  readonly quality: number;
+  readonly outcome: Outcome;
+}
+
+export interface RolloutOptions {
+  readonly policy: Pick<Policy, 'generate'>;
+  readonly family: TaskFamily;
+  readonly start: Start;
+  /** G: rollouts of this start. */
+  readonly size: number;
+  readonly sampling: Sampling;
+  readonly rng: Rng;
+  readonly signal?: AbortSignal;
+}
+
+/** G rollouts of one start. Rejects only when cancelled, or when the engine itself is in trouble. */
+export async function rolloutStart(options: RolloutOptions): Promise<readonly Rollout[]> {
+  const { start, size } = options;
+  try {
+    const context = { ...options, task: start.task };
+    const { promptTokens, completions } = await generateAnswers(context, start, size, requestFrom(options.rng));
+    return await Promise.all(
+      completions.map((completion, member) => finishEpisode(options, member, { promptTokens, completion })),
+    );
+  } catch (error) {
+    const outcome = failedOutcome(error);
+    return Array.from({ length: size }, () => ({ start, turns: [], history: start.history, quality: NaN, outcome }));
+  }
+}
+
+type Answer = Omit<RolloutTurn, 'verdict'>;
+
+/** One member: judges its first answer and plays the remaining turns. */
+async function finishEpisode(options: RolloutOptions, member: number, first: Answer): Promise<Rollout> {
+  const { family, start } = options;
+  const turns: RolloutTurn[] = [];
+  let { history, intent } = start;
+  try {
+    for (let answer = first; ; intent = 'attempt') {
+      const verdict = await judgeCompletion(family, start.task, history, intent, answer.completion);
+      turns.push({ ...answer, verdict });
+      history = answered(history, intent, iterateOf(answer.completion, verdict));
+      if (endsEpisode(family, history, verdict)) break;
+      answer = await attemptNextTurn(options, member, history);
+    }
+    const quality = await atBoundary('task', () => episodeQuality(family, start.task, history));
+    return { start, turns, history, quality, outcome: outcomeOf(turns) };
+  } catch (error) {
+    return { start, turns, history, quality: NaN, outcome: failedOutcome(error) };
+  }
+}
+
+async function attemptNextTurn(options: RolloutOptions, member: number, history: History): Promise<Answer> {
+  const context = { ...options, task: options.start.task };
+  const request = requestFrom(options.rng.fork('turn', history.turns.length, member));
+  const { promptTokens, completions } = await generateAnswers(context, { history, intent: 'attempt' }, 1, request);
+  return { promptTokens, completion: completions[0] as Completion };
+}
+
+/** Seed and request id, which name the random stream of a request. */
+type RequestStream = Pick<GenerateRequest, 'seed' | 'requestId'>;
+
+const requestFrom = (rng: Rng): RequestStream => ({ seed: rng.seed, requestId: rng.fork('request').id() });
+
+/** A task with the policy that answers it. */
+export interface AnswerContext extends Pick<RolloutOptions, 'policy' | 'family' | 'sampling' | 'signal'> {
+  readonly task: Task;
+}
+
+/**
+ * One request for `n` completions of the same prompt.
+ * @throws CancelledError when the signal fires; BoundaryFailure when task or policy fail twice; NativeError otherwise.
+ */
+export async function generateAnswers(
+  { policy, family, task, sampling, signal }: AnswerContext,
+  { history, intent }: Pick<Start, 'history' | 'intent'>,
+  n: number,
+  stream: RequestStream,
+): Promise<Generated> {
+  const prompt = await atBoundary('task', () => family.prompt(task, history, intent));
+  const request = { prompt, n, sampling, ...stream };
+  const generated = await atBoundary('policy', async () => {
+    if (signal?.aborted) throw new CancelledError();
+    const answer = await policy.generate(signal ? { ...request, signal } : request);
+    if (answer.completions.length === n) return answer;
+    throw new Error(`the policy returned ${answer.completions.length} completions, ${n} were asked for`);
+  });
+  if (generated.completions.some(({ finishReason }) => finishReason === 'abort')) throw new CancelledError();
+  return generated;
+}
+
+/**
+ * The verdict on a completion. One without terminator is no answer: quality 0, and the task is not asked.
+ * A judge that throws is asked once more about the same answer; a new answer in its place would favour those that
+ * do not crash the judge.
+ */
+export async function judgeCompletion(
+  family: TaskFamily,
+  task: Task,
+  history: History,
+  intent: Intent,
+  completion: Pick<Completion, 'text' | 'tokens' | 'finishReason'>,
+): Promise<Verdict> {
+  if (completion.finishReason === 'length') return { quality: 0, wellFormed: false };
+  return atBoundary('task', async () => {
+    const verdict = await family.judge(task, history, completion.text, intent, Array.from(completion.tokens));
+    requireShare(verdict.quality, `${family.name}: the verdict's quality`, task.id);
+    return verdict;
+  });
+}
+
+/** Quality of the episode: the family's own measure, or the mean of the turns' current qualities over `turns`. */
+export function episodeQuality(family: TaskFamily, task: Task, history: History): number {
+  const quality = family.episodeQuality?.(task, history) ?? meanTurnQuality(history, family.turns);
+  return requireShare(quality, `${family.name}: the episode's quality`, task.id);
+}
+
+function meanTurnQuality(history: History, turns: number): number {
+  const total = history.turns.reduce((sum, _, turn) => sum + (lastIterate(history, turn)?.quality ?? 0), 0);
+  return total / turns;
+}
+
+/** The history with one answer more: a first one opens a turn, a rewrite joins the iterates of the last turn. */
+export function answered(history: History, intent: Intent, iterate: Iterate): History {
+  return intent === 'attempt' ? openTurn(history, iterate) : append(history, history.turns.length - 1, iterate);
+}
+
+/** The rollout with the quality of its last answer measured anew, where rewards measure it. */
+export function withQuality(rollout: Rollout, quality: number): Rollout {
+  const { turns, history } = rollout;
+  const last = turns.length - 1;
+  const judged = turns.map((turn, at) => (at === last ? { ...turn, verdict: { ...turn.verdict, quality } } : turn));
+  return { ...rollout, turns: judged, history: withLastQuality(history, quality), quality };
+}
+
+/** The completion as the history keeps it. */
+export function iterateOf(completion: Pick<Completion, 'text' | 'tokens'>, verdict: Verdict): Iterate {
+  const { quality, feedback } = verdict;
+  const iterate = { text: completion.text, tokens: Array.from(completion.tokens), quality };
+  return feedback === undefined ? iterate : { ...iterate, feedback };
+}
+
+// An unreadable answer ends the episode: nothing that follows could be credited to a readable history.
+function endsEpisode(family: TaskFamily, history: History, verdict: Verdict): boolean {
+  return !verdict.wellFormed || verdict.done === true || history.turns.length >= family.turns;
+}
+
+function outcomeOf(turns: readonly RolloutTurn[]): Outcome {
+  if (turns.some(({ completion }) => completion.finishReason === 'length')) return { kind: 'overlong' };
+  return turns.every(({ verdict }) => verdict.wellFormed) ? { kind: 'finished' } : { kind: 'malformed' };
+}
+
+/** An infrastructure failure that came again after a retry; within a rollout it becomes the outcome `failed`. */
+class BoundaryFailure extends Error {
+  constructor(
+    readonly boundary: Boundary,
+    cause: unknown,
+  ) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** Does the work, once more when it throws, and names the boundary when it throws again. */
+async function atBoundary<Value>(boundary: Boundary, work: () => Value | Promise<Value>): Promise<Value> {
+  try {
+    return await work();
+  } catch (first) {
+    if (isFatal(first)) throw first;
+  }
+  try {
+    return await work();
+  } catch (second) {
+    if (isFatal(second)) throw second;
+    throw new BoundaryFailure(boundary, second);
+  }
+}
+
+// What the engine reports is no single rollout's fault, but for a prompt that does not fit.
+function isFatal(error: unknown): boolean {
+  return NativeError.isInstance(error) && !PromptTooLongError.isInstance(error);
+}
+
+/** The outcome `failed` of a rollout that met `error`; rethrows what is no single rollout's fault. */
+export function failedOutcome(error: unknown): Extract<Outcome, { readonly kind: 'failed' }> {
+  if (!(error instanceof BoundaryFailure)) throw error;
+  return { kind: 'failed', boundary: error.boundary, detail: error.message };
+}
+
+function requireShare(value: number, what: string, taskId: string): number {
+  if (value >= 0 && value <= 1) return value;
+  throw new TaskError(`${what} is ${value} for task ${taskId}; it must lie in [0, 1]`, { taskId, value });
+}

@@ -1,0 +1,77 @@
+/** Metrics of a curriculum, from the starts of the last batch and the distinct starts of the whole run. */
+import { depth, historyKey, type Intent } from '../history.js';
+import { mean } from '../stats.js';
+import type { Start } from './rollout.js';
+
+/** A start of the batch. Turn counts from 0; depth is the number of iterates before the one now asked for. */
+interface ChosenStart {
+  readonly intent: Intent;
+  readonly fromBuffer: boolean;
+  readonly turn: number;
+  readonly depth: number;
+  /** Updates since the entry was inserted. */
+  readonly age: number;
+}
+
+export interface StartRecordState {
+  /** Observed batches. */
+  readonly update: number;
+  readonly batch: readonly ChosenStart[];
+  readonly seen: readonly string[];
+}
+
+export class StartRecord {
+  private update = 0;
+  private batch: readonly ChosenStart[] = [];
+  private seen = new Set<string>();
+
+  constructor(private readonly baseTasks: number) {}
+
+  /** The update that the next batch belongs to, from 0: the number of batches observed. */
+  get currentUpdate(): number {
+    return this.update;
+  }
+
+  /** Records the starts of the batch and ends its update. */
+  observe(starts: readonly Start[]): void {
+    for (const { task, history } of starts) this.seen.add(historyKey(task.id, history));
+    this.batch = starts.map(({ history, intent, origin }) => ({
+      intent,
+      fromBuffer: origin !== undefined,
+      turn: Math.max(0, history.turns.length - 1),
+      depth: depth(history),
+      age: this.update - (origin?.insertedAt ?? this.update),
+    }));
+    this.update += 1;
+  }
+
+  /** Depth, recency and turn are means over the starts that came from the buffer, 0 when none did. */
+  metrics(): Record<`curriculum/${string}`, number> {
+    const replayed = this.batch.filter(({ fromBuffer }) => fromBuffer);
+    return {
+      'curriculum/depth': mean(replayed.map((start) => start.depth)),
+      'curriculum/recency': mean(replayed.map((start) => start.age)),
+      'curriculum/turn': mean(replayed.map((start) => start.turn)),
+      'curriculum/share_attempt': this.shareOf('attempt'),
+      'curriculum/share_improve': this.shareOf('improve'),
+      'curriculum/share_diverge': this.shareOf('diverge'),
+      'curriculum/distinct_starts': this.seen.size,
+      'curriculum/distinct_ratio': this.seen.size / this.baseTasks,
+    };
+  }
+
+  snapshot(): StartRecordState {
+    const { update, batch, seen } = this;
+    return { update, batch, seen: [...seen] };
+  }
+
+  restore({ update, batch, seen }: StartRecordState): void {
+    this.update = update;
+    this.batch = batch;
+    this.seen = new Set(seen);
+  }
+
+  private shareOf(intent: Intent): number {
+    return mean(this.batch.map((start) => (start.intent === intent ? 1 : 0)));
+  }
+}

@@ -1,0 +1,88 @@
+/** What the engine is told about one update. */
+import type { EntropyControl, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
+import type { ScheduledOptimizer, TrainObjective, TrainSettings } from './settings.js';
+
+/** The adaptive weight of the entropy bonus after an update. */
+export interface EntropyState {
+  readonly coefficient: number;
+  /** Mean entropy of the last optimizer step. */
+  readonly measured: number;
+}
+
+/** What the adaptive weight of the entropy bonus goes on from; nothing where it is constant. */
+function controlled(
+  { entropyControl }: TrainObjective,
+  state: EntropyState | undefined,
+): { entropyControl?: EntropyControl; entropyCoefficient?: number } {
+  if (!entropyControl?.adaptive) return {};
+  const { target, change, min, max } = entropyControl;
+  const control = { target, change, min, max };
+  if (state === undefined) return { entropyControl: control };
+  return { entropyControl: { ...control, measured: state.measured }, entropyCoefficient: state.coefficient };
+}
+
+/** What the next update goes on from. */
+export function entropyState(metrics: UpdateMetrics): { entropy?: EntropyState } {
+  const coefficient = metrics['entropy_control/coefficient'];
+  const measured = metrics['entropy_control/entropy'];
+  return coefficient === undefined || measured === undefined ? {} : { entropy: { coefficient, measured } };
+}
+
+/** Settings of update `update`, counted from 1. */
+export function updateSettings(config: TrainSettings, update: number, entropy?: EntropyState): UpdateSettings {
+  const { optimizer, objective, sampling, updates, microbatchTokens, gradientCheckpointing, logitsBytes } = config;
+  const { adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm } = optimizer;
+  const { miniBatches: _, miniBatchOrder: __, entropyControl: ___, ...formula } = objective;
+  // A greedy rollout has log-probabilities at temperature 1.
+  const temperature = sampling.temperature === 0 ? 1 : sampling.temperature;
+  return {
+    learningRate: learningRateAt(update, updates, optimizer),
+    adamBeta1,
+    adamBeta2,
+    adamEpsilon,
+    weightDecay,
+    maxGradNorm,
+    microbatchTokens,
+    ...(gradientCheckpointing !== undefined && { gradientCheckpointing }),
+    ...(logitsBytes !== undefined && { logitsBytes }),
+    objective: { kind: 'grpo', ...formula, ...controlled(objective, entropy), temperature },
+  };
+}
+
+// Learning-rate schedules.
+
+/** Share of the way from the end of warm-up to the last update, in [0, 1]. */
+function progress(count: number, warmup: number, updates: number): number {
+  return Math.min(1, Math.max(0, (count - warmup) / Math.max(1, updates - warmup)));
+}
+
+function decayed({ schedule, finalShare }: ScheduledOptimizer, share: number): number {
+  switch (schedule) {
+    case 'constant':
+      return 1;
+    case 'linear':
+      return 1 - (1 - finalShare) * share;
+    case 'cosine':
+      return finalShare + (1 - finalShare) * 0.5 * (1 + Math.cos(Math.PI * share));
+    default:
+      return schedule satisfies never;
+  }
+}
+
+/** W: `warmupUpdates`, or else the share `warmupRatio` of all updates, rounded up as transformers does. */
+function warmupOf({ warmupUpdates, warmupRatio = 0 }: ScheduledOptimizer, updates: number): number {
+  return warmupUpdates > 0 ? warmupUpdates : Math.ceil(updates * warmupRatio);
+}
+
+/**
+ * Learning rate of update `update` (from 1) of T = `updates`: η·s/W while s ≤ W (linear warm-up over W updates), then η
+ * times the schedule, which reaches `finalShare` at s = T. s is the update, or with `countFrom: 'zero'` (transformers'
+ * schedulers) one less.
+ */
+export function learningRateAt(update: number, updates: number, optimizer: ScheduledOptimizer): number {
+  const { learningRate, countFrom = 'one' } = optimizer;
+  const count = countFrom === 'zero' ? update - 1 : update;
+  const warmup = warmupOf(optimizer, updates);
+  if (warmup > 0 && count <= warmup) return learningRate * (count / warmup);
+  return learningRate * decayed(optimizer, progress(count, warmup, updates));
+}

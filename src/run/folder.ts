@@ -1,0 +1,123 @@
+/** The folder of a run: resolved config, metrics and traces that only grow, checkpoints; one writer at a time. */
+import { dirname, join } from 'node:path';
+import { removeUnfinished } from './checkpoint.js';
+import { type Disk, onDisk, realDisk, replaceDurably, runFolderError } from './disk.js';
+import { type Lock, lockFolder } from './lock.js';
+import { type EventFile, openEvents } from './tensorboard.js';
+
+export interface RunFolder {
+  readonly path: string;
+  readonly disk: Disk;
+  readonly metrics: LineFile;
+  readonly traces: LineFile;
+  /** The metrics once more, for TensorBoard; absent where they are not asked for. */
+  readonly events?: EventFile;
+  close(): Promise<void>;
+}
+
+export interface RunFolderOptions {
+  readonly path: string;
+  readonly disk?: Disk;
+  /** Written to config.json. */
+  readonly config: unknown;
+  /** Bytes of metrics and traces that the checkpoint to resume from knows, and its last update in them; absent for a new run. */
+  readonly resume?: { readonly metricsBytes: number; readonly tracesBytes: number; readonly lastLine?: number };
+  /** Writes an event file as well. */
+  readonly tensorboard?: boolean | undefined;
+  /** Told when metrics or traces have lost lines that the checkpoint knows. */
+  readonly warn?: (message: string) => void;
+}
+
+async function refuseUsed(disk: Disk, path: string): Promise<void> {
+  const names = await disk.list(path);
+  if (!names.some((name) => name === 'metrics.jsonl' || name.startsWith('checkpoint-'))) return;
+  throw runFolderError(
+    path,
+    'holds a run already',
+    `go on with \`exit-rl train --resume ${path}\`, or choose another --out`,
+  );
+}
+
+async function openFiles(options: RunFolderOptions, disk: Disk, lock: Lock): Promise<RunFolder> {
+  const { path, config, resume, warn = () => {} } = options;
+  if (resume === undefined) await refuseUsed(disk, path);
+  await removeUnfinished(path, disk);
+  // Before the first line of metrics: a folder with metrics can be resumed, and resuming reads the config.
+  await replaceDurably(disk, join(path, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  const open = (name: string, keep = 0): Promise<LineFile> => openLines({ disk, path: join(path, name), keep, warn });
+  const metrics = await open('metrics.jsonl', resume?.metricsBytes);
+  const traces = await open('traces.jsonl', resume?.tracesBytes);
+  const events = options.tensorboard
+    ? await openEvents({ disk, folder: path, after: resume && (resume.lastLine ?? -1) })
+    : undefined;
+  await disk.flush(path);
+  return { path, disk, metrics, traces, ...(events && { events }), close: () => lock.release() };
+}
+
+/** Creates the folder where there is none, and locks it. @throws RunFolderError when it is in use or not writable. */
+export async function lockRunFolder(path: string, disk: Disk = realDisk): Promise<Lock> {
+  const made = await onDisk(path, () => disk.makeFolder(path));
+  // Else a power cut could take the whole folder with every checkpoint in it.
+  for (const folder of made) await onDisk(folder, () => disk.flush(dirname(folder)));
+  return lockFolder(path, disk);
+}
+
+/**
+ * Opens the files of a locked run folder; closing it releases the lock, as does a failure here.
+ * @throws RunFolderError when it holds another run, or cannot be written.
+ */
+export async function openRunFolder(options: RunFolderOptions, lock: Lock): Promise<RunFolder> {
+  try {
+    return await onDisk(options.path, () => openFiles(options, options.disk ?? realDisk, lock));
+  } catch (error) {
+    await lock.release().catch(() => undefined);
+    throw error;
+  }
+}
+
+// A file of lines that counts its bytes, so that a resumed run can cut off the lines after its checkpoint.
+
+export interface LineFile {
+  /** Bytes written so far. */
+  readonly size: number;
+  append(lines: readonly unknown[]): Promise<void>;
+  /** After this, every line is on the disk. */
+  flush(): Promise<void>;
+}
+
+export interface LineFileOptions {
+  readonly disk: Disk;
+  readonly path: string;
+  /** What comes after this byte is cut off. */
+  readonly keep: number;
+  readonly warn: (message: string) => void;
+}
+
+/** Opens a file for appending after its first `keep` bytes, or makes an empty one. */
+export async function openLines({ disk, path, keep, warn }: LineFileOptions): Promise<LineFile> {
+  const found = await onDisk(path, () => disk.size(path));
+  if ((found ?? 0) < keep) {
+    warn(`${path} holds ${found ?? 0} of the ${keep} bytes that the checkpoint knows: the lines between are lost`);
+  }
+  if ((found ?? 0) > keep) await onDisk(path, () => disk.truncate(path, keep));
+  if (found === undefined) await onDisk(path, () => disk.write(path, ''));
+  let size = Math.min(found ?? 0, keep);
+  /** A full disk may have taken half a line, which must not stand before the next one. */
+  let torn = false;
+  return {
+    get size() {
+      return size;
+    },
+    async append(lines) {
+      const text = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+      await onDisk(path, async () => {
+        if (torn) await disk.truncate(path, size);
+        torn = true;
+        await disk.append(path, text);
+        torn = false;
+      });
+      size += text.length;
+    },
+    flush: () => onDisk(path, () => disk.flush(path)),
+  };
+}

@@ -1,0 +1,96 @@
+/** Hashes by which a resumed run knows that config, model and tasks are still the same. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { packageRoot } from '../libtorch.js';
+import { loadedLibtorch } from '../native.js';
+import { hashFile } from './disk.js';
+
+/** JSON with sorted keys: equal values give equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, child: unknown) =>
+    typeof child === 'object' && child !== null && !Array.isArray(child)
+      ? Object.fromEntries(Object.entries(child).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : child,
+  );
+}
+
+export function hashValue(value: unknown): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('hex');
+}
+
+/** `hashValue` of a list whose text need not fit into one string: a data set may be larger than a string can be. */
+export function hashList(values: readonly unknown[]): string {
+  const hash = createHash('sha256').update('[');
+  for (const [at, value] of values.entries()) hash.update(`${at > 0 ? ',' : ''}${canonicalJson(value)}`);
+  return hash.update(']').digest('hex');
+}
+
+const modelFiles = /^(config\.json|adapter_config\.json|.*\.safetensors(\.index\.json)?)$/;
+// The end tokens of generation_config.json decide where a text ends.
+const tokenizerFiles =
+  /^(tokenizer\.json|tokenizer\.model|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|generation_config\.json)$/;
+
+/** The folder of named chat templates. */
+const chatTemplates = 'additional_chat_templates';
+
+/** Hashes of the files that decide what a model computes, and how text becomes tokens and back. */
+export interface ModelFingerprint {
+  readonly model: string;
+  readonly tokenizer: string;
+}
+
+async function hashFiles(folder: string, names: readonly string[]): Promise<string> {
+  const hashes: string[] = [];
+  for (const name of [...names].sort()) hashes.push(`${name} ${await hashFile(join(folder, name))}`);
+  return hashValue(hashes);
+}
+
+/** Undefined when there is no such folder. */
+export async function fingerprintModel(folder: string): Promise<ModelFingerprint | undefined> {
+  const names = await readdir(folder).catch(() => undefined);
+  if (names === undefined) return undefined;
+  const templates = (await readdir(join(folder, chatTemplates)).catch(() => [])).map(
+    (name) => `${chatTemplates}/${name}`,
+  );
+  const tokenizer = [
+    ...names.filter((name) => tokenizerFiles.test(name)),
+    ...templates.filter((name) => /\.jinja$/.test(name)),
+  ];
+  const model = names.filter((name) => modelFiles.test(name));
+  return { model: await hashFiles(folder, model), tokenizer: await hashFiles(folder, tokenizer) };
+}
+
+const embedderFiles = /(\.json|\.safetensors|^vocab\.txt)$/;
+
+/** Hash of all files of a sentence-transformers folder, its modules' folders among them, that decide its vectors. */
+export async function fingerprintEmbedder(folder: string): Promise<string> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  return hashFiles(
+    folder,
+    names.filter((name) => embedderFiles.test(name)),
+  );
+}
+
+// Versions that wrote a checkpoint. Other versions may compute other bits: resuming warns and does not refuse.
+
+export interface Versions {
+  readonly package: string;
+  readonly node: string;
+  /** Absent where no libtorch is loaded, or it does not say. */
+  readonly libtorch?: string;
+}
+
+export function currentVersions(): Versions {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  const libtorch = loadedLibtorch()?.version;
+  return { package: version, node: process.versions.node, ...(libtorch !== undefined && { libtorch }) };
+}
+
+/** The programs whose version is another now, as a phrase; undefined when none is. */
+export function changedVersions(before: Versions, now: Versions): string | undefined {
+  const names = ['package', 'node', 'libtorch'] as const;
+  const changed = names.filter((name) => before[name] && now[name] && before[name] !== now[name]);
+  return changed.length === 0 ? undefined : changed.map((name) => `${name} ${before[name]} -> ${now[name]}`).join(', ');
+}

@@ -1,0 +1,81 @@
+/** Rollouts as lines of traces.jsonl, for reading what the policy really wrote. */
+import { depth, historyKey } from '../history.js';
+import type { CreditedGroup } from '../method/advantage.js';
+import type { RolloutTurn } from '../method/rollout.js';
+import type { Traces } from '../method/settings.js';
+import type { MetricsRow } from './metrics.js';
+import type { Run } from './run.js';
+
+// Nine significant digits name every float32 exactly and keep the line short.
+const shortest = (value: number): number => Number(value.toPrecision(9));
+
+function traceTurn({ completion, verdict, promptTokens }: RolloutTurn): object {
+  return {
+    prompt: Array.from(promptTokens),
+    tokens: Array.from(completion.tokens),
+    logprobs: Array.from(completion.logprobs, shortest),
+    text: completion.text,
+    finishReason: completion.finishReason,
+    quality: verdict.quality,
+    feedback: verdict.feedback ?? null,
+  };
+}
+
+function traceGroup(update: number, place: number, { group, advantages, factors }: CreditedGroup): object[] {
+  const { start, rollouts, rewards } = group;
+  const origin = {
+    task: start.task.id,
+    start: historyKey(start.task.id, start.history),
+    intent: start.intent,
+    turn: Math.max(0, start.history.turns.length - 1),
+    iteration: depth(start.history),
+  };
+  return rollouts.map(({ turns, quality, outcome }, member) => ({
+    update,
+    group: place,
+    member,
+    ...origin,
+    quality,
+    reward: rewards[member],
+    advantage: advantages[member],
+    d: factors?.[member] ?? null,
+    outcome: outcome.kind,
+    version: update - 1,
+    turns: turns.map(traceTurn),
+  }));
+}
+
+/** The lines of one update: none, those of its first group, or all. */
+export function traceUpdate(update: number, groups: readonly CreditedGroup[], traces: Traces): object[] {
+  switch (traces) {
+    case 'none':
+      return [];
+    case 'sample':
+      return groups.slice(0, 1).flatMap((group) => traceGroup(update, 0, group));
+    case 'all':
+      return groups.flatMap((group, place) => traceGroup(update, place, group));
+    default:
+      return traces satisfies never;
+  }
+}
+
+export interface Recorded {
+  readonly run?: Run;
+  readonly config: { readonly traces: Traces };
+}
+
+export async function recordMetrics({ run }: Pick<Recorded, 'run'>, row: MetricsRow): Promise<void> {
+  if (run === undefined) return;
+  await run.folder.metrics.append([row]);
+  await run.folder.events?.append(row);
+}
+
+export async function recordTraces(
+  { run, config }: Recorded,
+  update: number,
+  credited: readonly CreditedGroup[],
+): Promise<void> {
+  if (run === undefined) return;
+  const lines = traceUpdate(update, credited, config.traces);
+  if (lines.length > 0) await run.folder.traces.append(lines);
+}

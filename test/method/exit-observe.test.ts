@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { emptyHistory, historyKey } from '../../src/history.js';
+import type { Start } from '../../src/method/rollout.js';
+import { createRng } from '../../src/rng.js';
+import { deepFreeze, histories } from '../support/arbitraries.js';
+import { create, groupOf, keysIn, rolloutOf, said, storedIn, task } from '../support/exit-curriculum.js';
+
+describe('observe', () => {
+  const base: Start = { task, history: emptyHistory, intent: 'attempt' };
+  const rewritten: Start = { task, history: said('a', 'bc'), intent: 'improve' };
+
+  test('inserts the start, m⁺ and every per-turn partial history of m⁺, all with the score S', () => {
+    const curriculum = create();
+    const expanded = said('a', 'bcd', 'e');
+    curriculum.observe([groupOf(rewritten, [rolloutOf(rewritten, expanded)], 0.125)], createRng(1));
+    const expected = [said('a', 'bc'), expanded, said('a'), said('a', 'bcd')];
+    expect(keysIn(curriculum).sort()).toEqual(expected.map((history) => historyKey(task.id, history)).sort());
+    expect(storedIn(curriculum).every(({ score }) => score === 0.125)).toBe(true);
+  });
+
+  test('of a base task inserts m⁺ and its partial histories, not the empty history', () => {
+    const curriculum = create();
+    curriculum.observe([groupOf(base, [rolloutOf(base, said('a', 'b'))], 0.1)], createRng(1));
+    const histories = storedIn(curriculum).map(({ entry }) => entry.history);
+    expect(histories).toEqual([said('a', 'b'), said('a')]);
+  });
+
+  test('updates the score of a start that is there; no twin', () => {
+    const curriculum = create();
+    const observe = (score: number): void => {
+      curriculum.observe([groupOf(rewritten, [rolloutOf(rewritten, said('a', 'bcd', 'e'))], score)], createRng(1));
+    };
+    observe(0.2);
+    observe(0.05);
+    expect(storedIn(curriculum)).toHaveLength(4);
+    expect(storedIn(curriculum).every(({ score }) => score === 0.05)).toBe(true);
+  });
+
+  test('expands a member that ended properly, uniformly', () => {
+    const kinds = ['malformed', 'finished', 'overlong', 'finished', 'failed', 'finished'] as const;
+    const members = kinds.map((kind, i) => rolloutOf(base, said(String(i)), kind));
+    const chosen = new Map<string, number>();
+    for (let seed = 0; seed < 3000; seed++) {
+      const curriculum = create();
+      curriculum.observe([groupOf(base, members, 0.1)], createRng(seed));
+      const text = storedIn(curriculum)[0]?.entry.history.turns[0]?.iterates[0]?.text ?? '';
+      chosen.set(text, (chosen.get(text) ?? 0) + 1);
+    }
+    expect([...chosen.keys()].sort()).toEqual(['1', '3', '5']);
+    // Four standard deviations of a count with mean 1000.
+    for (const count of chosen.values()) expect(Math.abs(count - 1000)).toBeLessThan(104);
+  });
+
+  test('expands none when no member ended properly, and still scores the start', () => {
+    const curriculum = create();
+    const members = [rolloutOf(rewritten, said('a', 'bcx'), 'malformed'), rolloutOf(rewritten, said('a'), 'failed')];
+    curriculum.observe([groupOf(rewritten, members, 0.1)], createRng(1));
+    expect(keysIn(curriculum)).toEqual([historyKey(task.id, rewritten.history)]);
+  });
+
+  test('learns nothing from a group of which every member failed', () => {
+    const curriculum = create();
+    curriculum.observe([groupOf(rewritten, [rolloutOf(rewritten, rewritten.history, 'failed')], 0)], createRng(1));
+    expect(keysIn(curriculum)).toEqual([]);
+  });
+
+  test('without expansion stores base tasks only', () => {
+    const curriculum = create({ expand: false });
+    curriculum.observe([groupOf(base, [rolloutOf(base, said('a', 'b'))], 0.1)], createRng(1));
+    expect(storedIn(curriculum).map(({ entry, score }) => [entry.history, score])).toEqual([[emptyHistory, 0.1]]);
+  });
+
+  test('never exceeds the capacity, and never holds twins', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(histories, fc.nat({ max: 25 })), { maxLength: 40 }), (observations) => {
+        const curriculum = create({ capacity: 5 });
+        for (const [history, hundredths] of observations) {
+          curriculum.observe([groupOf(base, [rolloutOf(base, deepFreeze(history))], hundredths / 100)], createRng(1));
+          expect(storedIn(curriculum).length).toBeLessThanOrEqual(5);
+          expect(new Set(keysIn(curriculum)).size).toBe(storedIn(curriculum).length);
+        }
+      }),
+    );
+  });
+});

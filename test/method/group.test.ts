@@ -1,0 +1,135 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { emptyHistory } from '../../src/history.js';
+import { type Group, type GroupOptions, isTrainable, learnabilityScore, rolloutGroup } from '../../src/method/group.js';
+import { createRng } from '../../src/rng.js';
+import type { Task, TaskFamily } from '../../src/task/task.js';
+import { ladderTasks, oneRung } from '../support/ladder.js';
+import { scriptedPolicy } from '../support/scripted-policy.js';
+
+// Answer i earns quality (9 − i) / 9: the hidden digit is 0.
+const task = ladderTasks[0] as Task;
+const start = { task, history: emptyHistory, intent: 'attempt' } as const;
+const counting = scriptedPolicy((_, completion) => String(completion));
+
+function play(options: Partial<GroupOptions> = {}): Promise<Group> {
+  const sampling = { temperature: 1, maxNewTokens: 4 };
+  const rng = createRng(1);
+  return rolloutGroup({
+    policy: counting,
+    family: oneRung,
+    start,
+    size: 4,
+    sampling,
+    rng,
+    reward: 'quality',
+    ...options,
+  });
+}
+
+describe('rolloutGroup', () => {
+  test('gathers rewards and qualities, and scores the start by the variance of quality', async () => {
+    const group = await play({ reward: ({ quality }) => 10 * quality });
+    expect([...group.qualities]).toEqual([1, 8 / 9, 7 / 9, 6 / 9].map((quality) => expect.closeTo(quality)));
+    expect([...group.rewards]).toEqual([...group.qualities].map((quality) => 10 * quality));
+    // Variance of 0, 1, 2, 3 is 1.25; the unit is 1/9.
+    expect(group.score).toBeCloseTo(1.25 / 81);
+    expect(group.start).toBe(start);
+    expect(isTrainable(group)).toBe(true);
+  });
+
+  test('a group of 1, and equal answers, teach nothing: S = 0', async () => {
+    expect((await play({ size: 1 })).score).toBe(0);
+    expect((await play({ policy: scriptedPolicy(() => '4') })).score).toBe(0);
+  });
+
+  test('a malformed member counts with quality 0 and is trained on', async () => {
+    const policy = scriptedPolicy((_, completion) => (completion === 0 ? 'nonsense' : '0'));
+    const group = await play({ policy, size: 2 });
+    expect([...group.qualities]).toEqual([0, 1]);
+    expect(group.score).toBe(0.25);
+    expect(isTrainable(group)).toBe(true);
+  });
+
+  test('one failed member drops the group from training; the others still tell about the start', async () => {
+    const judge: TaskFamily['judge'] = (one, history, answer, intent) => {
+      if (answer === '3') throw new Error('crashed');
+      return oneRung.judge(one as never, history, answer, intent);
+    };
+    const group = await play({ family: { ...oneRung, judge } });
+    expect(isTrainable(group)).toBe(false);
+    expect([...group.qualities]).toEqual([1, 8 / 9, 7 / 9, Number.NaN]);
+    expect([...group.rewards]).toEqual([1, 8 / 9, 7 / 9, Number.NaN]);
+    expect(group.score).toBeCloseTo(2 / 3 / 81);
+  });
+
+  test('all members failed: nothing is known, S = 0', async () => {
+    const policy = scriptedPolicy(() => {
+      throw new Error('down');
+    });
+    const group = await play({ policy });
+    expect(group).toMatchObject({ score: 0, rollouts: { length: 4 } });
+    expect([...group.rewards, ...group.qualities].every(Number.isNaN)).toBe(true);
+    expect(isTrainable(group)).toBe(false);
+  });
+});
+
+describe('a failing reward', () => {
+  test('that recovers is asked once more', async () => {
+    let asked = 0;
+    const reward = { group: (all: readonly unknown[]) => (++asked === 1 ? [] : all.map(() => 1)) };
+    const group = await play({ reward });
+    expect([...group.rewards]).toEqual([1, 1, 1, 1]);
+    expect(isTrainable(group)).toBe(true);
+  });
+
+  test.each([
+    ['throws', () => fail('no disk')],
+    ['returns NaN', () => Number.NaN],
+    ['returns infinity', () => Infinity],
+    ['of a group has the wrong length', { group: () => [1] }],
+  ])('that %s is the outcome failed at the boundary reward, and no reward', async (_, reward) => {
+    const group = await play({ reward });
+    for (const { outcome, quality } of group.rollouts) {
+      expect(outcome).toMatchObject({ kind: 'failed', boundary: 'reward', detail: expect.stringContaining('reward') });
+      expect(quality).toBeNaN();
+    }
+    expect([...group.rewards].every(Number.isNaN)).toBe(true);
+    expect(isTrainable(group)).toBe(false);
+  });
+
+  test('is not asked about members that failed before', async () => {
+    const seen: string[] = [];
+    const family: TaskFamily = {
+      ...oneRung,
+      judge: (_task, _history, answer) => (answer === '1' ? fail('crashed') : { quality: 1, wellFormed: true }),
+    };
+    const reward = {
+      group: (all: readonly { after: { turns: readonly unknown[] } }[]) => all.map(() => seen.push('x')),
+    };
+    const group = await play({ family, reward });
+    expect(seen).toHaveLength(3);
+    expect(group.rollouts.map(({ outcome }) => outcome.kind)).toEqual(['finished', 'failed', 'finished', 'finished']);
+    expect(group.rollouts[1]?.outcome).toMatchObject({ boundary: 'task' });
+    expect([...group.rewards]).toEqual([1, Number.NaN, 2, 3]);
+  });
+});
+
+test('S is the population variance: at most 0.25, blind to order and shift', () => {
+  const share = fc.double({ min: 0, max: 1, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(share, { minLength: 1, maxLength: 16 }), (qualities) => {
+      const score = learnabilityScore(qualities);
+      expect(score).toBeGreaterThanOrEqual(0);
+      expect(score).toBeLessThanOrEqual(0.25 + 1e-12);
+      expect(learnabilityScore([...qualities].reverse())).toBeCloseTo(score, 12);
+      expect(learnabilityScore(qualities.map((quality) => 1 - quality))).toBeCloseTo(score, 12);
+    }),
+  );
+  expect(learnabilityScore([0, 1, 0, 1])).toBe(0.25);
+  expect(learnabilityScore([])).toBe(0);
+});
+
+function fail(message: string): never {
+  throw new Error(message);
+}

@@ -1,0 +1,213 @@
+import { describe, expect, test } from 'vitest';
+import { CancelledError, nativeError } from '../../src/errors.js';
+import { append, emptyHistory, openTurn } from '../../src/history.js';
+import { type Rollout, type RolloutOptions, rolloutStart, type Start } from '../../src/method/rollout.js';
+import type { GenerateRequest } from '../../src/policy/policy.js';
+import { createRng } from '../../src/rng.js';
+import type { Task, TaskFamily } from '../../src/task/task.js';
+import { deepFreeze } from '../support/arbitraries.js';
+import { ladder, ladderTasks, oneRung } from '../support/ladder.js';
+import { completionOf, digitScript, type ScriptedPolicy, scriptedPolicy } from '../support/scripted-policy.js';
+
+// Digits 2, 6, 5.
+const task = ladderTasks[2] as Task;
+const baseTask: Start = { task, history: emptyHistory, intent: 'attempt' };
+const iterate = (text: string): { text: string; tokens: number[]; quality: number } => ({
+  text,
+  tokens: [1],
+  quality: 0.5,
+});
+
+function play(policy: ScriptedPolicy, options: Partial<RolloutOptions> = {}): Promise<readonly Rollout[]> {
+  const sampling = { temperature: 1, maxNewTokens: 4 };
+  return rolloutStart({ policy, family: ladder, start: baseTask, size: 4, sampling, rng: createRng(1), ...options });
+}
+
+describe('an episode', () => {
+  test('of one turn: one request for the whole group', async () => {
+    const policy = scriptedPolicy((_, completion) => String(completion));
+    const rollouts = await play(policy, { family: oneRung });
+    expect(policy.requests.map(({ n }) => n)).toEqual([4]);
+    expect(rollouts.map(({ history }) => history.turns[0]?.iterates[0]?.text)).toEqual(['0', '1', '2', '3']);
+    expect(rollouts[2]).toMatchObject({ quality: 1, outcome: { kind: 'finished' }, start: baseTask });
+    expect(rollouts[2]?.turns[0]?.verdict).toEqual({ quality: 1, wellFormed: true, feedback: 'right' });
+    expect(rollouts[2]?.history.turns[0]?.iterates[0]).toMatchObject({ tokens: [50], feedback: 'right' });
+  });
+
+  test('of three turns: the first for the whole group, the others member by member', async () => {
+    const policy = scriptedPolicy(digitScript);
+    const rollouts = await play(policy);
+    expect(policy.requests.map(({ n }) => n).sort()).toEqual([...new Array<number>(8).fill(1), 4]);
+    for (const { turns, history, quality } of rollouts) {
+      expect(turns).toHaveLength(3);
+      expect(history.turns.map(({ iterates }) => iterates.length)).toEqual([1, 1, 1]);
+      expect(quality).toBeCloseTo(turns.reduce((sum, { verdict }) => sum + verdict.quality, 0) / 3);
+    }
+    expect(new Set(policy.requests.map(({ requestId }) => requestId)).size).toBe(9);
+  });
+
+  test('that rewrites a middle turn: the rewrite comes first, plain attempts follow to the end', async () => {
+    const history = openTurn(append(openTurn(emptyHistory, iterate('2')), 0, iterate('3')), iterate('9'));
+    const prompts: string[] = [];
+    const policy = scriptedPolicy(({ prompt }) => {
+      prompts.push(String(prompt));
+      return '6';
+    });
+    const start = deepFreeze<Start>({ task, history, intent: 'improve' });
+    const [rollout] = await play(policy, { start, size: 1 });
+    expect(prompts).toHaveLength(2);
+    expect(prompts[0]).toMatch(/turn 1:\n3[\s\S]*previous answer:\n9/);
+    expect(prompts[1]).not.toContain('previous answer');
+    expect(rollout?.history.turns.map(({ iterates }) => iterates.map(({ text }) => text))).toEqual([
+      ['2', '3'],
+      ['9', '6'],
+      ['6'],
+    ]);
+    expect(rollout?.turns[0]?.verdict.feedback).toBe('right');
+  });
+
+  test('ends early when the task says so', async () => {
+    const family: TaskFamily = { ...ladder, judge: () => ({ quality: 1, wellFormed: true, done: true }) };
+    const [rollout] = await play(scriptedPolicy(digitScript), { family });
+    expect(rollout).toMatchObject({ turns: { length: 1 }, quality: 1 / 3, outcome: { kind: 'finished' } });
+  });
+
+  test('takes the family’s own measure of the whole', async () => {
+    const family: TaskFamily = { ...ladder, episodeQuality: (_, { turns }) => turns.length / 4 };
+    expect((await play(scriptedPolicy(digitScript), { family })).map(({ quality }) => quality)).toEqual([
+      0.75, 0.75, 0.75, 0.75,
+    ]);
+  });
+
+  test('repeats by its seed alone', async () => {
+    const [one, other] = [await play(scriptedPolicy(digitScript)), await play(scriptedPolicy(digitScript))];
+    expect(one).toEqual(other);
+    const rng = createRng(1).fork('else');
+    expect(await play(scriptedPolicy(digitScript), { rng })).not.toEqual(one);
+  });
+});
+
+describe('bad rollouts are data', () => {
+  test('malformed: quality 0 for the turn, and the episode ends', async () => {
+    const policy = scriptedPolicy(({ n }, completion) => (n === 1 || completion === 0 ? 'nonsense' : '2'));
+    const rollouts = await play(policy);
+    expect(rollouts[0]).toMatchObject({ outcome: { kind: 'malformed' }, quality: 0, turns: { length: 1 } });
+    expect(rollouts[1]).toMatchObject({ outcome: { kind: 'malformed' }, quality: 1 / 3, turns: { length: 2 } });
+  });
+
+  test('overlong: quality 0, and the task is not asked', async () => {
+    const family: TaskFamily = { ...oneRung, judge: () => fail('asked') };
+    const rollouts = await play(
+      scriptedPolicy(() => completionOf('2', 'length')),
+      { family },
+    );
+    expect(rollouts[0]).toMatchObject({ outcome: { kind: 'overlong' }, quality: 0 });
+  });
+
+  test('a judge that throws once is asked again about the same answer', async () => {
+    const asked: string[] = [];
+    const family: TaskFamily = {
+      ...oneRung,
+      judge: (_task, _history, answer) => {
+        asked.push(answer);
+        return asked.length === 1 ? fail('busy') : { quality: 1, wellFormed: true };
+      },
+    };
+    const policy = scriptedPolicy(() => '7');
+    const [rollout] = await play(policy, { family, size: 1 });
+    expect(rollout).toMatchObject({ quality: 1, outcome: { kind: 'finished' } });
+    expect(asked).toEqual(['7', '7']);
+    expect(policy.requests).toHaveLength(1);
+  });
+
+  test('a judge that keeps throwing fails its own member only', async () => {
+    const family: TaskFamily = {
+      ...oneRung,
+      judge: async (_task, _history, answer) => (answer === '1' ? fail('crashed') : { quality: 0.5, wellFormed: true }),
+    };
+    const rollouts = await play(
+      scriptedPolicy((_, completion) => String(completion)),
+      { family },
+    );
+    expect(rollouts.map(({ outcome }) => outcome.kind)).toEqual(['finished', 'failed', 'finished', 'finished']);
+    expect(rollouts[1]).toMatchObject({ quality: Number.NaN, outcome: { boundary: 'task', detail: 'crashed' } });
+  });
+
+  test.each([Number.NaN, -0.1, 1.1, Infinity])('a verdict of quality %d is no quality', async (quality) => {
+    const family: TaskFamily = { ...oneRung, judge: () => ({ quality, wellFormed: true }) };
+    const [rollout] = await play(scriptedPolicy(digitScript), { family });
+    expect(rollout?.outcome).toMatchObject({
+      kind: 'failed',
+      boundary: 'task',
+      detail: expect.stringContaining('[0, 1]'),
+    });
+  });
+
+  test('a policy that fails once is asked again with the same request; one that keeps failing fails the group', async () => {
+    const seen: GenerateRequest[] = [];
+    const flaky = scriptedPolicy((request) => (seen.push(request) === 1 ? fail('reset') : '2'));
+    expect((await play(flaky, { family: oneRung })).map(({ quality }) => quality)).toEqual([1, 1, 1, 1]);
+    expect(flaky.requests[0]).toEqual(flaky.requests[1]);
+
+    const rollouts = await play(scriptedPolicy(() => fail('down')));
+    expect(rollouts).toHaveLength(4);
+    for (const { outcome, turns } of rollouts) {
+      expect(outcome).toEqual({ kind: 'failed', boundary: 'policy', detail: 'down' });
+      expect(turns).toEqual([]);
+    }
+  });
+
+  test('a policy that answers too few is a failing policy', async () => {
+    const policy = scriptedPolicy(digitScript);
+    const generate = policy.generate;
+    policy.generate = (request) => generate({ ...request, n: request.n - 1 });
+    expect((await play(policy))[0]?.outcome).toMatchObject({
+      boundary: 'policy',
+      detail: expect.stringContaining('3'),
+    });
+  });
+
+  test('a prompt that does not fit fails its group', async () => {
+    const policy = scriptedPolicy(() => raise(nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens')));
+    expect((await play(policy))[0]?.outcome).toMatchObject({ kind: 'failed', boundary: 'policy' });
+  });
+
+  test('a policy that fails at a later turn keeps the turns before it', async () => {
+    const policy = scriptedPolicy(({ n }) => (n === 4 ? '2' : fail('down')));
+    const [rollout] = await play(policy);
+    expect(rollout).toMatchObject({
+      turns: { length: 1 },
+      history: { turns: { length: 1 } },
+      outcome: { kind: 'failed' },
+    });
+  });
+});
+
+describe('what is no rollout’s fault is thrown', () => {
+  test('an engine in trouble', async () => {
+    const policy = scriptedPolicy(() => raise(nativeError('OUT_OF_MEMORY', 'out of memory')));
+    await expect(play(policy)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
+  });
+
+  test('cancellation, however the policy reports it', async () => {
+    const aborted = scriptedPolicy(() => completionOf('', 'abort'));
+    await expect(play(aborted)).rejects.toSatisfy((error) => CancelledError.isInstance(error));
+    const controller = new AbortController();
+    const throwing = scriptedPolicy(() => {
+      controller.abort();
+      return fail('This operation was aborted');
+    });
+    await expect(play(throwing, { signal: controller.signal })).rejects.toSatisfy((error) =>
+      CancelledError.isInstance(error),
+    );
+    expect(throwing.requests[0]?.signal).toBe(controller.signal);
+  });
+});
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+function raise(error: Error): never {
+  throw error;
+}

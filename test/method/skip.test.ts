@@ -1,0 +1,89 @@
+/** Skipping groups without signal: the gradient of the whole batch, told by the update that it makes. */
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { emptyHistory } from '../../src/history.js';
+import { type CreditedGroup, type SkipSettings, skipWithoutSignal } from '../../src/method/advantage.js';
+import { assembleBatch } from '../../src/method/batch.js';
+import type { Group } from '../../src/method/group.js';
+import { LocalPolicy } from '../../src/policy/local.js';
+import type { Completion, UpdateMetrics } from '../../src/policy/policy.js';
+import { createRng } from '../../src/rng.js';
+import { missingEngine } from '../cli/support/cli.js';
+
+const model = fileURLToPath(new URL('../../models/tiny', import.meta.url));
+const rng = createRng(3).fork('skip');
+
+/** A group of random completions; every second one is cut off. */
+function groupOf(at: number, advantages: readonly number[]): CreditedGroup {
+  const promptTokens = Int32Array.from({ length: 5 }, () => 1 + rng.int(20));
+  const start = { task: { id: `t${at}`, data: null }, history: emptyHistory, intent: 'attempt' } as const;
+  const rollouts = advantages.map((_, member) => {
+    const tokens = Int32Array.from({ length: 2 + rng.int(5) }, () => 1 + rng.int(20));
+    const finishReason = member % 2 ? 'length' : 'stop';
+    const completion: Completion = { tokens, logprobs: new Float32Array(tokens.length), text: '', finishReason };
+    const verdict = { quality: 0, wellFormed: true };
+    return {
+      ...{ start, history: emptyHistory, quality: 0 },
+      turns: [{ promptTokens, completion, verdict }],
+      outcome: { kind: 'finished' } as const,
+    };
+  });
+  const numbers = new Float64Array(advantages.length);
+  const group: Group = { start, rollouts, rewards: numbers, qualities: numbers, score: 0, parts: [] };
+  return { group, advantages: Float64Array.from(advantages) };
+}
+
+const credited = [
+  [1, -1, 0.5, 0],
+  [0, 0, 0, 0],
+  [-0.3, 0.3, 0.1, 0.2],
+  [0, 0, 0, 0],
+  [0, 0, 0, 0],
+].map((one, at) => groupOf(at, one));
+
+async function gradientOf(
+  groups: readonly CreditedGroup[],
+  { objective, overlongFilter }: SkipSettings,
+): Promise<UpdateMetrics> {
+  const policy = await LocalPolicy.load(model, { device: 'cpu', threads: 1 });
+  try {
+    return await policy.update(assembleBatch(groups, overlongFilter), {
+      ...{ learningRate: 1e-3, adamBeta1: 0.9, adamBeta2: 0.99, adamEpsilon: 1e-8, weightDecay: 0, maxGradNorm: 0 },
+      microbatchTokens: 4096,
+      objective: {
+        ...{ kind: 'grpo', clipEpsilonLow: 0.2, clipEpsilonHigh: 0.2, beta: 0, temperature: 1, epochs: 1 },
+        ...{ maxCompletionLength: 6, useRolloutLogprobs: false },
+        normalisation: objective.normalisation as 'sequence-mean',
+      },
+    });
+  } finally {
+    await policy.close();
+  }
+}
+
+describe.skipIf(missingEngine !== undefined)('without silent groups', () => {
+  test.each(
+    ['sequence-mean', 'token-mean', 'constant'].flatMap((normalisation) =>
+      [true, false].map((filter) => [normalisation, filter] as const),
+    ),
+  )('loss and gradient norm by %s stay, overlong filter %s', async (normalisation, overlongFilter) => {
+    const settings = { objective: { normalisation }, overlongFilter };
+    const live = skipWithoutSignal(credited, settings);
+    expect(live).toHaveLength(2);
+    const [whole, skipped] = [await gradientOf(credited, settings), await gradientOf(live, settings)];
+    expect(Math.abs((skipped.grad_norm ?? 0) / (whole.grad_norm ?? 1) - 1)).toBeLessThan(2e-6);
+    expect(skipped.loss).toBeCloseTo(whole.loss ?? Number.NaN, 6);
+    const careless = await gradientOf(
+      credited.filter((_, at) => at === 0 || at === 2),
+      settings,
+    );
+    expect(Math.abs((careless.grad_norm ?? 0) / (whole.grad_norm ?? 1) - 1)).toBeGreaterThan(0.1);
+  });
+
+  test('a batch without any signal keeps one group, one with signal everywhere all', () => {
+    const settings = { objective: { normalisation: 'sequence-mean' }, overlongFilter: true };
+    expect(skipWithoutSignal([credited[1], credited[3]] as CreditedGroup[], settings)).toEqual([credited[1]]);
+    const live = [credited[0], credited[2]] as CreditedGroup[];
+    expect(skipWithoutSignal(live, settings)).toBe(live);
+  });
+});
