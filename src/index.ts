@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * exit-rl: trains language models to improve their own answers (Exploratory Iteration, arXiv 2509.04575).
  *
