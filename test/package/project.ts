@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { libtorchLock } from '../../scripts/setup/paths.mjs';
 import { addonFile } from '../../src/native.js';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -44,7 +45,7 @@ function linkDependencies(modules: string): void {
 
 /** The libtorch of this checkout as set-up shares it: the package has no link of its own. */
 function shareLibtorch(home: string): void {
-  const shared = join(home, 'libtorch-2.11.0-cpu');
+  const shared = join(home, libtorchLock.folder);
   mkdirSync(shared, { recursive: true });
   for (const name of ['lib', 'build-version']) symlinkSync(join(root, 'libtorch', name), join(shared, name));
   writeFileSync(join(shared, 'exit-rl.json'), '{}');
