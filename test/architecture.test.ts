@@ -20,13 +20,12 @@ const levels: readonly (readonly string[])[] = [
   /*  5 */ ['src/embedder'],
   /*  6 */ ['src/method'],
   /*  7 */ ['src/evaluation'],
-  /*  8 */ ['src/config'],
+  /*  8 */ ['src/config', 'src/report'],
   /*  9 */ ['src/recipes'],
   /* 10 */ ['src/config/load'],
   /* 11 */ ['src/run'],
-  /* 12 */ ['src/report'],
-  /* 13 */ ['src/index'],
-  /* 14 */ ['src/cli'],
+  /* 12 */ ['src/index'],
+  /* 13 */ ['src/cli'],
 ];
 
 /** What a concrete task family may import, beside its own folder. */

@@ -1,89 +1,42 @@
 /** `exit-rl evaluate`: K-step self-improvement of a model folder, or of a run's latest checkpoint. */
-import { access, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { CAC } from 'cac';
-import { parseConfig, type RunConfig } from '../config.js';
-import { RunFolderError, UsageError } from '../errors.js';
+import type { RunConfig } from '../config.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import type { EvaluationProgress } from '../evaluation/iterate.js';
-import { type Flags, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
+import type { EvaluateRunOptions, EvaluationSettings } from '../run/evaluate-run.js';
+import { type Flags, givenOptions, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
 import { printJson, printLine, say } from './output.js';
-import { givenChat, loadPolicy, policyChoice } from './policy.js';
+import { policyChoice } from './policy.js';
 import { stopOnSignals } from './signals.js';
 
-/** What is evaluated, and the settings that are not given as flags. */
-interface Subject {
-  readonly folder: string;
-  readonly defaults: RunConfig;
-  /** Where evaluation.json goes; absent prints only. */
-  readonly out?: string;
-}
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-/** A run folder stands for its latest checkpoint and brings its own settings. */
-async function runSubject(run: string): Promise<Subject> {
-  const [{ loadRunConfig }, { listCheckpoints }, { verifyCheckpoint }] = await Promise.all([
-    import('../config/load.js'),
-    import('../run/checkpoint.js'),
-    import('../run/manifest.js'),
-  ]);
-  const [latest] = await listCheckpoints(run);
-  if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });
-  await verifyCheckpoint(latest.folder);
-  return { folder: latest.folder, defaults: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
-}
-
-/** A config brings data, verifier and sampling; a recipe of the task's name knows how its answers are sampled. */
-async function modelSubject(folder: string, task: string | undefined): Promise<Subject> {
-  const source = textFlag(process.argv, 'config');
-  if (source !== undefined) {
-    const { loadConfig } = await import('../config/load.js');
-    return { folder, defaults: await loadConfig({ source, flags: { model: folder } }) };
-  }
-  if (task === undefined) throw new UsageError('--task or --config is missing: a name, a module, or a config file');
-  const { recipes } = await import('../recipes/index.js');
-  const recipe = Object.hasOwn(recipes, task) ? recipes[task]?.() : undefined;
-  return { folder, defaults: parseConfig({ ...recipe, task, model: folder }) };
-}
-
-async function findSubject(): Promise<Subject> {
+/** The options of the command, from its flags. */
+async function readOptions(flags: Flags): Promise<EvaluateRunOptions> {
   const model = requiredText(process.argv, 'model', 'a model folder, or a run folder');
-  const task = textFlag(process.argv, 'task');
-  const isRun = await exists(join(model, 'metrics.jsonl'));
-  const subject = isRun ? await runSubject(model) : await modelSubject(model, task);
-  const defaults = task === undefined ? subject.defaults : { ...subject.defaults, task };
-  const out = textFlag(process.argv, 'out') ?? subject.out;
-  return { ...subject, defaults, ...(out !== undefined && { out }) };
-}
-
-interface EvaluationRequest {
-  readonly iterations: number;
-  readonly draws: number;
-  readonly split: string;
-  readonly seed: number;
-  readonly limit: number;
-  readonly sampling: RunConfig['sampling'];
-}
-
-function requestOf(flags: Flags, { evaluation, sampling, seed }: RunConfig): EvaluationRequest {
+  const source = textFlag(process.argv, 'config');
+  const config = source === undefined ? undefined : await readConfig(source, model);
+  const texts = { task: textFlag(process.argv, 'task'), split: textFlag(process.argv, 'split') };
   return {
-    iterations: wholeNumber(flags, 'iterations', evaluation.iterations),
-    draws: wholeNumber(flags, 'draws', evaluation.draws, 1),
-    split: textFlag(process.argv, 'split') ?? evaluation.split,
-    seed: wholeNumber(flags, 'seed', seed),
-    limit: wholeNumber(flags, 'limit', 0),
-    sampling: {
-      ...sampling,
-      temperature: numberOf(flags, 'temperature', sampling.temperature),
-      maxNewTokens: wholeNumber(flags, 'maxNewTokens', sampling.maxNewTokens, 1),
-    },
+    ...policyChoice(flags),
+    ...givenOptions({ ...texts, out: textFlag(process.argv, 'out'), config }),
+    ...givenNumbers(flags),
+    model,
   };
+}
+
+async function readConfig(source: string, model: string): Promise<RunConfig> {
+  const { loadConfig } = await import('../config/load.js');
+  return loadConfig({ source, flags: { model } });
+}
+
+/** Numbers that the flags give; the others are the config's. */
+function givenNumbers(flags: Flags): EvaluationSettings {
+  const number = (name: string, least = 0): number | undefined =>
+    flags[name] === undefined ? undefined : wholeNumber(flags, name, 0, least);
+  const temperature = flags.temperature === undefined ? undefined : numberOf(flags, 'temperature', 1);
+  const sampling = givenOptions({ temperature, maxNewTokens: number('maxNewTokens', 1) });
+  const counts = { iterations: number('iterations'), draws: number('draws', 1), limit: number('limit') };
+  return givenOptions({ ...counts, seed: number('seed'), sampling });
 }
 
 /** One line on a terminal, rewritten as tasks are done; elsewhere nothing. */
@@ -97,33 +50,8 @@ function showTasks(): (progress: EvaluationProgress) => void {
   };
 }
 
-async function evaluate(
-  subject: Subject,
-  request: EvaluationRequest,
-  flags: Flags,
-  signal: AbortSignal,
-): Promise<Evaluation> {
-  const [{ openParts }, { evaluateIterations }, { measuredFamily }] = await Promise.all([
-    import('./run-parts.js'),
-    import('../evaluation/iterate.js'),
-    import('../evaluation/measured.js'),
-  ]);
-  const parts = await openParts({ ...subject.defaults, seed: request.seed });
-  const family = measuredFamily(parts.family, parts.rewards);
-  const all = family.tasks(request.split);
-  if (all.length === 0) throw new UsageError(`there are no tasks in the split \`${request.split}\``);
-  const tasks = request.limit > 0 ? all.slice(0, request.limit) : all;
-  const policy = await loadPolicy(subject.folder, { ...policyChoice(flags), chat: givenChat(subject.defaults.chat) });
-  try {
-    return await evaluateIterations({ ...request, policy, family, tasks, signal, onProgress: showTasks() });
-  } finally {
-    await policy.close();
-    await parts.close();
-  }
-}
-
 /** A signal leaves at once, whatever is waited for: a verifier, or a model that loads. */
-async function untilStopped(work: (signal: AbortSignal) => Promise<Evaluation>): Promise<Evaluation> {
+async function untilStopped<Value>(work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
   const { untilAborted } = await import('../abort.js');
   const stop = stopOnSignals('stopping: nothing is written');
   try {
@@ -146,15 +74,12 @@ async function printTable(evaluation: Evaluation): Promise<void> {
 }
 
 async function runEvaluate(flags: Flags): Promise<void> {
-  const subject = await findSubject();
-  const request = requestOf(flags, subject.defaults);
-  const evaluation = await untilStopped((signal) => evaluate(subject, request, flags, signal));
-  const { task } = subject.defaults;
-  const report = { ...evaluation, model: resolve(subject.folder), task, split: request.split, seed: request.seed };
-  if (subject.out !== undefined) await writeFile(subject.out, `${JSON.stringify(report, null, 2)}\n`);
-  if (flags.json) return printJson(report);
+  const [{ evaluateRun }, options] = await Promise.all([import('../run/evaluate-run.js'), readOptions(flags)]);
+  const onProgress = showTasks();
+  const { evaluation, file } = await untilStopped((signal) => evaluateRun({ ...options, signal, onProgress }));
+  if (flags.json) return printJson(evaluation);
   await printTable(evaluation);
-  if (subject.out !== undefined) say(`written to ${subject.out}`);
+  if (file !== undefined) say(`written to ${file}`);
 }
 
 export function registerEvaluate(cli: CAC): void {

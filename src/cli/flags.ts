@@ -63,3 +63,10 @@ export function listFlag(flags: Flags, name: string): string[] {
 function dashed(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
+
+type Given<Options> = { [Key in keyof Options]?: Exclude<Options[Key], undefined> };
+
+/** The options that are there: what a flag does not give is left to the config. */
+export function givenOptions<Options extends object>(options: Options): Given<Options> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<Options>;
+}

@@ -5,12 +5,13 @@ import { UsageError } from '../errors.js';
 import type { LocalPolicy } from '../policy/local.js';
 import type { Completion, GenerateRequest, Sampling } from '../policy/policy.js';
 import { createRng } from '../rng.js';
+import { loadPolicy } from '../run/assemble.js';
 import { type Flags, numberOf, requiredText, textFlag, textFlags, wholeNumber } from './flags.js';
 import { type Asking, chatOptions, promptOfLine, promptOfText } from './generate/prompts.js';
 import { outputText } from './generate/terminal.js';
 import { chunksOf, readJsonLines } from './json-lines.js';
 import { onClosedOutput, printJson, printLine } from './output.js';
-import { loadPolicy, policyChoice } from './policy.js';
+import { policyChoice } from './policy.js';
 
 interface GenerateSettings {
   readonly n: number;

@@ -2,11 +2,12 @@
 import type { CAC } from 'cac';
 import type { ChatOptions } from '../chat/template.js';
 import type { LocalPolicy } from '../policy/local.js';
+import { loadPolicy } from '../run/assemble.js';
 import { type Flags, numberOf, requiredText } from './flags.js';
 import { chatOptions, messagesOf } from './generate/prompts.js';
 import { chunksOf, type JsonLine, readJsonLines, textOf, tokensOf } from './json-lines.js';
 import { printJson } from './output.js';
-import { loadPolicy, policyChoice } from './policy.js';
+import { policyChoice } from './policy.js';
 
 const linesAtOnce = 64;
 

@@ -1,19 +1,15 @@
 /** `exit-rl train`: one run, from a recipe or a config file, or resumed from its folder. */
-import { access } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { isPlainObject } from '../config/layer.js';
 import type { RunConfig } from '../config.js';
 import { UsageError } from '../errors.js';
-import { modelFolder } from '../hub/cache.js';
 import type { MetricsRow } from '../run/metrics.js';
-import type { TrainResult } from '../run/train.js';
+import type { BegunRun, RunObserver, TrainRunResult } from '../run/train-run.js';
 import { completionLog } from './completion-log.js';
-import { type Flags, listFlag, textFlag } from './flags.js';
+import { type Flags, givenOptions, listFlag, textFlag } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
-import type { RunParts } from './run-parts.js';
-import { type StopSignals, stopOnSignals } from './signals.js';
-import type { TrainProgress } from './train-progress.js';
+import { stopOnSignals } from './signals.js';
 
 const ownFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
 
@@ -39,92 +35,25 @@ async function resolveConfig(source: string | undefined, resume: string | undefi
     throw new UsageError('--resume takes the config from the run folder');
   const changes = { environment: process.env, flags: configFlags(flags) };
   const config = resume === undefined ? await loadConfig({ source, ...changes }) : await loadRunConfig(resume, changes);
-  const [{ resolveTask }, { resolvePaths }] = await Promise.all([import('./tasks.js'), import('./prompts.js')]);
-  return resolvePaths({ ...config, model: resolve(modelFolder(config.model)), task: resolveTask(config.task) });
-}
-
-/** The first of runs/NAME, runs/NAME-2, … that does not exist. */
-async function freeFolder({ name: given, recipe, task, method, seed }: RunConfig): Promise<string> {
-  const name = given ?? `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`;
-  for (let copy = 1; ; copy++) {
-    const folder = join('runs', copy === 1 ? name : `${name}-${copy}`);
-    const taken = await access(folder).then(
-      () => true,
-      () => false,
-    );
-    if (!taken) return folder;
-  }
-}
-
-interface RunRequest {
-  readonly config: RunConfig;
-  readonly path: string;
-  readonly resume: boolean;
-  readonly allowedChanges: readonly string[];
-  readonly json: boolean;
-  readonly stop: StopSignals;
+  const { resolvePaths } = await import('../run/assemble.js');
+  return resolvePaths(config);
 }
 
 /** One JSON object per update for a program, the live table for a person. */
-async function progressOf({ config, json }: RunRequest, begun: number): Promise<TrainProgress> {
+async function observeRun({ config, family, update }: BegunRun, json: boolean): Promise<RunObserver> {
+  const onGroups = completionLog(config, family);
   const show = (row: MetricsRow): void => {
     if (row.update % config.logEvery === 0) printJson(row);
   };
-  if (json) return { show, finish: () => {} };
-  return (await import('./train-progress.js')).createTrainProgress(config, begun);
+  const progress = json ? undefined : (await import('./train-progress.js')).createTrainProgress(config, update);
+  return {
+    onUpdate: progress?.show ?? show,
+    finish: () => progress?.finish(),
+    ...(onGroups && { onGroups }),
+  };
 }
 
-async function trainRun(request: RunRequest): Promise<TrainResult> {
-  const { config } = request;
-  const [{ openParts }, { withUpdates }] = await Promise.all([
-    import('./run-parts.js'),
-    import('../method/base-tasks.js'),
-  ]);
-  const parts = await openParts(config);
-  try {
-    return await trainWith({ ...request, config: withUpdates(config, parts.family) }, parts);
-  } finally {
-    await parts.close();
-  }
-}
-
-async function trainWith(request: RunRequest, { family, rewards }: RunParts): Promise<TrainResult> {
-  const { config, stop } = request;
-  const [{ openRun }, { train }, { loadPolicy, trainedChoice }, { periodicEvaluation }] = await Promise.all([
-    import('../run/run.js'),
-    import('../run/train.js'),
-    import('./policy.js'),
-    import('./periodic-evaluation.js'),
-  ]);
-  const run = await openRun({ ...request, family, warn: (message) => say(`warning: ${message}`) });
-  try {
-    const policy = await loadPolicy(run.modelFolder, trainedChoice(config, run));
-    const progress = await progressOf(request, run.resumed?.state.progress.update ?? 0);
-    try {
-      const onUpdate = progress.show;
-      const onGroups = completionLog(config, family);
-      const evaluation = periodicEvaluation(config, policy, family, rewards);
-      return await train({
-        config,
-        policy,
-        family,
-        rewards,
-        run,
-        onUpdate,
-        evaluation,
-        signal: stop.signal,
-        ...(onGroups && { onGroups }),
-      });
-    } finally {
-      progress.finish();
-      await policy.close();
-    }
-  } finally {
-    await run.close();
-  }
-}
-
-async function conclude(result: TrainResult, path: string, { json }: RunRequest): Promise<void> {
+async function printResult({ path, ...result }: TrainRunResult, json: boolean): Promise<void> {
   if (!result.finished) {
     const where = result.unevaluated ? `${result.updates}, before its evaluation was over` : result.updates;
     say(`stopped after update ${where}; go on with: exit-rl train --resume ${path}`);
@@ -141,7 +70,7 @@ async function conclude(result: TrainResult, path: string, { json }: RunRequest)
 /** Checks all but the model: the data is read, the reward functions are loaded. */
 async function dryRun(config: RunConfig): Promise<void> {
   const [{ openParts }, { withUpdates }] = await Promise.all([
-    import('./run-parts.js'),
+    import('../run/assemble.js'),
     import('../method/base-tasks.js'),
   ]);
   const { family, close } = await openParts(config);
@@ -154,14 +83,22 @@ async function runTrain(source: string | undefined, flags: Flags): Promise<void>
   const resume = textFlag(process.argv, 'resume');
   const config = await resolveConfig(source, resume, flags);
   if (flags.dryRun) return dryRun(config);
-  const path = resume ?? textFlag(process.argv, 'out') ?? (await freeFolder(config));
+  const out = textFlag(process.argv, 'out');
   const stop = stopOnSignals('stopping at a safe point and saving; press again to leave at once');
   onClosedOutput(stop.stop);
-  const allowedChanges = listFlag(flags, 'allowChange');
-  const request = { config, path, resume: resume !== undefined, allowedChanges, json: flags.json === true, stop };
+  const json = flags.json === true;
   try {
-    const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
-    await conclude(await trainRun(request), run, request);
+    const { trainConfig } = await import('../run/train-run.js');
+    const result = await trainConfig(config, {
+      allowedChanges: listFlag(flags, 'allowChange'),
+      signal: stop.signal,
+      warn: (message) => say(`warning: ${message}`),
+      onBegin: (run) => observeRun(run, json),
+      evaluate: false,
+      report: false,
+      ...givenOptions({ out, resume }),
+    });
+    await printResult(result, json);
     const code = stop.exitCode();
     // Everything is closed; a verifier that was given up may go on for minutes.
     if (code !== undefined) process.exit(code);

@@ -1,4 +1,5 @@
 /** The folder of a run: resolved config, metrics and traces that only grow, checkpoints; one writer at a time. */
+import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { removeUnfinished } from './checkpoint.js';
 import { type Disk, onDisk, realDisk, replaceDurably, runFolderError } from './disk.js';
@@ -120,4 +121,16 @@ export async function openLines({ disk, path, keep, warn }: LineFileOptions): Pr
     },
     flush: () => onDisk(path, () => disk.flush(path)),
   };
+}
+
+/** The first of `base`, `base-2`, `base-3`, … that does not exist. */
+export async function freeFolder(base: string): Promise<string> {
+  for (let copy = 1; ; copy++) {
+    const folder = copy === 1 ? base : `${base}-${copy}`;
+    const taken = await access(folder).then(
+      () => true,
+      () => false,
+    );
+    if (!taken) return folder;
+  }
 }

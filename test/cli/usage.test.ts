@@ -56,7 +56,7 @@ describe('wrong use ends with code 2 and one line', () => {
     [['generate', '--model', 'm'], 'either --prompt or --input'],
     [['generate', '--model', 'm', '--prompt', 'x', '--n', '0'], '--n takes a whole number'],
     [['score', '--model', 'm'], '--input is missing'],
-    [['evaluate', '--model', 'm'], '--task or --config is missing'],
+    [['evaluate', '--model', 'm'], 'task: is missing: a name, a module, or a config that names one'],
     [['embed', '--model', 'bert', '--input', 'x'], 'no embedder `bert`'],
     [['score', '--modell', 'm'], 'Unknown option'],
   ])('%j', async (args, message) => {

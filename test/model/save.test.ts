@@ -2,11 +2,11 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { loadPolicy, trainedChoice } from '../../src/cli/policy.js';
 import { parseConfig } from '../../src/config.js';
 import { InvalidRequestError } from '../../src/errors.js';
 import { crossing, native } from '../../src/native.js';
 import { LocalPolicy } from '../../src/policy/local.js';
+import { loadPolicy, trainedChoice } from '../../src/run/assemble.js';
 import { fingerprintModel } from '../../src/run/identity.js';
 import { rolloutBatch } from '../golden/rollout-batch.js';
 import { modelFolder, onPolicySettings, openPolicy, readWeights, temporaryFolder } from '../golden/support.js';

@@ -1,7 +1,8 @@
 /** A task for the fixture models, whose vocabulary is w0 to w91: answer with words of even numbers, later ones of odd. */
-import { loadPolicy, trainedChoice } from '../../../src/cli/policy.js';
+
 import { parseConfig, type RunConfig } from '../../../src/config.js';
 import { type History, type Intent, lastIterate } from '../../../src/history.js';
+import { loadPolicy, trainedChoice } from '../../../src/run/assemble.js';
 import { openRun } from '../../../src/run/run.js';
 import { type TrainResult, train } from '../../../src/run/train.js';
 import type { Task, TaskFamily, Verdict } from '../../../src/task/task.js';

@@ -1,8 +1,12 @@
-/** Finds a task family by name, or in a module of the user's. */
+/** Task families by name, from a module of the user's, or from a data file with its verifier. */
 import { resolve } from 'node:path';
 import { nearest } from '../config/nearest.js';
 import type { RunConfig } from '../config.js';
+import { promptsFamily, type Verifier } from '../data/family.js';
+import { type DataSet, loadData } from '../data/load.js';
 import { ConfigError } from '../errors.js';
+import { IsolatedFunction } from '../reward/isolated.js';
+import { moduleFunction } from '../reward/module.js';
 import type { TaskFamily } from '../task/task.js';
 
 /** What a family may depend on beside its code. */
@@ -19,7 +23,7 @@ type FamilyLoader = (options: FamilyOptions) => Promise<TaskFamily>;
 const families: Readonly<Record<string, FamilyLoader>> = {
   'code-breaker': async (options) =>
     (await import('../task/code-breaker/family.js')).codeBreaker(options) as TaskFamily,
-  prompts: async (options) => (await import('./prompts.js')).loadPrompts(options),
+  prompts: async (options) => loadPrompts(options),
 };
 
 const isModulePath = (name: string): boolean => /\.[cm]?[jt]s$/.test(name);
@@ -65,4 +69,43 @@ export async function findFamily(task: string, options: FamilyOptions = { freshS
   const suggestion = nearest(task, names);
   const hint = suggestion === undefined ? 'or the path of a module' : `did you mean \`${suggestion}\`?`;
   throw taskProblem(`no task \`${task}\`; there is: ${names.join(', ')}`, hint);
+}
+
+type DataConfig = NonNullable<RunConfig['data']>;
+type VerifierConfig = NonNullable<RunConfig['verifier']>;
+
+interface LoadedVerifier {
+  readonly verifier: Verifier;
+  /** Ends the verifier's thread, which would keep the process alive. */
+  close?(): Promise<void>;
+}
+
+async function loadVerifier({ file, export: name, timeoutSeconds, isolated }: VerifierConfig): Promise<LoadedVerifier> {
+  const source = { file: resolve(file), ...(name !== undefined && { name }) };
+  try {
+    if (!isolated) return { verifier: (await moduleFunction(source)) as Verifier };
+    const thread = new IsolatedFunction({ ...source, timeoutSeconds });
+    await thread.start();
+    return { verifier: (answer) => thread.call(answer) as ReturnType<Verifier>, close: () => thread.close() };
+  } catch (error) {
+    const message = error instanceof Error ? error.message.split('\n')[0] : String(error);
+    throw new ConfigError([{ key: 'verifier.file', message: `${file}: ${message}` }]);
+  }
+}
+
+/** @throws DataError when the files cannot be read as rows, ConfigError when the verifier cannot be loaded. */
+export async function loadPrompts({
+  data,
+  verifier,
+}: {
+  readonly data?: DataConfig | undefined;
+  readonly verifier?: VerifierConfig | undefined;
+}): Promise<TaskFamily> {
+  if (data === undefined) throw new ConfigError([{ key: 'data', message: 'the task `prompts` needs data.train' }]);
+  const set: DataSet = await loadData(data);
+  const { previousAnswer, templates } = data;
+  const options = { data: set, previousAnswer, templates };
+  if (verifier === undefined) return promptsFamily(options) as TaskFamily;
+  const { verifier: verify, close } = await loadVerifier(verifier);
+  return { ...(promptsFamily({ ...options, verifier: verify }) as TaskFamily), ...(close && { close }) };
 }

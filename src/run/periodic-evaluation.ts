@@ -1,6 +1,7 @@
-/** The evaluations that a config asks for while training. */
+/** The evaluations that a config asks for while training, and their metrics. */
 import type { RunConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
+import type { Evaluation } from '../evaluation/evaluation.js';
 import { evaluateIterations } from '../evaluation/iterate.js';
 import { measuredFamily } from '../evaluation/measured.js';
 import { evaluateRewards } from '../evaluation/rewards.js';
@@ -8,10 +9,9 @@ import { updateSettings } from '../method/update-settings.js';
 import type { Policy } from '../policy/policy.js';
 import type { NamedReward } from '../reward/named.js';
 import { createRng } from '../rng.js';
-import type { PeriodicEvaluation } from '../run/evaluation.js';
-import { planOf } from '../run/training.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { evaluationMetrics } from './evaluation-metrics.js';
+import type { PeriodicEvaluation } from './evaluation.js';
+import { planOf } from './training.js';
 
 type Metrics = Record<string, number>;
 
@@ -51,4 +51,22 @@ export function periodicEvaluation(
     };
   };
   return { every, atStart, atEnd, evaluate };
+}
+
+/** Whether quality and solved share at k are worth a column: 0, 1, 2, 4, 8, … and the last. */
+function isColumn(k: number, last: number): boolean {
+  return k === last || k === 0 || Number.isInteger(Math.log2(k));
+}
+
+export function evaluationMetrics(evaluation: Evaluation): Record<string, number> {
+  const { k, quality, solved, deltaQuality, deltaSolved, netCorrections } = evaluation;
+  const last = k.at(-1) ?? 0;
+  const columns = k.filter((at) => isColumn(at, last));
+  return {
+    ...Object.fromEntries(columns.map((at) => [`eval/quality_${at}`, quality[at] ?? 0])),
+    ...Object.fromEntries(columns.map((at) => [`eval/solved_${at}`, solved[at] ?? 0])),
+    'eval/delta_quality': deltaQuality,
+    'eval/delta_solved': deltaSolved,
+    'eval/net_corrections': netCorrections,
+  };
 }

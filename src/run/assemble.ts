@@ -1,0 +1,102 @@
+/** Assembles a run from its config: the task family, the reward functions and the policy. */
+
+import { resolve } from 'node:path';
+import type { ChatOptions } from '../chat/template.js';
+import type { RunConfig } from '../config.js';
+import { modelFolder } from '../hub/cache.js';
+import type { LocalPolicy } from '../policy/local.js';
+import type { LoraOptions } from '../policy/lora.js';
+import type { NamedReward } from '../reward/named.js';
+import type { TaskFamily } from '../task/task.js';
+import { resolveTask } from './families.js';
+import type { Run } from './run.js';
+
+export interface RunParts {
+  readonly family: TaskFamily;
+  /** Empty where the config names a built-in reward only. */
+  readonly rewards: readonly NamedReward[];
+  /** Ends the threads of reward functions and of the verifier. */
+  close(): Promise<void>;
+}
+
+/**
+ * The task family and the reward functions that a config names. A family that is passed overrides the config's, and its
+ * owner closes it.
+ * @throws ConfigError, or DataError when a data file cannot be read as rows.
+ */
+export async function openParts(config: RunConfig, given?: TaskFamily): Promise<RunParts> {
+  const [{ findFamily }, { loadRewards }] = await Promise.all([import('./families.js'), import('../reward/load.js')]);
+  const { functions: rewards, close } = await loadRewards(config.rewards);
+  if (given !== undefined) return { family: given, rewards, close };
+  try {
+    const family = await findFamily(config.task, { ...config, freshSeed: config.seed });
+    const closeAll = async (): Promise<void> => {
+      await Promise.all([close(), family.close?.()]);
+    };
+    return { family, rewards, close: closeAll };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The config with every path made absolute, so that a run can be resumed from any working directory. */
+export function resolvePaths(config: RunConfig): RunConfig {
+  const { data, verifier, rewards, lora, diversity } = config;
+  const { embedder } = diversity;
+  return {
+    ...config,
+    model: resolve(modelFolder(config.model)),
+    task: resolveTask(config.task),
+    ...(typeof embedder === 'object' && {
+      diversity: { ...diversity, embedder: { ...embedder, model: resolve(embedder.model) } },
+    }),
+    ...(data && {
+      data: { ...data, train: data.train.map(absolute), ...(data.test && { test: data.test.map(absolute) }) },
+    }),
+    ...(lora?.adapter && { lora: { ...lora, adapter: resolve(lora.adapter) } }),
+    ...(verifier && { verifier: { ...verifier, file: resolve(verifier.file) } }),
+    rewards: rewards.map((entry) => (entry.file === undefined ? entry : { ...entry, file: resolve(entry.file) })),
+  };
+}
+
+const absolute = (path: string): string => resolve(path);
+
+export interface PolicyChoice {
+  readonly device: string;
+  readonly dtype: RunConfig['dtype'];
+  readonly threads: number;
+  /** Keeps a reference policy for the KL penalty. */
+  readonly reference?: boolean;
+  /** A PEFT folder that goes with the model. */
+  readonly adapter?: string;
+  readonly lora?: LoraOptions;
+  /** False where the command only asks the model. */
+  readonly trainable?: boolean;
+  /** How messages are rendered. */
+  readonly chat?: ChatOptions;
+  readonly optimizer?: { readonly stateDtype?: 'float32' | 'bfloat16' };
+}
+
+/** A folder, or `owner/name` that was fetched. */
+export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<LocalPolicy> {
+  const { LocalPolicy: policyClass } = await import('../policy/local.js');
+  return policyClass.load(modelFolder(folder), { reference: false, ...choice });
+}
+
+/** The section of a config, without what it leaves open. */
+export function givenChat({ template, date, variables }: RunConfig['chat']): ChatOptions {
+  return { variables, ...(template !== undefined && { template }), ...(date !== undefined && { date }) };
+}
+
+/** What is trained: the adapter of the checkpoint, the one to begin with, a new one, or all weights. */
+export function trainedChoice(
+  { device, dtype, threads, objective, lora, seed, optimizer, chat }: RunConfig,
+  run: Pick<Run, 'adapterFolder'>,
+): PolicyChoice {
+  const choice = { device, dtype, threads, reference: objective.beta > 0, optimizer, chat: givenChat(chat) };
+  if (lora === undefined) return choice;
+  const { adapter: first, ...settings } = lora;
+  const adapter = run.adapterFolder ?? first;
+  return { ...choice, lora: { ...settings, seed }, ...(adapter !== undefined && { adapter }) };
+}

@@ -1,0 +1,176 @@
+/** K-step evaluation of a run or of a model folder in one call. */
+import { access, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { loadRunConfig } from '../config/load.js';
+import { parseConfig, type RunConfig, type RunConfigInput } from '../config.js';
+import { ConfigError, RunFolderError } from '../errors.js';
+import type { Evaluation } from '../evaluation/evaluation.js';
+import { type EvaluationProgress, evaluateIterations } from '../evaluation/iterate.js';
+import { measuredFamily } from '../evaluation/measured.js';
+import type { Policy, Sampling } from '../policy/policy.js';
+import { recipes } from '../recipes/index.js';
+import type { NamedReward } from '../reward/named.js';
+import type { TaskFamily } from '../task/task.js';
+import { givenChat, loadPolicy, openParts, type PolicyChoice } from './assemble.js';
+import { listCheckpoints } from './checkpoint.js';
+import { verifyCheckpoint } from './manifest.js';
+
+/** The content of evaluation.json. */
+export interface EvaluationReport extends Evaluation {
+  readonly model: string;
+  readonly task: string;
+  readonly split: string;
+  readonly seed: number;
+}
+
+/** Settings of one evaluation; each overrides the config's. */
+export interface EvaluationSettings {
+  /** K: improve steps after the attempt. */
+  readonly iterations?: number;
+  /** Chains per task. */
+  readonly draws?: number;
+  readonly split?: string;
+  /** Decides every random number. */
+  readonly seed?: number;
+  /** Only the first tasks of the split; 0 takes all. */
+  readonly limit?: number;
+  readonly sampling?: Partial<Sampling>;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: EvaluationProgress) => void;
+}
+
+export interface EvaluateRunOptions extends EvaluationSettings {
+  /** A run folder (its latest checkpoint and its config), or a model folder. */
+  readonly model: string;
+  /** Task, data, verifier and sampling of a model folder; a recipe of the task's name otherwise. */
+  readonly config?: RunConfigInput;
+  /** A task's name or module; overrides the config's. */
+  readonly task?: string;
+  /** Overrides the family that the task names. */
+  readonly family?: TaskFamily;
+  /** Where the result goes; by default evaluation.json of a run folder. */
+  readonly out?: string;
+  /** PEFT folder of an adapter for a model folder. */
+  readonly adapter?: string;
+  /** `auto`, `cpu`, `cuda` or `cuda:N`; default `auto`. */
+  readonly device?: string;
+  readonly dtype?: RunConfig['dtype'];
+  /** CPU threads; 0, the default, takes all cores. */
+  readonly threads?: number;
+}
+
+export interface EvaluatedRun {
+  readonly evaluation: EvaluationReport;
+  /** The file that was written; absent for a model folder without `out`. */
+  readonly file?: string;
+}
+
+/** What is evaluated, with the config that decides whatever the options leave open. */
+interface Subject {
+  readonly folder: string;
+  readonly config: RunConfig;
+  readonly out?: string;
+}
+
+/**
+ * Attempts every task of a split once, then improves K times; quality and solved share at every k.
+ * @throws RunFolderError when a run holds no checkpoint, ConfigError when there is nothing to evaluate on, CancelledError
+ * when the signal fires.
+ *
+ * @example
+ * import { evaluateRun, shippedModel } from 'exit-rl';
+ *
+ * const { evaluation } = await evaluateRun({
+ *   model: shippedModel('tiny'),
+ *   task: 'code-breaker',
+ *   iterations: 2,
+ *   draws: 1,
+ *   limit: 4,
+ * });
+ * console.log(evaluation.quality);
+ */
+export async function evaluateRun(options: EvaluateRunOptions): Promise<EvaluatedRun> {
+  const { adapter, device = 'auto', dtype = 'auto', threads = 0, family: given } = options;
+  const { folder, config, out } = await findSubject(options);
+  const parts = await openParts({ ...config, seed: options.seed ?? config.seed }, given);
+  try {
+    const choice: PolicyChoice = { device, dtype, threads, trainable: false, chat: givenChat(config.chat) };
+    const policy = await loadPolicy(folder, { ...choice, ...(adapter !== undefined && { adapter }) });
+    try {
+      const { family, rewards } = parts;
+      const evaluation = await evaluatePolicy({ ...options, config, policy, family, rewards, model: folder });
+      if (out !== undefined) await writeEvaluation(out, evaluation);
+      return { evaluation, ...(out !== undefined && { file: out }) };
+    } finally {
+      await policy.close();
+    }
+  } finally {
+    await parts.close();
+  }
+}
+
+export interface EvaluatePolicyOptions extends EvaluationSettings {
+  readonly config: RunConfig;
+  readonly policy: Pick<Policy, 'generate'>;
+  readonly family: TaskFamily;
+  readonly rewards: readonly NamedReward[];
+  /** Folder that the report names. */
+  readonly model: string;
+}
+
+/** The evaluation of a policy that is loaded already. @throws ConfigError when the split has no tasks. */
+export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<EvaluationReport> {
+  const { config, policy, rewards, model, limit = 0, signal, onProgress } = options;
+  const { split = config.evaluation.split, seed = config.seed } = options;
+  const family = measuredFamily(options.family, rewards);
+  const all = family.tasks(split);
+  if (all.length === 0) {
+    throw new ConfigError([{ key: 'evaluation.split', message: `there are no tasks in the split \`${split}\`` }]);
+  }
+  const evaluation = await evaluateIterations({
+    policy,
+    family,
+    tasks: limit > 0 ? all.slice(0, limit) : all,
+    iterations: options.iterations ?? config.evaluation.iterations,
+    draws: options.draws ?? config.evaluation.draws,
+    sampling: { ...config.sampling, ...options.sampling },
+    seed,
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+  });
+  return { ...evaluation, model: resolve(model), task: config.task, split, seed };
+}
+
+export async function writeEvaluation(file: string, evaluation: EvaluationReport): Promise<void> {
+  await writeFile(file, `${JSON.stringify(evaluation, null, 2)}\n`);
+}
+
+async function findSubject(options: EvaluateRunOptions): Promise<Subject> {
+  const { model, family, task = family?.name, out } = options;
+  const subject = (await isRunFolder(model)) ? await runSubject(model) : modelSubject(options, task);
+  const config = task === undefined ? subject.config : { ...subject.config, task };
+  return { ...subject, config, ...(out !== undefined && { out }) };
+}
+
+const isRunFolder = (path: string): Promise<boolean> =>
+  access(join(path, 'metrics.jsonl')).then(
+    () => true,
+    () => false,
+  );
+
+async function runSubject(run: string): Promise<Subject> {
+  const [latest] = await listCheckpoints(run);
+  if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });
+  await verifyCheckpoint(latest.folder);
+  return { folder: latest.folder, config: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
+}
+
+/** A config brings data, verifier and sampling; a recipe of the task's name knows how its answers are sampled. */
+function modelSubject({ model, config }: EvaluateRunOptions, task: string | undefined): Subject {
+  if (config !== undefined) return { folder: model, config: parseConfig({ ...config, model }) };
+  if (task === undefined) {
+    throw new ConfigError([{ key: 'task', message: 'is missing: a name, a module, or a config that names one' }]);
+  }
+  const recipe = Object.hasOwn(recipes, task) ? recipes[task]?.() : undefined;
+  return { folder: model, config: parseConfig({ ...recipe, task, model }) };
+}

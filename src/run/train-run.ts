@@ -1,0 +1,182 @@
+/** A whole run in one call: folder, policy, training, evaluation, report, and closing of everything that was opened. */
+import { basename, dirname, join } from 'node:path';
+import { parseConfig, type RunConfig, type RunConfigInput } from '../config.js';
+import { withUpdates } from '../method/base-tasks.js';
+import type { LocalPolicy } from '../policy/local.js';
+import { writeReport } from '../report/page.js';
+import type { TaskFamily } from '../task/task.js';
+import { loadPolicy, openParts, type RunParts, resolvePaths, trainedChoice } from './assemble.js';
+import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
+import { freeFolder } from './folder.js';
+import { periodicEvaluation } from './periodic-evaluation.js';
+import { openRun, type Run } from './run.js';
+import { type TrainResult, train } from './train.js';
+import type { TrainOptions } from './training.js';
+
+/** A run that is about to make its first update. */
+export interface BegunRun {
+  readonly path: string;
+  readonly config: RunConfig;
+  readonly family: TaskFamily;
+  /** Updates made before, by the run that is resumed; 0 for a new one. */
+  readonly update: number;
+}
+
+/** Watches a run, and is told when it is over. */
+export interface RunObserver extends Pick<TrainOptions, 'onUpdate' | 'onGroups'> {
+  finish?(): void;
+}
+
+type Overrides = Pick<
+  TrainOptions,
+  'reward' | 'rewards' | 'curriculum' | 'embedder' | 'onUpdate' | 'onGroups' | 'signal'
+>;
+
+export interface TrainRunOptions extends Overrides {
+  /** Overrides the family that `config.task` names. */
+  readonly family?: TaskFamily;
+  /** Folder of a new run; by default the first free one of runs/NAME-METHOD-SEED, runs/NAME-METHOD-SEED-2, … */
+  readonly out?: string;
+  /** Resumes this run folder, or one of its checkpoints; the config must be that of the run but for `allowedChanges`. */
+  readonly resume?: string;
+  /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run. */
+  readonly allowedChanges?: readonly string[];
+  /** Evaluates K steps on `config.evaluation.split` after training; by default where that split has tasks. */
+  readonly evaluate?: boolean;
+  /** Writes report.html into the run folder after training; default true. */
+  readonly report?: boolean;
+  readonly warn?: (message: string) => void;
+  /** Called once everything is loaded. */
+  readonly onBegin?: (run: BegunRun) => RunObserver | Promise<RunObserver>;
+}
+
+export interface TrainRunResult extends TrainResult {
+  /** The run folder. */
+  readonly path: string;
+  /** Absent when training was stopped, and where it was not asked for. */
+  readonly evaluation?: EvaluationReport;
+  /** The page; absent where it was not asked for, or when no update was made. */
+  readonly report?: string;
+}
+
+/** A config in which `task` may be left out where a family is passed. */
+export type TrainRunConfig = Omit<RunConfigInput, 'task'> & Partial<Pick<RunConfigInput, 'task'>>;
+
+/**
+ * Trains a run from its config: reads data and reward functions, opens and locks the run folder, loads the policy, trains
+ * with the evaluations and checkpoints that the config asks for, evaluates the result, writes the report, closes everything.
+ * @throws ConfigError for a wrong config, DataError for unreadable data, ModelFolderError for an unreadable model,
+ * RunFolderError when the folder is in use or holds another run.
+ *
+ * @example
+ * import { shippedModel, trainRun } from 'exit-rl';
+ *
+ * const { path, evaluation } = await trainRun(
+ *   { task: 'code-breaker', model: shippedModel('tiny'), method: 'exit', updates: 2, sampling: { maxNewTokens: 6 } },
+ *   { out: 'runs/first', evaluate: false },
+ * );
+ * console.log(path, evaluation?.solved);
+ */
+export async function trainRun(config: TrainRunConfig, options: TrainRunOptions = {}): Promise<TrainRunResult> {
+  const named = options.family ? { task: options.family.name, ...config } : config;
+  return trainConfig(parseConfig(named as RunConfigInput), options);
+}
+
+/** `trainRun` of a config that is parsed already. */
+export async function trainConfig(given: RunConfig, options: TrainRunOptions): Promise<TrainRunResult> {
+  const config = options.family ? { ...resolvePaths(given), task: given.task } : resolvePaths(given);
+  const parts = await openParts(config, options.family);
+  try {
+    const complete = withUpdates(config, parts.family);
+    const path = options.resume ?? options.out ?? (await freeFolder(defaultFolder(complete)));
+    return await trainIn(path, complete, parts, options);
+  } finally {
+    await parts.close();
+  }
+}
+
+async function trainIn(
+  path: string,
+  config: RunConfig,
+  parts: RunParts,
+  options: TrainRunOptions,
+): Promise<TrainRunResult> {
+  const { resume, allowedChanges = [], warn } = options;
+  const opening = { config, path, family: parts.family, resume: resume !== undefined, allowedChanges };
+  const run = await openRun({ ...opening, ...(warn && { warn }) });
+  const folder = runOf(path);
+  try {
+    const policy = await loadPolicy(run.modelFolder, trainedChoice(config, run));
+    try {
+      const result = await trainWith(policy, run, config, parts, { ...options, folder });
+      const evaluation = result.finished ? await evaluateTrained(policy, config, parts, folder, options) : undefined;
+      const report = options.report !== false && result.updates > 0 ? await writeReport(folder) : undefined;
+      return { ...result, path: folder, ...(evaluation && { evaluation }), ...(report !== undefined && { report }) };
+    } finally {
+      await policy.close();
+    }
+  } finally {
+    await run.close();
+  }
+}
+
+async function trainWith(
+  policy: LocalPolicy,
+  run: Run,
+  config: RunConfig,
+  { family, rewards: configured }: RunParts,
+  options: TrainRunOptions & { readonly folder: string },
+): Promise<TrainResult> {
+  const { reward, curriculum, embedder, signal, onBegin, folder: path } = options;
+  const rewards = options.rewards ?? configured;
+  const evaluation = periodicEvaluation(config, policy, family, rewards);
+  const update = run.resumed?.state.progress.update ?? 0;
+  const observer = (await onBegin?.({ path, config, family, update })) ?? {};
+  try {
+    return await train({
+      config,
+      policy,
+      family,
+      rewards,
+      run,
+      evaluation,
+      onUpdate: (row) => {
+        options.onUpdate?.(row);
+        observer.onUpdate?.(row);
+      },
+      onGroups: (groups, at) => {
+        options.onGroups?.(groups, at);
+        observer.onGroups?.(groups, at);
+      },
+      ...(reward !== undefined && { reward }),
+      ...(curriculum && { curriculum }),
+      ...(embedder && { embedder }),
+      ...(signal && { signal }),
+    });
+  } finally {
+    observer.finish?.();
+  }
+}
+
+async function evaluateTrained(
+  policy: LocalPolicy,
+  config: RunConfig,
+  { family, rewards: configured }: RunParts,
+  folder: string,
+  options: TrainRunOptions,
+): Promise<EvaluationReport | undefined> {
+  const { split } = config.evaluation;
+  const wanted = options.evaluate ?? family.tasks(split).length > 0;
+  if (!wanted) return undefined;
+  const rewards = options.rewards ?? configured;
+  const request = { config, policy, family, rewards, model: folder };
+  const evaluation = await evaluatePolicy({ ...request, ...(options.signal && { signal: options.signal }) });
+  await writeEvaluation(join(folder, 'evaluation.json'), evaluation);
+  return evaluation;
+}
+
+function defaultFolder({ name, recipe, task, method, seed }: RunConfig): string {
+  return join('runs', name ?? `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`);
+}
+
+const runOf = (path: string): string => (/^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path);
