@@ -6,6 +6,7 @@
  * const policy = await LocalPolicy.load(config.model, config);
  * await train({ config, policy, family });
  */
+export { shippedModel } from '../recipes/shipped-model.js';
 export { type AdvantageSettings, groupAdvantages } from './advantage.js';
 export type { ChatOptions } from './chat/template.js';
 export { loadConfig, loadRunConfig } from './config/load.js';
@@ -58,7 +59,8 @@ export {
 } from './history.js';
 export { type Fetched, type FetchOptions, fetchModel } from './hub/fetch.js';
 export type { Message, Prompt, ToolCall } from './message.js';
-export { LocalPolicy, type LocalPolicyOptions } from './policy/local.js';
+export type { GenerateOptions } from './policy/generation.js';
+export { type DecodeOptions, LocalPolicy, type LocalPolicyOptions } from './policy/local.js';
 export { type LoraOptions, type MergeRequest, mergeAdapter } from './policy/lora.js';
 export { estimateMemory, type Workload } from './policy/memory.js';
 export type {
@@ -72,12 +74,15 @@ export type {
   Sampling,
   SaveOptions,
   SupervisedObjective,
+  TokenBatch,
+  TokenSequence,
   TrainingSequence,
   UpdateBatch,
   UpdateMetrics,
   UpdateSettings,
   WrittenFile,
 } from './policy/policy.js';
+export { defaultSampling } from './policy/sampling.js';
 export type { GenerationStream, Streamed } from './policy/stream.js';
 export { defaultTemplates, type PromptTemplates, promptFromTemplates } from './prompt.js';
 export type { RewardBatch } from './reward/batch.js';

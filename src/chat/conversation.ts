@@ -2,6 +2,7 @@
 import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
 import { crossing, crossingNow, type NativeTokenizer } from '../native.js';
+import { concat, offsetsOf } from '../ragged.js';
 import type { ChatFiles } from './files.js';
 import { createGuard, type Guard } from './guard.js';
 import { type Marks, mapTexts, marksFor } from './marks.js';
@@ -111,11 +112,7 @@ class Conversation {
     await this.requireSameText(rendered);
     const { text, splices, kept } = spliceTurns(rendered, this.turns, this.marks);
     if (kept.size > 0) await this.requireLeftOut(rendered, kept);
-    const offsets = new Uint32Array(splices.length + 1);
-    splices.forEach((ids, at) => {
-      offsets[at + 1] = (offsets[at] ?? 0) + ids.length;
-    });
-    const tokens = Int32Array.from(splices.flatMap((ids) => [...ids]));
+    const [tokens, offsets] = [concat(Int32Array, splices), offsetsOf(splices)];
     return crossing(() => this.parts.tokenizer.encodeRendered({ text, guard, splice, tokens, offsets }));
   }
 

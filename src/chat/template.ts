@@ -1,4 +1,5 @@
 /** Which template a folder's conversation takes, and the variables it sees. */
+import { anyRecord, type Fields, flag, listOf, text } from '../arguments.js';
 import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
 import type { ChatFiles } from './files.js';
@@ -18,6 +19,16 @@ export interface ChatOptions {
   /** Further variables of the template, for example `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>>;
 }
+
+/** The kinds of the options, for what checks them. */
+export const chatFields: Fields<ChatOptions> = {
+  template: text,
+  tools: listOf(anyRecord),
+  addGenerationPrompt: flag,
+  continueFinalMessage: flag,
+  date: text,
+  variables: anyRecord,
+};
 
 /** The day that Llama's templates fall back to. */
 const defaultDate = '2024-07-26';

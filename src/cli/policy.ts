@@ -57,7 +57,11 @@ export function trainedChoice(
   { device, dtype, threads, objective, lora, seed, optimizer, chat }: RunConfig,
   run: Pick<Run, 'adapterFolder'>,
 ): PolicyChoice {
-  const choice = { device, dtype, threads, reference: objective.beta > 0, optimizer, chat: givenChat(chat) };
+  const { stateDtype } = optimizer;
+  const choice = {
+    ...{ device, dtype, threads, chat: givenChat(chat) },
+    ...{ reference: objective.beta > 0, optimizer: { stateDtype } },
+  };
   if (lora === undefined) return choice;
   const { adapter: first, ...settings } = lora;
   const adapter = run.adapterFolder ?? first;

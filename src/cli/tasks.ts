@@ -1,8 +1,8 @@
 /** Finds a task family by name, or in a module of the user's. */
 import { resolve } from 'node:path';
-import { nearest } from '../config/nearest.js';
 import type { RunConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
+import { nearest } from '../nearest.js';
 import type { TaskFamily } from '../task/task.js';
 
 /** What a family may depend on beside its code. */

@@ -1,4 +1,16 @@
 /** Adapters: what is trained in place of the weights, and how it gets back into them. */
+import {
+  chosenBy,
+  type Fields,
+  flag,
+  listOf,
+  number,
+  oneOf,
+  required,
+  requireFields,
+  text,
+  wholeNumber,
+} from '../arguments.js';
 import { crossing, type NativeLora, native } from '../native.js';
 
 export interface LoraOptions {
@@ -13,6 +25,20 @@ export interface LoraOptions {
   /** Decides the first A and every dropout mask; default 0. */
   readonly seed?: number;
 }
+
+const allLinear = oneOf('all-linear');
+
+/** The kinds of the options, for what checks them. */
+export const loraFields: Fields<LoraOptions> = {
+  rank: required(wholeNumber),
+  alpha: required(number),
+  dropout: number,
+  targetModules: chosenBy("'all-linear' or a list of module names", (value) =>
+    Array.isArray(value) ? listOf(text) : allLinear.fits(value) ? allLinear : undefined,
+  ),
+  rankStabilised: flag,
+  seed: wholeNumber,
+};
 
 export function nativeLora({
   rank,
@@ -35,10 +61,14 @@ export interface MergeRequest {
   readonly out: string;
 }
 
+const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: required(text), out: required(text) };
+
 /**
  * Writes a model folder with W₀ + s·B·A in the precision and the shards of the base. Holds one weight at a time.
  * @returns the number of adapted weights.
  */
-export function mergeAdapter({ model, adapter, out }: MergeRequest): Promise<number> {
+export async function mergeAdapter(request: MergeRequest): Promise<number> {
+  requireFields<MergeRequest>('mergeAdapter', request, mergeFields);
+  const { model, adapter, out } = request;
   return crossing(() => native('cpu').mergeAdapter(model, adapter, out));
 }

@@ -1,6 +1,7 @@
 /** What a policy will take of memory, before it is loaded. */
+import { type Fields, flag, positiveNumber, requireFields } from '../arguments.js';
 import { crossing, type MemoryEstimate, native } from '../native.js';
-import { type LocalPolicyOptions, nativeOptions } from './options.js';
+import { type LocalPolicyOptions, nativeOptions, requireLoadArguments } from './options.js';
 
 /** What is generated and trained together. */
 export interface Workload {
@@ -15,15 +16,27 @@ export interface Workload {
   readonly asynchronousSaving?: boolean;
 }
 
+const workloadFields: Fields<Workload> = {
+  prompts: positiveNumber,
+  groupSize: positiveNumber,
+  promptTokens: positiveNumber,
+  maxNewTokens: positiveNumber,
+  microbatchTokens: positiveNumber,
+  gradientCheckpointing: flag,
+  asynchronousSaving: flag,
+};
+
 /**
  * Bytes by purpose, and the peaks of loading, generating and updating. Reads config.json and the headers of the weights.
  * @throws ModelFolderError, DeviceError.
  */
-export function estimateMemory(
+export async function estimateMemory(
   folder: string,
   options: LocalPolicyOptions = {},
   workload: Workload = {},
 ): Promise<MemoryEstimate> {
+  requireLoadArguments('estimateMemory', folder, options);
+  requireFields<Workload>('estimateMemory', workload, workloadFields);
   const choice = nativeOptions(options);
   const load = {
     prompts: workload.prompts ?? 16,

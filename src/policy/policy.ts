@@ -20,6 +20,7 @@ export interface Sampling {
   readonly includeStopText?: boolean;
 }
 
+/** A request with every choice made, as the method asks; a caller writes `GenerateOptions`. */
 export interface GenerateRequest {
   /** Text, messages for the folder's chat template, or token ids. */
   readonly prompt: Prompt | readonly number[] | Int32Array;
@@ -52,11 +53,21 @@ export interface Generated {
   readonly completions: readonly Completion[];
 }
 
-/** One trained sequence: the tokens generated after a prompt. */
-export interface TrainingSequence {
-  /** Index into `UpdateBatch.prompts`. Sequences of one prompt stand together. */
+/** Tokens after a prompt. */
+export interface TokenSequence {
+  /** Index into the batch's `prompts`. Sequences of one prompt stand together. */
   readonly prompt: number;
   readonly tokens: Int32Array;
+}
+
+/** Sequences after their prompts, each prompt given once. */
+export interface TokenBatch {
+  readonly prompts: readonly Int32Array[];
+  readonly sequences: readonly TokenSequence[];
+}
+
+/** One trained sequence: the tokens generated after a prompt. */
+export interface TrainingSequence extends TokenSequence {
   /** Sequences of one rollout (its turns) share a number and are normalised together. */
   readonly rollout: number;
   readonly advantage: number;
@@ -68,8 +79,7 @@ export interface TrainingSequence {
   readonly step?: number;
 }
 
-export interface UpdateBatch {
-  readonly prompts: readonly Int32Array[];
+export interface UpdateBatch extends TokenBatch {
   readonly sequences: readonly TrainingSequence[];
 }
 
@@ -209,9 +219,9 @@ export interface Policy {
   readonly version: number;
   generate(request: GenerateRequest): Promise<Generated>;
   /** Per-token log-probabilities of each sequence's tokens after its prompt, at `temperature`. */
-  score(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, temperature?: number): Promise<Float32Array[]>;
+  logprobs(batch: TokenBatch, temperature?: number): Promise<Float32Array[]>;
   /** The final hidden states that each sequence's tokens were drawn from, as one vector, row-major. */
-  states?(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, pooling: StatePooling): Promise<Float32Array>;
+  states?(batch: TokenBatch, pooling: StatePooling): Promise<Float32Array>;
   update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
   /** The metrics that an update with this batch would begin with; nothing is changed. */
   evaluate?(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
