@@ -32,6 +32,12 @@ export const wholeNumber: Kind = {
   fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
 };
 
+/** A number that crosses to the engine in 32 bits: a larger one would wrap round. */
+export const count: Kind = {
+  words: 'a whole number in [0, 2^32)',
+  fits: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32,
+};
+
 export const positiveNumber: Kind = {
   words: 'a whole number above 0',
   fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,

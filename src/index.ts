@@ -2,9 +2,12 @@
  * exit-rl: trains language models to improve their own answers (Exploratory Iteration, arXiv 2509.04575).
  *
  * @example
- * const config = parseConfig({ task: 'reds', model: 'models/tiny', method: 'exit', updates: 100 });
- * const policy = await LocalPolicy.load(config.model, config);
- * await train({ config, policy, family });
+ * import { codeBreaker, LocalPolicy, parseConfig, shippedModel, train } from 'exit-rl';
+ *
+ * const config = parseConfig({ task: 'code-breaker', model: shippedModel('tiny'), method: 'exit', updates: 2 });
+ * const policy = await LocalPolicy.load(config.model, { device: config.device });
+ * await train({ config, policy, family: codeBreaker() });
+ * await policy.close();
  */
 export { shippedModel } from '../recipes/shipped-model.js';
 export { type AdvantageSettings, groupAdvantages } from './advantage.js';

@@ -2,6 +2,7 @@
 
 const mostCharacters = 1 << 22;
 
+/** Rendered texts by their requests. */
 export interface RenderCache {
   get(ask: string): string | undefined;
   set(ask: string, text: string): void;

@@ -18,6 +18,7 @@ export interface Chat {
   render(messages: readonly Message[], options?: ChatOptions): Promise<string>;
 }
 
+/** The parts of a chat. */
 export interface ChatParts {
   readonly files: ChatFiles;
   readonly tokenizer: NativeTokenizer;
@@ -26,6 +27,7 @@ export interface ChatParts {
   readonly renderer?: TemplateRenderer;
 }
 
+/** A chat over a folder's templates and tokenizer. */
 export function createChat(parts: ChatParts): Chat {
   const { renderer = templateRenderer() } = parts;
   const guards = new Map<string, Guard>();
@@ -154,7 +156,7 @@ class Conversation {
     throw new ChatTemplateError(message, { file: this.parts.files.source, reason });
   }
 
-  /** What a template does not show of a turn it must have left out, not rewritten: the rest alone looks the same. */
+  /** A template may leave out a part of a turn, but not rewrite it: the rest alone must render the same. */
   private async requireLeftOut(rendered: string, kept: ReadonlyMap<number, string>): Promise<void> {
     const shorter = await this.renderMarked(kept);
     if (withoutSpace(shorter) === withoutSpace(rendered)) return;

@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } 
 import { join } from 'node:path';
 import { ModelFolderError } from '../errors.js';
 
+/** The chat templates of a folder. */
 export interface ChatFiles {
   /** Template texts by name; `default` is the one used without tools. */
   readonly templates: Readonly<Record<string, string>>;
@@ -106,7 +107,7 @@ function specialTokensOf(...sources: readonly Readonly<Record<string, unknown>>[
   return found;
 }
 
-/** As transformers reads them: template files go before all that tokenizer_config.json says. @throws ModelFolderError. */
+/** As transformers reads them: template files override tokenizer_config.json. @throws ModelFolderError. */
 export function readChatFiles(folder: string): ChatFiles {
   const configFile = join(folder, 'tokenizer_config.json');
   const config = readJson(configFile);

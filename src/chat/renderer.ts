@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { ChatTemplateError } from '../errors.js';
 import { createRenderCache } from './cache.js';
 
+/** The bounds of one render. */
 export interface RenderLimits {
   /** Within the template; honest ones take about a millisecond. */
   readonly milliseconds: number;
@@ -17,9 +18,12 @@ export interface RenderLimits {
   readonly mebibytes: number;
 }
 
+/** Far above honest templates. */
 export const defaultLimits: RenderLimits = { milliseconds: 2_000, characters: 1 << 23, mebibytes: 256 };
 
+/** One render. */
 export interface RenderRequest {
+  /** Jinja. */
   readonly template: string;
   /** Where the template stands, for messages. */
   readonly source: string;
@@ -54,7 +58,7 @@ interface Answer {
   readonly reason?: string;
 }
 
-/** What is no answer answers nothing: the time that is given to it runs out. */
+/** A line that is no JSON becomes an empty answer: the request that waits runs into its time limit. */
 function parseAnswer(line: string): Answer {
   try {
     return JSON.parse(line) as Answer;

@@ -11,10 +11,11 @@ export interface GeneratedTurn {
   readonly textOf: (tokens: number) => string;
 }
 
+/** A rendered conversation with splices in the places of generated turns. */
 export interface Spliced {
   readonly text: string;
   readonly splices: readonly Int32Array[];
-  /** What remains of the turns, by their numbers, whose beginnings the template left out. */
+  /** The rest of each turn whose beginning the template left out, by the turn's number. */
   readonly kept: ReadonlyMap<number, string>;
 }
 
@@ -57,7 +58,7 @@ function firstKept({ tokens, textOf }: GeneratedTurn, kept: number): number {
 interface SplicedTurn {
   readonly before: string;
   readonly ids: Int32Array;
-  /** What remains of the turn's text; undefined when the whole went in. */
+  /** The rest of the turn's text; undefined when the whole went in. */
   readonly kept?: string;
 }
 

@@ -6,7 +6,9 @@ import { dirname, join, relative } from 'node:path';
 import { HubError } from '../errors.js';
 import type { HubAccess, HubFile } from './listing.js';
 
+/** One file to bring into the cache. */
 export interface Transfer {
+  /** Where the file is. */
   readonly url: string;
   readonly file: HubFile;
   /** The repository's folder in the cache. */
@@ -28,7 +30,10 @@ async function sizeOf(file: string): Promise<number | undefined> {
   );
 }
 
-/** Leaves the file's blob in place, and a link to it in the snapshot. True when it was there already. */
+/**
+ * Leaves the file's blob in place, and a link to it in the snapshot. Resolves to true when it was there already.
+ * @throws HubError when the content does not have the listed size and hash.
+ */
 export async function transferFile(transfer: Transfer): Promise<boolean> {
   const { file, folder, commit } = transfer;
   const blob = join(folder, 'blobs', file.hash.value);

@@ -3,6 +3,7 @@ import {
   abortSignal,
   anyRecord,
   chosenBy,
+  count,
   type Fields,
   flag,
   int32Array,
@@ -51,8 +52,8 @@ export interface GenerateOptions {
 
 const samplingFields: Fields<Sampling> = {
   temperature: number,
-  maxNewTokens: wholeNumber,
-  topK: wholeNumber,
+  maxNewTokens: count,
+  topK: count,
   topP: number,
   minP: number,
   stopTokenIds: listOf(wholeNumber),
@@ -84,10 +85,10 @@ export const promptKind: Kind = chosenBy('a text, a list of messages, or token i
 const generateFields: Fields<GenerateOptions> = {
   prompt: required(promptKind),
   chat: record(chatFields),
-  n: number,
+  n: count,
   sampling: record(samplingFields),
-  seed: number,
-  requestId: number,
+  seed: wholeNumber,
+  requestId: wholeNumber,
   signal: abortSignal,
 };
 

@@ -208,12 +208,12 @@ export class LocalPolicy implements Policy {
    * @example
    * import { LocalPolicy, shippedModel } from 'exit-rl';
    *
-   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
    * const { completions } = await policy.generate('Hi');
    * console.log(completions[0]?.text);
    *
    * const sampling = { temperature: 0.7, maxNewTokens: 16 };
-   * const four = await policy.generate({ prompt: '<bos> solve', n: 4, sampling, seed: 1 });
+   * const four = await policy.generate({ prompt: 'Drink with no tea.', n: 4, sampling, seed: 1 });
    * for (const { text, finishReason } of four.completions) console.log(finishReason, text);
    * await policy.close();
    */
@@ -229,7 +229,7 @@ export class LocalPolicy implements Policy {
    * @example
    * import { LocalPolicy, shippedModel } from 'exit-rl';
    *
-   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
    * const stream = policy.stream('Hi');
    * for await (const { text } of stream) process.stdout.write(text);
    * console.log((await stream.result).completions[0]?.finishReason);
@@ -449,7 +449,7 @@ export class LocalPolicy implements Policy {
    * @example
    * import { LocalPolicy, shippedModel } from 'exit-rl';
    *
-   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
    * await policy.generate('Hi');
    * console.log((await policy.stats()).generatedTokens);
    * await policy.close();
@@ -465,7 +465,7 @@ export class LocalPolicy implements Policy {
    * @example
    * import { LocalPolicy, shippedModel } from 'exit-rl';
    *
-   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
    * try {
    *   await policy.generate('Hi');
    * } finally {
