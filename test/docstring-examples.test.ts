@@ -23,17 +23,17 @@ const exampled = [
   'src/prompt.ts',
 ];
 
-describe('the examples of docstrings', () => {
-  test('are found, and so are the entries that they import', () => {
+describe('an example of a docstring', () => {
+  test('is found, like the entries that it imports', () => {
     expect(examples.length).toBeGreaterThan(20);
     expect(publicEntries().get('exit-rl')).toBe('src/index.ts');
   });
 
-  test('type-check as a user writes them', () => {
+  test('type-checks as a user writes it', () => {
     expect(checked.errors).toEqual([]);
   });
 
-  test('stand on every exported function and public method', () => {
+  test('stands on every exported function and public method', () => {
     expect(withoutExample(checked.program, exampled)).toEqual([]);
   });
 

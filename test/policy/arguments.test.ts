@@ -37,7 +37,7 @@ describe('an option that is unknown or of the wrong type', () => {
     }
   });
 
-  test('is named with all others at once', async () => {
+  test('names all problems at once', async () => {
     const { message, fields } = await refusal(() => untyped(LocalPolicy.load)(tinyModel, { thread: 1, gpu: 0 }));
     expect(message).toBe(
       'LocalPolicy.load: 2 problems\n' +
@@ -110,12 +110,12 @@ describe.skipIf(missingEngine !== undefined)('a wrong argument of a loaded polic
     expect((await refusal(() => ask(name, ...values))).fields.key).toBe(key);
   });
 
-  test('an objective that lacks a field is refused in the same class', async () => {
+  test('refuses an objective that lacks a field with the same class', async () => {
     const settings = { ...onPolicySettings, objective: { kind: 'grpo' } };
     await refusal(() => ask('update', { prompts, sequences: [trained] }, settings));
   });
 
-  test('log-probabilities need no rollout and no advantage', async () => {
+  test('takes log-probabilities of sequences without rollout and advantage', async () => {
     const plain = await policy.logprobs({ prompts, sequences: [{ prompt: 0, tokens }] });
     expect(plain).toEqual(await policy.logprobs({ prompts, sequences: [trained] }));
   });

@@ -19,14 +19,14 @@ afterAll(() => policy?.close());
 /** As JavaScript callers can ask. */
 const ask = (request: unknown): Promise<unknown> => policy.generate(request as GenerateOptions);
 
-test('the type of a user has defaults that the type of the method has not', () => {
+test('GenerateOptions leaves out what GenerateRequest requires', () => {
   expectTypeOf<GenerateRequest>().toExtend<GenerateOptions>();
   expectTypeOf<GenerateOptions>().not.toExtend<GenerateRequest>();
   expectTypeOf<{ prompt: string }>().toExtend<GenerateOptions>();
 });
 
-describe.skipIf(missingEngine !== undefined)('a request that leaves things open', () => {
-  test('gets the answer of the request that says the defaults', async () => {
+describe.skipIf(missingEngine !== undefined)('a request that leaves options out', () => {
+  test('equals the request that spells out the defaults', async () => {
     const prompt = 'Hi';
     const sampling = { temperature: 1, maxNewTokens: 256, topK: 0, topP: 1, minP: 0 };
     const said = await policy.generate({ prompt, n: 1, sampling, seed: 0, requestId: 0 });
@@ -37,20 +37,20 @@ describe.skipIf(missingEngine !== undefined)('a request that leaves things open'
     expect(defaultSampling).toMatchObject(sampling);
   });
 
-  test('takes messages and token ids as they are', async () => {
+  test('accepts messages and token ids in place of a text', async () => {
     const asked = await policy.generate(messages);
     expect(asked.completions).toHaveLength(1);
     expect(await policy.generate(asked.promptTokens)).toEqual(asked);
     expect(await policy.generate([...asked.promptTokens])).toEqual(asked);
   });
 
-  test('takes undefined for absent', async () => {
+  test('treats undefined as absent', async () => {
     expect(await ask({ prompt: 'Hi', n: undefined, sampling: { topK: undefined }, signal: undefined })).toEqual(
       await policy.generate('Hi'),
     );
   });
 
-  test('gives another answer for another seed', async () => {
+  test('answers differently for another seed', async () => {
     const sampling = { temperature: 2, maxNewTokens: 32 };
     const texts = await Promise.all(
       [0, 1].map(async (seed) => (await policy.generate({ prompt: messages, sampling, seed })).completions[0]?.text),
@@ -59,7 +59,7 @@ describe.skipIf(missingEngine !== undefined)('a request that leaves things open'
   });
 });
 
-describe.skipIf(missingEngine !== undefined)('a wrong request names its key and the fix', () => {
+describe.skipIf(missingEngine !== undefined)('a wrong request is refused with its key and the fix', () => {
   const call = { role: 'assistant', content: '', toolCalls: [{ name: 'f' }] };
   test.each([
     [{}, 'prompt', 'is missing; it must be a text, a list of messages, or token ids'],
@@ -85,7 +85,7 @@ describe.skipIf(missingEngine !== undefined)('a wrong request names its key and 
     expect(() => policy.stream(request as unknown as GenerateOptions)).toThrow(InvalidRequestError);
   });
 
-  test.each([undefined, null, 5])('%s is no request', async (request) => {
+  test.each([undefined, null, 5])('refuses %s as a request', async (request) => {
     await expect(ask(request)).rejects.toThrow(`must be an object, not ${request}`);
   });
 });
