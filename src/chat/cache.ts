@@ -1,4 +1,4 @@
-/** The latest renders: a start is rendered again for evaluation and metrics, always to the same text. */
+/** Caches the latest renders: evaluation and metrics render a start again, always to the same text. */
 
 const mostCharacters = 1 << 22;
 
@@ -8,7 +8,7 @@ export interface RenderCache {
   set(ask: string, text: string): void;
 }
 
-/** Bounded by the characters of what was asked and answered; the oldest leaves first. */
+/** A cache bounded by the characters of requests and texts; it evicts the oldest. */
 export function createRenderCache(limit = mostCharacters): RenderCache {
   const texts = new Map<string, string>();
   let characters = 0;

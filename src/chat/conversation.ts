@@ -58,14 +58,14 @@ async function renderPlain(
   return options.continueFinalMessage ? cutAtOpening(text, end, String(messages.at(-1)?.content)) : text;
 }
 
-/** The mark and a space behind the last message's text: the space tells whether the template trims. */
+/** Appends the mark and a space to the last message's text: the space shows whether the template trims. */
 function openFinal(messages: readonly Message[], mark: string): readonly Message[] {
   const last = messages.at(-1);
   if (last === undefined) throw new ChatTemplateError('there is no final message to continue');
   return [...messages.slice(0, -1), { ...last, content: `${last.content}${mark} ` }];
 }
 
-/** As transformers does: what a template trims is not said before the model goes on. */
+/** The text up to the opening, without the white space that the template trims there; as transformers cuts it. */
 function cutAtOpening(text: string, mark: string, content: string): string {
   const at = text.lastIndexOf(mark);
   if (at < 0 || !text.includes(content.trim())) {

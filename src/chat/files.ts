@@ -1,4 +1,4 @@
-/** The chat templates and special tokens that a model folder brings. */
+/** Reads the chat templates and special tokens of a model folder. */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ModelFolderError } from '../errors.js';
@@ -7,9 +7,9 @@ import { ModelFolderError } from '../errors.js';
 export interface ChatFiles {
   /** Template texts by name; `default` is the one used without tools. */
   readonly templates: Readonly<Record<string, string>>;
-  /** `bos_token` and its kin, as templates name them. */
+  /** `bos_token`, `eos_token` and the others, by the names that templates use. */
   readonly specialTokens: Readonly<Record<string, string>>;
-  /** Where the default template stands. */
+  /** The file of the default template, for error messages. */
   readonly source: string;
 }
 

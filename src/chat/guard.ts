@@ -1,4 +1,4 @@
-/** Special tokens that a message spells out stay text: nobody but the template begins a turn. */
+/** Keeps special tokens that a message spells out as text: only the template begins a turn. */
 import { crossingNow, type NativeAddedToken, type NativeTokenizer } from '../native.js';
 
 /** Keeps the control tokens of one template from being found in messages. */

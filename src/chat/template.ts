@@ -1,4 +1,4 @@
-/** Which template a folder's conversation takes, and the variables it sees. */
+/** Chooses the template of a conversation and collects the variables that it sees. */
 import { anyRecord, type Fields, flag, listOf, text } from '../arguments.js';
 import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
@@ -21,7 +21,7 @@ export interface ChatOptions {
   readonly variables?: Readonly<Record<string, unknown>>;
 }
 
-/** The kinds of the options, for what checks them. */
+/** The kinds of the options, to check what a caller passes. */
 export const chatFields: Fields<ChatOptions> = {
   template: text,
   tools: listOf(anyRecord),

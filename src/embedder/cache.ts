@@ -1,4 +1,4 @@
-/** Vectors by the hash of their text; the least recently used leaves first. */
+/** Caches vectors by the hash of their text and evicts the least recently used. */
 import { createHash } from 'node:crypto';
 
 /** Counts of a cache since it was made. */

@@ -1,4 +1,4 @@
-/** The hub's cache on this machine, laid out and found as huggingface_hub does. */
+/** The hub's cache on this machine, in the layout and at the place of huggingface_hub. */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';

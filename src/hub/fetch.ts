@@ -1,4 +1,4 @@
-/** A model from the hub into the cache, every file checked; the revision's name is written last. */
+/** Fetches a model from the hub into the cache and checks every file; the revision's name is written last. */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
@@ -22,7 +22,7 @@ import { transferFile } from './transfer.js';
 export interface FetchOptions {
   /** Patterns of the files to fetch; none takes weights, configuration, tokenizer and texts. */
   readonly include?: readonly string[];
-  /** HF_TOKEN, HF_ENDPOINT, HF_HOME and their kin; default `process.env`. */
+  /** HF_TOKEN, HF_ENDPOINT, HF_HOME and the other variables of huggingface_hub; default `process.env`. */
   readonly environment?: Environment;
   /** How long the hub may take to answer, or to send the next bytes; default 20000. */
   readonly patienceMilliseconds?: number;
@@ -36,7 +36,7 @@ export interface FetchOptions {
 export interface FetchProgress {
   /** Path of the file that arrives now. */
   readonly file: string;
-  /** Bytes that are there, over all files. */
+  /** Bytes on the disk, over all files. */
   readonly bytes: number;
   readonly totalBytes: number;
   /** Bytes of this call's own work, for the speed. */
@@ -125,7 +125,7 @@ async function fetchListed(
   return { folder: join(folder, 'snapshots', commit), commit, files: chosen.map(({ path }) => path), bytes };
 }
 
-/** Counts over all files; a resumed or cached beginning counts as there, not as received. */
+/** Counts over all files; bytes of an earlier call or of the cache count as present, not as received. */
 function progressOf(
   files: readonly HubFile[],
   onProgress: FetchOptions['onProgress'],
@@ -144,7 +144,7 @@ function progressOf(
   };
 }
 
-/** A commit is its own name. */
+/** Writes the commit that a branch or tag names; a commit needs no such file. */
 async function writeReference(file: string, commit: string, revision: string): Promise<void> {
   if (revision === commit) return;
   await mkdir(dirname(file), { recursive: true });

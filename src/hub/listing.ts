@@ -1,4 +1,4 @@
-/** Which files a model has on the hub, and which of them are wanted. */
+/** Lists the files of a model on the hub and chooses those to fetch. */
 import { listFiles, modelInfo } from '@huggingface/hub';
 import { HubError, UsageError } from '../errors.js';
 import type { HubModel } from './cache.js';
@@ -30,10 +30,10 @@ export interface HubAccess {
   readonly patienceMilliseconds: number;
 }
 
-/** No model has so many; a listing without end would else fill the memory. */
+/** No model has so many files; an endless listing must not fill the memory. */
 const mostEntries = 10_000;
 const mostPages = 100;
-/** Of one answer: a page of a thousand entries has some 300 kB. */
+/** Longest answer: a page of a thousand entries has some 300 kB. */
 const mostBytes = 16 * 2 ** 20;
 /** Linux's longest path. */
 const longestPath = 4096;
@@ -53,7 +53,7 @@ async function bounded(response: Response, url: string): Promise<Response> {
   return new Response(bodyless ? null : Buffer.concat(parts), { status, statusText, headers });
 }
 
-/** `fetch` for the library: patient and bounded; the token goes to the hub alone, wherever a page leads. */
+/** `fetch` for the library: patient and bounded; it sends the token to the hub alone, also when a page links elsewhere. */
 function listingFetch({ endpoint, token, patienceMilliseconds }: HubAccess): typeof fetch {
   const { origin } = new URL(endpoint);
   let asked = 0;
@@ -102,7 +102,7 @@ async function readListing({ name, revision }: HubModel, access: HubAccess): Pro
   return { commit: sha, files };
 }
 
-/** As the hub sends it: nothing of it is taken on trust. */
+/** An entry as the hub sends it, with every field unchecked. */
 interface Entry {
   readonly path?: unknown;
   readonly size?: unknown;

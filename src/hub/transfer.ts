@@ -1,4 +1,4 @@
-/** One file from the hub into the cache: resumed where it stopped, checked, and only then under its name. */
+/** Transfers one file from the hub into the cache: resumes it, checks it, and only then gives it its name. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises';
@@ -16,11 +16,11 @@ export interface Transfer {
   readonly commit: string;
   readonly access: HubAccess;
   readonly signal?: AbortSignal;
-  /** Bytes that are there, counted from the beginning of the file. */
+  /** Called with the bytes on the disk, counted from the beginning of the file. */
   readonly onBytes?: (bytes: number) => void;
 }
 
-/** Attempts that bring no single byte; one that brings some may be followed by another. */
+/** Attempts in a row that may bring no byte. */
 const vainAttempts = 3;
 
 async function sizeOf(file: string): Promise<number | undefined> {
@@ -73,7 +73,7 @@ async function download(transfer: Transfer, incomplete: string, blob: string): P
   await rename(incomplete, blob);
 }
 
-/** A refusal does not become a consent by asking again. */
+/** True for a failure that another attempt cannot cure: a refusal, or content that is wrong. */
 function isFinal(error: unknown): boolean {
   const status = (error as { statusCode?: number }).statusCode;
   return HubError.isInstance(error) || (status !== undefined && status >= 400 && status < 500 && status !== 429);

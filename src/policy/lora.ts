@@ -31,7 +31,7 @@ export interface LoraOptions {
 
 const allLinear = oneOf('all-linear');
 
-/** The kinds of the options, for what checks them. */
+/** The kinds of the options, to check what a caller passes. */
 export const loraFields: Fields<LoraOptions> = {
   rank: required(wholeNumber),
   alpha: required(number),
