@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RewardError } from '../src/errors.js';
 import { append, emptyHistory, type Intent, type Iterate, openTurn } from '../src/history.js';
-import { type Answered, improvementReward, type Reward, rewardGroup } from '../src/reward.js';
+import { callReward, type RewardResult } from '../src/reward/call.js';
+import { type Answered, improvementReward, type Reward } from '../src/reward.js';
 
 const iterate = (quality: number): Iterate => ({ text: String(quality), tokens: [], quality });
 
@@ -10,20 +11,23 @@ const iterate = (quality: number): Iterate => ({ text: String(quality), tokens: 
 function answered(intent: Intent, current: number, previous = 0): Answered {
   const before = intent === 'attempt' ? emptyHistory : openTurn(emptyHistory, iterate(previous));
   const after = intent === 'attempt' ? openTurn(before, iterate(current)) : append(before, 0, iterate(current));
-  const said = { prompt: 'question', text: String(current), tokens: [] };
-  return { task: { id: 'task', data: null }, intent, before, after, quality: current, ...said };
+  const fields = { prompt: 'question', text: String(current), tokens: [] };
+  return { task: { id: 'task', data: null }, intent, before, after, quality: current, ...fields };
 }
+
+const call = (reward: Reward, answers: readonly Answered[]): Promise<readonly RewardResult[]> =>
+  callReward({ reward, timeoutSeconds: 0 }, answers);
 
 const group = [answered('improve', 0.6, 0.2), answered('improve', 0.2, 0.2), answered('improve', 1, 0.2)];
 
 describe('built-in rewards', () => {
   test('quality is the quality, whatever the intent', async () => {
     const all = (['attempt', 'improve', 'diverge'] as const).map((intent) => answered(intent, 0.4, 0.2));
-    expect(await rewardGroup('quality', all)).toEqual([0.4, 0.4, 0.4]);
+    expect(await call('quality', all)).toEqual([0.4, 0.4, 0.4]);
   });
 
   test('improvement is the share of the possible gain, and never negative', async () => {
-    expect(await rewardGroup('improvement', group)).toEqual([expect.closeTo(0.5), 0, 1]);
+    expect(await call('improvement', group)).toEqual([expect.closeTo(0.5), 0, 1]);
     expect(improvementReward(answered('improve', 0.1, 0.9))).toBe(0);
   });
 
@@ -64,7 +68,7 @@ describe('reward functions', () => {
     ['for the group', { group: (all) => all.map(double) }],
     ['async for the group', { group: async (all) => Float64Array.from(all, double) }],
   ])('%s', async (_, reward) => {
-    expect(await rewardGroup(reward, group)).toEqual([1.2, 0.4, 2]);
+    expect(await call(reward, group)).toEqual([1.2, 0.4, 2]);
   });
 
   test.each<[string, Reward, RegExp]>([
@@ -78,7 +82,7 @@ describe('reward functions', () => {
     ['returns too many', { group: () => [1, 2, 3, 4] }, /4 rewards for 3 rollouts/],
     ['returns nothing', { group: () => undefined as unknown as number[] }, /threw/],
   ])('one that %s gives errors, never numbers', async (_, reward, message) => {
-    const rewards = await rewardGroup(reward, group);
+    const rewards = await call(reward, group);
     expect(rewards).toHaveLength(3);
     for (const error of rewards) {
       expect(RewardError.isInstance(error)).toBe(true);
@@ -87,10 +91,10 @@ describe('reward functions', () => {
   });
 
   test('one bad reward spoils only its own rollout', async () => {
-    const [first, second, third] = await rewardGroup({ group: () => [1, Number.NaN, 3] }, group);
+    const [first, second, third] = await call({ group: () => [1, Number.NaN, 3] }, group);
     expect([first, third]).toEqual([1, 3]);
     expect(RewardError.isInstance(second)).toBe(true);
-    const alone = await rewardGroup((one) => (one.quality === 1 ? fail('bad') : one.quality), group);
+    const alone = await call((one) => (one.quality === 1 ? fail('bad') : one.quality), group);
     expect(alone.slice(0, 2)).toEqual([0.6, 0.2]);
     expect(RewardError.isInstance(alone[2])).toBe(true);
   });

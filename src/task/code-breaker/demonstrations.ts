@@ -4,9 +4,9 @@
  */
 import type { Intent } from '../../history.js';
 import type { Rng } from '../../rng.js';
-import { type CodeBreakerData, drawInstance } from './instance.js';
 import { markedText, openColours } from './marks.js';
 import { promptText } from './prompt.js';
+import { type CodeBreakerData, drawPuzzle } from './puzzle.js';
 import { answerText, colourCount, type Row } from './words.js';
 
 /** Probabilities of the player's choices, slot by slot. */
@@ -79,7 +79,7 @@ export function demonstrate(rng: Rng, data: CodeBreakerData, intent: Intent, cou
   };
 }
 
-/** A batch of `prompts` fresh instances with `answers` demonstrations each. */
+/** A batch of `prompts` fresh puzzles with `answers` demonstrations each. */
 export function drawDemonstrations(rng: Rng, prompts: number, answers: number): Demonstration[] {
-  return Array.from({ length: prompts }, () => demonstrate(rng, drawInstance(rng), drawIntent(rng), answers));
+  return Array.from({ length: prompts }, () => demonstrate(rng, drawPuzzle(rng), drawIntent(rng), answers));
 }

@@ -5,9 +5,9 @@
 import { TaskError } from '../../errors.js';
 import type { History, Intent } from '../../history.js';
 import type { TaskFamily, Verdict } from '../task.js';
-import { type CodeBreakerData, type CodeBreakerTask, drawTasks, splits } from './instance.js';
 import { markedText, rowQuality } from './marks.js';
 import { promptText } from './prompt.js';
+import { type CodeBreakerData, type CodeBreakerTask, drawTasks, splits } from './puzzle.js';
 import { answerText, parseAnswer } from './words.js';
 
 export interface CodeBreakerOptions {

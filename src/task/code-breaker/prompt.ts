@@ -1,7 +1,7 @@
 /** The prompt of code breaker as text: 19 words, tokenised by the model folder's own tokenizer like any prompt. */
 import type { Intent } from '../../history.js';
-import type { CodeBreakerData } from './instance.js';
 import { markedText } from './marks.js';
+import type { CodeBreakerData } from './puzzle.js';
 import { emptyRow } from './words.js';
 
 const intentWords: Record<Intent, string> = { attempt: 'solve', improve: 'improve', diverge: 'diverge' };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { emptyHistory, type History } from '../../../src/history.js';
 import { codeBreaker } from '../../../src/task/code-breaker/family.js';
-import type { CodeBreakerTask } from '../../../src/task/code-breaker/instance.js';
+import type { CodeBreakerTask } from '../../../src/task/code-breaker/puzzle.js';
 import { vocabulary } from '../../../src/task/code-breaker/words.js';
 
 const family = codeBreaker();
@@ -73,7 +73,7 @@ describe('splits', () => {
     expect(codeBreaker().tasks('test')).toEqual(family.tasks('test'));
   });
 
-  test('share no instance', () => {
+  test('share no puzzle', () => {
     const train = new Set(family.tasks('train').map(({ data }) => JSON.stringify(data)));
     expect(train.size).toBe(20_000);
     expect(family.tasks('test').filter(({ data }) => train.has(JSON.stringify(data)))).toEqual([]);
