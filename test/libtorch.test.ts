@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { NativeError } from '../src/errors.js';
-import { chosenLibtorch, findLibtorch, type LibtorchQuestion } from '../src/libtorch.js';
+import { chooseLibtorch, findLibtorch, type LibtorchQuestion } from '../src/libtorch.js';
 
 let folder = '';
 beforeEach(() => {
@@ -46,9 +46,9 @@ describe('which libtorch is used', () => {
     const candidates = find({ environment });
     expect(summary(candidates)).toEqual([
       '+ VIRTUAL_ENV: found through VIRTUAL_ENV',
-      '- built-in: one before it in this list comes first',
+      '- built-in: an earlier one in this list takes precedence',
     ]);
-    expect(chosenLibtorch(candidates)).toMatchObject({ cuda: true, version: '2.11.0+cu130' });
+    expect(chooseLibtorch(candidates)).toMatchObject({ cuda: true, version: '2.11.0+cu130' });
   });
 
   test.each([
@@ -66,10 +66,10 @@ describe('which libtorch is used', () => {
 
   test('a CUDA device that is asked for by name loads CUDA even where no driver was seen', () => {
     const environment = { VIRTUAL_ENV: python('env', '2.11.1+cu130') };
-    expect(chosenLibtorch(find({ environment, device: 'cuda:0', nvidiaDriver: false })).source).toBe('VIRTUAL_ENV');
+    expect(chooseLibtorch(find({ environment, device: 'cuda:0', nvidiaDriver: false })).source).toBe('VIRTUAL_ENV');
   });
 
-  test('an exported LIBTORCH comes first', () => {
+  test('an exported LIBTORCH takes precedence', () => {
     const LIBTORCH = libtorch('mine', 'build-version', '2.11.0');
     const environment = { LIBTORCH, VIRTUAL_ENV: python('env', '2.11.0+cu130') };
     expect(summary(find({ environment }))[0]).toBe('+ LIBTORCH: found through LIBTORCH');
@@ -88,7 +88,7 @@ describe('what cannot be used', () => {
     const LIBTORCH = libtorch('old', 'build-version', '2.9.1');
     const candidates = find({ environment: { LIBTORCH } });
     expect(candidates.some(({ used }) => used)).toBe(false);
-    expect(() => chosenLibtorch(candidates)).toThrow(
+    expect(() => chooseLibtorch(candidates)).toThrow(
       /old: version 2\.9\.1, 2\.11 is needed; point it at .* or unset it/,
     );
   });
@@ -96,7 +96,7 @@ describe('what cannot be used', () => {
   test('none at all names what was tried and the command', () => {
     const caught = (() => {
       try {
-        return chosenLibtorch(find({ builtIn: join(folder, 'nowhere') }));
+        return chooseLibtorch(find({ builtIn: join(folder, 'nowhere') }));
       } catch (error) {
         return error;
       }

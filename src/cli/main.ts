@@ -3,6 +3,7 @@
 import { type CAC, cac } from 'cac';
 import { nearest } from '../config/nearest.js';
 import { UsageError } from '../errors.js';
+import { packageVersion } from '../libtorch.js';
 import { registerDemo } from './demo.js';
 import { registerDoctor } from './doctor.js';
 import { registerEmbed } from './embed.js';
@@ -16,7 +17,6 @@ import { watchClosedOutput } from './output.js';
 import { registerReport } from './report.js';
 import { registerScore } from './score.js';
 import { registerTrain } from './train.js';
-import { packageVersion } from './version.js';
 
 function createCli(): CAC {
   const cli = cac('exit-rl');

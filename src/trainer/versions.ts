@@ -1,7 +1,5 @@
 /** The programs that a checkpoint was written by. Other versions may compute other bits, which is said, not refused. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { packageRoot } from '../libtorch.js';
+import { packageVersion } from '../libtorch.js';
 import { loadedLibtorch } from '../native.js';
 
 export interface Versions {
@@ -12,9 +10,8 @@ export interface Versions {
 }
 
 export function currentVersions(): Versions {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
   const libtorch = loadedLibtorch()?.version;
-  return { package: version, node: process.versions.node, ...(libtorch !== undefined && { libtorch }) };
+  return { package: packageVersion(), node: process.versions.node, ...(libtorch !== undefined && { libtorch }) };
 }
 
 /** The programs whose version is another now, as a phrase; undefined when none is. */

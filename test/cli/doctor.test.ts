@@ -55,7 +55,7 @@ describe('exit-rl doctor', () => {
     const { stdout, code } = await runCli(['doctor'], { env: { LIBTORCH: tmpdir() } });
     expect(code).toBe(1);
     expect(stdout).toContain('Broken:');
-    expect(stdout).toContain('lib/libtorch_cpu.so is not there');
+    expect(stdout).toContain('lib/libtorch_cpu.so is missing');
     expect(stdout).toContain('unset LIBTORCH');
   });
 

@@ -4,9 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { DeviceError } from '../../errors.js';
-import { hasNvidiaDriver, type LibtorchCandidate } from '../../libtorch.js';
+import { hasNvidiaDriver, type LibtorchCandidate, packageVersion } from '../../libtorch.js';
 import { addonFile, type EngineInfo, libtorchCandidates, loadedLibtorch, native } from '../../native.js';
-import { packageVersion } from '../version.js';
 
 /** Something that is wrong, and what to do about it. `needed` is false when all works without it. */
 export interface Problem {

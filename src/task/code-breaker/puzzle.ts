@@ -20,7 +20,7 @@ export const splits = {
   fresh: { size: 600 },
 } as const;
 
-/** Colours drawn uniformly and independently. */
+/** Draws each slot's colour uniformly and independently. */
 export const drawRow = (rng: Rng): Row => Array.from({ length: slotCount }, () => rng.int(colourCount));
 
 /** Draws a code and its opening guesses. */
@@ -28,7 +28,7 @@ export function drawPuzzle(rng: Rng): CodeBreakerData {
   return { code: drawRow(rng), openings: Array.from({ length: openingCount }, () => drawRow(rng)) };
 }
 
-/** `size` tasks of one seed, named `<name>-0`, `<name>-1`, …; the same arguments give the same tasks. */
+/** Draws `size` tasks from one seed, with ids `<name>-0`, `<name>-1`, …; the same arguments give the same tasks. */
 export function drawTasks(name: string, size: number, seed: number): CodeBreakerTask[] {
   const rng = createRng(seed).fork('code-breaker');
   return Array.from({ length: size }, (_, index) => ({ id: `${name}-${index}`, data: drawPuzzle(rng) }));
