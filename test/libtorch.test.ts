@@ -37,11 +37,11 @@ const summary = (candidates: ReturnType<typeof find>) =>
   candidates.map(({ source, used, reason }) => `${used ? '+' : '-'} ${source}: ${reason}`);
 
 describe('which libtorch is used', () => {
-  test('the built-in one, when there is no other', () => {
+  test('the built-in one, where there is no other', () => {
     expect(summary(find())).toEqual(['+ built-in: the addon was built with it']);
   });
 
-  test('CUDA from the active Python environment, with the driver there', () => {
+  test('CUDA from the active Python environment, where there is a driver', () => {
     const environment = { VIRTUAL_ENV: python('env', '2.11.0+cu130') };
     const candidates = find({ environment });
     expect(summary(candidates)).toEqual([
@@ -64,7 +64,7 @@ describe('which libtorch is used', () => {
     ]);
   });
 
-  test('a CUDA device that is asked for by name loads CUDA even where no driver was seen', () => {
+  test('a CUDA device that is requested by name loads CUDA even where no driver is found', () => {
     const environment = { VIRTUAL_ENV: python('env', '2.11.1+cu130') };
     expect(chooseLibtorch(find({ environment, device: 'cuda:0', nvidiaDriver: false })).source).toBe('VIRTUAL_ENV');
   });
@@ -75,7 +75,7 @@ describe('which libtorch is used', () => {
     expect(summary(find({ environment }))[0]).toBe('+ LIBTORCH: found through LIBTORCH');
   });
 
-  test('LIBTORCH naming the built-in one by another way is the built-in one', () => {
+  test('LIBTORCH that names the built-in folder by another path counts as the built-in one', () => {
     symlinkSync(join(folder, 'built'), join(folder, 'link'));
     expect(summary(find({ environment: { LIBTORCH: join(folder, 'link') } }))).toEqual([
       '+ built-in: the addon was built with it',
@@ -84,7 +84,7 @@ describe('which libtorch is used', () => {
 });
 
 describe('what cannot be used', () => {
-  test('an exported LIBTORCH of another version is an error that names it and the way out', () => {
+  test('an exported LIBTORCH of another version is an error that names it and the fix', () => {
     const LIBTORCH = libtorch('old', 'build-version', '2.9.1');
     const candidates = find({ environment: { LIBTORCH } });
     expect(candidates.some(({ used }) => used)).toBe(false);
@@ -93,7 +93,7 @@ describe('what cannot be used', () => {
     );
   });
 
-  test('none at all names what was tried and the command', () => {
+  test('without any libtorch the error names the folders searched and the command to run', () => {
     const caught = (() => {
       try {
         return chooseLibtorch(find({ builtIn: join(folder, 'nowhere') }));
@@ -102,6 +102,6 @@ describe('what cannot be used', () => {
       }
     })();
     expect(NativeError.isInstance(caught) && caught.code).toBe('LIBTORCH');
-    expect(String(caught)).toMatch(/nowhere: lib\/libtorch_cpu\.so is not there\); run `npm run build`/);
+    expect(String(caught)).toMatch(/nowhere: lib\/libtorch_cpu\.so is missing\); run `npm run build`/);
   });
 });

@@ -1,5 +1,5 @@
-/** `exit-rl evaluate`: K-step self-improvement of a model folder, or of a run's latest checkpoint. */
-import { access, writeFile } from 'node:fs/promises';
+/** `exit-rl evaluate`: measures K-step self-improvement of a model folder, or of a run's latest checkpoint. */
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { CAC } from 'cac';
@@ -7,26 +7,21 @@ import { parseConfig, type RunConfig } from '../config.js';
 import { RunFolderError, UsageError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import type { EvaluationProgress } from '../evaluation/iterate.js';
-import { type Flags, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
+import { type Flags, nonNegative, requiredText, textFlag, wholeNumber } from './flags.js';
 import { printJson, printLine, say } from './output.js';
+import { exists } from './paths.js';
 import { givenChat, loadPolicy, policyChoice } from './policy.js';
 import { stopOnSignals } from './signals.js';
 
-/** What is evaluated, and the settings that are not given as flags. */
+/** The model to evaluate, and the settings that flags override. */
 interface Subject {
   readonly folder: string;
   readonly defaults: RunConfig;
-  /** Where evaluation.json goes; absent prints only. */
+  /** The path of evaluation.json; absent only prints. */
   readonly out?: string;
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-/** A run folder stands for its latest checkpoint and brings its own settings. */
+/** Resolves a run folder to its latest checkpoint and its settings. */
 async function runSubject(run: string): Promise<Subject> {
   const [{ loadRunConfig }, { listCheckpoints }, { verifyCheckpoint }] = await Promise.all([
     import('../config/load.js'),
@@ -34,12 +29,12 @@ async function runSubject(run: string): Promise<Subject> {
     import('../trainer/manifest.js'),
   ]);
   const [latest] = await listCheckpoints(run);
-  if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });
+  if (latest === undefined) throw new RunFolderError(`${run}: contains no checkpoint; train it first`, { run });
   await verifyCheckpoint(latest.folder);
   return { folder: latest.folder, defaults: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
 }
 
-/** A config brings data, verifier and sampling; a recipe of the task's name knows how its answers are sampled. */
+/** Takes data, verifier and sampling from --config, or the sampling from the recipe that has the task's name. */
 async function modelSubject(folder: string, task: string | undefined): Promise<Subject> {
   const source = textFlag(process.argv, 'config');
   if (source !== undefined) {
@@ -71,7 +66,7 @@ interface EvaluationRequest {
   readonly sampling: RunConfig['sampling'];
 }
 
-function requestOf(flags: Flags, { evaluation, sampling, seed }: RunConfig): EvaluationRequest {
+function readRequest(flags: Flags, { evaluation, sampling, seed }: RunConfig): EvaluationRequest {
   return {
     iterations: wholeNumber(flags, 'iterations', evaluation.iterations),
     draws: wholeNumber(flags, 'draws', evaluation.draws, 1),
@@ -80,13 +75,13 @@ function requestOf(flags: Flags, { evaluation, sampling, seed }: RunConfig): Eva
     limit: wholeNumber(flags, 'limit', 0),
     sampling: {
       ...sampling,
-      temperature: numberOf(flags, 'temperature', sampling.temperature),
+      temperature: nonNegative(flags, 'temperature', sampling.temperature),
       maxNewTokens: wholeNumber(flags, 'maxNewTokens', sampling.maxNewTokens, 1),
     },
   };
 }
 
-/** One line on a terminal, rewritten as tasks are done; elsewhere nothing. */
+/** Creates a progress line that is rewritten on a terminal; prints nothing elsewhere. */
 function showTasks(): (progress: EvaluationProgress) => void {
   const began = performance.now();
   return ({ tasksDone, tasks }) => {
@@ -122,10 +117,10 @@ async function evaluate(
   }
 }
 
-/** A signal leaves at once, whatever is waited for: a verifier, or a model that loads. */
+/** Ends the process at once on a signal, even while a verifier runs or a model loads. */
 async function untilStopped(work: (signal: AbortSignal) => Promise<Evaluation>): Promise<Evaluation> {
   const { untilAborted } = await import('../trainer/until-aborted.js');
-  const stop = stopOnSignals('stopping: nothing is written');
+  const stop = stopOnSignals('stopping without writing anything');
   try {
     return await untilAborted(stop.signal, work(stop.signal));
   } catch (error) {
@@ -147,7 +142,7 @@ async function printTable(evaluation: Evaluation): Promise<void> {
 
 async function runEvaluate(flags: Flags): Promise<void> {
   const subject = await findSubject();
-  const request = requestOf(flags, subject.defaults);
+  const request = readRequest(flags, subject.defaults);
   const evaluation = await untilStopped((signal) => evaluate(subject, request, flags, signal));
   const { task } = subject.defaults;
   const report = { ...evaluation, model: resolve(subject.folder), task, split: request.split, seed: request.seed };
@@ -159,18 +154,18 @@ async function runEvaluate(flags: Flags): Promise<void> {
 
 export function registerEvaluate(cli: CAC): void {
   cli
-    .command('evaluate', 'Attempt once, then improve K times; quality and solved share at every k')
-    .option('--model <folder>', 'Model folder, or a run folder (its latest checkpoint and settings)')
+    .command('evaluate', 'Attempt once, then improve K times; report quality and solved share at every k')
+    .option('--model <folder>', 'Model folder, or a run folder for its latest checkpoint and settings')
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--task <name>', 'Task family, or the path of a module that exports one')
-    .option('--config <file>', "A run's config or recipe: its task, data, verifier and sampling")
+    .option('--config <file>', "A run's config or recipe, for its task, data, verifier and sampling")
     .option('--iterations <number>', 'K, improve steps after the attempt (default: 16)')
     .option('--draws <number>', 'Chains per task (default: 4)')
     .option('--split <name>', 'Tasks to evaluate on (default: test)')
     .option('--limit <number>', 'Only the first tasks of the split')
     .option('--temperature <number>', 'Sampling temperature')
     .option('--max-new-tokens <number>', 'Longest completion')
-    .option('--seed <number>', 'Decides every random number')
+    .option('--seed <number>', 'Seed of every random number')
     .option('--out <file>', 'Write the evaluation as JSON (default for a run folder: evaluation.json in it)')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N')
     .option('--dtype <dtype>', 'auto, float32 or bfloat16')

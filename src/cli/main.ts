@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: one thin file per command; what a command needs is imported when it runs, so that help is instant. */
+/** The command line: one thin file per command, which imports its dependencies when it runs, so that help is instant. */
 import { type CAC, cac } from 'cac';
 import { nearest } from '../config/nearest.js';
 import { UsageError } from '../errors.js';

@@ -1,5 +1,4 @@
-/** `exit-rl train`: one run, from a recipe or a config file, or resumed from its folder. */
-import { access } from 'node:fs/promises';
+/** `exit-rl train`: trains one run from a recipe or a config file, or resumes one from its folder. */
 import { basename, dirname, join, resolve } from 'node:path';
 import type { CAC } from 'cac';
 import { isPlainObject } from '../config/layer.js';
@@ -11,13 +10,14 @@ import type { TrainResult } from '../trainer/trainer.js';
 import { completionLog } from './completion-log.js';
 import { type Flags, listFlag, textFlag } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
+import { freeFolder } from './paths.js';
 import type { RunParts } from './run-parts.js';
 import { type StopSignals, stopOnSignals } from './signals.js';
 import type { TrainProgress } from './train-progress.js';
 
-const ownFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
+const commandFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
 
-/** The parser reads numbers, but `--overlongFilter false` as a text. */
+/** Converts 'true' and 'false' to booleans: the parser converts numbers only. */
 function withBooleans(value: unknown): unknown {
   if (value === 'true' || value === 'false') return value === 'true';
   return isPlainObject(value)
@@ -25,10 +25,10 @@ function withBooleans(value: unknown): unknown {
     : value;
 }
 
-/** Everything but the command's own flags belongs to the config. */
+/** Returns the flags that belong to the config: all but those of the command itself. */
 function configFlags(flags: Flags): Record<string, unknown> {
-  const own = Object.entries(flags).filter(([key]) => !ownFlags.has(key));
-  return Object.fromEntries(own.map(([key, value]) => [key, withBooleans(value)]));
+  const entries = Object.entries(flags).filter(([key]) => !commandFlags.has(key));
+  return Object.fromEntries(entries.map(([key, value]) => [key, withBooleans(value)]));
 }
 
 async function resolveConfig(source: string | undefined, resume: string | undefined, flags: Flags): Promise<RunConfig> {
@@ -43,17 +43,9 @@ async function resolveConfig(source: string | undefined, resume: string | undefi
   return resolvePaths({ ...config, model: resolve(modelFolder(config.model)), task: resolveTask(config.task) });
 }
 
-/** The first of runs/NAME, runs/NAME-2, … that does not exist. */
-async function freeFolder({ name: given, recipe, task, method, seed }: RunConfig): Promise<string> {
-  const name = given ?? `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`;
-  for (let copy = 1; ; copy++) {
-    const folder = join('runs', copy === 1 ? name : `${name}-${copy}`);
-    const taken = await access(folder).then(
-      () => true,
-      () => false,
-    );
-    if (!taken) return folder;
-  }
+/** Returns the run's name: that of the config, or TASK-METHOD-SEED. */
+function runName({ name, recipe, task, method, seed }: RunConfig): string {
+  return name ?? `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`;
 }
 
 interface RunRequest {
@@ -65,8 +57,8 @@ interface RunRequest {
   readonly stop: StopSignals;
 }
 
-/** One JSON object per update for a program, the live table for a person. */
-async function progressOf({ config, json }: RunRequest, begun: number): Promise<TrainProgress> {
+/** Creates the progress output: one JSON object per update with --json, else the live table. */
+async function createProgress({ config, json }: RunRequest, begun: number): Promise<TrainProgress> {
   const show = (row: MetricsRow): void => {
     if (row.update % config.logEvery === 0) printJson(row);
   };
@@ -99,7 +91,7 @@ async function trainWith(request: RunRequest, { family, rewards }: RunParts): Pr
   const run = await openRun({ ...request, family, warn: (message) => say(`warning: ${message}`) });
   try {
     const policy = await loadPolicy(run.modelFolder, trainedChoice(config, run));
-    const progress = await progressOf(request, run.resumed?.state.progress.update ?? 0);
+    const progress = await createProgress(request, run.resumed?.state.progress.update ?? 0);
     try {
       const onUpdate = progress.show;
       const onGroups = completionLog(config, family);
@@ -124,10 +116,10 @@ async function trainWith(request: RunRequest, { family, rewards }: RunParts): Pr
   }
 }
 
-async function conclude(result: TrainResult, path: string, { json }: RunRequest): Promise<void> {
+async function printResult(result: TrainResult, path: string, { json }: RunRequest): Promise<void> {
   if (!result.finished) {
-    const where = result.unevaluated ? `${result.updates}, before its evaluation was over` : result.updates;
-    say(`stopped after update ${where}; go on with: exit-rl train --resume ${path}`);
+    const where = result.unevaluated ? `${result.updates}, before its evaluation finished` : result.updates;
+    say(`stopped after update ${where}; continue with: exit-rl train --resume ${path}`);
   } else if (!json) {
     await printLine(`${result.updates} updates; run folder: ${path}`);
     const { best } = result;
@@ -138,7 +130,7 @@ async function conclude(result: TrainResult, path: string, { json }: RunRequest)
   }
 }
 
-/** Checks all but the model: the data is read, the reward functions are loaded. */
+/** Checks everything but the model: reads the data and loads the reward functions. */
 async function dryRun(config: RunConfig): Promise<void> {
   const [{ openParts }, { withUpdates }] = await Promise.all([
     import('./run-parts.js'),
@@ -154,16 +146,16 @@ async function runTrain(source: string | undefined, flags: Flags): Promise<void>
   const resume = textFlag(process.argv, 'resume');
   const config = await resolveConfig(source, resume, flags);
   if (flags.dryRun) return dryRun(config);
-  const path = resume ?? textFlag(process.argv, 'out') ?? (await freeFolder(config));
+  const path = resume ?? textFlag(process.argv, 'out') ?? (await freeFolder(runName(config)));
   const stop = stopOnSignals('stopping at a safe point and saving; press again to leave at once');
   onClosedOutput(stop.stop);
   const allowedChanges = listFlag(flags, 'allowChange');
   const request = { config, path, resume: resume !== undefined, allowedChanges, json: flags.json === true, stop };
   try {
     const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
-    await conclude(await trainRun(request), run, request);
+    await printResult(await trainRun(request), run, request);
     const code = stop.exitCode();
-    // Everything is closed; a verifier that was given up may go on for minutes.
+    // Everything is closed; an abandoned verifier may still run for minutes.
     if (code !== undefined) process.exit(code);
   } finally {
     stop.dispose();
@@ -177,12 +169,12 @@ export function registerTrain(cli: CAC): void {
       'Train a model with one of the methods grpo, curriculum, improve, diverge, exit',
     )
     .option('--out <folder>', 'Run folder (default: runs/NAME-METHOD-SEED)')
-    .option('--resume <folder>', 'Go on with a run from its latest checkpoint, or from RUN/checkpoint-N')
+    .option('--resume <folder>', 'Resume a run from its latest checkpoint, or from RUN/checkpoint-N')
     .option(
       '--allow-change <field>',
-      'Resume although this config field, `model`, `tokenizer` or `tasks` changed (repeatable)',
+      'Resume despite a change of this config field, of `model`, `tokenizer` or `tasks` (repeatable)',
     )
-    .option('--dry-run', 'Check config, data and reward functions, print the resolved config and leave')
+    .option('--dry-run', 'Check config, data and reward functions, print the resolved config and exit')
     .option('--json', 'Print one JSON object per update')
     .option('--<key> <value>', 'Any key of the config, for example --method grpo --optimizer.learningRate 1e-4')
     .example('  $ exit-rl train code-breaker --method exit --seed 3 --out runs/exit-3')

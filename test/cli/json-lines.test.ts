@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type JsonLine, readJsonLines, tokensOf } from '../../src/cli/json-lines.js';
+import { type JsonLine, readJsonLines, readTokens } from '../../src/cli/json-lines.js';
 import { UsageError } from '../../src/errors.js';
 
 let file = '';
@@ -50,5 +50,5 @@ test('a file that is not there is refused by name', async () => {
 });
 
 test.each([[[4294967297]], [[-1]], [[0.5]], [['1']], [[]], [{}]])('%j are no ids', (tokens) => {
-  expect(() => tokensOf({ value: { tokens }, place: 'x:1' }, 'tokens')).toThrow(UsageError);
+  expect(() => readTokens({ value: { tokens }, place: 'x:1' }, 'tokens')).toThrow(UsageError);
 });

@@ -155,7 +155,7 @@ describe('the page of a run', () => {
     expect(page).toMatch(
       /20 updates\. Of 60 tasks the first attempt solves [\d.]+ %, 4 iterations of self-improvement [\d.]+ %/,
     );
-    expect(page).toContain('One run: how much the result varies with the seed is not known');
+    expect(page).toContain('One run: this page does not show how much the result varies with the seed');
     expect(unbalanced(page)).toEqual([]);
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RunData } from '../../src/report/folder.js';
 import { linear, niceRange, rangeOf, ticks } from '../../src/report/scale.js';
-import { meanOfLines, methodCurves, metricPoints, smooth, thin } from '../../src/report/series.js';
+import { averageLines, methodCurves, metricPoints, smooth, thin } from '../../src/report/series.js';
 
 const points = (values: readonly number[]) => values.map((y, x) => ({ x, y }));
 const ys = (line: readonly { readonly y: number }[]) => line.map(({ y }) => y);
@@ -34,7 +34,7 @@ describe('curves', () => {
   });
 
   test('the mean over seeds takes the seeds that have come so far', () => {
-    expect(meanOfLines([points([1, 2, 3]), points([3, 4])])).toEqual(points([2, 3, 3]));
+    expect(averageLines([points([1, 2, 3]), points([3, 4])])).toEqual(points([2, 3, 3]));
   });
 
   test('a metric that a run does not have gives no curve; an update without it is a gap', () => {

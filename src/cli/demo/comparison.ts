@@ -1,4 +1,4 @@
-/** The comparison folder: comparison.json, which grows by a row as each run ends, and report.html. */
+/** Writes the comparison folder: comparison.json, which gains a row as each run ends, and report.html. */
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunFolderError } from '../../errors.js';
@@ -8,15 +8,15 @@ import { notesOf } from './notes.js';
 import type { DemoPlan } from './plan.js';
 
 export interface DemoComparison extends Comparison {
-  /** The embedded default's acceptance; absent while seeds are too few to decide. */
+  /** The acceptance of the embedded default; absent with too few seeds to decide. */
   readonly acceptance?: Acceptance;
 }
 
-/** Seeds from which the acceptance is decided. */
+/** The least number of seeds for the acceptance. */
 const acceptanceSeeds = 5;
 
-/** The base first, then the plan's order, whatever ended first. */
-function inOrder(plan: DemoPlan, rows: readonly ComparisonRow[]): ComparisonRow[] {
+/** Sorts the base first, then by the plan's order, whatever ended first. */
+function sortRows(plan: DemoPlan, rows: readonly ComparisonRow[]): ComparisonRow[] {
   const order = [null, ...plan.runs.map(({ folder }) => folder)];
   return [...rows].sort((one, other) => order.indexOf(one.run) - order.indexOf(other.run));
 }
@@ -28,18 +28,21 @@ export function compareRows(plan: DemoPlan, rows: readonly ComparisonRow[]): Dem
     task: 'code-breaker',
     recipe: plan.recipe,
     seeds: plan.seeds,
-    rows: inOrder(plan, rows),
+    rows: sortRows(plan, rows),
     notes: notesOf(plan),
     ...(decided && { acceptance: checkAcceptance(rows) }),
   };
 }
 
-/** Makes the folder, which must be new or empty: two demos in one folder would compare what does not belong together. */
+/**
+ * Creates the folder, which must be new or empty: two demos in one folder would mix their runs.
+ * @throws RunFolderError when it is not empty or cannot be created.
+ */
 export async function prepareFolder(out: string): Promise<void> {
   try {
     await mkdir(out, { recursive: true });
-    const found = await readdir(out);
-    if (found.length === 0) return;
+    const names = await readdir(out);
+    if (names.length === 0) return;
   } catch (error) {
     throw new RunFolderError(`${out}: ${(error as Error).message}`, { folder: out }, { cause: error });
   }

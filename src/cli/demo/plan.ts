@@ -1,13 +1,13 @@
-/** What a demo runs: which methods on which seeds, and for how long. */
+/** Plans a demo: its methods, seeds and number of updates. */
 import { codeBreaker } from '../../../recipes/code-breaker.js';
 import { parseConfig } from '../../config.js';
 import { UsageError } from '../../errors.js';
 import { type Method, methodNames } from '../../trainer/methods.js';
 
 export interface DemoOptions {
-  /** Few updates and one draw: shows that it works, too short to compare. */
+  /** Few updates and one draw: a check that everything works, too short to compare methods. */
   readonly quick: boolean;
-  /** Every ablation, not GRPO and ExIt alone. */
+  /** Every ablation instead of GRPO and ExIt only. */
   readonly all: boolean;
   /** Runs of each method, on consecutive seeds. */
   readonly seeds: number;
@@ -20,7 +20,7 @@ export interface DemoOptions {
 export interface PlannedRun {
   readonly method: Method;
   readonly seed: number;
-  /** The run folder, relative to the comparison's. */
+  /** The run folder, relative to the comparison folder. */
   readonly folder: string;
 }
 
@@ -29,7 +29,7 @@ export interface DemoPlan {
   readonly seeds: readonly number[];
   readonly runs: readonly PlannedRun[];
   readonly updates: number;
-  /** The recipe's own number, which `quick` cuts short. */
+  /** The recipe's number of updates, which `quick` shortens. */
   readonly fullUpdates: number;
   /** Chains per test task. */
   readonly draws: number;
@@ -37,7 +37,7 @@ export interface DemoPlan {
   readonly iterations: number;
 }
 
-/** Trained and evaluated within 20 seconds on two cores. */
+/** So many updates train and evaluate within 20 seconds on two cores. */
 const quickUpdates = 100;
 
 function requireWhole(value: number, name: string, least: number): void {
