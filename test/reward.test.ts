@@ -21,34 +21,34 @@ const call = (reward: Reward, answers: readonly Answered[]): Promise<readonly Re
 const group = [answered('improve', 0.6, 0.2), answered('improve', 0.2, 0.2), answered('improve', 1, 0.2)];
 
 describe('built-in rewards', () => {
-  test('quality is the quality, whatever the intent', async () => {
+  test('`quality` rewards the quality, whatever the intent', async () => {
     const all = (['attempt', 'improve', 'diverge'] as const).map((intent) => answered(intent, 0.4, 0.2));
     expect(await call('quality', all)).toEqual([0.4, 0.4, 0.4]);
   });
 
-  test('improvement is the share of the possible gain, and never negative', async () => {
+  test('`improvement` rewards the fraction of the possible gain, and is never negative', async () => {
     expect(await call('improvement', group)).toEqual([expect.closeTo(0.5), 0, 1]);
     expect(improvementReward(answered('improve', 0.1, 0.9))).toBe(0);
   });
 
-  test('improvement pays attempts and diverge steps by their quality', () => {
+  test('`improvement` rewards attempts and diverge steps by their quality', () => {
     expect(improvementReward(answered('attempt', 0.4))).toBe(0.4);
     expect(improvementReward(answered('diverge', 0.4, 0.8))).toBe(0.4);
   });
 
-  test('where nothing is left to gain, keeping the right answer pays', () => {
+  test('`improvement` rewards keeping a right answer where no gain is possible', () => {
     expect(improvementReward(answered('improve', 1, 1))).toBe(1);
     expect(improvementReward(answered('improve', 0.4, 1))).toBe(0.4);
   });
 
-  test('improvement is measured at the rewritten turn, not at the turns played after it', () => {
+  test('`improvement` measures the rewritten turn, not the turns after it', () => {
     const before = openTurn(openTurn(emptyHistory, iterate(0)), iterate(0.5));
     const after = openTurn(append(before, 1, iterate(0.75)), iterate(0));
     const one = { intent: 'improve', before, after, quality: 0.25 } as const;
     expect(improvementReward(one)).toBe(0.5);
   });
 
-  test('improvement lies in [0, 1] for every pair of qualities', () => {
+  test('`improvement` lies in [0, 1] for every pair of qualities', () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
     fc.assert(
       fc.property(share, share, (current, previous) => {
@@ -90,7 +90,7 @@ describe('reward functions', () => {
     }
   });
 
-  test('one bad reward spoils only its own rollout', async () => {
+  test('one invalid reward fails only its own rollout', async () => {
     const [first, second, third] = await call({ group: () => [1, Number.NaN, 3] }, group);
     expect([first, third]).toEqual([1, 3]);
     expect(RewardError.isInstance(second)).toBe(true);

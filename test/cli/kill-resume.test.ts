@@ -1,4 +1,4 @@
-/** The first kills of the long proof that `scripts/kill-resume.mjs` is; its result lies under bench/results. */
+/** Repeats the first kills of `scripts/kill-resume.mjs`, whose full result is in bench/results. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** The lines that `generate`, `score` and `embed` read. */
+/** Fuzzes the input lines of `generate`, `score` and `embed`. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ afterAll(() => rm(join(file, '..'), { recursive: true, force: true }));
 
 const asked = { chat: true, system: 'Be brief.' };
 
-/** Each command takes its own part of a line: what one refuses another may take. */
+/** Reads a line as every command does: one command may refuse a line that another accepts. */
 function readAll(commands: readonly (() => unknown)[]): void {
   for (const command of commands) {
     try {
@@ -32,7 +32,7 @@ function readAll(commands: readonly (() => unknown)[]): void {
   }
 }
 
-/** Messages as a chat takes them further, and ids as the engine gets them. */
+/** Processes messages as the chat template does, and ids as the engine does. */
 function take(prompt: ReturnType<typeof lineToPrompt>): void {
   if (prompt instanceof Int32Array) expect(prompt.every((id) => id >= 0)).toBe(true);
   else if (typeof prompt !== 'string') marksFor((prompt as readonly Message[]).map(templateMessage));

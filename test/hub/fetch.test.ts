@@ -1,4 +1,4 @@
-/** Downloads against a hub on the loopback interface, its faults included. */
+/** Downloads from a hub on the loopback interface, with injected faults. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +46,7 @@ const fetched = (options: FetchOptions = {}): Promise<Fetched> =>
 const repository = (): string => join(home, 'hub', 'models--owner--small-model');
 
 describe('fetch', () => {
-  test("lays the model out as huggingface_hub does, without pickles and others' copies", async () => {
+  test('stores the model like huggingface_hub, without pickles and copies for other frameworks', async () => {
     const { folder, files: names } = await fetched();
     expect(folder).toBe(join(repository(), 'snapshots', commit));
     expect([...names].sort()).toEqual(
@@ -65,14 +65,14 @@ describe('fetch', () => {
     expect(modelFolder('owner/small-model', environment())).toBe(folder);
   });
 
-  test('again transfers nothing', async () => {
+  test('a second time transfers nothing', async () => {
     await fetched();
     hub.asked.length = 0;
     await fetched();
     expect(hub.asked).toEqual([]);
   });
 
-  test('goes on where a broken connection ended', async () => {
+  test('resumes where a broken connection ended', async () => {
     hub.faults = { cutAfter: 100_000, cuts: 2 };
     const { folder } = await fetched();
     expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
@@ -83,7 +83,7 @@ describe('fetch', () => {
     ]);
   });
 
-  test('goes on in a later call, also on a hub that sends only whole files', async () => {
+  test('resumes in a later call, even from a hub that sends only whole files', async () => {
     hub.faults = { cutAfter: 1_000, cuts: 1_000 };
     await fetched({ signal: AbortSignal.timeout(600) }).catch(() => undefined);
     expect(existsSync(join(repository(), 'refs', 'main'))).toBe(false);
@@ -93,7 +93,7 @@ describe('fetch', () => {
     expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
   });
 
-  test('keeps nothing that arrived damaged', async () => {
+  test('discards damaged downloads', async () => {
     hub.faults = { damaged: true };
     await expect(fetched()).rejects.toThrow(/damaged/);
     expect(readdirSync(join(repository(), 'blobs'))).toEqual([]);
@@ -105,26 +105,26 @@ describe('fetch', () => {
     [403, /terms/],
     [404, /check the name/],
     [503, /try again later/],
-  ])('says what a %i means', async (status, message) => {
+  ])('explains status %i', async (status, message) => {
     hub.faults = { status };
     const error = await fetched().catch((reason: unknown) => reason);
     expect(HubError.isInstance(error)).toBe(true);
     expect(String(error)).toMatch(message);
   });
 
-  test('says within its patience that nobody answers, and what to do then', async () => {
+  test('times out on a silent hub, with a fix', async () => {
     hub.faults = { silent: true };
     const start = performance.now();
     await expect(fetched({ patienceMilliseconds: 300 })).rejects.toThrow(/no answer in time.*copy its folder/s);
     expect(performance.now() - start).toBeLessThan(5_000);
   });
 
-  test('says that there is no network', async () => {
+  test('reports a missing network', async () => {
     const nowhere = environment({ HF_ENDPOINT: 'http://127.0.0.1:9' });
     await expect(fetched({ environment: nowhere })).rejects.toThrow(/cannot be reached .*HF_ENDPOINT for a mirror/s);
   });
 
-  test('asks nobody when HF_HUB_OFFLINE is set', async () => {
+  test('sends no request when HF_HUB_OFFLINE is set', async () => {
     await expect(fetched({ environment: environment({ HF_HUB_OFFLINE: '1' }) })).rejects.toThrow(/HF_HUB_OFFLINE/);
     expect(hub.tokens).toEqual([]);
   });
@@ -138,14 +138,14 @@ describe('fetch', () => {
     expect(new Set(hub.tokens)).toEqual(new Set(['Bearer hf_from_environment']));
   });
 
-  test('takes the files that are asked for, and no pickle', async () => {
+  test('fetches the requested files, but no pickle', async () => {
     expect((await fetched({ include: ['*.json'] })).files).toEqual(['config.json', 'tokenizer.json']);
     await expect(fetched({ include: ['*.bin'] })).rejects.toThrow(UsageError);
     await expect(fetched({ include: ['nothing*'] })).rejects.toThrow(/nothing/);
   });
 });
 
-test('a listing that leaves the folder is refused', async () => {
+test('a listing with a path outside the folder is refused', async () => {
   await hub.close();
   hub = await startHub(model.name, new Map([['../../evil.json', Buffer.from('x')]]));
   await expect(fetched()).rejects.toThrow(/outside its folder/);
@@ -163,17 +163,17 @@ describe('a listing that is hostile', () => {
     await expect(fetched()).rejects.toThrow(message);
   });
 
-  test('an answer without end', async () => {
+  test('an endless response', async () => {
     hub.faults = { listing: `["${'x'.repeat(20 * 2 ** 20)}"]` };
     await expect(fetched({ patienceMilliseconds: 20_000 })).rejects.toThrow(/more than 16777216 bytes/);
   });
 
-  test.each(['<html>', '{"error":"x"}', '[null]', '7'])('%s is no listing', async (listing) => {
+  test.each(['<html>', '{"error":"x"}', '[null]', '7'])('%s is not a listing', async (listing) => {
     hub.faults = { listing };
     await expect(fetched()).rejects.toThrow(/what is no listing/);
   });
 
-  test('sends the token to nobody else', async () => {
+  test('does not send the token to another host', async () => {
     const other = await startHub(model.name, new Map());
     try {
       const path = `/api/models/${model.name}/tree/${commit}`;
@@ -187,7 +187,7 @@ describe('a listing that is hostile', () => {
   });
 });
 
-test('a cache that cannot be written is told as that', async () => {
+test('an unwritable cache is reported as such', async () => {
   writeFileSync(join(home, 'hub'), 'a file where the folder goes');
   await expect(fetched()).rejects.toThrow(/cannot be written/);
 });
@@ -216,7 +216,7 @@ test.each([
 });
 
 describe('the command', () => {
-  test('prints the folder, and other commands name it when the model is not there', async () => {
+  test('prints the folder; other commands suggest `fetch` when the model is missing', async () => {
     const missing = await runCli(['generate', '--model', model.name, '--prompt', 'x'], { env: environment() });
     expect(missing).toMatchObject({ code: 1 });
     expect(missing.stderr).toContain('exit-rl fetch owner/small-model');
@@ -229,7 +229,7 @@ describe('the command', () => {
     });
   });
 
-  test.each([['no-owner'], ['../x/y'], ['a/b/c']])('%s is wrong use', async (name) => {
+  test.each([['no-owner'], ['../x/y'], ['a/b/c']])('%s is wrong usage', async (name) => {
     expect((await runCli(['fetch', name], { env: environment() })).code).toBe(2);
   });
 });

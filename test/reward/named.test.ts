@@ -42,7 +42,7 @@ describe('a batch', () => {
     });
   });
 
-  test('a function of the batch is asked once, one of groups once a group, one of rollouts once a rollout', async () => {
+  test('calls a batch function once, a group function once per group, a rollout function once per rollout', async () => {
     const calls = { batch: 0, group: 0, rollout: 0 };
     const count = (kind: keyof typeof calls, length: number): number[] => {
       calls[kind] += 1;
@@ -61,7 +61,7 @@ describe('a batch', () => {
 });
 
 describe('the weighted sum', () => {
-  test('leaves out what a function could not score; an answer that none scored is unscored', async () => {
+  test('omits functions that cannot score an answer; an answer that no function scores is unscored', async () => {
     const { outcomes, columns } = await rewardAll([
       batch([1, null], { name: 'a', weight: 2 }),
       batch([0.5, null], { name: 'b', weight: -1 }),
@@ -73,7 +73,7 @@ describe('the weighted sum', () => {
     ]);
   });
 
-  test('quality is its place between the least and the most that the scoring functions can give', async () => {
+  test('quality is its position between the smallest and the largest sum of the scoring functions', async () => {
     const { outcomes } = await rewardAll([
       batch([1, 9], { range: [0, 1] }),
       batch([-1, null], { name: 'overlong', range: [-1, 0], weight: 0.5 }),
@@ -98,7 +98,7 @@ describe('functions that fail', () => {
     ['returns infinity', { batch: () => [Infinity, -Infinity] }],
     ['returns text', { batch: () => ['1', '2'] as unknown as number[] }],
     ['returns undefined', { batch: () => undefined as unknown as number[] }],
-  ])('one that %s fails every answer it spoils, typed and counted', async (_, reward) => {
+  ])('one that %s fails each affected answer with a typed error', async (_, reward) => {
     const { outcomes, columns } = await rewardAll([
       namedReward(reward, { name: 'bad' }),
       batch([1, 1], { name: 'good' }),
@@ -110,7 +110,7 @@ describe('functions that fail', () => {
     ]);
   });
 
-  test('one that fails once is asked again; one that is late is not', async () => {
+  test('a failed call is repeated once; a timed-out call is not', async () => {
     let calls = 0;
     const once: Reward = { batch: () => (++calls === 1 ? [1] : [1, 1]) };
     expect((await rewardAll([namedReward(once)])).outcomes.map(({ kind }) => kind)).toEqual(['rewarded', 'rewarded']);
@@ -127,8 +127,8 @@ describe('functions that fail', () => {
     expect(outcomes.every((one) => one.kind === 'failed' && RewardTimeoutError.isInstance(one.error))).toBe(true);
   });
 
-  test("a promise of another library is not waited for either, and a month's limit is no limit of a moment", async () => {
-    // biome-ignore lint/suspicious/noThenProperty: this is what such a promise is
+  test('the time limit covers thenables, and a limit beyond the range of setTimeout does not fire at once', async () => {
+    // biome-ignore lint/suspicious/noThenProperty: a thenable of another library
     const never = { group: () => ({ then: () => {} }) } as unknown as Reward;
     const late = await rewardAll([namedReward(never, { timeoutSeconds: 0.05 })]);
     expect([...(late.columns[0]?.trouble ?? [])]).toEqual([2, 2]);

@@ -9,7 +9,7 @@ const draws = 4000;
 const puzzles = Array.from({ length: draws }, (_, index) => drawPuzzle(createRng(3).fork('instance', index)));
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** The previous row that a prompt shows, read back from its marked words. */
+/** Parses the previous row of a prompt from its marked words. */
 const shownRow = (prompt: string): Row =>
   prompt
     .split(' ')
@@ -91,7 +91,7 @@ describe('choices, slot by slot', () => {
         const same = answer[slot] === previous[slot] ? 1 : 0;
         if (previous[slot] === data.code[slot]) kept.push(same);
         else copied.push(same);
-        // What was no hit is never open, so without a copy only the draw from any colour repeats it.
+        // A colour that was no hit is never open, so without a copy only the draw from any colour repeats it.
         if (previous[slot] !== data.code[slot]) expectedCopied.push(0.3 + 0.7 * 0.5 * (1 / colourCount));
         expect(open[slot]?.length).toBeGreaterThan(0);
       }

@@ -67,7 +67,7 @@ describe('verdicts', () => {
 });
 
 describe('splits', () => {
-  test('have their sizes and repeat', () => {
+  test('have fixed sizes and are repeatable', () => {
     expect(family.tasks('train')).toHaveLength(20_000);
     expect(family.tasks('test')).toHaveLength(600);
     expect(codeBreaker().tasks('test')).toEqual(family.tasks('test'));
@@ -86,7 +86,7 @@ describe('splits', () => {
     expect(other.tasks('train')[5]).toEqual(family.tasks('train')[5]);
   });
 
-  test('draw every colour at every place equally often', () => {
+  test('draw every colour at every slot equally often', () => {
     const counts = new Map<string, number>();
     for (const { data } of family.tasks('train')) {
       for (const [place, colour] of [...data.code, ...data.openings.flat()].entries()) {
