@@ -1,6 +1,6 @@
 /**
  * Code breaker: find a hidden row of five colours. Two marked opening guesses narrow it down without settling it,
- * so a first attempt is limited by information and the marks on the previous answer carry what is missing.
+ * so information limits a first attempt, and the marks on the previous answer supply the rest.
  */
 import { TaskError } from '../../errors.js';
 import type { History, Intent } from '../../history.js';
