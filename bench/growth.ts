@@ -29,7 +29,7 @@ const family: TaskFamily = {
   turns: 1,
   tasks: () => tasks,
   prompt: (task, history) => `${task.id} ${history.turns.at(-1)?.iterates.at(-1)?.text ?? ''}`,
-  judge: (_task, _history, answer) => ({ quality: (Number(answer) % 11) / 10, wellFormed: true }),
+  verify: (_task, _history, answer) => ({ quality: (Number(answer) % 11) / 10, wellFormed: true }),
 };
 
 const complete = (seed: number, requestId: number, member: number): Completion => {

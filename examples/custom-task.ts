@@ -6,7 +6,7 @@ const threes: TaskFamily = {
   turns: 1,
   tasks: () => [{ id: 'only', data: {} }],
   prompt: () => '<bos> solve a1 b2 c3 d4 e5 a6 b1 c2 d3 e4 previous a? b? c? d? e? answer',
-  judge: (_task, _history, answer) => {
+  verify: (_task, _history, answer) => {
     const words = answer.split(' ');
     return { quality: words.filter((word) => word.endsWith('3')).length / 5, wellFormed: words.length === 5 };
   },

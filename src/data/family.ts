@@ -101,11 +101,11 @@ export function promptsFamily(options: PromptsOptions): TaskFamily<RowData> {
   return {
     name: 'prompts',
     turns: 1,
-    measuredBy: verifier ? 'judge' : 'rewards',
+    measuredBy: verifier ? 'verifier' : 'rewards',
     tasks: (split) => (Object.hasOwn(splits, split) ? (splits[split] ?? []) : []),
     prompt: ({ data: { prompt } }, history, intent) =>
       intent === 'attempt' ? prompt : rewrite(prompt, history, intent, options),
-    judge: (task, _history, answer) => {
+    verify: (task, _history, answer) => {
       if (answer.trim() === '') return { quality: 0, wellFormed: false };
       return verifier ? verify(verifier, task, answer) : { quality: 0, wellFormed: true };
     },

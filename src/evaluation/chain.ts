@@ -11,15 +11,15 @@ import {
   failedOutcome,
   generateAnswers,
   iterateOf,
-  judgeCompletion,
   type Start,
+  verifyCompletion,
 } from '../method/rollout.js';
 import type { Completion } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
 import type { Verdict } from '../task/task.js';
 
 export interface ChainContext extends AnswerContext {
-  /** Receives the reason for each answer that infrastructure failed to give or judge. */
+  /** Receives the reason for each answer that infrastructure failed to give or verify. */
   readonly onFailure: (detail: string) => void;
 }
 
@@ -62,7 +62,7 @@ export async function completeTurn(
   return generated?.completions;
 }
 
-async function judged(
+async function verifyAnswer(
   context: ChainContext,
   history: History,
   intent: Intent,
@@ -70,7 +70,7 @@ async function judged(
 ): Promise<Answer | undefined> {
   if (completion === undefined) return undefined;
   const { family, task } = context;
-  const verdict = await unlessFailed(context, () => judgeCompletion(family, task, history, intent, completion));
+  const verdict = await unlessFailed(context, () => verifyCompletion(family, task, history, intent, completion));
   return verdict?.wellFormed ? { completion, verdict } : undefined;
 }
 
@@ -100,7 +100,7 @@ async function iterateTurn(
     const given = k === 0 ? first : undefined;
     const completion =
       given ?? (await completeTurn(context, { history: position.history, intent }, 1, rng.fork('iteration', k)))?.[0];
-    position = advance(position, intent, await judged(context, position.history, intent, completion));
+    position = advance(position, intent, await verifyAnswer(context, position.history, intent, completion));
     positions.push(position);
   }
   return positions;

@@ -42,7 +42,7 @@ export interface Evaluation {
   /** Chains per task. */
   readonly draws: number;
   readonly seconds: number;
-  /** Answers that infrastructure failed to give or judge; the answer before them stood. Absent when there were none. */
+  /** Answers that infrastructure failed to give or verify; the answer before them stood. Absent when there were none. */
   readonly failures?: { readonly count: number; readonly first: string };
   readonly example?: SolvedExample;
 }

@@ -38,11 +38,11 @@ export function rewardMetrics(groups: readonly Group[]): Record<string, number> 
 
 /** Mean and standard deviation of each reward function over what it could score, and how often it failed. */
 function columnMetrics(groups: readonly Group[]): Record<string, number> {
-  const names = groups[0]?.parts.map(({ name }) => name) ?? [];
+  const names = groups[0]?.columns.map(({ name }) => name) ?? [];
   const metrics = names.map((name, at) => {
-    const parts = groups.flatMap(({ parts: all }) => all[at] ?? []);
-    const values = parts.flatMap((part) => [...part.values]).filter(isKnown);
-    const trouble = parts.flatMap((part) => [...part.trouble]);
+    const own = groups.flatMap(({ columns }) => columns[at] ?? []);
+    const values = own.flatMap((column) => [...column.values]).filter(isKnown);
+    const trouble = own.flatMap((column) => [...column.trouble]);
     return {
       // Absent, as in TRL, where the function could score nothing.
       ...(values.length > 0 && { [`rewards/${name}/mean`]: mean(values), [`rewards/${name}/std`]: sampleStd(values) }),

@@ -70,7 +70,7 @@ function measure(chains: readonly Chain[], iterations: number): Measures {
 
 /**
  * Evaluates a policy on tasks. Reads only: the policy is not changed.
- * @throws NativeError when the engine fails, CancelledError when `signal` fires. A failing task or judge is counted instead.
+ * @throws NativeError when the engine fails, CancelledError when `signal` fires. A failing task or verifier is counted instead.
  */
 export async function evaluateIterations(options: EvaluationOptions): Promise<Evaluation> {
   const { family, tasks, iterations, draws, concurrency = 256, clock = () => performance.now() } = options;

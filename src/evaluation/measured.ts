@@ -1,4 +1,4 @@
-/** A family whose quality is what reward functions say, as one whose judge asks them: for answers outside of training. */
+/** A family whose quality is what reward functions say, as one whose verifier asks them: for answers outside of training. */
 import { RewardError } from '../errors.js';
 import type { History, Intent } from '../history.js';
 import { answered, iterateOf } from '../method/rollout.js';
@@ -17,16 +17,16 @@ function answeredStart(family: TaskFamily, task: Task, before: History, intent: 
   return { task, intent, prompt: family.prompt(task, before, intent), before, after, quality: 0, ...said };
 }
 
-/** The family itself where its own judge measures quality. */
+/** The family itself where its own verifier measures quality. */
 export function measuredFamily(family: TaskFamily, rewards: readonly NamedReward[]): TaskFamily {
   if (family.measuredBy !== 'rewards') return family;
-  const judge: TaskFamily['judge'] = async (task, history, text, intent, tokens = []): Promise<Verdict> => {
-    const verdict = await family.judge(task, history, text, intent, tokens);
+  const verify: TaskFamily['verify'] = async (task, history, text, intent, tokens = []): Promise<Verdict> => {
+    const verdict = await family.verify(task, history, text, intent, tokens);
     if (!verdict.wellFormed) return verdict;
     const one = answeredStart(family, task, history, intent, { text, tokens });
     const [outcome] = (await rewardAnswers(rewards, [[one]])).outcomes;
     if (outcome?.kind === 'rewarded') return { ...verdict, quality: outcome.quality };
     throw outcome?.kind === 'failed' ? outcome.error : new RewardError('no reward function could score the answer');
   };
-  return { ...family, measuredBy: 'judge', judge };
+  return { ...family, measuredBy: 'verifier', verify };
 }

@@ -180,7 +180,7 @@ export function creditGroups(
 
 /** One A per rollout of every group, by the aggregation that the settings name. */
 export function aggregateAdvantages(
-  groups: readonly Pick<Group, 'rewards' | 'parts'>[],
+  groups: readonly Pick<Group, 'rewards' | 'columns'>[],
   { functions }: Pick<RewardPlan, 'functions'>,
   { aggregation = 'sum-then-normalise', ...settings }: BatchAdvantageSettings,
 ): Float64Array[] {
@@ -190,8 +190,8 @@ export function aggregateAdvantages(
       settings,
     );
   }
-  const weighted = groups.map(({ parts }) =>
-    parts.map(({ values }, at) => ({ weight: functions[at]?.weight ?? 1, values })),
+  const weighted = groups.map(({ columns }) =>
+    columns.map(({ values }, at) => ({ weight: functions[at]?.weight ?? 1, values })),
   );
   return normalisedAdvantages(weighted, settings);
 }

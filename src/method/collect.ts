@@ -31,7 +31,7 @@ function differ(values: Float64Array): boolean {
 export function hasSignal(group: Group, { advantage }: Pick<TrainSettings, 'advantage'>): boolean {
   if (!isTrainable(group)) return false;
   const sumsLast = advantage.aggregation === 'normalise-then-sum';
-  return sumsLast ? group.parts.some(({ values }) => differ(values)) : differ(group.rewards);
+  return sumsLast ? group.columns.some(({ values }) => differ(values)) : differ(group.rewards);
 }
 
 /**

@@ -22,7 +22,7 @@ export interface Group {
   /** S: population variance of the known qualities, at most 0.25; 0 when none is known. */
   readonly score: number;
   /** The rewards of each function for the rollouts. */
-  readonly parts: readonly RewardColumn[];
+  readonly columns: readonly RewardColumn[];
 }
 
 /** What is trained on: the functions, and whether their sum counts or the improvement of quality. */
@@ -120,12 +120,12 @@ function sliceOf({ name, values, trouble }: RewardColumn, first: number, end: nu
   return { name, values: values.subarray(first, end), trouble: trouble.subarray(first, end) };
 }
 
-function createGroup(finished: readonly Finished[], parts: readonly RewardColumn[]): Group {
+function createGroup(finished: readonly Finished[], columns: readonly RewardColumn[]): Group {
   const rollouts = finished.map(({ rollout }) => rollout);
   const qualities = Float64Array.from(rollouts, ({ quality }) => quality);
   const score = learnabilityScore(qualities.filter((quality) => !Number.isNaN(quality)));
   const { start } = rollouts[0] as Rollout;
-  return { start, rollouts, rewards: Float64Array.from(finished, ({ reward }) => reward), qualities, score, parts };
+  return { start, rollouts, rewards: Float64Array.from(finished, ({ reward }) => reward), qualities, score, columns };
 }
 
 /**

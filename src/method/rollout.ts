@@ -82,14 +82,14 @@ export async function rolloutStart(options: RolloutOptions): Promise<readonly Ro
 
 type Answer = Omit<RolloutTurn, 'verdict'>;
 
-/** One member: judges its first answer and plays the remaining turns. */
+/** One member: verifies its first answer and plays the remaining turns. */
 async function finishEpisode(options: RolloutOptions, member: number, first: Answer): Promise<Rollout> {
   const { family, start } = options;
   const turns: RolloutTurn[] = [];
   let { history, intent } = start;
   try {
     for (let answer = first; ; intent = 'attempt') {
-      const verdict = await judgeCompletion(family, start.task, history, intent, answer.completion);
+      const verdict = await verifyCompletion(family, start.task, history, intent, answer.completion);
       turns.push({ ...answer, verdict });
       history = answered(history, intent, iterateOf(answer.completion, verdict));
       if (endsEpisode(family, history, verdict)) break;
@@ -143,10 +143,10 @@ export async function generateAnswers(
 
 /**
  * The verdict on a completion. One without terminator is no answer: quality 0, and the task is not asked.
- * A judge that throws is asked once more about the same answer; a new answer in its place would favour those that
- * do not crash the judge.
+ * A verifier that throws is asked once more about the same answer; a new answer in its place would favour those that
+ * do not crash the verifier.
  */
-export async function judgeCompletion(
+export async function verifyCompletion(
   family: TaskFamily,
   task: Task,
   history: History,
@@ -155,7 +155,7 @@ export async function judgeCompletion(
 ): Promise<Verdict> {
   if (completion.finishReason === 'length') return { quality: 0, wellFormed: false };
   return atBoundary('task', async () => {
-    const verdict = await family.judge(task, history, completion.text, intent, Array.from(completion.tokens));
+    const verdict = await family.verify(task, history, completion.text, intent, Array.from(completion.tokens));
     requireShare(verdict.quality, `${family.name}: the verdict's quality`, task.id);
     return verdict;
   });
@@ -181,8 +181,8 @@ export function answered(history: History, intent: Intent, iterate: Iterate): Hi
 export function withQuality(rollout: Rollout, quality: number): Rollout {
   const { turns, history } = rollout;
   const last = turns.length - 1;
-  const judged = turns.map((turn, at) => (at === last ? { ...turn, verdict: { ...turn.verdict, quality } } : turn));
-  return { ...rollout, turns: judged, history: withLastQuality(history, quality), quality };
+  const remeasured = turns.map((turn, at) => (at === last ? { ...turn, verdict: { ...turn.verdict, quality } } : turn));
+  return { ...rollout, turns: remeasured, history: withLastQuality(history, quality), quality };
 }
 
 /** The completion as the history keeps it. */

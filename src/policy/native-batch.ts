@@ -24,7 +24,7 @@ const sequenceFields: Fields<TrainingSequence> = {
   rollout: wholeNumber,
   advantage: number,
   mask: uint8Array,
-  logprobs: float32Array,
+  behaviourLogprobs: float32Array,
   step: wholeNumber,
 };
 
@@ -53,7 +53,7 @@ function flatMask(sequences: readonly Sequence[]): Uint8Array {
 
 /** Empty unless every sequence has them. */
 function flatLogprobs(sequences: readonly Sequence[]): Float32Array {
-  const known = sequences.flatMap(({ logprobs }) => (logprobs === undefined ? [] : [logprobs]));
+  const known = sequences.flatMap(({ behaviourLogprobs: logprobs }) => (logprobs === undefined ? [] : [logprobs]));
   return known.length === sequences.length ? concat(Float32Array, known) : new Float32Array();
 }
 

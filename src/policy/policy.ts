@@ -86,7 +86,7 @@ export interface TrainingSequence extends TokenSequence {
   /** 1 trains the token, 0 leaves it out; absent trains all. */
   readonly mask?: Uint8Array;
   /** The sampler's log-probabilities: metrics, π_old when `useRolloutLogprobs`, and what `samplingCorrection` corrects. */
-  readonly logprobs?: Float32Array;
+  readonly behaviourLogprobs?: Float32Array;
   /** The optimizer step of an epoch that it belongs to; absent everywhere, one step takes the whole batch. */
   readonly step?: number;
 }

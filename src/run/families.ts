@@ -39,11 +39,11 @@ function taskProblem(message: string, hint?: string): ConfigError {
 
 function requireFamily(value: unknown, file: string): TaskFamily {
   const family = value as Partial<TaskFamily> | null | undefined;
-  const missing = (['tasks', 'prompt', 'judge'] as const).filter((verb) => typeof family?.[verb] !== 'function');
+  const missing = (['tasks', 'prompt', 'verify'] as const).filter((verb) => typeof family?.[verb] !== 'function');
   if (typeof family?.name !== 'string' || typeof family.turns !== 'number' || missing.length > 0) {
     throw taskProblem(
       `${file} exports no task family`,
-      'its default export needs name, turns, tasks, prompt and judge',
+      'its default export needs name, turns, tasks, prompt and verify',
     );
   }
   return family as TaskFamily;

@@ -94,7 +94,7 @@ export function createStallGuard(): (groups: readonly Group[]) => void {
     inARow = failure === undefined ? 0 : inARow + 1;
     if (failure === undefined || inARow < limit) return;
     const { boundary, detail } = failure;
-    const message = `${limit} updates in a row had no group that could be judged, so nothing was trained; the ${boundary} says: ${detail}`;
+    const message = `${limit} updates in a row had no group that could be verified, so nothing was trained; the ${boundary} says: ${detail}`;
     throw boundary === 'reward' ? new RewardError(message, { detail }) : new TaskError(message, { boundary, detail });
   };
 }

@@ -28,10 +28,10 @@ export interface TaskFamily<Data = unknown> {
   /** Turns of an episode; 1 for single-turn tasks. */
   readonly turns: number;
   /**
-   * `judge` (the default): `judge` measures quality. `rewards`: the run's reward functions do, their weighted sum
-   * rescaled to [0, 1]; `judge` then only decides whether an answer is well formed.
+   * `verifier` (the default): `verify` measures quality. `rewards`: the run's reward functions do, their weighted sum
+   * rescaled to [0, 1]; `verify` then only decides whether an answer is well formed.
    */
-  readonly measuredBy?: 'judge' | 'rewards';
+  readonly measuredBy?: 'verifier' | 'rewards';
   /** Returns the tasks of a split (`train`, `test`, or a name the family defines). The same call gives the same tasks. */
   tasks(split: string): readonly Task<Data>[];
   /**
@@ -44,7 +44,7 @@ export interface TaskFamily<Data = unknown> {
    * `history`, any other intent rewrites its last turn. `tokens` are the answer's ids, end token included. A rejected
    * promise fails the rollout; it is never a reward.
    */
-  judge(
+  verify(
     task: Task<Data>,
     history: History,
     answer: string,

@@ -36,19 +36,19 @@ const has = (file: string): Promise<boolean> =>
   );
 
 /** A family whose verifier answers at once in training, but never on held-out tasks, until a mark file exists. */
-const slowJudge = (mark: string): string => `
+const slowVerifier = (mark: string): string => `
 import { writeFileSync, existsSync } from 'node:fs';
 const tasks = (split) => [1, 2].map((n) => ({ id: split + n, data: { split } }));
 const row = 'a1x b2x c3x d4x e5x a2x b3x c4x d5x e6x';
 const prompt = () => '<bos> solve ' + row + ' previous a? b? c? d? e? answer';
-const judge = async ({ data }) => {
+const verify = async ({ data }) => {
   if (data.split === 'test' && !existsSync(${JSON.stringify(`${mark}.done`)})) {
     writeFileSync(${JSON.stringify(mark)}, '');
     await new Promise((resolve) => setTimeout(resolve, 600_000));
   }
   return { quality: 0.5, wellFormed: true };
 };
-export default { name: 'slow', turns: 1, tasks, prompt, judge };
+export default { name: 'slow', turns: 1, tasks, prompt, verify };
 `;
 
 describe.skipIf(missingEngine !== undefined)(
@@ -56,7 +56,7 @@ describe.skipIf(missingEngine !== undefined)(
   () => {
     test('in `train` saves the update, and --resume repeats the evaluation', async () => {
       const [mark, task, path] = [join(root, 'train.mark'), join(root, 'train.mjs'), join(root, 'run')];
-      await writeFile(task, slowJudge(mark));
+      await writeFile(task, slowVerifier(mark));
       const config = {
         ...{ task, model: tinyModel, method: 'grpo', updates: 4, startsPerBatch: 2, groupSize: 2 },
         ...{ sampling: { maxNewTokens: 16 }, evaluation: { every: 2, iterations: 1, draws: 1 } },
@@ -85,7 +85,7 @@ describe.skipIf(missingEngine !== undefined)(
       'in `evaluate` while it is %s writes nothing',
       async (what) => {
         const [mark, task, out] = [join(root, `${what}.mark`), join(root, `${what}.mjs`), join(root, `${what}.json`)];
-        await writeFile(task, slowJudge(mark));
+        await writeFile(task, slowVerifier(mark));
         const judging = ['--task', task, '--max-new-tokens', '16'];
         const generating = ['--task', 'code-breaker', '--draws', '64', '--iterations', '100'];
         const args = ['evaluate', '--model', tinyModel, '--out', out, '--threads', '1'];

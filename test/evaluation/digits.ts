@@ -22,7 +22,7 @@ export const digits = (turns = 1): TaskFamily => ({
       intent,
       said: history.turns.map((turn) => turn.iterates.map(({ text }) => text).join('>')),
     }),
-  judge: (_task, _history, answer) =>
+  verify: (_task, _history, answer) =>
     /^\d$/.test(answer)
       ? { quality: Number(answer) / 9, wellFormed: true, feedback: `got ${answer}` }
       : { quality: 0, wellFormed: false },

@@ -5,19 +5,19 @@ import type { TaskFamily } from '../../src/task/task.js';
 import { completionOf } from '../support/scripted-policy.js';
 import { digits, evaluate, scripted, tasks } from './digits.js';
 
-const failingJudge: TaskFamily['judge'] = (task, history, answer, intent) => {
-  if (intent === 'improve') throw new Error('the judge fell asleep');
-  return digits().judge(task, history, answer, intent);
+const failingVerifier: TaskFamily['verify'] = (task, history, answer, intent) => {
+  if (intent === 'improve') throw new Error('the verifier fell asleep');
+  return digits().verify(task, history, answer, intent);
 };
 
-test('a failing judge is counted and leaves the answer before standing', async () => {
-  const family = { ...digits(), judge: failingJudge };
+test('a failing verifier is counted and leaves the answer before standing', async () => {
+  const family = { ...digits(), verify: failingVerifier };
   const result = await evaluate(
     scripted(() => '9'),
     { family, tasks: tasks.slice(0, 1), draws: 1 },
   );
   expect(result.solved).toEqual([1, 1, 1, 1]);
-  expect(result.failures).toEqual({ count: 3, first: 'the judge fell asleep' });
+  expect(result.failures).toEqual({ count: 3, first: 'the verifier fell asleep' });
 });
 
 test('a failing engine rejects', async () => {

@@ -22,7 +22,7 @@ const meal = [
 ];
 const { courses, hopes } = rowOf(meal);
 const answer = 'Drink is tea.\nMain is curry.\nDessert is fruit.';
-const judge = (text: string) => verify({ text, courses, hopes });
+const serve = (text: string) => verify({ text, courses, hopes });
 
 test('an order says what is ruled out, and never what is hoped for', () => {
   expect(orderText(meal)).toBe('Drink of any kind.\nMain with no rice and no pie.\nDessert with no fruit.');
@@ -37,8 +37,8 @@ test('an order says what is ruled out, and never what is hoped for', () => {
 describe('the verifier', () => {
   test('measures the share of dishes that were hoped for, and says which', () => {
     const feedback = 'Loved tea.\nReturned curry.\nReturned fruit.';
-    expect(judge(answer)).toEqual({ quality: 1 / 3, wellFormed: true, feedback });
-    expect(judge('Drink is tea.\nMain is stew.\nDessert is cake.')).toMatchObject({ quality: 1, wellFormed: true });
+    expect(serve(answer)).toEqual({ quality: 1 / 3, wellFormed: true, feedback });
+    expect(serve('Drink is tea.\nMain is stew.\nDessert is cake.')).toMatchObject({ quality: 1, wellFormed: true });
   });
 
   test.each([
@@ -53,7 +53,7 @@ describe('the verifier', () => {
     ['one line', answer.replaceAll('\n', ' ')],
     ['no full stop', answer.slice(0, -1)],
   ])('%s cannot be read', (_, text) => {
-    expect(judge(text)).toEqual({ quality: 0, wellFormed: false });
+    expect(serve(text)).toEqual({ quality: 0, wellFormed: false });
   });
 
   test('reads every answer of dishes on the menu, and its feedback names those that were hoped for', () => {

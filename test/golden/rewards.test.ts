@@ -62,8 +62,8 @@ function groupsOf(rewards: readonly number[], parts: readonly RewardColumn[], si
     const cut = (values: Float64Array): Float64Array => values.slice(at * size, (at + 1) * size);
     const own = Float64Array.from(rewards.slice(at * size, (at + 1) * size));
     const rollouts = new Array<Rollout>(size).fill(rollout);
-    const ownParts = parts.map((part) => ({ ...part, values: cut(part.values), trouble: new Uint8Array(size) }));
-    return { start, rollouts, rewards: own, qualities: own, score: 0, parts: ownParts };
+    const ownColumns = parts.map((part) => ({ ...part, values: cut(part.values), trouble: new Uint8Array(size) }));
+    return { start, rollouts, rewards: own, qualities: own, score: 0, columns: ownColumns };
   });
 }
 

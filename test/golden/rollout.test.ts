@@ -12,7 +12,7 @@ describe.each(modelNames)('%s', (name) => {
     const policy = await openPolicy(name);
     const batch = await rolloutBatch(policy, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature });
     const found = await policy.logprobs(batch, temperature);
-    const gaps = batch.sequences.map(({ logprobs }, index) =>
+    const gaps = batch.sequences.map(({ behaviourLogprobs: logprobs }, index) =>
       largestGap(found[index] as Float32Array, logprobs as Float32Array),
     );
     expect(Math.max(...gaps)).toBe(0);
@@ -22,7 +22,7 @@ describe.each(modelNames)('%s', (name) => {
     const [kernels, torch] = [await openPolicy(name), await openPolicy(name, { backend: 'torch' })];
     const batch = await rolloutBatch(kernels, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature: 1 });
     const found = await torch.logprobs(batch, 1);
-    const gaps = batch.sequences.map(({ logprobs }, index) =>
+    const gaps = batch.sequences.map(({ behaviourLogprobs: logprobs }, index) =>
       largestGap(found[index] as Float32Array, logprobs as Float32Array),
     );
     expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-5);
@@ -37,7 +37,7 @@ describe.each(modelNames)('%s', (name) => {
 
     const after = await rolloutBatch(policy, { seed: 8, update: 1, prompts: 3, groupSize: 4 });
     const found = await policy.logprobs(after, 1);
-    const gaps = after.sequences.map(({ logprobs }, index) =>
+    const gaps = after.sequences.map(({ behaviourLogprobs: logprobs }, index) =>
       largestGap(found[index] as Float32Array, logprobs as Float32Array),
     );
     expect(Math.max(...gaps)).toBe(0);

@@ -77,7 +77,7 @@ export function toBatch({ prompts, sequences }: PlainBatch): UpdateBatch {
         ...rest,
         tokens: Int32Array.from(tokens),
         ...(mask && { mask: Uint8Array.from(mask) }),
-        ...(logprobs && { logprobs: Float32Array.from(logprobs) }),
+        ...(logprobs && { behaviourLogprobs: Float32Array.from(logprobs) }),
       }),
     ),
   };

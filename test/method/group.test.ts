@@ -52,11 +52,11 @@ describe('rolloutGroup', () => {
   });
 
   test('one failed member drops the group from training; the others still tell about the start', async () => {
-    const judge: TaskFamily['judge'] = (one, history, answer, intent) => {
+    const verify: TaskFamily['verify'] = (one, history, answer, intent) => {
       if (answer === '3') throw new Error('crashed');
-      return oneRung.judge(one as never, history, answer, intent);
+      return oneRung.verify(one as never, history, answer, intent);
     };
-    const group = await play({ family: { ...oneRung, judge } });
+    const group = await play({ family: { ...oneRung, verify } });
     expect(isTrainable(group)).toBe(false);
     expect([...group.qualities]).toEqual([1, 8 / 9, 7 / 9, Number.NaN]);
     expect([...group.rewards]).toEqual([1, 8 / 9, 7 / 9, Number.NaN]);
@@ -102,7 +102,7 @@ describe('a failing reward', () => {
     const seen: string[] = [];
     const family: TaskFamily = {
       ...oneRung,
-      judge: (_task, _history, answer) => (answer === '1' ? fail('crashed') : { quality: 1, wellFormed: true }),
+      verify: (_task, _history, answer) => (answer === '1' ? fail('crashed') : { quality: 1, wellFormed: true }),
     };
     const reward = {
       group: (all: readonly { after: { turns: readonly unknown[] } }[]) => all.map(() => seen.push('x')),

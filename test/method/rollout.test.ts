@@ -67,7 +67,7 @@ describe('an episode', () => {
   });
 
   test('ends early when the task says so', async () => {
-    const family: TaskFamily = { ...ladder, judge: () => ({ quality: 1, wellFormed: true, done: true }) };
+    const family: TaskFamily = { ...ladder, verify: () => ({ quality: 1, wellFormed: true, done: true }) };
     const [rollout] = await play(scriptedPolicy(digitScript), { family });
     expect(rollout).toMatchObject({ turns: { length: 1 }, quality: 1 / 3, outcome: { kind: 'finished' } });
   });
@@ -96,7 +96,7 @@ describe('bad rollouts are data', () => {
   });
 
   test('overlong: quality 0, and the task is not asked', async () => {
-    const family: TaskFamily = { ...oneRung, judge: () => fail('asked') };
+    const family: TaskFamily = { ...oneRung, verify: () => fail('asked') };
     const rollouts = await play(
       scriptedPolicy(() => completionOf('2', 'length')),
       { family },
@@ -104,11 +104,11 @@ describe('bad rollouts are data', () => {
     expect(rollouts[0]).toMatchObject({ outcome: { kind: 'overlong' }, quality: 0 });
   });
 
-  test('a judge that throws once is asked again about the same answer', async () => {
+  test('a verifier that throws once is asked again about the same answer', async () => {
     const asked: string[] = [];
     const family: TaskFamily = {
       ...oneRung,
-      judge: (_task, _history, answer) => {
+      verify: (_task, _history, answer) => {
         asked.push(answer);
         return asked.length === 1 ? fail('busy') : { quality: 1, wellFormed: true };
       },
@@ -120,10 +120,11 @@ describe('bad rollouts are data', () => {
     expect(policy.requests).toHaveLength(1);
   });
 
-  test('a judge that keeps throwing fails its own member only', async () => {
+  test('a verifier that keeps throwing fails its own member only', async () => {
     const family: TaskFamily = {
       ...oneRung,
-      judge: async (_task, _history, answer) => (answer === '1' ? fail('crashed') : { quality: 0.5, wellFormed: true }),
+      verify: async (_task, _history, answer) =>
+        answer === '1' ? fail('crashed') : { quality: 0.5, wellFormed: true },
     };
     const rollouts = await play(
       scriptedPolicy((_, completion) => String(completion)),
@@ -134,7 +135,7 @@ describe('bad rollouts are data', () => {
   });
 
   test.each([Number.NaN, -0.1, 1.1, Infinity])('a verdict of quality %d is no quality', async (quality) => {
-    const family: TaskFamily = { ...oneRung, judge: () => ({ quality, wellFormed: true }) };
+    const family: TaskFamily = { ...oneRung, verify: () => ({ quality, wellFormed: true }) };
     const [rollout] = await play(scriptedPolicy(digitScript), { family });
     expect(rollout?.outcome).toMatchObject({
       kind: 'failed',

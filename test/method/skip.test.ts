@@ -29,7 +29,7 @@ function groupOf(at: number, advantages: readonly number[]): CreditedGroup {
     };
   });
   const numbers = new Float64Array(advantages.length);
-  const group: Group = { start, rollouts, rewards: numbers, qualities: numbers, score: 0, parts: [] };
+  const group: Group = { start, rollouts, rewards: numbers, qualities: numbers, score: 0, columns: [] };
   return { group, advantages: Float64Array.from(advantages) };
 }
 

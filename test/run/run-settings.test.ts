@@ -277,9 +277,9 @@ describe('a data file', () => {
     );
     expect(metrics.eval_reward).toBeCloseTo(expected.reduce((sum, one) => sum + one) / 4, 0);
     expect(metrics).toMatchObject({ 'eval_rewards/near/mean': metrics.eval_reward, 'eval_completions/mean_length': 1 });
-    const judge = measuredFamily(prompts, [near]).judge;
+    const verify = measuredFamily(prompts, [near]).verify;
     const task = tasks[3];
-    if (task) expect((await judge(task, { turns: [] }, '3', 'attempt', [1])).quality).toBe(1);
+    if (task) expect((await verify(task, { turns: [] }, '3', 'attempt', [1])).quality).toBe(1);
   });
 
   test('a run without a reward function is refused: quality would be measured by itself', async () => {
@@ -297,7 +297,7 @@ describe('reward functions that are normalised one by one', () => {
 
   test('a group is live where one of them differs, whatever their sum', async () => {
     const { groups } = await trainOnce({ config: configOf({ method: 'grpo', updates: 1 }), rewards: opposed });
-    const mixed = groups.flat().find(({ parts }) => new Set(parts[0]?.values).size > 1) as Group;
+    const mixed = groups.flat().find(({ columns }) => new Set(columns[0]?.values).size > 1) as Group;
     expect(new Set(mixed.rewards)).toEqual(new Set([1]));
     expect(hasSignal(mixed, { advantage: {} })).toBe(false);
     expect(hasSignal(mixed, { advantage })).toBe(true);

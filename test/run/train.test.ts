@@ -249,12 +249,12 @@ describe('numbers that are not finite', () => {
   });
 });
 
-test('groups with a failing judge are dropped, counted, and cost nobody else', async () => {
+test('groups with a failing verifier are dropped, counted, and cost nobody else', async () => {
   const moody: TaskFamily = {
     ...family,
-    judge: (task, history, answer, intent) => {
-      if (task.id.endsWith('3')) throw new Error('the judge is ill');
-      return family.judge(task, history, answer, intent);
+    verify: (task, history, answer, intent) => {
+      if (task.id.endsWith('3')) throw new Error('the verifier is ill');
+      return family.verify(task, history, answer, intent);
     },
   };
   const { rows, policy } = await trainOnce({ config: configOf({ method: 'grpo', updates: 20 }), family: moody });

@@ -42,7 +42,7 @@ export function rolloutOf(start: Start, history: History, kind: Outcome['kind'] 
 /** Creates a group by hand from its start, the histories of its members, and its score. */
 export function groupOf(start: Start, rollouts: readonly Rollout[], score: number): Group {
   const numbers = new Float64Array(rollouts.length).fill(0.5);
-  return { start, rollouts, rewards: numbers, qualities: numbers, score, parts: [] };
+  return { start, rollouts, rewards: numbers, qualities: numbers, score, columns: [] };
 }
 
 /** Runs whole updates with a scripted policy and returns the observed groups; any mutation of a history throws. */

@@ -16,7 +16,7 @@ export const ladderTasks: readonly Task<LadderData>[] = Array.from({ length: 20 
 const answeredTurn = (history: History, intent: Intent): number =>
   history.turns.length - (intent === 'attempt' ? 0 : 1);
 
-function judge({ data }: Task<LadderData>, history: History, answer: string, intent: Intent): Verdict {
+function verify({ data }: Task<LadderData>, history: History, answer: string, intent: Intent): Verdict {
   if (!/^\d$/.test(answer)) return { quality: 0, wellFormed: false };
   const gap = Number(answer) - (data.digits[answeredTurn(history, intent)] as number);
   const feedback = gap === 0 ? 'right' : gap < 0 ? 'higher' : 'lower';
@@ -28,7 +28,7 @@ export const ladder: TaskFamily<LadderData> = {
   turns: 3,
   tasks: () => ladderTasks,
   prompt: (_, history, intent) => promptFromTemplates({ question: 'Name the next digit.', history, intent }),
-  judge,
+  verify,
 };
 
 /** The same task with one turn. */

@@ -23,7 +23,7 @@ const prompt = (task: CodeBreakerTask, history: History, intent: Intent): string
   promptText(task.data, intent, intent === 'attempt' ? undefined : previousRow(history));
 
 /** Quality is the fraction of slots that equal the code; the feedback is the answer with its marks. */
-function judge(task: CodeBreakerTask, _history: History, answer: string): Verdict {
+function verify(task: CodeBreakerTask, _history: History, answer: string): Verdict {
   const row = parseAnswer(answer);
   if (row === undefined) return { quality: 0, wellFormed: false };
   const { code } = task.data;
@@ -71,5 +71,5 @@ export function codeBreaker({ freshSeed = 0 }: CodeBreakerOptions = {}): CodeBre
     drawn.set(split, tasks);
     return tasks;
   };
-  return { name: 'code-breaker', turns: 1, tasks: readSplit, prompt, judge, openings };
+  return { name: 'code-breaker', turns: 1, tasks: readSplit, prompt, verify, openings };
 }

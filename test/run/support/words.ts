@@ -23,7 +23,7 @@ function prompt({ data }: Task<WordsData>, history: History, intent: Intent): st
   return ['<bos>', `w${data.word}`, ...said, wish].join(' ');
 }
 
-function judge(_: Task<WordsData>, history: History, answer: string, intent: Intent): Verdict {
+function verify(_: Task<WordsData>, history: History, answer: string, intent: Intent): Verdict {
   const turn = history.turns.length - (intent === 'attempt' ? 0 : 1);
   const words = answer.split(' ').filter((word) => /^w\d+$/.test(word));
   const right = words.filter((word) => Number(word.slice(1)) % 2 === turn % 2).length;
@@ -35,7 +35,7 @@ export const words = (turns: number): TaskFamily => ({
   turns,
   tasks: () => tasks,
   prompt: prompt as TaskFamily['prompt'],
-  judge: judge as TaskFamily['judge'],
+  verify: verify as TaskFamily['verify'],
 });
 
 export interface WordsRun {

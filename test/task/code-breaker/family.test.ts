@@ -18,7 +18,7 @@ const task: CodeBreakerTask = {
 };
 
 async function historyOf(answer: string): Promise<History> {
-  const { quality, feedback } = await family.judge(task, emptyHistory, answer, 'attempt');
+  const { quality, feedback } = await family.verify(task, emptyHistory, answer, 'attempt');
   const iterate = { text: answer, tokens: [], quality, ...(feedback === undefined ? {} : { feedback }) };
   return { turns: [{ iterates: [iterate] }] };
 }
@@ -54,7 +54,7 @@ describe('prompts', () => {
 
 describe('verdicts', () => {
   test('the code is solved', () => {
-    expect(family.judge(task, emptyHistory, 'a2 b4 c3 d5 e2', 'attempt')).toEqual({
+    expect(family.verify(task, emptyHistory, 'a2 b4 c3 d5 e2', 'attempt')).toEqual({
       quality: 1,
       wellFormed: true,
       feedback: 'a2= b4= c3= d5= e2=',
@@ -62,7 +62,7 @@ describe('verdicts', () => {
   });
 
   test('a malformed answer has quality 0 and no feedback', () => {
-    expect(family.judge(task, emptyHistory, 'a2 b4 c3 d5', 'attempt')).toEqual({ quality: 0, wellFormed: false });
+    expect(family.verify(task, emptyHistory, 'a2 b4 c3 d5', 'attempt')).toEqual({ quality: 0, wellFormed: false });
   });
 });
 
