@@ -3,7 +3,7 @@
  * anywhere between the tasks and the optimizer fails here; a change that is meant to alter results makes the hashes anew.
  *
  * The kernels add up as many numbers at a time as a vector of the processor holds, so their last bits depend on it: one
- * hash for each kind (AVX2 and plain code add eight at a time, in one order). Made on one machine by forcing `Instructions::detect` (crates/engine/src/cpu/isa.rs).
+ * hash for each kind (AVX2 and plain code add eight at a time, in one order). Made on one machine by forcing `Instructions::detect` (crates/engine/src/simd/isa.rs).
  */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
