@@ -114,10 +114,13 @@ impl PreparedWeights<'_> {
     }
 }
 
+/// Adds the gradient that follows from the slopes.
+type Backward<'a> = Box<dyn FnOnce(&Slopes) -> Result<()> + 'a>;
+
 /// A forward pass that waits for the slopes of its numbers.
 pub struct Forward<'a> {
     pub scores: Scores,
-    backward: Box<dyn FnOnce(&Slopes) -> Result<()> + 'a>,
+    backward: Backward<'a>,
 }
 
 impl Forward<'_> {
