@@ -6,8 +6,8 @@ pub mod load;
 pub mod memory;
 pub mod update;
 
+use exit_rl_engine::batch;
 use exit_rl_engine::error::{EngineError, Result};
-use exit_rl_engine::train::batch;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 

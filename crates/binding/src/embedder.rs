@@ -1,11 +1,15 @@
 //! An embedder on the engine thread.
 
-use super::answer::{promise, Answer};
+use super::answer::{on_engine, promise, Answer};
 use super::convert::embed::{EmbedderInfo, EmbedderOptions};
-use super::{on_engine, to_napi};
+use super::errors::to_napi;
 use exit_rl_engine::embed::embedder::{self, Embedder};
 use exit_rl_engine::embed::job::EmbedJob;
-use exit_rl_engine::thread::{guarded, send, EmbedderId, Job, Policies, Ticket};
+use exit_rl_engine::engine_thread::job::Job;
+use exit_rl_engine::engine_thread::policies::{EmbedderId, Policies};
+use exit_rl_engine::engine_thread::send;
+use exit_rl_engine::engine_thread::tickets::Ticket;
+use exit_rl_engine::guard::guarded;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use std::path::Path;

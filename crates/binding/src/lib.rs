@@ -3,19 +3,20 @@
 mod answer;
 mod convert;
 mod embedder;
+mod errors;
 mod policy;
 mod snapshot;
 mod stream;
 mod tokenizer;
 
-use answer::promise;
+use answer::on_engine;
 use convert::embed::NgramOptions;
 use convert::load::{EngineInfo, LoadOptions};
 use convert::memory::{MemoryEstimate, MemoryWorkload};
-use exit_rl_engine::device;
-use exit_rl_engine::error::{EngineError, Result as EngineResult};
+use errors::to_napi;
+use exit_rl_engine::engine_thread::{self, tickets};
 use exit_rl_engine::model::lora::merge::merge_folder;
-use exit_rl_engine::thread::{self, guarded, send, Job, Policies, PolicyId};
+use exit_rl_engine::placement;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use std::path::Path;
@@ -74,46 +75,23 @@ pub fn estimate_memory(
 
 #[napi]
 pub fn engine_info() -> EngineInfo {
-    EngineInfo::from(device::info())
+    EngineInfo::from(placement::info())
 }
 
 /// Maps libtorch_cuda from the build that is loaded, before the first question about CUDA.
 #[napi]
 pub fn load_cuda(library: String) -> Result<()> {
-    device::load_cuda(&library).map_err(to_napi)
+    placement::load_cuda(&library).map_err(to_napi)
 }
 
 /// Cancels the request or update with this ticket, if it has not been answered.
 #[napi]
 pub fn cancel(ticket: f64) {
-    thread::cancel(ticket as u64);
+    tickets::cancel(ticket as u64);
 }
 
 /// Cancels everything and joins the engine thread; call it once, before the process ends.
 #[napi]
 pub fn shutdown() {
-    thread::shutdown();
-}
-
-/// A promise of what `body` finds on the engine thread, where it waits for what was asked of the policy before.
-fn on_engine<T: Send + ToNapiValue + 'static>(
-    env: &Env,
-    policy: Option<PolicyId>,
-    body: impl FnOnce(&mut Policies) -> EngineResult<T> + Send + 'static,
-) -> Result<Object<'static>> {
-    promise(env, move |answer| {
-        let work = move |policies: &mut Policies| answer.settle(guarded(|| body(policies)));
-        send(Job::Work(policy, Box::new(work)))
-    })
-}
-
-/// Errors cross as data: code and fields as JSON in the message, rebuilt as classes in TypeScript.
-fn to_napi(error: EngineError) -> Error {
-    Error::from_reason(error_json(&error))
-}
-
-fn error_json(error: &EngineError) -> String {
-    let mut json = serde_json::to_value(error).unwrap_or_else(|_| serde_json::json!({ "code": "PANIC" }));
-    json["message"] = error.to_string().into();
-    json.to_string()
+    engine_thread::shutdown();
 }

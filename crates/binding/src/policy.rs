@@ -1,28 +1,29 @@
 //! A policy on the engine thread.
 
-use super::answer::promise;
+use super::answer::{on_engine, promise};
 use super::convert::generate::{generated, NativeGenerateRequest};
 use super::convert::load::{LoadOptions, PolicyInfo, PolicyStats};
 use super::convert::update::{NativeBatch, NativeUpdateSettings};
+use super::errors::to_napi;
 use super::snapshot::{NativeSnapshot, WrittenFile};
 use super::stream::{self, OnTokens};
 use super::tokenizer::NativeTokenizer;
-use super::{on_engine, to_napi};
+
 use exit_rl_engine::embed::pooling::Pooling;
+use exit_rl_engine::engine_thread::job::Job;
+use exit_rl_engine::engine_thread::policies::PolicyId;
+use exit_rl_engine::engine_thread::send;
+use exit_rl_engine::engine_thread::tickets::Ticket;
 use exit_rl_engine::error::Result as EngineResult;
-use exit_rl_engine::generate::scheduler::Completion;
+use exit_rl_engine::generate::request::Completion;
 use exit_rl_engine::policy::{Policy, Shared};
-use exit_rl_engine::thread::{send, Job, PolicyId, Ticket};
 use exit_rl_engine::tokenizer::stop::StopScan;
 use exit_rl_engine::tokenizer::Tokenizer;
-use exit_rl_engine::train::batch::Batch;
 use exit_rl_engine::train::metrics::Metrics;
-use exit_rl_engine::train::update::UpdateSettings;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 /// A policy on the engine thread. Close it to free its memory.
@@ -95,9 +96,9 @@ impl NativePolicy {
         temperature: f64,
         microbatch_tokens: u32,
     ) -> Result<Object<'static>> {
-        let batch = batch.into_engine();
-        self.ask(env, move |policy| {
-            let logprobs = policy.score(&batch, temperature, microbatch_tokens as usize)?;
+        let (id, batch) = (self.id, batch.into_engine());
+        on_engine(env, Some(id), move |policies| {
+            let logprobs = policies.get(id)?.score(&batch, temperature, microbatch_tokens as usize)?;
             Ok(Float32Array::new(logprobs))
         })
     }
@@ -112,9 +113,9 @@ impl NativePolicy {
         pooling: String,
         microbatch_tokens: u32,
     ) -> Result<Object<'static>> {
-        let batch = batch.into_engine();
-        self.ask(env, move |policy| {
-            let pooling = Pooling::named(&pooling)?;
+        let (id, batch) = (self.id, batch.into_engine());
+        on_engine(env, Some(id), move |policies| {
+            let (policy, pooling) = (policies.get(id)?, Pooling::named(&pooling)?);
             Ok(Float32Array::new(policy.states(&batch, &pooling, microbatch_tokens as usize)?))
         })
     }
@@ -129,7 +130,9 @@ impl NativePolicy {
         settings: NativeUpdateSettings,
         ticket: f64,
     ) -> Result<Object<'static>> {
-        self.measure(env, batch, settings, ticket, Policy::update)
+        let settings = settings.into_engine().map_err(to_napi)?;
+        let (id, batch, ticket) = (self.id, batch.into_engine(), Ticket::new(ticket as u64));
+        on_engine(env, Some(id), move |policies| policies.get(id)?.update(&batch, &settings, &ticket.flag).map(record))
     }
 
     /// The metrics of a batch by TRL's names, with the weights as they are; nothing is changed.
@@ -141,20 +144,26 @@ impl NativePolicy {
         settings: NativeUpdateSettings,
         ticket: f64,
     ) -> Result<Object<'static>> {
-        self.measure(env, batch, settings, ticket, Policy::evaluate)
+        let settings = settings.into_engine().map_err(to_napi)?;
+        let (id, batch, ticket) = (self.id, batch.into_engine(), Ticket::new(ticket as u64));
+        on_engine(env, Some(id), move |policies| {
+            policies.get(id)?.evaluate(&batch, &settings, &ticket.flag).map(record)
+        })
     }
 
     /// θ_ref ← (1 − α) θ_ref + α θ.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn blend_reference(&self, env: &Env, alpha: f64) -> Result<Object<'static>> {
-        self.ask(env, move |policy| policy.blend_reference(alpha))
+        let id = self.id;
+        on_engine(env, Some(id), move |policies| policies.get(id)?.blend_reference(alpha))
     }
 
     /// Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`.
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn save(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
-        self.ask(env, move |policy| {
-            let written = policy.save(Path::new(&folder), max_shard_bytes as u64)?;
+        let id = self.id;
+        on_engine(env, Some(id), move |policies| {
+            let written = policies.get(id)?.save(Path::new(&folder), max_shard_bytes as u64)?;
             Ok(written.into_iter().map(WrittenFile::from).collect::<Vec<_>>())
         })
     }
@@ -162,8 +171,9 @@ impl NativePolicy {
     /// Writes what a snapshot would, from where it lies: nothing is copied, and later work waits for it.
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn save_training(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
-        self.ask(env, move |policy| {
-            let written = policy.save_training(Path::new(&folder), max_shard_bytes as u64)?;
+        let id = self.id;
+        on_engine(env, Some(id), move |policies| {
+            let written = policies.get(id)?.save_training(Path::new(&folder), max_shard_bytes as u64)?;
             Ok(written.into_iter().map(WrittenFile::from).collect::<Vec<_>>())
         })
     }
@@ -171,17 +181,20 @@ impl NativePolicy {
     /// Copies weights, optimizer state and reference policy to host memory.
     #[napi(ts_return_type = "Promise<NativeSnapshot>")]
     pub fn snapshot(&self, env: &Env) -> Result<Object<'static>> {
-        self.ask(env, |policy| Ok(NativeSnapshot(Some(policy.snapshot()?))))
+        let id = self.id;
+        on_engine(env, Some(id), move |policies| Ok(NativeSnapshot(Some(policies.get(id)?.snapshot()?))))
     }
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn load_training(&self, env: &Env, file: String) -> Result<Object<'static>> {
-        self.ask(env, move |policy| policy.load_training(Path::new(&file)))
+        let id = self.id;
+        on_engine(env, Some(id), move |policies| policies.get(id)?.load_training(Path::new(&file)))
     }
 
     #[napi(ts_return_type = "Promise<PolicyStats>")]
     pub fn stats(&self, env: &Env) -> Result<Object<'static>> {
-        self.ask(env, |policy| Ok(PolicyStats::from(policy.stats())))
+        let id = self.id;
+        on_engine(env, Some(id), move |policies| Ok(PolicyStats::from(policies.get(id)?.stats())))
     }
 
     /// Frees the policy after the requests before it; later ones are refused with the code CLOSED.
@@ -192,33 +205,7 @@ impl NativePolicy {
     }
 }
 
-/// An update, or what it would report.
-type Measure = fn(&mut Policy, &Batch, &UpdateSettings, &AtomicBool) -> EngineResult<Metrics>;
-
-impl NativePolicy {
-    fn measure(
-        &self,
-        env: &Env,
-        batch: NativeBatch,
-        settings: NativeUpdateSettings,
-        ticket: f64,
-        measure: Measure,
-    ) -> Result<Object<'static>> {
-        let settings = settings.into_engine().map_err(to_napi)?;
-        let (batch, ticket) = (batch.into_engine(), Ticket::new(ticket as u64));
-        self.ask(env, move |policy| {
-            let metrics = measure(policy, &batch, &settings, &ticket.flag)?;
-            Ok(metrics.into_iter().collect::<HashMap<String, f64>>())
-        })
-    }
-
-    /// What `body` finds in the policy, after what was asked of it before.
-    fn ask<T: Send + ToNapiValue + 'static>(
-        &self,
-        env: &Env,
-        body: impl FnOnce(&mut Policy) -> EngineResult<T> + Send + 'static,
-    ) -> Result<Object<'static>> {
-        let id = self.id;
-        on_engine(env, Some(id), move |policies| body(policies.get(id)?))
-    }
+/// Metrics as a record.
+fn record(metrics: Metrics) -> HashMap<String, f64> {
+    metrics.into_iter().collect()
 }

@@ -1,11 +1,12 @@
 //! A snapshot in JavaScript's hands: written once, then gone.
 
 use crate::answer::promise;
-use crate::to_napi;
+use crate::errors::to_napi;
+use exit_rl_engine::engine_thread::beside;
 use exit_rl_engine::error::EngineError;
-use exit_rl_engine::files;
+use exit_rl_engine::guard::guarded;
+use exit_rl_engine::io::new_file;
 use exit_rl_engine::snapshot::Snapshot;
-use exit_rl_engine::thread::{beside, guarded};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use std::path::Path;
@@ -41,8 +42,8 @@ impl NativeSnapshot {
     }
 }
 
-impl From<files::WrittenFile> for WrittenFile {
-    fn from(file: files::WrittenFile) -> Self {
+impl From<new_file::WrittenFile> for WrittenFile {
+    fn from(file: new_file::WrittenFile) -> Self {
         Self { name: file.name, size: file.size as f64, sha256: file.sha256 }
     }
 }

@@ -5,10 +5,11 @@
 //! by what was asked to be generated.
 
 use exit_rl_engine::error::Result as EngineResult;
-use exit_rl_engine::generate::scheduler::Watch;
+use exit_rl_engine::generate::request::Watch;
 use exit_rl_engine::tokenizer::stop::{HeldText, StopTexts};
+use exit_rl_engine::tokenizer::stream::TextStream;
 use exit_rl_engine::tokenizer::worker::TextWorker;
-use exit_rl_engine::tokenizer::{TextStream, Tokenizer};
+use exit_rl_engine::tokenizer::Tokenizer;
 use napi::bindgen_prelude::*;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;

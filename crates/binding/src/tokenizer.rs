@@ -2,11 +2,13 @@
 
 use crate::answer::{promise, Answer};
 use crate::convert::{token_lists, Ragged};
-use crate::to_napi;
+use crate::errors::to_napi;
 use exit_rl_engine::error::{EngineError, Result as EngineResult};
-use exit_rl_engine::thread::{guarded, THREAD_NAME};
+use exit_rl_engine::guard::{guarded, THREAD_NAME};
+use exit_rl_engine::tokenizer::rendered::{Marks, Rendered};
+use exit_rl_engine::tokenizer::stream::TextStream;
 use exit_rl_engine::tokenizer::worker::{TextWorker, DEADLINE};
-use exit_rl_engine::tokenizer::{Marks, Rendered, TextStream, Tokenizer};
+use exit_rl_engine::tokenizer::Tokenizer;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use std::path::Path;

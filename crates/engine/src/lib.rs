@@ -1,20 +1,25 @@
 //! The engine: tensors and tokens, nothing of Node, tasks or curricula.
+//!
+//! A file uses lower levels and its own module only, and no file comes back to itself: `tests/levels.rs` holds the table.
 
-pub mod cpu;
-pub mod device;
+pub mod backend;
+pub mod batch;
 pub mod diversity;
 pub mod embed;
-pub mod end_tokens;
+pub mod engine_thread;
 pub mod error;
-pub mod files;
 pub mod generate;
+pub mod guard;
 pub mod host_copy;
+pub mod io;
+pub mod kernels;
 pub mod memory;
 pub mod model;
+pub mod philox;
+pub mod placement;
 pub mod policy;
-pub mod shards;
+pub mod sampler;
+pub mod simd;
 pub mod snapshot;
-pub mod tensor_file;
-pub mod thread;
 pub mod tokenizer;
 pub mod train;

@@ -7,14 +7,15 @@
 mod adapted;
 
 use self::adapted::Adapted;
-use crate::device;
+use crate::backend::torch::{CAPACITY_STEP, SLOT_STEP};
+use crate::backend::LOGITS_BYTES;
 use crate::error::Result;
-use crate::generate::torch_backend::{CAPACITY_STEP, SLOT_STEP};
 use crate::model::config::DecoderConfig;
 use crate::model::layout::elements;
 use crate::model::weight_files::WeightFiles;
-use crate::policy::{default_slots, own_kernels, Dtype, LoadOptions};
-use crate::train::network::LOGITS_BYTES;
+use crate::placement;
+use crate::placement::Dtype;
+use crate::policy::{default_slots, own_kernels, LoadOptions};
 use std::path::Path;
 use tch::Device;
 
@@ -72,11 +73,11 @@ pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Re
     let config = DecoderConfig::read(folder)?;
     let files = WeightFiles::open(folder)?;
     files.check_size(&config)?;
-    let device = device::parse(&options.device)?;
+    let device = placement::parse(&options.device)?;
     let tokenizer = std::fs::metadata(folder.join("tokenizer.json")).map_or(0, |data| data.len());
     let parameters = elements(&config) as u64;
     let kernels = own_kernels(options, options.lora.as_ref(), device, parameters as usize)?;
-    let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
+    let threads = if options.threads == 0 { placement::default_threads() } else { options.threads };
     let on_device = device != Device::Cpu;
     let adapted = options.lora.as_ref().map(|lora| Adapted::new(&config, lora)).transpose()?;
     let plan = Plan { config: &config, options, workload, kernels, on_device, threads, parameters, adapted };
@@ -154,7 +155,7 @@ impl Plan<'_> {
         (4 + 2 * width(self.options.state_dtype)) * self.trained() + reference
     }
 
-    /// `CpuDecoder`: every weight once, a tied head and its embedding apart.
+    /// `KernelDecoder`: every weight once, a tied head and its embedding apart.
     fn packed(&self) -> u64 {
         let config = self.config;
         let table = if config.tied_head { config.vocab_size * config.hidden_size } else { 0 };

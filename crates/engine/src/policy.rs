@@ -1,27 +1,29 @@
 //! A loaded policy: weights, tokenizer, optimizer, reference, and the requests it is generating.
 
-mod companions;
 mod load;
 mod options;
+mod read_companions;
 mod save;
+mod sequence_states;
 
-pub(crate) use options::start_pool;
-pub use options::{default_slots, own_kernels, BackendChoice, Dtype, LoadOptions, MOST_FOR_KERNELS};
+pub use options::{default_slots, own_kernels, LoadOptions, MOST_FOR_KERNELS};
 
-use crate::embed::policy_states::sequence_states;
+use crate::backend::{Backend, PassSettings, LOGITS_BYTES};
+use crate::batch::Batch;
 use crate::embed::pooling::Pooling;
 use crate::error::{EngineError, Result};
-use crate::generate::backend::Backend;
-use crate::generate::scheduler::{Request, Scheduler};
+use crate::generate::request::Request;
+use crate::generate::scheduler::Scheduler;
 use crate::host_copy::Copier;
+use crate::io::companions::Companions;
 use crate::model::parameters::Parameters;
-use crate::snapshot::Companions;
+use crate::placement::Dtype;
 use crate::tokenizer::worker::TextWorker;
-use crate::train::batch::Batch;
 use crate::train::metrics::Metrics;
-use crate::train::network::{Compute, NetworkSettings, LOGITS_BYTES};
 use crate::train::optimizer::Optimizer;
-use crate::train::update::{evaluate, score, update, UpdateSettings};
+use crate::train::settings::UpdateSettings;
+use crate::train::update::{evaluate, score, update};
+use sequence_states::sequence_states;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use tch::Tensor;
@@ -66,7 +68,6 @@ pub struct Policy {
     state_dtype: Dtype,
     scheduler: Scheduler,
     backend: Box<dyn Backend>,
-    compute: Compute,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,20 +125,20 @@ impl Policy {
     }
 
     pub fn score(&self, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
-        let settings = NetworkSettings { temperature, gradient_checkpointing: false, logits_bytes: LOGITS_BYTES };
-        score(&self.parameters, &self.compute, batch, settings, microbatch_tokens)
+        let settings = PassSettings { temperature, gradient_checkpointing: false, logits_bytes: LOGITS_BYTES };
+        score(&self.parameters, self.backend.as_ref(), batch, settings, microbatch_tokens)
     }
 
     /// One vector a sequence: its hidden states, pooled.
     pub fn states(&self, batch: &Batch, pooling: &Pooling, microbatch_tokens: usize) -> Result<Vec<f32>> {
-        sequence_states(&self.parameters, &self.compute, batch, pooling, microbatch_tokens)
+        sequence_states(&self.parameters, self.backend.as_ref(), batch, pooling, microbatch_tokens)
     }
 
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
         self.check_trainable()?;
         let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
-        let (reference, compute) = (self.reference.as_ref(), &self.compute);
-        let metrics = update(&mut self.parameters, reference, optimizer, compute, batch, settings, cancel);
+        let (reference, backend) = (self.reference.as_ref(), self.backend.as_ref());
+        let metrics = update(&mut self.parameters, reference, optimizer, backend, batch, settings, cancel);
         // Steps before one that failed are taken.
         self.backend.refresh(&self.parameters)?;
         metrics
@@ -145,7 +146,7 @@ impl Policy {
 
     /// The metrics of a batch under the weights as they are.
     pub fn evaluate(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
-        evaluate(&mut self.parameters, self.reference.as_ref(), &self.compute, batch, settings, cancel)
+        evaluate(&mut self.parameters, self.reference.as_ref(), self.backend.as_ref(), batch, settings, cancel)
     }
 
     /// θ_ref ← (1 − α) θ_ref + α θ.

@@ -1,14 +1,15 @@
 //! Everything that a checkpoint holds of a policy, in host memory. A copy is the pause that training sees, and is written
 //! on another thread while training goes on; without a copy training waits for the writing.
 
-use crate::error::{EngineError, Result};
-use crate::files::{write_bytes, write_safetensors, WrittenFile};
+use crate::error::Result;
 use crate::host_copy::HostTensor;
+use crate::io::companions::{write_companions, Companions};
+use crate::io::new_file::{write_safetensors, WrittenFile};
+use crate::io::shards::{write_weights, SINGLE};
 use crate::model::layout::Part;
-use crate::model::lora::{peft, Adapter};
+use crate::model::lora::adapter::Adapter;
+use crate::model::lora::peft;
 use crate::model::parameters::Parameters;
-use crate::shards::{write_weights, SINGLE};
-use crate::tokenizer::files::CHAT_TEMPLATES;
 use half::bf16;
 use safetensors::tensor::View;
 use safetensors::Dtype;
@@ -20,9 +21,6 @@ use tch::{Device, Kind, Tensor};
 
 /// Optimizer state, unrounded weights and the reference policy.
 pub const TRAINING_FILE: &str = "training.safetensors";
-
-/// Files that go with the weights, by name.
-pub type Companions = Vec<(Cow<'static, str>, Vec<u8>)>;
 
 pub struct Snapshot {
     pub companions: Arc<Companions>,
@@ -86,16 +84,6 @@ impl Weights {
         let dtype = if self.kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
         PartView { shape: part.sizes(), held, dtype, bytes }
     }
-}
-
-/// Makes the folder and writes the files that go with the weights.
-pub fn write_companions(folder: &Path, companions: &Companions) -> Result<Vec<WrittenFile>> {
-    std::fs::create_dir_all(folder).map_err(|error| EngineError::io(folder, error))?;
-    if companions.iter().any(|(name, _)| name.starts_with(CHAT_TEMPLATES)) {
-        let inner = folder.join(CHAT_TEMPLATES);
-        std::fs::create_dir_all(&inner).map_err(|error| EngineError::io(&inner, error))?;
-    }
-    companions.iter().map(|(name, bytes)| write_bytes(folder, name, bytes)).collect()
 }
 
 /// Writes a Hugging Face folder from the weights where they lie: nothing is copied but, from another device, one weight.

@@ -1,18 +1,16 @@
 //! Text and token ids, and which ids end a completion.
 
+pub mod end_tokens;
 pub mod files;
 pub mod growth;
-mod rendered;
+pub mod rendered;
 pub mod stop;
-mod stream;
+pub mod stream;
 pub mod worker;
 
-pub use rendered::{Marks, Rendered};
-pub use stream::TextStream;
-
-use crate::end_tokens::read_end_tokens;
 use crate::error::{EngineError, Result};
-use crate::model::file::read_bounded;
+use crate::io::read_file::read_bounded;
+use end_tokens::read_end_tokens;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,8 @@
 
 use super::offsets;
 use exit_rl_engine::error::Result;
-use exit_rl_engine::generate::sampler::Sampling;
-use exit_rl_engine::generate::scheduler::{Completion, Request, Watch};
+use exit_rl_engine::generate::request::{Completion, Request, Watch};
+use exit_rl_engine::sampler::Sampling;
 use exit_rl_engine::tokenizer::stop::{StopScan, StopTexts};
 use exit_rl_engine::tokenizer::Tokenizer;
 use napi::bindgen_prelude::*;

@@ -1,9 +1,10 @@
 //! What a policy is loaded with, and what is told of it.
 
 use super::unknown;
-use exit_rl_engine::device;
 use exit_rl_engine::error::Result;
-use exit_rl_engine::model::lora::LoraSettings;
+use exit_rl_engine::model::lora::settings::LoraSettings;
+use exit_rl_engine::placement;
+use exit_rl_engine::placement::{BackendChoice, Dtype};
 use exit_rl_engine::policy;
 use napi_derive::napi;
 use std::path::PathBuf;
@@ -112,23 +113,23 @@ impl LoraOptions {
     }
 }
 
-pub fn dtype(key: &str, name: &str) -> Result<policy::Dtype> {
+pub fn dtype(key: &str, name: &str) -> Result<Dtype> {
     match name {
-        "fp32" => Ok(policy::Dtype::Fp32),
-        "bf16" => Ok(policy::Dtype::Bf16),
+        "fp32" => Ok(Dtype::Fp32),
+        "bf16" => Ok(Dtype::Bf16),
         other => Err(unknown(key, other, "fp32 and bf16")),
     }
 }
 
-pub fn dtype_name(dtype: policy::Dtype) -> String {
-    if dtype == policy::Dtype::Fp32 { "fp32" } else { "bf16" }.into()
+pub fn dtype_name(dtype: Dtype) -> String {
+    if dtype == Dtype::Fp32 { "fp32" } else { "bf16" }.into()
 }
 
-pub fn backend(name: &str) -> Result<policy::BackendChoice> {
+pub fn backend(name: &str) -> Result<BackendChoice> {
     match name {
-        "auto" => Ok(policy::BackendChoice::Auto),
-        "kernels" => Ok(policy::BackendChoice::Kernels),
-        "torch" => Ok(policy::BackendChoice::Torch),
+        "auto" => Ok(BackendChoice::Auto),
+        "kernels" => Ok(BackendChoice::Kernels),
+        "torch" => Ok(BackendChoice::Torch),
         other => Err(unknown("backend", other, "auto, kernels and torch")),
     }
 }
@@ -156,8 +157,8 @@ impl From<policy::Stats> for PolicyStats {
     }
 }
 
-impl From<device::EngineInfo> for EngineInfo {
-    fn from(info: device::EngineInfo) -> Self {
+impl From<placement::EngineInfo> for EngineInfo {
+    fn from(info: placement::EngineInfo) -> Self {
         Self {
             cuda_available: info.cuda_available,
             cuda_devices: info.cuda_devices as u32,

@@ -1,13 +1,13 @@
 //! Batches and the settings of an update.
 
 use super::{ragged, unknown};
+use exit_rl_engine::batch;
 use exit_rl_engine::error::{EngineError, Result};
-use exit_rl_engine::train::batch;
 use exit_rl_engine::train::objective::{
     Bounds, Clip, Correction, EntropyControl, Gamma, Grpo, KlEstimator, Level, Loss, Normalisation, Objective, Vespo,
 };
 use exit_rl_engine::train::optimizer::OptimizerSettings;
-use exit_rl_engine::train::update::UpdateSettings;
+use exit_rl_engine::train::settings::UpdateSettings;
 use exit_rl_shim::AdamW;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;

@@ -1,7 +1,7 @@
 //! Bidirectional attention of one text over itself on the CPU kernels, whole or within a window.
 
-use crate::cpu::attention::softmax;
-use crate::cpu::isa::Isa;
+use crate::kernels::attention::softmax;
+use crate::simd::isa::Isa;
 use std::ops::Range;
 
 /// Query rows attended together: keys and values are loaded once for all of them.
@@ -189,7 +189,7 @@ fn mix<I: Isa, const Q: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::isa::Instructions;
+    use crate::simd::isa::Instructions;
     use crate::with_instructions;
 
     #[inline(always)]

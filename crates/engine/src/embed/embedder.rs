@@ -1,15 +1,16 @@
 //! A sentence-transformers folder, loaded: texts in, vectors out.
 
+use super::architecture::Architecture;
 use super::json::{flag_or, JsonFile};
 use super::modules::{Modules, Prompts};
-use super::network::{Architecture, Network, Placement};
 use super::pooling::Pooling;
 use super::stages::Stage;
+use super::text_encoder::{Placement, TextEncoder};
 use super::tokens::{EmbedTokenizer, TokenSettings};
-use crate::cpu::isa::Instructions;
-use crate::device;
 use crate::error::{EngineError, Result};
-use crate::policy::{start_pool, BackendChoice, Dtype};
+use crate::placement;
+use crate::placement::{start_pool, BackendChoice, Dtype};
+use crate::simd::isa::Instructions;
 use rayon::prelude::*;
 use serde_json::Value;
 use std::path::Path;
@@ -44,7 +45,7 @@ pub struct EmbedderInfo {
 
 pub struct Embedder {
     tokenizer: EmbedTokenizer,
-    network: Box<dyn Network>,
+    network: Box<dyn TextEncoder>,
     pooling: Pooling,
     stages: Vec<Stage>,
     truncate: Option<usize>,
@@ -73,7 +74,7 @@ impl Embedder {
             dimension: truncate.unwrap_or(dimension).min(dimension),
             max_tokens: tokenizer.longest,
             prompt,
-            device: device::name(placement.device),
+            device: placement::name(placement.device),
             dtype: options.dtype,
             backend: if placement.kernels.is_some() { Instructions::detect().name() } else { "torch" },
             threads,
@@ -120,8 +121,8 @@ impl Embedder {
 }
 
 fn placement(options: &EmbedderOptions) -> Result<(Placement, usize)> {
-    let device = device::parse(&options.device)?;
-    let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
+    let device = placement::parse(&options.device)?;
+    let threads = if options.threads == 0 { placement::default_threads() } else { options.threads };
     let kind = if options.dtype == Dtype::Fp32 { Kind::Float } else { Kind::BFloat16 };
     let possible = device == Device::Cpu && options.dtype == Dtype::Fp32;
     if options.backend == BackendChoice::Kernels && !possible {

@@ -6,11 +6,11 @@
 use super::attention::{attend, AttentionSpace, Rows};
 use super::config::{Activation, EncoderConfig};
 use super::functions::{gelu, gelu_tanh};
-use super::kernels::KernelEncoder;
 use super::linear::KernelLinear;
-use crate::cpu::isa::Isa;
-use crate::cpu::math::{rotate, silu, sum};
 use crate::model::rotary::RotaryTable;
+use crate::simd::isa::Isa;
+use crate::simd::math::{rotate, silu, sum};
+use std::collections::HashMap;
 
 pub(super) struct Norm {
     pub weight: Vec<f32>,
@@ -30,6 +30,19 @@ pub(super) struct Layer {
     pub theta: Option<u64>,
 }
 
+/// The weights of an encoder as the pass reads them.
+pub(super) struct PackedEncoder {
+    pub config: EncoderConfig,
+    pub words: Vec<f32>,
+    /// Row t is position t plus type 0.
+    pub positions: Option<Vec<f32>>,
+    pub norm: Norm,
+    pub layers: Vec<Layer>,
+    pub final_norm: Option<Norm>,
+    /// By the bits of θ.
+    pub tables: HashMap<u64, RotaryTable>,
+}
+
 /// Buffers of one unit.
 #[derive(Default)]
 pub(super) struct Space {
@@ -43,7 +56,7 @@ pub(super) struct Space {
 }
 
 #[inline(always)]
-pub(super) fn forward<I: Isa>(encoder: &KernelEncoder, texts: &[&[u32]], space: &mut Space) {
+pub(super) fn forward<I: Isa>(encoder: &PackedEncoder, texts: &[&[u32]], space: &mut Space) {
     let config = &encoder.config;
     let (rows, width, inner) =
         (texts.iter().map(|text| text.len()).sum::<usize>(), config.hidden_size, config.intermediate_size);
@@ -65,7 +78,7 @@ pub(super) fn forward<I: Isa>(encoder: &KernelEncoder, texts: &[&[u32]], space: 
 }
 
 #[inline(always)]
-fn embed(encoder: &KernelEncoder, texts: &[&[u32]], x: &mut [f32]) {
+fn embed(encoder: &PackedEncoder, texts: &[&[u32]], x: &mut [f32]) {
     let width = encoder.config.hidden_size;
     let places = texts.iter().flat_map(|text| text.iter().enumerate());
     let mut sum = vec![0.0; width];
@@ -82,7 +95,7 @@ fn embed(encoder: &KernelEncoder, texts: &[&[u32]], x: &mut [f32]) {
 
 /// x ← x + attention, normalised before or after.
 #[inline(always)]
-fn attention<I: Isa>(encoder: &KernelEncoder, layer: &Layer, texts: &[&[u32]], space: &mut Space) {
+fn attention<I: Isa>(encoder: &PackedEncoder, layer: &Layer, texts: &[&[u32]], space: &mut Space) {
     let before = encoder.config.norm_first();
     match layer.attention_norm.as_ref().filter(|_| before) {
         Some(norm) => norm.apply(&space.x, &mut space.normed),

@@ -1,6 +1,6 @@
 //! Activations of the encoders, without branches, so that loops vectorise.
 
-use crate::cpu::math::exp;
+use crate::simd::math::exp;
 
 /// x Φ(x).
 #[inline(always)]

@@ -1,8 +1,8 @@
 //! A JSON file of an embedder's folder.
 
 use crate::error::{EngineError, Result};
+use crate::io::read_file::{read_if_there, MAX_JSON};
 use crate::model::fields::Fields;
-use crate::model::file::{read_if_there, MAX_JSON};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 

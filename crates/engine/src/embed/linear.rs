@@ -1,7 +1,7 @@
 //! A packed matrix with its bias.
 
-use crate::cpu::isa::{Instructions, Isa};
-use crate::cpu::linear::PackedLinear;
+use crate::kernels::linear::PackedLinear;
+use crate::simd::isa::{Instructions, Isa};
 use crate::with_instructions;
 
 /// x Wᵀ + b.

@@ -3,10 +3,10 @@
 use super::json::{allow, flag_or, only, JsonFile};
 use super::layout::{open_weights, HostWeights, Span};
 use super::linear::KernelLinear;
-use crate::cpu::isa::Instructions;
 use crate::error::Result;
 use crate::model::fields::Fields;
 use crate::model::layout::{Layout, Part};
+use crate::simd::isa::Instructions;
 use serde_json::{json, Value};
 use std::path::Path;
 
@@ -130,7 +130,7 @@ fn activation(json: &Fields) -> Result<fn(f32) -> f32> {
         (true, "Tanh") => f32::tanh,
         (true, "ReLU") => |x| x.max(0.0),
         (true, "GELU") => super::functions::gelu,
-        (true, "SiLU") => crate::cpu::math::silu,
+        (true, "SiLU") => crate::simd::math::silu,
         (true, "Sigmoid") => |x| 1.0 / (1.0 + (-x).exp()),
         _ => {
             return Err(

@@ -1,10 +1,10 @@
 //! The completions of one request as they grow.
 
-use super::backend::StepRow;
-use super::philox::Place;
-use super::sampler::{Sampled, Sampling};
-use super::scheduler::{Completion, Request, Running};
+use super::request::{Completion, Request, Running};
+use crate::backend::StepRow;
 use crate::error::Result;
+use crate::philox::Place;
+use crate::sampler::{Sampled, Sampling};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 

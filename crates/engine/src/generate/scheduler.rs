@@ -1,51 +1,12 @@
 //! Continuous batching: requests wait, fill free slots as others finish, and leave one by one.
 
-use super::backend::{Backend, GroupId, SlotId};
 use super::group::Group;
-use super::sampler::Sampling;
+use super::request::{Request, Running};
+use crate::backend::{Backend, GroupId, SlotId};
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
-use crate::tokenizer::stop::StopScan;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-
-/// One prompt, `n` completions of it.
-pub struct Request {
-    pub prompt: Vec<u32>,
-    pub n: usize,
-    pub sampling: Sampling,
-    pub max_new_tokens: usize,
-    pub stop_tokens: Vec<u32>,
-    /// Texts that end a completion as well.
-    pub stop_texts: Option<StopScan>,
-    pub seed: u64,
-    pub request_id: u64,
-    pub cancel: Arc<AtomicBool>,
-    /// Told of every decoding step's tokens: which completion, and its token.
-    pub watch: Option<Watch>,
-    pub reply: Reply,
-}
-
-/// Called on the engine thread: it must not wait.
-pub type Watch = Box<dyn FnMut(&[(usize, u32)]) + Send>;
-
-pub type Reply = Box<dyn FnOnce(Result<Vec<Completion>>) + Send>;
-
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Completion {
-    pub tokens: Vec<u32>,
-    pub logprobs: Vec<f32>,
-    /// True when an end token or a stop text was generated; false when the length ran out.
-    pub stopped: bool,
-}
-
-pub struct Running {
-    pub slot: SlotId,
-    pub group: GroupId,
-    pub completion: usize,
-    pub token: u32,
-}
+use std::sync::atomic::Ordering;
 
 pub struct Scheduler {
     context_length: usize,

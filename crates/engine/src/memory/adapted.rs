@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::Layout;
 use crate::model::lora::pieces::{check_targets, is_target, pieces, LINEAR_MODULES};
-use crate::model::lora::LoraSettings;
+use crate::model::lora::settings::LoraSettings;
 use std::collections::BTreeMap;
 
 /// Sizes, in numbers.

@@ -1,6 +1,6 @@
 //! Attention on libtorch, over whole sequences and over a prompt shared by its completions. Letters as in the decoder.
 
-use super::decoder::{Qkv, SharedPromptBatch};
+use super::shared_prompt::{Qkv, SharedPromptBatch};
 use tch::{Device, Kind, Tensor};
 
 /// Scores of at most this many entries per head pair are written out; larger ones go through fused attention.

@@ -1,12 +1,13 @@
 //! `config.json` of the Llama, Mistral and Qwen families, validated: what would change the numbers and is not computed
 //! here is refused.
 
+use super::family::Family;
 use super::fields::Fields;
-use super::file::{read_bounded, MAX_JSON};
 use super::keys::refuse_unknown;
 use super::rope::RopeConfig;
 use super::window::LayerWindows;
 use crate::error::{EngineError, Result};
+use crate::io::read_file::{read_bounded, MAX_JSON};
 use serde_json::Value;
 use std::path::Path;
 
@@ -33,51 +34,6 @@ pub struct DecoderConfig {
     /// How far back each layer looks.
     pub windows: LayerWindows,
     pub context_length: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    Llama,
-    Mistral,
-    Qwen2,
-    Qwen3,
-}
-
-impl Family {
-    /// What transformers takes where `config.json` says nothing.
-    fn default_context(self) -> usize {
-        match self {
-            Self::Llama => 2048,
-            Self::Mistral => 4096 * 32,
-            Self::Qwen2 | Self::Qwen3 => 32768,
-        }
-    }
-
-    /// The same for a config without the key `num_key_value_heads`; a null means one for each query head.
-    fn default_kv_heads(self, heads: usize) -> usize {
-        match self {
-            Self::Llama => heads,
-            Self::Mistral => 8,
-            Self::Qwen2 | Self::Qwen3 => 32,
-        }
-    }
-
-    fn default_head_dim(self, hidden_size: usize, heads: usize) -> usize {
-        if self == Self::Qwen3 {
-            return 128;
-        }
-        hidden_size / heads
-    }
-
-    /// The class prefix of `architectures`, in lower case.
-    fn class(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Mistral => "mistral",
-            Self::Qwen2 => "qwen2",
-            Self::Qwen3 => "qwen3",
-        }
-    }
 }
 
 impl DecoderConfig {

@@ -2,11 +2,11 @@
 
 use super::config::DecoderConfig;
 use super::layout::{DecoderLeaves, Layout};
-use super::lora::Adapter;
+use super::lora::adapter::Adapter;
 use super::rotary::RotaryTable;
 use super::weight_files::WeightFiles;
-use crate::device::refuse_beyond_memory;
 use crate::error::{EngineError, Result};
+use crate::placement::refuse_beyond_memory;
 use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};

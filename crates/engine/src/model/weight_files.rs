@@ -2,10 +2,10 @@
 //! `model.safetensors.index.json` names. Opening reads headers only.
 
 use super::config::DecoderConfig;
-use super::file::{read_if_there, MAX_JSON};
 use super::layout::{elements, Layout, Part};
 use crate::error::{EngineError, Result};
-use crate::tensor_file::{StoredTensor, TensorFile};
+use crate::io::read_file::{read_if_there, MAX_JSON};
+use crate::io::tensor_file::{StoredTensor, TensorFile};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

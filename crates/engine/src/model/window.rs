@@ -1,6 +1,6 @@
 //! Sliding windows: which layers see only the last positions.
 
-use super::config::Family;
+use super::family::Family;
 use super::fields::Fields;
 use crate::error::Result;
 

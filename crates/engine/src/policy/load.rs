@@ -1,22 +1,22 @@
 //! From a folder to a policy that generates.
 
-use super::companions::read_companions;
-use super::options::{default_slots, own_kernels, start_pool, LoadOptions};
+use super::options::{default_slots, own_kernels, LoadOptions};
+use super::read_companions::read_companions;
 use super::{Policy, PolicyInfo, Shared};
-use crate::cpu::isa::Instructions;
-use crate::device;
+use crate::backend::kernels::KernelBackend;
+use crate::backend::torch::TorchBackend;
+use crate::backend::Backend;
 use crate::error::Result;
-use crate::generate::backend::{Backend, CpuBackend};
 use crate::generate::scheduler::Scheduler;
-use crate::generate::torch_backend::TorchBackend;
 use crate::host_copy::Copier;
+use crate::io::companions::Companions;
 use crate::model::lora::fingerprint::fingerprint;
 use crate::model::lora::open;
 use crate::model::parameters::Parameters;
-use crate::snapshot::Companions;
+use crate::placement::{self, start_pool};
+use crate::simd::isa::Instructions;
 use crate::tokenizer::worker::{TextWorker, DEADLINE};
 use crate::tokenizer::Tokenizer;
-use crate::train::network::Compute;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,13 +30,15 @@ struct Opened {
 
 impl Policy {
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
-        let threads = if options.threads == 0 { device::default_threads() } else { options.threads };
+        let threads = if options.threads == 0 { placement::default_threads() } else { options.threads };
         let Opened { parameters, tokenizer, companions, base_fingerprint } = open_folder(folder, options)?;
         let adapted = parameters.adapter.is_some();
         // An adapter brings its reference: the difference from the base.
         let reference = (options.reference && !adapted).then(|| parameters.frozen_copy());
-        let (backend, compute) = start_backend(&parameters, options, threads)?;
-        let own_kernels = matches!(compute, Compute::Kernels(_));
+        // An adapter's folder has settings of its own.
+        let lora = parameters.adapter.as_ref().map(|adapter| &adapter.settings);
+        let own_kernels = own_kernels(options, lora, parameters.device(), parameters.layout.size)?;
+        let backend = start_backend(&parameters, own_kernels, threads)?;
         let slots = match options.slots {
             0 => default_slots(own_kernels, threads),
             slots => slots,
@@ -47,7 +49,7 @@ impl Policy {
             vocabulary: parameters.config.vocab_size,
             context_length: parameters.config.context_length,
             end_tokens: tokenizer.end_tokens.clone(),
-            device: device::name(parameters.device()),
+            device: placement::name(parameters.device()),
             dtype: options.dtype,
             backend: if own_kernels { Instructions::detect().name() } else { "torch" },
             threads,
@@ -65,13 +67,12 @@ impl Policy {
             trainable: options.trainable,
             state_dtype: options.state_dtype,
             backend,
-            compute,
         })
     }
 }
 
 fn open_folder(folder: &Path, options: &LoadOptions) -> Result<Opened> {
-    let device = device::parse(&options.device)?;
+    let device = placement::parse(&options.device)?;
     let source = open::source(folder, options.adapter.as_deref())?;
     let folder = source.base.as_path();
     let adapted = source.adapter.is_some() || options.lora.is_some();
@@ -87,20 +88,12 @@ fn open_folder(folder: &Path, options: &LoadOptions) -> Result<Opened> {
     Ok(Opened { parameters, tokenizer, companions, base_fingerprint })
 }
 
-/// What generates, and what computes updates.
-fn start_backend(
-    parameters: &Parameters,
-    options: &LoadOptions,
-    threads: usize,
-) -> Result<(Box<dyn Backend>, Compute)> {
-    // An adapter's folder has settings of its own.
-    let lora = parameters.adapter.as_ref().map(|adapter| &adapter.settings);
-    let own_kernels = own_kernels(options, lora, parameters.device(), parameters.layout.size)?;
+fn start_backend(parameters: &Parameters, own_kernels: bool, threads: usize) -> Result<Box<dyn Backend>> {
     // Beside our own threads libtorch's would spin between its small calls and take their cores.
     tch::set_num_threads(if own_kernels { 1 } else { threads as i32 });
-    if !own_kernels {
-        return Ok((Box::new(TorchBackend::new(parameters)?), Compute::Torch));
-    }
-    let pool = start_pool(threads)?;
-    Ok((Box::new(CpuBackend::new(parameters, pool.clone())?), Compute::Kernels(pool)))
+    Ok(if own_kernels {
+        Box::new(KernelBackend::new(parameters, start_pool(threads)?)?)
+    } else {
+        Box::new(TorchBackend::new(parameters)?)
+    })
 }

@@ -1,12 +1,10 @@
 //! How a policy is loaded, and what that decides.
 
-use crate::cpu::trainer::Pool;
 use crate::error::{EngineError, Result};
-use crate::model::lora::LoraSettings;
-use crate::thread::THREAD_NAME;
+use crate::model::lora::settings::LoraSettings;
+use crate::placement::{BackendChoice, Dtype};
 use std::path::PathBuf;
-use std::sync::Arc;
-use tch::{Device, Kind};
+use tch::Device;
 
 /// Own kernels are at full speed with one pass of rows; more would only push keys and values out of the cache.
 const SLOTS_PER_THREAD: usize = 32;
@@ -36,39 +34,6 @@ pub struct LoadOptions {
     pub lora: Option<LoraSettings>,
     /// A PEFT folder to begin with.
     pub adapter: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dtype {
-    Fp32,
-    Bf16,
-}
-
-impl Dtype {
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Fp32 => Kind::Float,
-            Self::Bf16 => Kind::BFloat16,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackendChoice {
-    /// Own kernels for small models in fp32 on the CPU, libtorch elsewhere.
-    Auto,
-    Kernels,
-    Torch,
-}
-
-/// None for a single thread: everything then runs on the engine thread.
-pub(crate) fn start_pool(threads: usize) -> Result<Pool> {
-    if threads <= 1 {
-        return Ok(None);
-    }
-    let name = |index| format!("{THREAD_NAME}-{index}");
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
-    pool.map(|pool| Some(Arc::new(pool))).map_err(EngineError::torch)
 }
 
 pub fn default_slots(own_kernels: bool, threads: usize) -> usize {

@@ -2,8 +2,8 @@
 
 use super::{optimizer, Policy};
 use crate::error::Result;
-use crate::files::WrittenFile;
 use crate::host_copy::Copier;
+use crate::io::new_file::WrittenFile;
 use crate::snapshot::{write_live, Snapshot, Weights};
 use std::path::Path;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::MAX_TOKENIZER;
 use crate::error::{EngineError, Result};
-use crate::model::file::{missing_or_unreadable, read_if_there};
-use crate::snapshot::Companions;
+use crate::io::companions::{Companions, CHAT_TEMPLATES};
+use crate::io::read_file::{missing_or_unreadable, read_if_there};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -19,8 +19,6 @@ const NAMES: [&str; 9] = [
     "generation_config.json",
 ];
 
-/// The folder of named chat templates, beside the default one.
-pub const CHAT_TEMPLATES: &str = "additional_chat_templates";
 /// Real folders have one or two.
 const MAX_TEMPLATES: usize = 64;
 

@@ -3,8 +3,9 @@
 //! A completion ends with the first token after which its decoded text holds a stop text. Its text is cut where the stop
 //! text begins that ends first, as if it had been written one character at a time; its tokens stay those sampled.
 
+use super::stream::TextStream;
 use super::worker::TextWorker;
-use super::{TextStream, Tokenizer};
+use super::Tokenizer;
 use crate::error::{EngineError, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;

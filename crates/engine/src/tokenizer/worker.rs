@@ -5,7 +5,7 @@
 
 use super::Tokenizer;
 use crate::error::{EngineError, Result};
-use crate::thread::{guarded, silence_engine_panics, THREAD_NAME};
+use crate::guard::{guarded, silence_engine_panics, THREAD_NAME};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

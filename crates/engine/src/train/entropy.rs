@@ -1,9 +1,9 @@
 //! What entropies decide: which tokens are trained, and how the weight of the bonus moves.
 
 use super::metrics::Metrics;
-use super::network::Network;
 use super::objective::{EntropyControl, Grpo, Objective};
 use super::step::Step;
+use crate::backend::{Backend, PreparedWeights};
 use crate::error::Result;
 use tch::Tensor;
 
@@ -63,11 +63,16 @@ impl Objective {
 
 impl Step {
     /// Scores every token of the step and chooses those that are trained; without a share all are.
-    pub fn choose_by_entropy(&mut self, network: &mut dyn Network, objective: &Objective) -> Result<()> {
+    pub fn choose_by_entropy(
+        &mut self,
+        backend: &dyn Backend,
+        weights: &PreparedWeights,
+        objective: &Objective,
+    ) -> Result<()> {
         let Some(share) = objective.top_entropy_share() else { return Ok(()) };
         let mut entropies = vec![0.0; self.tokens.block.len()];
         for part in &self.parts {
-            let scores = network.score(&part.batch, part.sequences.clone())?;
+            let scores = backend.logprobs(weights, &part.batch, part.sequences.clone())?;
             let found = Vec::<f32>::try_from(&scores.entropy_n.to_kind(tch::Kind::Float))?;
             for (place, entropy) in Vec::<i64>::try_from(&part.place_n)?.into_iter().zip(found) {
                 entropies[place as usize] = entropy;

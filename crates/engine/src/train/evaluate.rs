@@ -2,9 +2,9 @@
 //! a few numbers a token cost nothing, and ratios and divergences are small differences of large numbers.
 
 use super::loss::Terms;
-use super::network::{Scores, Slopes};
 use super::objective::Objective;
 use super::tokens::Tokens;
+use crate::backend::{Scores, Slopes};
 use tch::{Kind, Tensor};
 
 pub struct Evaluated {

@@ -3,9 +3,9 @@
 
 use super::evaluate::Evaluated;
 use super::loss::Terms;
-use super::network::Scores;
 use super::objective::{Grpo, Level, Loss, Objective};
 use super::step::{Part, StepTokens};
+use crate::backend::Scores;
 use crate::error::{EngineError, Result};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};

@@ -2,11 +2,11 @@
 
 use crate::error::{EngineError, Result};
 use crate::host_copy::{Copier, HostTensor};
+use crate::io::tensor_file::{StoredTensor, TensorFile};
+use crate::model::lora::adapter::Adapter;
 use crate::model::lora::reference::read_shares;
-use crate::model::lora::Adapter;
 use crate::model::parameters::Parameters;
 use crate::snapshot::Training;
-use crate::tensor_file::{StoredTensor, TensorFile};
 use exit_rl_shim::{fused_adamw, AdamW};
 use safetensors::Dtype;
 use std::collections::HashMap;

@@ -1,10 +1,10 @@
 //! The optimizer steps of an update: which sequences each sees, and which of them it must differentiate.
 
-use super::batch::Batch;
 use super::objective::Objective;
+use super::settings::UpdateSettings;
 use super::tokens::{Segments, Tokens};
-use super::update::UpdateSettings;
 use super::weights::WholeBatch;
+use crate::batch::Batch;
 use std::ops::Range;
 use std::rc::Rc;
 use tch::{Device, Tensor};

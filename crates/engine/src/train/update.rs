@@ -1,38 +1,30 @@
 //! One update: the optimizer steps of a batch, one for each of its parts in every epoch.
 //!
-//! Forward → log-probabilities and entropies → the objective, differentiated by these alone → backward. What computes
-//! both ends is behind `Network`.
+//! Forward → log-probabilities and entropies → the objective, differentiated by these alone → backward. A
+//! `Backend` computes both ends.
 
-use super::batch::Batch;
 use super::metrics::{mean_over, Metrics, Sampling, StepSums};
-use super::network::{network, Compute, Network, NetworkSettings};
 use super::objective::Objective;
-use super::optimizer::{Optimizer, OptimizerSettings};
+use super::optimizer::Optimizer;
+use super::settings::UpdateSettings;
 use super::step::{plan, Part, Step};
+use crate::backend::{Backend, PassSettings, PreparedWeights};
+use crate::batch::Batch;
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::{Device, Tensor};
 
-pub struct UpdateSettings {
-    pub objective: Objective,
-    pub optimizer: OptimizerSettings,
-    /// Largest number of padded token rows in one pass; the gradient does not depend on it.
-    pub microbatch_tokens: usize,
-    pub gradient_checkpointing: bool,
-    pub logits_bytes: usize,
-}
-
 pub fn update(
     parameters: &mut Parameters,
     reference: Option<&Parameters>,
     optimizer: &mut Optimizer,
-    compute: &Compute,
+    backend: &dyn Backend,
     batch: &Batch,
     settings: &UpdateSettings,
     cancel: &AtomicBool,
 ) -> Result<Metrics> {
-    let run = Run { compute, settings, longest: batch.longest_total(), cancel };
+    let run = Run { backend, settings, longest: batch.longest_total(), cancel };
     let mut steps = run.prepare(parameters, reference, batch)?;
     if settings.objective.uses_old_logprobs() {
         // The first step sees the weights that the batch begins with, and needs no pass for them.
@@ -66,24 +58,24 @@ pub fn update(
 pub fn evaluate(
     parameters: &mut Parameters,
     reference: Option<&Parameters>,
-    compute: &Compute,
+    backend: &dyn Backend,
     batch: &Batch,
     settings: &UpdateSettings,
     cancel: &AtomicBool,
 ) -> Result<Metrics> {
-    let run = Run { compute, settings, longest: batch.longest_total(), cancel };
+    let run = Run { backend, settings, longest: batch.longest_total(), cancel };
     let mut steps = run.prepare(parameters, reference, batch)?;
     let mut sampling = sampling_of(batch, parameters.device());
     let objective = settings.objective.of_next_step();
     let mut taken = Vec::new();
     for step in &mut steps {
         step.parts.iter_mut().for_each(|part| part.learns = false);
-        let mut network = run.network(parameters)?;
-        step.choose_by_entropy(network.as_mut(), &objective)?;
+        let mut weights = run.weights(parameters)?;
+        step.choose_by_entropy(backend, &weights, &objective)?;
         let mut sums = StepSums::new(&objective, &step.tokens);
         for part in &mut step.parts {
             run.check_cancelled()?;
-            run.pass(part, &objective, network.as_mut(), &mut sums, sampling.as_mut())?;
+            run.pass(part, &objective, &mut weights, &mut sums, sampling.as_mut())?;
         }
         sums.check()?;
         let mut metrics = sums.metrics(0.0);
@@ -117,36 +109,36 @@ fn check_needs(batch: &Batch, has_reference: bool, objective: &Objective) -> Res
 /// Log-probabilities of every token at `temperature`, flat.
 pub fn score(
     parameters: &Parameters,
-    compute: &Compute,
+    backend: &dyn Backend,
     batch: &Batch,
-    settings: NetworkSettings,
+    settings: PassSettings,
     microbatch_tokens: usize,
 ) -> Result<Vec<f32>> {
     batch.check(&parameters.config)?;
-    let mut network = network(compute, parameters, batch.longest_total(), settings)?;
+    let weights = backend.prepare(parameters, batch.longest_total(), settings)?;
     let mut logprobs = Vec::with_capacity(batch.sequences.tokens.len());
     for range in batch.microbatches(microbatch_tokens) {
-        logprobs.extend(Vec::<f32>::try_from(&network.score(batch, range)?.logprob_n)?);
+        logprobs.extend(Vec::<f32>::try_from(&backend.logprobs(&weights, batch, range)?.logprob_n)?);
     }
     Ok(logprobs)
 }
 
 /// What every step of an update shares.
 struct Run<'a> {
-    compute: &'a Compute,
+    backend: &'a dyn Backend,
     settings: &'a UpdateSettings,
     longest: usize,
     cancel: &'a AtomicBool,
 }
 
 impl Run<'_> {
-    fn network<'p>(&self, parameters: &'p Parameters) -> Result<Box<dyn Network + 'p>> {
-        let settings = NetworkSettings {
+    fn weights<'p>(&self, parameters: &'p Parameters) -> Result<PreparedWeights<'p>> {
+        let settings = PassSettings {
             temperature: self.settings.objective.temperature(),
             gradient_checkpointing: self.settings.gradient_checkpointing,
             logits_bytes: self.settings.logits_bytes,
         };
-        network(self.compute, parameters, self.longest, settings)
+        self.backend.prepare(parameters, self.longest, settings)
     }
 
     /// The steps of a batch, with the reference policy's log-probabilities where the objective asks for them.
@@ -184,10 +176,10 @@ impl Run<'_> {
         if steps.is_empty() {
             return Ok(());
         }
-        let mut network = self.network(parameters)?;
+        let weights = self.weights(parameters)?;
         for part in steps.iter_mut().flat_map(|step| &mut step.parts) {
             self.check_cancelled()?;
-            let logprob_n = network.score(&part.batch, part.sequences.clone())?.logprob_n;
+            let logprob_n = self.backend.logprobs(&weights, &part.batch, part.sequences.clone())?.logprob_n;
             *slot(part) = Some(logprob_n);
         }
         Ok(())
@@ -205,52 +197,49 @@ impl Run<'_> {
     ) -> Result<(Metrics, f64)> {
         optimizer.zero_grad();
         parameters.begin_step(optimizer.steps());
-        let mut network = self.network(parameters)?;
-        step.choose_by_entropy(network.as_mut(), objective)?;
+        let mut weights = self.weights(parameters)?;
+        step.choose_by_entropy(self.backend, &weights, objective)?;
         let mut sums = StepSums::new(objective, &step.tokens);
         for part in &mut step.parts {
             if first {
                 self.check_cancelled()?;
             }
-            self.pass(part, objective, network.as_mut(), &mut sums, sampling.as_deref_mut())?;
+            self.pass(part, objective, &mut weights, &mut sums, sampling.as_deref_mut())?;
         }
-        network.hand_over(optimizer)?;
-        drop(network);
+        if let Some(grad) = weights.gradient()? {
+            optimizer.set_grad(&grad);
+        }
+        drop(weights);
         sums.check()?;
         let grad_norm = optimizer.step(parameters, &self.settings.optimizer)?;
         Ok((sums.metrics(grad_norm), sums.trained_entropy()))
     }
 
-    /// A microbatch through network, objective and back.
+    /// A microbatch through backend, objective and back.
     fn pass(
         &self,
         part: &mut Part,
         objective: &Objective,
-        network: &mut dyn Network,
+        weights: &mut PreparedWeights,
         sums: &mut StepSums,
         sampling: Option<&mut Sampling>,
     ) -> Result<()> {
-        let (batch, sequences) = (part.batch.clone(), part.sequences.clone());
-        let mut seen = None;
-        if part.learns {
-            network.learn(&batch, sequences, &mut |scores| {
-                let (found, slopes) = objective.differentiate(scores, &part.tokens);
-                sums.add(part, scores, &found);
-                seen = Some((scores.logprob_n.shallow_clone(), found));
-                Ok(slopes)
-            })?;
+        let sequences = part.sequences.clone();
+        let (scores, found) = if part.learns {
+            let forward = self.backend.forward(weights, &part.batch, sequences)?;
+            let (found, slopes) = objective.differentiate(&forward.scores, &part.tokens);
+            (forward.backward(&slopes)?, found)
         } else {
-            let scores = network.score(&batch, sequences)?;
+            let scores = self.backend.logprobs(weights, &part.batch, sequences)?;
             let found = objective.evaluate(&scores, &part.tokens);
-            sums.add(part, &scores, &found);
-            seen = Some((scores.logprob_n, found));
-        }
-        let Some((logprob_n, found)) = seen else { return Ok(()) };
+            (scores, found)
+        };
+        sums.add(part, &scores, &found);
         if let Some(sampling) = sampling {
-            let old_n = part.tokens.old_n.as_ref().unwrap_or(&logprob_n);
+            let old_n = part.tokens.old_n.as_ref().unwrap_or(&scores.logprob_n);
             sampling.add(part, old_n, objective.grpo().zip(found.terms.as_ref()));
         }
-        part.tokens.old_n.get_or_insert(logprob_n);
+        part.tokens.old_n.get_or_insert(scores.logprob_n);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The weight of every token in the loss: the mask over the normaliser.
 
-use super::batch::Batch;
 use super::objective::{Normalisation, Objective};
+use crate::batch::Batch;
 use std::collections::BTreeMap;
 
 /// What an optimizer step must know of the batch that it is a part of.

@@ -1,12 +1,12 @@
 //! The cases of test/golden/losses.json.
 
-use exit_rl_engine::train::batch::{Batch, Ragged};
-use exit_rl_engine::train::network::LOGITS_BYTES;
+use exit_rl_engine::backend::LOGITS_BYTES;
+use exit_rl_engine::batch::{Batch, Ragged};
 use exit_rl_engine::train::objective::{
     Bounds, Clip, Correction, EntropyControl, Gamma, Grpo, KlEstimator, Level, Loss, Normalisation, Objective, Vespo,
 };
 use exit_rl_engine::train::optimizer::OptimizerSettings;
-use exit_rl_engine::train::update::UpdateSettings;
+use exit_rl_engine::train::settings::UpdateSettings;
 use exit_rl_shim::AdamW;
 use serde_json::Value;
 

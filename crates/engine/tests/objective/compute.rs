@@ -1,8 +1,8 @@
 //! A step of a case, computed.
 
 use crate::case::{floats, Case};
+use exit_rl_engine::backend::Scores;
 use exit_rl_engine::train::metrics::{Metrics, Sampling, StepSums};
-use exit_rl_engine::train::network::Scores;
 use exit_rl_engine::train::objective::Objective;
 use exit_rl_engine::train::step::{Part, Step};
 use exit_rl_engine::train::tokens::Tokens;

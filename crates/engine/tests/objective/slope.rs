@@ -2,7 +2,7 @@
 
 use crate::case::{cases, Case};
 use crate::compute::Columns;
-use exit_rl_engine::train::network::Scores;
+use exit_rl_engine::backend::Scores;
 use exit_rl_engine::train::objective::{Clip, Grpo, KlEstimator, Loss, Objective};
 use exit_rl_engine::train::step::plan;
 use tch::{Device, Kind, Tensor};

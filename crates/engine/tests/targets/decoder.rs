@@ -1,14 +1,15 @@
 //! Parsers of a causal language model's folder, of its adapters and of what a run saved.
 
 use super::folder::Folder;
-use exit_rl_engine::end_tokens::read_end_tokens;
 use exit_rl_engine::memory::{estimate, Workload};
 use exit_rl_engine::model::config::DecoderConfig;
 use exit_rl_engine::model::layout::{elements, Layout};
+use exit_rl_engine::model::lora::adapter::Adapter;
 use exit_rl_engine::model::lora::peft::PeftConfig;
-use exit_rl_engine::model::lora::Adapter;
 use exit_rl_engine::model::parameters::Parameters;
-use exit_rl_engine::policy::{BackendChoice, Dtype, LoadOptions, Policy};
+use exit_rl_engine::placement::{BackendChoice, Dtype};
+use exit_rl_engine::policy::{LoadOptions, Policy};
+use exit_rl_engine::tokenizer::end_tokens::read_end_tokens;
 use exit_rl_engine::train::optimizer::Optimizer;
 use tch::{Device, Kind};
 

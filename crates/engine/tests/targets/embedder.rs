@@ -3,7 +3,7 @@
 use super::folder::Folder;
 use exit_rl_engine::embed::embedder::{Embedder, EmbedderOptions};
 use exit_rl_engine::error::Result;
-use exit_rl_engine::policy::{BackendChoice, Dtype};
+use exit_rl_engine::placement::{BackendChoice, Dtype};
 use std::path::Path;
 
 macro_rules! seed {

@@ -2,7 +2,9 @@
 
 use super::folder::Folder;
 use exit_rl_engine::error::Result;
-use exit_rl_engine::tokenizer::{Marks, Rendered, TextStream, Tokenizer};
+use exit_rl_engine::tokenizer::rendered::{Marks, Rendered};
+use exit_rl_engine::tokenizer::stream::TextStream;
+use exit_rl_engine::tokenizer::Tokenizer;
 use std::collections::HashSet;
 
 const TEXT: &str = "Café <|im_end|> \u{1f600} a1x 12";

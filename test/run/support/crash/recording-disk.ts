@@ -34,7 +34,7 @@ export function recordDisk(root: string): Recording {
     await realDisk.create(path, dead);
     await memory.create(path, dead);
   };
-  // The engine creates, writes and flushes one file after the other (crates/engine/src/files.rs).
+  // The engine creates, writes and flushes one file after the other (crates/engine/src/io/new_file.rs).
   disk.adopt = async (folder: string, files: readonly { readonly name: string }[]) => {
     for (const { name } of files) {
       const path = join(folder, name);

@@ -1,10 +1,12 @@
 //! From folders and settings to a base and its adapter.
 
-use super::{peft, Adapter, LoraSettings};
+use super::adapter::Adapter;
+use super::peft;
+use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
+use crate::io::companions::Companions;
 use crate::model::layout::Layout;
 use crate::model::parameters::Parameters;
-use crate::snapshot::Companions;
 use std::path::{Path, PathBuf};
 use tch::Device;
 

@@ -1,18 +1,11 @@
 //! The forward pass that is differentiated: merged values, with the gradient of A and B.
 //! N rows · in, out features of a module.
 
-use super::Adapter;
-use crate::generate::philox::Place;
+use super::adapter::{Adapter, Pass};
 use crate::model::parameters::Parameters;
+use crate::philox::Place;
 use std::sync::{Mutex, PoisonError};
 use tch::Tensor;
-
-/// Tells one forward pass of a run from every other, for its dropout masks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pass {
-    step: u64,
-    microbatch: u32,
-}
 
 /// libtorch has one generator for the process: between its seed and a mask nobody else may draw.
 static GENERATOR: Mutex<()> = Mutex::new(());
@@ -112,7 +105,7 @@ impl Parameters {
 mod tests {
     use super::*;
     use crate::model::layout::{Layout, Leaf, Part};
-    use crate::model::lora::LoraSettings;
+    use crate::model::lora::settings::LoraSettings;
     use tch::{Device, Kind};
 
     /// One leaf `[6, 4]` of which `q_proj` has the rows ..4 and `k_proj` the others; only `q_proj` is adapted.

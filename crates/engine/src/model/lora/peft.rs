@@ -3,12 +3,12 @@
 //! What a config says beside rank, scale and targets must be off: a variant that is not computed here would change the
 //! numbers.
 
-use super::peft_folder::factor_parts;
-use super::pieces::{last_word, module_of};
-use super::{Adapter, LoraSettings};
+use super::adapter::Adapter;
+use super::pieces::{factor_parts, last_word, module_of};
+use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
+use crate::io::read_file::{read_bounded, MAX_JSON};
 use crate::model::fields::Fields;
-use crate::model::file::{read_bounded, MAX_JSON};
 use crate::model::layout::{Layout, Part};
 use serde_json::{json, Value};
 use std::collections::BTreeSet;

@@ -1,12 +1,12 @@
 //! PEFT's `adapter_model.safetensors`: which modules are adapted is what this file says, as in PEFT.
 
+use super::adapter::Adapter;
 use super::peft::{PeftConfig, BASE_FINGERPRINT, WEIGHTS};
-use super::pieces::{self, Piece};
+use super::pieces::{self, factor_parts, factor_views, Piece};
 use super::reference::AdapterReference;
-use super::{factor_views, Adapter};
 use crate::error::{EngineError, Result};
+use crate::io::tensor_file::TensorFile;
 use crate::model::layout::{Layout, Part};
-use crate::tensor_file::TensorFile;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -109,12 +109,6 @@ fn adapted_modules(file: &TensorFile) -> Result<BTreeSet<String>> {
     Ok(modules)
 }
 
-/// Names of A and B in PEFT's file.
-fn factor_names(module: &str) -> (String, String) {
-    let name = |factor: &str| format!("base_model.model.{module}.{factor}.weight");
-    (name("lora_A"), name("lora_B"))
-}
-
 /// The module and factor (A or B) of a tensor in PEFT's file.
 fn module_of_tensor(name: &str) -> Option<&str> {
     let path = name.strip_prefix("base_model.model.")?;
@@ -131,12 +125,4 @@ impl Adapter {
         let reference = AdapterReference::of(&flat);
         Ok(Self::around(folder.config.settings(seed), pieces, flat, reference))
     }
-}
-
-/// A and B of a piece with their offsets in the flat tensor.
-pub(super) fn factor_parts(piece: &Piece, rank: usize) -> [(Part, usize); 2] {
-    let (a, b) = factor_names(&piece.module);
-    let part =
-        |name: String, rows: usize, columns: usize| Part { name, shape: vec![rows as i64, columns as i64], offset: 0 };
-    [(part(a, rank, piece.inputs), piece.a), (part(b, piece.outputs, rank), piece.b)]
 }

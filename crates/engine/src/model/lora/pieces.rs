@@ -2,6 +2,7 @@
 
 use crate::error::{EngineError, Result};
 use crate::model::layout::{Layout, Part};
+use tch::Tensor;
 
 /// The linear modules of a layer, by the last word of their path: what PEFT's `all-linear` means here.
 pub const LINEAR_MODULES: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
@@ -67,4 +68,26 @@ pub fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Names of A and B in PEFT's file.
+fn factor_names(module: &str) -> (String, String) {
+    let name = |factor: &str| format!("base_model.model.{module}.{factor}.weight");
+    (name("lora_A"), name("lora_B"))
+}
+
+/// A and B of a piece with their offsets in the flat tensor.
+pub(super) fn factor_parts(piece: &Piece, rank: usize) -> [(Part, usize); 2] {
+    let (a, b) = factor_names(&piece.module);
+    let part =
+        |name: String, rows: usize, columns: usize| Part { name, shape: vec![rows as i64, columns as i64], offset: 0 };
+    [(part(a, rank, piece.inputs), piece.a), (part(b, piece.outputs, rank), piece.b)]
+}
+
+/// (A, B) of every piece: views of the flat tensor.
+pub(super) fn factor_views(pieces: &[Piece], rank: usize, flat: &Tensor) -> Vec<(Tensor, Tensor)> {
+    let view = |offset: usize, rows: usize, columns: usize| {
+        flat.narrow(0, offset as i64, (rows * columns) as i64).view([rows as i64, columns as i64]).detach()
+    };
+    pieces.iter().map(|piece| (view(piece.a, rank, piece.inputs), view(piece.b, piece.outputs, rank))).collect()
 }

@@ -1,0 +1,51 @@
+//! Which network a folder holds.
+
+use super::config::EncoderConfig;
+use super::json::JsonFile;
+use super::kernel_encoder::KernelEncoder;
+use super::kernel_text_decoder::KernelTextDecoder;
+use super::layout::EncoderWeights;
+use super::text_encoder::{Placement, TextEncoder};
+use super::torch_encoder::TorchEncoder;
+use super::torch_text_decoder::TorchTextDecoder;
+use crate::error::Result;
+use crate::kernels::decoder::KernelDecoder;
+use crate::model::config::DecoderConfig;
+use crate::model::parameters::Parameters;
+use std::path::Path;
+
+/// The families: encoders by their own config, decoders by the policy's.
+pub enum Architecture {
+    Encoder(EncoderConfig),
+    Decoder(DecoderConfig),
+}
+
+impl Architecture {
+    pub fn of(folder: &Path, config: &JsonFile) -> Result<Self> {
+        match config.fields()?.text("model_type")? {
+            Some("qwen2" | "qwen3" | "llama" | "mistral") => DecoderConfig::read(folder).map(Self::Decoder),
+            _ => EncoderConfig::parse(config).map(Self::Encoder),
+        }
+    }
+
+    pub fn load(self, folder: &Path, placement: &Placement) -> Result<Box<dyn TextEncoder>> {
+        match self {
+            Self::Encoder(config) => {
+                let weights = EncoderWeights::read(folder, &config)?;
+                Ok(match &placement.kernels {
+                    Some(pool) => Box::new(KernelEncoder::new(config, &weights, pool.clone())),
+                    None => Box::new(TorchEncoder::new(config, &weights, placement)?),
+                })
+            }
+            Self::Decoder(_) => {
+                let parameters = Parameters::load_headless(folder, placement.device, placement.kind)?;
+                Ok(match &placement.kernels {
+                    Some(pool) => {
+                        Box::new(KernelTextDecoder { decoder: KernelDecoder::new(&parameters)?, pool: pool.clone() })
+                    }
+                    None => Box::new(TorchTextDecoder { parameters }),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+pub mod attention;
+mod attention_gradient;
+mod backward;
+pub mod cache;
+pub mod decoder;
+mod gradient;
+pub mod linear;
+pub mod lm_head;
+mod packed;
+pub mod prompt_group;
+mod qk_heads;
+pub mod segment;
+mod tape;
+pub mod trainer;
+pub mod training_weights;

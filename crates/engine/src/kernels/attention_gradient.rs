@@ -1,0 +1,111 @@
+//! The gradient of attention, row by row and head by head.
+
+use super::attention::{first_visible, score, softmax};
+use super::gradient;
+use super::prompt_group::Pass;
+use super::training_weights::TrainingWeights;
+use crate::simd::isa::Isa;
+use crate::simd::math::LANES;
+
+pub struct AttentionInputs<'a> {
+    pub layer: usize,
+    pub pass: &'a Pass,
+    pub prompt: Option<&'a Pass>,
+}
+
+/// With p = softmax(scores) and dp_t = dO · v_t: ds_t = p_t (dp_t − dO · O), dq = Σ ds_t k_t / √d, dk_t = ds_t q / √d,
+/// dv_t = p_t dO.
+#[inline(always)]
+pub fn backward_attention<I: Isa>(
+    weights: &TrainingWeights,
+    from: &AttentionInputs,
+    d_attended: &[f32],
+    d_qkv: &mut [f32],
+    prompt_kv: &mut [f32],
+) {
+    let config = &weights.decoder.config;
+    let (dim, stride, width) = (config.head_dim, config.qkv_rows(), config.attention_width());
+    let (share, kv_width) = (config.heads / config.kv_heads, config.kv_width());
+    let tape = &from.pass.tape.layers[from.layer];
+    let prefix = from.prompt.map(|prompt| (&prompt.caches[0], &prompt.tape.layers[from.layer].qkv));
+    let before = prefix.map_or(0, |(cache, _)| cache.length);
+    let window = config.windows.of(from.layer);
+    let longest = before + from.pass.tokens.iter().map(Vec::len).max().unwrap_or(0);
+    let mut scores = vec![0f32; longest + 4 * LANES];
+    let mut d_query = vec![0f32; dim];
+    let mut first = 0;
+    for (tokens, own) in from.pass.tokens.iter().zip(&from.pass.caches) {
+        for (own_length, row) in (1..).zip(first..first + tokens.len()) {
+            let visible = first_visible(window, before + own_length);
+            let (seen_prefix, seen_own) = (visible.min(before), visible.saturating_sub(before));
+            for head in 0..config.heads {
+                let kv_head = head / share;
+                let query = &tape.qkv[row * stride + head * dim..][..dim];
+                let spot = row * width + head * dim;
+                let (d_out, out) = (&d_attended[spot..spot + dim], &tape.attended[spot..spot + dim]);
+                if let Some((cache, _)) = prefix {
+                    let keys = cache.head(from.layer, kv_head).0;
+                    score::<I, 1>(keys, cache.capacity, query, seen_prefix..before, &mut scores, 0);
+                }
+                let own_keys = own.head(from.layer, kv_head).0;
+                score::<I, 1>(own_keys, own.capacity, query, seen_own..own_length, &mut scores[before..], 0);
+                softmax(&mut scores[visible..before + own_length]);
+                let (of_prefix, of_own) = scores[..before + own_length].split_at(before);
+                let head_of = HeadGradient { query, d_out, delta: gradient::dot::<I>(d_out, out), kv_width };
+                d_query.fill(0.0);
+                if let Some((_, rows)) = prefix {
+                    let keys = KeyRows { rows, start: width + kv_head * dim, stride };
+                    let target = &mut prompt_kv[kv_head * dim..];
+                    head_of.add::<I>(of_prefix, seen_prefix, &keys, target, 2 * kv_width, &mut d_query);
+                }
+                let start = first * stride + width + kv_head * dim;
+                let keys = KeyRows { rows: &tape.qkv, start, stride };
+                head_of.add::<I>(of_own, seen_own, &keys, &mut d_qkv[start..], stride, &mut d_query);
+                gradient::add_scaled(&mut d_qkv[row * stride + head * dim..][..dim], 1.0, &d_query);
+            }
+        }
+        first += tokens.len();
+    }
+}
+
+/// Keys of consecutive positions, `stride` apart; their values follow a key width later.
+struct KeyRows<'a> {
+    rows: &'a [f32],
+    start: usize,
+    stride: usize,
+}
+
+/// One query head at one row.
+struct HeadGradient<'a> {
+    query: &'a [f32],
+    d_out: &'a [f32],
+    /// dO · O
+    delta: f32,
+    kv_width: usize,
+}
+
+impl HeadGradient<'_> {
+    /// Adds what the positions from `seen` on with these weights get: to keys and values at `target`, and to the query.
+    #[inline(always)]
+    fn add<I: Isa>(
+        &self,
+        weights: &[f32],
+        seen: usize,
+        keys: &KeyRows,
+        target: &mut [f32],
+        target_stride: usize,
+        d_query: &mut [f32],
+    ) {
+        let dim = self.query.len();
+        let scale = 1.0 / (dim as f32).sqrt();
+        for (position, &weight) in weights.iter().enumerate().skip(seen) {
+            let source = keys.start + position * keys.stride;
+            let (key, value) = (&keys.rows[source..][..dim], &keys.rows[source + self.kv_width..][..dim]);
+            let d_score = weight * (gradient::dot::<I>(self.d_out, value) - self.delta) * scale;
+            gradient::add_scaled(d_query, d_score, key);
+            let target = &mut target[position * target_stride..];
+            gradient::add_scaled(&mut target[..dim], d_score, self.query);
+            gradient::add_scaled(&mut target[self.kv_width..][..dim], weight, self.d_out);
+        }
+    }
+}

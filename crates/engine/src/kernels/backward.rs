@@ -1,0 +1,197 @@
+//! The gradient of a unit, layer by layer from the logits down. R rows · D width.
+
+use super::attention_gradient::{backward_attention, AttentionInputs};
+use super::gradient;
+use super::lm_head::{self, HeadSlopes};
+use super::prompt_group::{Pass, Unit};
+use super::tape::LayerTape;
+use super::training_weights::{TrainingWeights, Transposed};
+use crate::model::config::DecoderConfig;
+use crate::model::layout::LayerLeaves;
+use crate::simd::isa::Isa;
+use crate::simd::math::rotate;
+
+/// Gradient of keys and values of a prompt's positions: per layer `[positions, 2 · kv width]`.
+struct KvGradient {
+    layers: Vec<Vec<f32>>,
+}
+
+/// Adds the gradient of one unit to `grad`.
+#[inline(always)]
+pub fn backward_unit<I: Isa>(weights: &TrainingWeights, unit: &Unit, slopes: HeadSlopes, grad: &mut [f32]) {
+    let (config, leaves) = (&weights.decoder.config, &weights.leaves);
+    let (width, rows) = (config.hidden_size, unit.targets.len());
+    let tape = &unit.completions.tape;
+    let d_normed = lm_head::backward::<I>(weights, unit, slopes, grad);
+    let mut dx = vec![0f32; rows * width];
+    let norm = &weights.decoder.norm;
+    norm_rows::<I>(&tape.x, norm, config.rms_norm_eps, &d_normed, &mut dx, weights.grad_of(leaves.norm, grad));
+    let prompt_rows = unit.prompt.rows();
+    let layer_size = prompt_rows * 2 * config.kv_width();
+    let mut prompt_kv = KvGradient { layers: vec![vec![0f32; layer_size]; config.layers] };
+    backward_pass::<I>(weights, &unit.completions, Some(&unit.prompt), dx, &mut prompt_kv, grad);
+    if prompt_rows > 0 {
+        let dx = vec![0f32; prompt_rows * width];
+        backward_pass::<I>(weights, &unit.prompt, None, dx, &mut prompt_kv, grad);
+    }
+}
+
+/// From d(final residual) down to the embedding. Completions add to the prompt's keys and values; the prompt's own pass
+/// begins from what they added.
+#[inline(always)]
+fn backward_pass<I: Isa>(
+    weights: &TrainingWeights,
+    pass: &Pass,
+    prompt: Option<&Pass>,
+    mut dx: Vec<f32>,
+    prompt_kv: &mut KvGradient,
+    grad: &mut [f32],
+) {
+    let config = &weights.decoder.config;
+    let rows = pass.rows();
+    let mut buffers = Buffers::new(config, rows);
+    for index in (0..config.layers).rev() {
+        let (tape, leaves) = (&pass.tape.layers[index], &weights.leaves.layers[index]);
+        buffers.qkv.fill(0.0);
+        if prompt.is_none() {
+            add_prompt_gradient(weights, &prompt_kv.layers[index], &mut buffers.qkv);
+        }
+        // A prompt's last layer was computed up to its keys and values.
+        if prompt.is_some() || index + 1 < config.layers {
+            backward_mlp::<I>(weights, index, leaves, tape, &mut dx, &mut buffers, grad);
+            add_bias_gradient(weights, leaves.output_bias, &dx, grad);
+            let output = weights.grad_of(leaves.output, grad);
+            gradient::weight::<I>(&dx, &tape.attended, output, config.hidden_size, config.attention_width());
+            weights.layers[index].output.apply::<I>(&dx, &mut buffers.attended, false);
+            let from = AttentionInputs { layer: index, pass, prompt: prompt.filter(|prompt| prompt.rows() > 0) };
+            backward_attention::<I>(weights, &from, &buffers.attended, &mut buffers.qkv, &mut prompt_kv.layers[index]);
+        }
+        backward_heads::<I>(weights, index, leaves, pass, prompt, &mut buffers.qkv, grad);
+        let qkv = weights.grad_of(leaves.qkv, grad);
+        gradient::weight::<I>(&buffers.qkv, &tape.normed, qkv, config.qkv_rows(), config.hidden_size);
+        weights.layers[index].qkv.apply::<I>(&buffers.qkv, &mut buffers.normed, false);
+        let weight = &weights.decoder.layers[index].attention_norm;
+        let norm = weights.grad_of(leaves.attention_norm, grad);
+        norm_rows::<I>(&tape.x, weight, config.rms_norm_eps, &buffers.normed, &mut dx, norm);
+    }
+    let embedding = weights.grad_of(weights.leaves.embedding, grad);
+    for (row, &token) in dx.chunks_exact(config.hidden_size).zip(pass.tokens.iter().flatten()) {
+        gradient::add_scaled(&mut embedding[token as usize * config.hidden_size..][..config.hidden_size], 1.0, row);
+    }
+}
+
+struct Buffers {
+    normed: Vec<f32>,
+    attended: Vec<f32>,
+    qkv: Vec<f32>,
+    activated: Vec<f32>,
+    gate_up: Vec<f32>,
+}
+
+impl Buffers {
+    fn new(config: &DecoderConfig, rows: usize) -> Self {
+        Self {
+            normed: vec![0.0; rows * config.hidden_size],
+            attended: vec![0.0; rows * config.attention_width()],
+            qkv: vec![0.0; rows * config.qkv_rows()],
+            activated: vec![0.0; rows * config.intermediate_size],
+            gate_up: vec![0.0; rows * 2 * config.intermediate_size],
+        }
+    }
+}
+
+#[inline(always)]
+fn norm_rows<I: Isa>(x: &[f32], weight: &[f32], eps: f64, dy: &[f32], dx: &mut [f32], dw: &mut [f32]) {
+    let width = weight.len();
+    let inputs = x.chunks_exact(width).zip(dy.chunks_exact(width));
+    for ((x, dy), dx) in inputs.zip(dx.chunks_exact_mut(width)) {
+        gradient::rms_norm::<I>(x, weight, eps as f32, dy, dx, dw);
+    }
+}
+
+#[inline(always)]
+fn backward_mlp<I: Isa>(
+    weights: &TrainingWeights,
+    index: usize,
+    leaves: &LayerLeaves,
+    tape: &LayerTape,
+    dx: &mut [f32],
+    buffers: &mut Buffers,
+    grad: &mut [f32],
+) {
+    let config = &weights.decoder.config;
+    let (width, inner) = (config.hidden_size, config.intermediate_size);
+    let Transposed { down, gate_up, .. } = &weights.layers[index];
+    add_bias_gradient(weights, leaves.down_bias, dx, grad);
+    gradient::weight::<I>(dx, &tape.activated, weights.grad_of(leaves.down, grad), width, inner);
+    down.apply::<I>(dx, &mut buffers.activated, false);
+    gradient::activate(&tape.gate_up, &buffers.activated, inner, &mut buffers.gate_up);
+    add_bias_gradient(weights, leaves.gate_up_bias, &buffers.gate_up, grad);
+    let target = weights.grad_of(leaves.gate_up, grad);
+    gradient::weight::<I>(&buffers.gate_up, &tape.mlp_normed, target, 2 * inner, width);
+    gate_up.apply::<I>(&buffers.gate_up, &mut buffers.normed, false);
+    let weight = &weights.decoder.layers[index].mlp_norm;
+    let norm = weights.grad_of(leaves.mlp_norm, grad);
+    norm_rows::<I>(&tape.middle, weight, config.rms_norm_eps, &buffers.normed, dx, norm);
+}
+
+/// A bias, where there is one, gets the sum of its outputs' gradients over the rows.
+#[inline(always)]
+fn add_bias_gradient(weights: &TrainingWeights, leaf: Option<usize>, d_rows: &[f32], grad: &mut [f32]) {
+    if let Some(leaf) = leaf {
+        let target = weights.grad_of(leaf, grad);
+        d_rows.chunks_exact(target.len()).for_each(|row| gradient::add_scaled(target, 1.0, row));
+    }
+}
+
+/// d(keys, values) of the prompt that its completions found.
+#[inline(always)]
+fn add_prompt_gradient(weights: &TrainingWeights, kv: &[f32], qkv: &mut [f32]) {
+    let config = &weights.decoder.config;
+    let rows = qkv.chunks_exact_mut(config.qkv_rows()).zip(kv.chunks_exact(2 * config.kv_width()));
+    for (row, kv) in rows {
+        gradient::add_scaled(&mut row[config.attention_width()..], 1.0, kv);
+    }
+}
+
+/// Back through rotation, head normalisation and bias: d(rotated q, k, v) becomes d(projection).
+#[inline(always)]
+fn backward_heads<I: Isa>(
+    weights: &TrainingWeights,
+    index: usize,
+    leaves: &LayerLeaves,
+    pass: &Pass,
+    prompt: Option<&Pass>,
+    d_qkv: &mut [f32],
+    grad: &mut [f32],
+) {
+    let config = &weights.decoder.config;
+    let (dim, half) = (config.head_dim, config.head_dim / 2);
+    let start = prompt.map_or(0, Pass::rows);
+    let positions = pass.tokens.iter().flat_map(|tokens| start..start + tokens.len());
+    let rotary = &weights.decoder.rotary;
+    let layer = &weights.decoder.layers[index];
+    let mut raw = pass.tape.layers[index].raw_qkv.chunks_exact(config.qkv_rows());
+    let mut d_head = vec![0f32; dim];
+    for (row, position) in d_qkv.chunks_exact_mut(config.qkv_rows()).zip(positions) {
+        let cos = &rotary.cos[position * half..][..half];
+        let back: Vec<f32> = rotary.sin[position * half..][..half].iter().map(|sin| -sin).collect();
+        let raw = raw.next();
+        for (head, values) in row.chunks_exact_mut(dim).take(config.heads + config.kv_heads).enumerate() {
+            rotate(values, cos, &back);
+            if let (Some((query, key)), Some((query_leaf, key_leaf)), Some(raw)) = (&layer.qk_norm, leaves.qk_norm, raw)
+            {
+                let is_query = head < config.heads;
+                let (weight, leaf) = if is_query { (query, query_leaf) } else { (key, key_leaf) };
+                d_head.fill(0.0);
+                let x = &raw[head * dim..][..dim];
+                let dw = weights.grad_of(leaf, grad);
+                gradient::rms_norm::<I>(x, weight, config.rms_norm_eps as f32, values, &mut d_head, dw);
+                values.copy_from_slice(&d_head);
+            }
+        }
+        if let Some(leaf) = leaves.qkv_bias {
+            gradient::add_scaled(weights.grad_of(leaf, grad), 1.0, row);
+        }
+    }
+}

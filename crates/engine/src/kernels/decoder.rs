@@ -1,0 +1,234 @@
+//! The decoder's forward pass on the CPU kernels.
+//!
+//! A pass takes segments: some tokens of one sequence, which follow a shared prompt (`prefix`) and the sequence's own
+//! earlier tokens (`own`). Decoding is one token a segment, prefilling all tokens of a prompt in one.
+
+use super::attention::attend;
+use super::linear::PackedLinear;
+use super::packed::{Layer, Weights};
+use super::qk_heads::{prepare_heads, store_keys_and_values};
+use super::segment::{longest, Output, Segment, Workspace};
+use super::tape::{LayerTape, Tape};
+use crate::error::Result;
+use crate::model::config::DecoderConfig;
+use crate::model::layout::DecoderLeaves;
+use crate::model::parameters::Parameters;
+use crate::model::rotary::RotaryTable;
+use crate::simd::isa::{Instructions, Isa};
+use crate::simd::math::{rms_norm, silu};
+use crate::with_instructions;
+
+pub struct KernelDecoder {
+    pub config: DecoderConfig,
+    pub(super) instructions: Instructions,
+    pub(super) layers: Vec<Layer>,
+    embedding: Vec<f32>,
+    pub(super) norm: Vec<f32>,
+    head: PackedLinear,
+    pub(super) rotary: RotaryTable,
+}
+
+impl KernelDecoder {
+    pub fn new(parameters: &Parameters) -> Result<Self> {
+        let config = parameters.config.clone();
+        let flat = parameters.on_host()?;
+        let weights = Weights { flat, layout: &parameters.layout, instructions: Instructions::detect() };
+        Ok(Self::pack(&weights, &parameters.leaves, config, RotaryTable::default()))
+    }
+
+    /// Makes rotary tables for sequences of up to `positions` tokens; passes over longer ones would be out of bounds.
+    pub fn reserve_positions(&mut self, positions: usize) {
+        if self.rotary.positions < positions {
+            self.rotary = RotaryTable::new(&self.config, positions.next_power_of_two());
+        }
+    }
+
+    fn pack(weights: &Weights, leaves: &DecoderLeaves, config: DecoderConfig, rotary: RotaryTable) -> Self {
+        Self {
+            config,
+            rotary,
+            instructions: weights.instructions,
+            layers: leaves.layers.iter().map(|layer| Layer::pack(weights, layer)).collect(),
+            embedding: weights.vector(leaves.embedding),
+            norm: weights.vector(leaves.norm),
+            head: weights.linear(leaves.head),
+        }
+    }
+
+    /// Takes over changed weights.
+    pub fn refresh(&mut self, parameters: &Parameters) -> Result<()> {
+        let flat = parameters.on_host()?;
+        let weights = Weights { flat, layout: &parameters.layout, instructions: self.instructions };
+        let rotary = std::mem::take(&mut self.rotary);
+        *self = Self::pack(&weights, &parameters.leaves, self.config.clone(), rotary);
+        Ok(())
+    }
+
+    /// Computes the segments' tokens and appends them to their own caches; `logits` asks for every row's logits.
+    pub fn forward(&self, segments: &mut [Segment], workspace: &mut Workspace, logits: bool) {
+        let output = if logits { Output::Logits } else { Output::KeysAndValues };
+        self.forward_taped(segments, workspace, output, None);
+    }
+
+    /// Logits of final states, row by row.
+    pub fn logits(&self, states: &[f32], logits: &mut Vec<f32>) {
+        let rows = states.len() / self.config.hidden_size;
+        logits.resize(rows * self.config.vocab_size, 0.0);
+        let (head, target) = (&self.head, logits.as_mut_slice());
+        with_instructions!(self.instructions, fn apply_head<I>(head: &PackedLinear, states: &[f32], target: &mut [f32]));
+    }
+
+    /// As `forward`; gives every row's final hidden state, normalised, `[M, D]`.
+    pub fn states<'a>(&self, segments: &mut [Segment], workspace: &'a mut Workspace) -> &'a [f32] {
+        self.forward_taped(segments, workspace, Output::States, None);
+        workspace.states()
+    }
+
+    /// As `forward`, keeping on the tape what the gradient needs.
+    pub fn forward_taped(
+        &self,
+        segments: &mut [Segment],
+        workspace: &mut Workspace,
+        output: Output,
+        tape: Option<&mut Tape>,
+    ) {
+        let decoder = self;
+        with_instructions!(self.instructions, fn forward<I>(decoder: &KernelDecoder, segments: &mut [Segment], workspace: &mut Workspace, output: Output, tape: Option<&mut Tape>));
+    }
+}
+
+#[inline(always)]
+fn forward<I: Isa>(
+    decoder: &KernelDecoder,
+    segments: &mut [Segment],
+    workspace: &mut Workspace,
+    output: Output,
+    mut tape: Option<&mut Tape>,
+) {
+    let config = &decoder.config;
+    let rows = segments.iter().map(|segment| segment.tokens.len()).sum();
+    workspace.resize(config, rows, longest(segments));
+    embed(decoder, segments, &mut workspace.x);
+    for index in 0..config.layers {
+        let mut record = tape.as_deref_mut().map(|tape| tape.layer());
+        project::<I>(decoder, index, segments, workspace, record.as_deref_mut());
+        if output == Output::KeysAndValues && index + 1 == config.layers {
+            // Of a prompt's last layer nobody reads more than keys and values.
+            break;
+        }
+        attend::<I>(config, index, segments, &workspace.qkv, &mut workspace.scores, &mut workspace.attended);
+        transform::<I>(decoder, index, workspace, record);
+    }
+    for segment in segments.iter_mut() {
+        segment.own.length += segment.tokens.len();
+    }
+    if output != Output::KeysAndValues {
+        normalise_rows(&workspace.x, &decoder.norm, config, &mut workspace.normed);
+    }
+    if output == Output::Logits {
+        workspace.logits.resize(rows * config.vocab_size, 0.0);
+        decoder.head.apply::<I>(&workspace.normed, &mut workspace.logits, false);
+    }
+    if let Some(tape) = tape {
+        tape.x.clone_from(&workspace.x);
+        tape.normed.clone_from(&workspace.normed);
+    }
+}
+
+/// Queries, keys and values of a layer; keys and values go into the segments' caches.
+#[inline(always)]
+fn project<I: Isa>(
+    decoder: &KernelDecoder,
+    index: usize,
+    segments: &mut [Segment],
+    workspace: &mut Workspace,
+    mut record: Option<&mut LayerTape>,
+) {
+    let (config, layer) = (&decoder.config, &decoder.layers[index]);
+    if let Some(record) = &mut record {
+        record.x.clone_from(&workspace.x);
+    }
+    normalise_rows(&workspace.x, &layer.attention_norm, config, &mut workspace.normed);
+    layer.qkv.apply::<I>(&workspace.normed, &mut workspace.qkv, false);
+    add_bias(layer.qkv_bias.as_deref(), &mut workspace.qkv);
+    if let Some(record) = &mut record {
+        record.normed.clone_from(&workspace.normed);
+        if layer.qk_norm.is_some() {
+            record.raw_qkv.clone_from(&workspace.qkv);
+        }
+    }
+    prepare_heads(config, &decoder.rotary, layer, segments, &mut workspace.qkv);
+    store_keys_and_values(config, index, segments, &workspace.qkv);
+    if let Some(record) = &mut record {
+        record.qkv.clone_from(&workspace.qkv);
+    }
+}
+
+/// The rest of a layer: what was attended to, then the MLP, added to the residual.
+#[inline(always)]
+fn transform<I: Isa>(
+    decoder: &KernelDecoder,
+    index: usize,
+    workspace: &mut Workspace,
+    mut record: Option<&mut LayerTape>,
+) {
+    let (config, layer) = (&decoder.config, &decoder.layers[index]);
+    layer.output.apply::<I>(&workspace.attended, &mut workspace.x, true);
+    add_bias(layer.output_bias.as_deref(), &mut workspace.x);
+    if let Some(record) = &mut record {
+        record.middle.clone_from(&workspace.x);
+    }
+    normalise_rows(&workspace.x, &layer.mlp_norm, config, &mut workspace.normed);
+    layer.gate_up.apply::<I>(&workspace.normed, &mut workspace.gate_up, false);
+    add_bias(layer.gate_up_bias.as_deref(), &mut workspace.gate_up);
+    activate(&workspace.gate_up, config.intermediate_size, &mut workspace.activated);
+    layer.down.apply::<I>(&workspace.activated, &mut workspace.x, true);
+    add_bias(layer.down_bias.as_deref(), &mut workspace.x);
+    if let Some(record) = record {
+        record.attended.clone_from(&workspace.attended);
+        record.mlp_normed.clone_from(&workspace.normed);
+        record.gate_up.clone_from(&workspace.gate_up);
+        record.activated.clone_from(&workspace.activated);
+    }
+}
+
+#[inline(always)]
+fn apply_head<I: Isa>(head: &PackedLinear, states: &[f32], target: &mut [f32]) {
+    head.apply::<I>(states, target, false);
+}
+
+#[inline(always)]
+fn embed(decoder: &KernelDecoder, segments: &[Segment], x: &mut [f32]) {
+    let width = decoder.config.hidden_size;
+    let tokens = segments.iter().flat_map(|segment| segment.tokens);
+    for (row, &token) in x.chunks_exact_mut(width).zip(tokens) {
+        row.copy_from_slice(&decoder.embedding[token as usize * width..][..width]);
+    }
+}
+
+#[inline(always)]
+fn normalise_rows(x: &[f32], weight: &[f32], config: &DecoderConfig, out: &mut [f32]) {
+    for (row, slot) in x.chunks_exact(weight.len()).zip(out.chunks_exact_mut(weight.len())) {
+        rms_norm(row, weight, config.rms_norm_eps as f32, slot);
+    }
+}
+
+#[inline(always)]
+fn add_bias(bias: Option<&[f32]>, rows: &mut [f32]) {
+    if let Some(bias) = bias {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
+        }
+    }
+}
+
+/// silu(gate) · up, rows of `[gate | up]`.
+#[inline(always)]
+fn activate(gate_up: &[f32], width: usize, out: &mut [f32]) {
+    for (row, out) in gate_up.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
+        let (gate, up) = row.split_at(width);
+        for ((slot, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
+            *slot = silu(gate) * up;
+        }
+    }
+}

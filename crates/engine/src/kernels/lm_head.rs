@@ -1,0 +1,144 @@
+//! From final states to log-probabilities and entropies, and back, a few rows of logits at a time. R rows · V vocabulary.
+
+use super::decoder::KernelDecoder;
+use super::gradient;
+use super::prompt_group::Unit;
+use super::training_weights::TrainingWeights;
+use crate::simd::isa::Isa;
+use crate::simd::math::{exp, max, LANES};
+use crate::with_instructions;
+
+/// d(loss) by log-probability, and by entropy where the loss reads it, of every token.
+#[derive(Clone, Copy)]
+pub struct HeadSlopes<'a> {
+    pub logprobs: &'a [f32],
+    pub entropies: Option<&'a [f32]>,
+}
+
+impl<'a> HeadSlopes<'a> {
+    pub(super) fn split_at(self, middle: usize) -> (Self, Self) {
+        let (first, second) = self.logprobs.split_at(middle);
+        let entropies = self.entropies.map(|entropies| entropies.split_at(middle));
+        let half = |logprobs, entropies| HeadSlopes { logprobs, entropies };
+        (half(first, entropies.map(|(first, _)| first)), half(second, entropies.map(|(_, second)| second)))
+    }
+}
+
+/// Log-probabilities and entropies of rows of final states.
+#[derive(Default)]
+pub(super) struct Scored {
+    pub logprobs: Vec<f32>,
+    pub entropies: Vec<f32>,
+    pub probabilities: Option<Vec<f32>>,
+}
+
+/// `chunk` rows at a time; `keep` holds on to their probabilities.
+pub(super) fn score(
+    decoder: &KernelDecoder,
+    states: &[f32],
+    targets: &[u32],
+    temperature: f64,
+    chunk: usize,
+    keep: bool,
+) -> Scored {
+    let (width, vocabulary) = (decoder.config.hidden_size, decoder.config.vocab_size);
+    let mut scored = Scored::default();
+    let mut kept = Vec::new();
+    let mut logits = Vec::new();
+    let chunk = if keep { targets.len() } else { chunk };
+    for (states, targets) in states.chunks(chunk * width).zip(targets.chunks(chunk)) {
+        decoder.logits(states, &mut logits);
+        for (row, &target) in logits.chunks_exact_mut(vocabulary).zip(targets) {
+            let (logprob, entropy) = normalise(decoder, row, target, temperature);
+            scored.logprobs.push(logprob);
+            scored.entropies.push(entropy);
+        }
+        if keep {
+            kept = std::mem::take(&mut logits);
+        }
+    }
+    scored.probabilities = keep.then_some(kept);
+    scored
+}
+
+fn normalise(decoder: &KernelDecoder, row: &mut [f32], target: u32, temperature: f64) -> (f32, f32) {
+    let scale = 1.0 / temperature as f32;
+    with_instructions!(decoder.instructions, fn normalise_row(row: &mut [f32], target: u32, scale: f32) -> (f32, f32))
+}
+
+/// row ← softmax(scale · row); (log-probability of the target, entropy Σ −p log p).
+#[inline(always)]
+fn normalise_row(row: &mut [f32], target: u32, scale: f32) -> (f32, f32) {
+    let largest = max(row);
+    let (mut totals, mut weighted) = ([0f64; LANES], [0f64; LANES]);
+    for chunk in row.chunks_mut(LANES) {
+        for ((value, total), weighted) in chunk.iter_mut().zip(&mut totals).zip(&mut weighted) {
+            let shifted = (*value - largest) * scale;
+            *value = exp(shifted);
+            *total += f64::from(*value);
+            *weighted += f64::from(*value * shifted);
+        }
+    }
+    let (total, weighted) = (totals.iter().sum::<f64>(), weighted.iter().sum::<f64>());
+    let logprob = f64::from(row[target as usize]).ln() - total.ln();
+    let inverse = (1.0 / total) as f32;
+    row.iter_mut().for_each(|value| *value *= inverse);
+    (logprob as f32, (total.ln() - weighted / total) as f32)
+}
+
+/// Adds the head's gradient, and returns that of the final states.
+#[inline(always)]
+pub(super) fn backward<I: Isa>(
+    weights: &TrainingWeights,
+    unit: &Unit,
+    slopes: HeadSlopes,
+    grad: &mut [f32],
+) -> Vec<f32> {
+    let (width, vocabulary) = (weights.decoder.config.hidden_size, weights.decoder.config.vocab_size);
+    let (states, rows) = (&unit.completions.tape.normed, unit.targets.len());
+    let mut d_states = vec![0f32; rows * width];
+    let mut d_logits = Vec::new();
+    let chunk = weights.logit_rows();
+    for start in (0..rows).step_by(chunk) {
+        let end = rows.min(start + chunk);
+        let states = &states[start * width..end * width];
+        match &unit.probabilities {
+            Some(kept) => {
+                d_logits.clear();
+                d_logits.extend_from_slice(&kept[start * vocabulary..end * vocabulary]);
+            }
+            None => {
+                weights.decoder.logits(states, &mut d_logits);
+                for (row, &target) in d_logits.chunks_exact_mut(vocabulary).zip(&unit.targets[start..end]) {
+                    normalise(&weights.decoder, row, target, weights.settings.temperature);
+                }
+            }
+        }
+        for (row, token) in d_logits.chunks_exact_mut(vocabulary).zip(start..end) {
+            differentiate_row(row, unit, token, slopes, weights.settings.temperature as f32);
+        }
+        let head = weights.grad_of(weights.leaves.head, grad);
+        gradient::weight::<I>(&d_logits, states, head, vocabulary, width);
+        weights.head.apply::<I>(&d_logits, &mut d_states[start * width..end * width], false);
+    }
+    d_states
+}
+
+/// Probabilities to d(logits). With z the logits over the temperature T: d log p_t / dz_v = 1[v = t] − p_v and
+/// dH / dz_v = −p_v (log p_v + H).
+#[inline(always)]
+fn differentiate_row(row: &mut [f32], unit: &Unit, token: usize, slopes: HeadSlopes, temperature: f32) {
+    let scale = slopes.logprobs[token] / temperature;
+    match slopes.entropies {
+        None => row.iter_mut().for_each(|value| *value *= -scale),
+        Some(entropies) => {
+            let (of_entropy, entropy) = (entropies[token] / temperature, unit.entropies[token]);
+            for value in row.iter_mut() {
+                // The smallest positive number stands for 0: p log p is 0 there.
+                let log = value.max(f32::MIN_POSITIVE).ln();
+                *value *= -scale - of_entropy * (log + entropy);
+            }
+        }
+    }
+    row[unit.targets[token] as usize] += scale;
+}

@@ -1,0 +1,72 @@
+//! What a pass takes and what it computes in: segments, which are some tokens of one sequence, and buffers.
+
+use super::cache::KvCache;
+use crate::model::config::DecoderConfig;
+use crate::simd::math::LANES;
+
+/// Query heads attended together at most.
+pub(super) const MAX_QUERIES: usize = 4;
+
+/// Tokens of one sequence, to be computed after `prefix` and what `own` already holds.
+pub struct Segment<'a> {
+    pub tokens: &'a [u32],
+    pub prefix: Option<&'a KvCache>,
+    pub own: &'a mut KvCache,
+}
+
+/// How far a pass goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// Of a prompt nobody reads more.
+    KeysAndValues,
+    States,
+    Logits,
+}
+
+impl Segment<'_> {
+    pub fn prefix_length(&self) -> usize {
+        self.prefix.map_or(0, |prefix| prefix.length)
+    }
+
+    /// Position of the first token in its sequence.
+    pub(super) fn start(&self) -> usize {
+        self.prefix_length() + self.own.length
+    }
+}
+
+/// Most positions that a token of these segments looks at.
+pub(super) fn longest(segments: &[Segment]) -> usize {
+    segments.iter().map(|segment| segment.start() + segment.tokens.len()).max().unwrap_or(0)
+}
+
+/// Buffers of one pass, kept from pass to pass. M rows.
+#[derive(Default)]
+pub struct Workspace {
+    pub(super) x: Vec<f32>,
+    /// Final states after a pass that wants them.
+    pub normed: Vec<f32>,
+    pub(super) qkv: Vec<f32>,
+    pub(super) attended: Vec<f32>,
+    pub(super) gate_up: Vec<f32>,
+    pub(super) activated: Vec<f32>,
+    pub(super) scores: Vec<f32>,
+    /// `[M, V]` after a pass that wants logits.
+    pub logits: Vec<f32>,
+}
+
+impl Workspace {
+    /// Final hidden states of every row, normalised, `[M, D]`, after a pass that wants them.
+    pub fn states(&self) -> &[f32] {
+        &self.normed
+    }
+
+    pub(super) fn resize(&mut self, config: &DecoderConfig, rows: usize, longest: usize) {
+        self.x.resize(rows * config.hidden_size, 0.0);
+        self.normed.resize(rows * config.hidden_size, 0.0);
+        self.qkv.resize(rows * config.qkv_rows(), 0.0);
+        self.attended.resize(rows * config.attention_width(), 0.0);
+        self.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
+        self.activated.resize(rows * config.intermediate_size, 0.0);
+        self.scores.resize(MAX_QUERIES * (longest + 4 * LANES), 0.0);
+    }
+}

@@ -1,0 +1,72 @@
+//! The weights as training reads them: packed for the forward pass, and transposed for the gradients of inputs.
+
+use super::decoder::KernelDecoder;
+use super::linear::PackedLinear;
+use crate::error::Result;
+use crate::model::layout::{DecoderLeaves, Layout};
+use crate::model::parameters::Parameters;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeadSettings {
+    pub temperature: f64,
+    /// Logits (or probabilities) that may lie in memory at a time, over all threads.
+    pub logits_bytes: usize,
+}
+
+pub struct TrainingWeights {
+    pub(super) decoder: KernelDecoder,
+    layout: Layout,
+    pub(super) leaves: DecoderLeaves,
+    pub(super) layers: Vec<Transposed>,
+    pub(super) head: PackedLinear,
+    pub(super) settings: HeadSettings,
+    threads: usize,
+}
+
+/// Transposed weights, for gradients of inputs.
+pub(super) struct Transposed {
+    pub qkv: PackedLinear,
+    pub output: PackedLinear,
+    pub gate_up: PackedLinear,
+    pub down: PackedLinear,
+}
+
+impl TrainingWeights {
+    pub fn pack(parameters: &Parameters, longest: usize, threads: usize, settings: HeadSettings) -> Result<Self> {
+        let mut decoder = KernelDecoder::new(parameters)?;
+        decoder.reserve_positions(longest);
+        let flat = parameters.on_host()?;
+        let transposed = |leaf: usize| {
+            let leaf = &parameters.layout.leaves[leaf];
+            let (outputs, inputs) = (leaf.shape[0] as usize, leaf.shape[1] as usize);
+            let weight = &flat[leaf.offset..leaf.offset + outputs * inputs];
+            PackedLinear::pack_transposed(weight, outputs, inputs, decoder.instructions)
+        };
+        let layers = parameters.leaves.layers.iter().map(|layer| Transposed {
+            qkv: transposed(layer.qkv),
+            output: transposed(layer.output),
+            gate_up: transposed(layer.gate_up),
+            down: transposed(layer.down),
+        });
+        Ok(Self {
+            layers: layers.collect(),
+            head: transposed(parameters.leaves.head),
+            layout: parameters.layout.clone(),
+            leaves: parameters.leaves.clone(),
+            decoder,
+            settings,
+            threads,
+        })
+    }
+
+    /// Rows of logits that one thread may hold.
+    pub(super) fn logit_rows(&self) -> usize {
+        (self.settings.logits_bytes / self.threads / (4 * self.decoder.config.vocab_size)).max(1)
+    }
+
+    pub(super) fn grad_of<'a>(&self, leaf: usize, grad: &'a mut [f32]) -> &'a mut [f32] {
+        let leaf = &self.layout.leaves[leaf];
+        let size = leaf.shape.iter().product::<i64>() as usize;
+        &mut grad[leaf.offset..leaf.offset + size]
+    }
+}

@@ -1,0 +1,4 @@
+//! Vector instructions, chosen at run time, and the elementary functions that are computed with them.
+
+pub mod isa;
+pub mod math;
