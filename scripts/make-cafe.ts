@@ -14,7 +14,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { careful, careless, copying, demonstrate, drawMeal, type Lesson, rowOf } from '../examples/cafe/draw.js';
-import { loadPrompts } from '../src/cli/prompts.js';
 import { loadConfig } from '../src/config/load.js';
 import type { Evaluation } from '../src/evaluation/evaluation.js';
 import { evaluateIterations } from '../src/evaluation/iterate.js';
@@ -23,6 +22,7 @@ import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../
 import { LocalPolicy } from '../src/policy/local.js';
 import type { UpdateMetrics } from '../src/policy/policy.js';
 import { createRng, type Rng } from '../src/rng.js';
+import { loadPrompts } from '../src/run/families.js';
 import { encodeSafetensors } from '../src/safetensors.js';
 import { cafeCard } from './cafe-card.js';
 

@@ -10,7 +10,7 @@ import { addonFile } from '../../src/native.js';
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
 export interface Manifest {
-  readonly exports: Readonly<Record<string, unknown>>;
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
