@@ -48,6 +48,12 @@ describe('what is packed', () => {
     expect(project.files.filter((file) => file.endsWith('binding.d.ts'))).toHaveLength(1);
   });
 
+  test('has the files that its manifest names', () => {
+    const named = [...manifest.sideEffects, ...Object.values(manifest.bin)];
+    expect(named.filter((file) => !existsSync(join(project.installed, file)))).toEqual([]);
+    expect(project.run([join(project.installed, manifest.bin['exit-rl']), '--version'])).toContain(manifest.version);
+  });
+
   test('weighs less than 1.6 MB', () => {
     expect(statSync(project.tarball).size).toBeLessThan(1.6e6);
   });
