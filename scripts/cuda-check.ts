@@ -106,10 +106,10 @@ async function checkParity(): Promise<void> {
   const theirs = await LocalPolicy.load(model, { ...onDevice, dtype: 'float32' });
   const ours = await LocalPolicy.load(model, { device: 'cpu', backend: 'kernels', dtype: 'float32' });
   const batch = randomBatch(ours.info().vocabularySize);
-  check('log-probabilities', compare(await ours.score(batch), await theirs.score(batch)).largest, bounds.logprob);
+  check('log-probabilities', compare(await ours.logprobs(batch), await theirs.logprobs(batch)).largest, bounds.logprob);
   const [expected, found] = [await ours.update(batch, settings), await theirs.update(batch, settings)];
   for (const name of comparedMetrics) check(`update: ${name}`, relative(expected[name], found[name]), bounds.metric);
-  const after = compare(await ours.score(batch), await theirs.score(batch));
+  const after = compare(await ours.logprobs(batch), await theirs.logprobs(batch));
   check('log-probabilities after the update', after.largest, bounds.logprobAfterUpdate);
   await Promise.all([ours.close(), theirs.close()]);
 }
@@ -127,7 +127,7 @@ async function checkRollouts(dtype: 'float32' | 'bfloat16'): Promise<void> {
   const sequences = completions.map(({ tokens, prompt }, rollout) => ({ tokens, prompt, rollout, advantage: 0 }));
   const { largest, meanRatio } = compare(
     completions.map(({ logprobs }) => logprobs),
-    await policy.score({ prompts, sequences }),
+    await policy.logprobs({ prompts, sequences }),
   );
   if (dtype === 'float32') check('float32 rollout against training: log-probabilities', largest, bounds.logprob);
   else check('bfloat16 rollout against training: mean exp|Δ|', meanRatio, bounds.meanRatioBf16);

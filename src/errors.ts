@@ -3,6 +3,7 @@
  * test with `isInstance`, also across two copies of the package. A bad rollout is never one of these: it is data.
  */
 
+/** Named facts of an error, as JSON values. */
 export type ErrorFields = Readonly<Record<string, unknown>>;
 
 /** Registered, so that it is the same symbol in every copy of the package. Its value lists the error's class names. */
@@ -13,8 +14,10 @@ interface ErrorClass {
   readonly prototype: unknown;
 }
 
+/** The base of all errors that the product throws on purpose. */
 export class ExitError extends Error {
   static readonly kind: string = 'ExitError';
+  /** Stable, in capitals; a class of its own has one code. */
   readonly code: string;
   readonly fields: ErrorFields;
 
@@ -26,7 +29,20 @@ export class ExitError extends Error {
     Object.defineProperty(this, kindsMarker, { value: kindsOf(new.target) });
   }
 
-  /** True for errors of this class and of its subclasses, whichever copy of the package made them. */
+  /**
+   * True for errors of this class and of its subclasses, whichever copy of the package made them.
+   *
+   * @example
+   * import { LocalPolicy } from 'exit-rl';
+   * import { ModelFolderError } from 'exit-rl/errors';
+   *
+   * try {
+   *   await LocalPolicy.load('no-such-folder');
+   * } catch (error) {
+   *   if (!ModelFolderError.isInstance(error)) throw error;
+   *   console.log(error.code, error.fields);
+   * }
+   */
   static isInstance<Class extends ErrorClass>(this: Class, error: unknown): error is Class['prototype'] {
     if (typeof error !== 'object' || error === null) return false;
     const kinds: unknown = Reflect.get(error, kindsMarker);
@@ -73,7 +89,7 @@ export class ConfigError extends ExitError {
   }
 }
 
-/** What a person reads; `problems` of the error holds the rest. */
+/** Limits of the message; `problems` of the error holds the rest. */
 const mostShown = { problems: 50, keyLength: 200 } as const;
 
 function describeProblems(problems: readonly ConfigProblem[], file?: string): string {
@@ -164,7 +180,7 @@ export class UsageError extends CodedError {
   static override readonly code = 'USAGE';
 }
 
-/** What the native core reports. `code` is the engine's own, `fields` its named facts. */
+/** An error of the native core. `code` is the engine's own, `fields` its named facts. */
 export class NativeError extends ExitError {
   static override readonly kind: string = 'NativeError';
 }
@@ -184,7 +200,7 @@ export class DeviceError extends NativeError {
   static override readonly kind = 'DeviceError';
 }
 
-/** A request with a value that the engine refuses; `fields.key` names it. */
+/** A request or an option that is missing, unknown, or has a value that is refused; `fields.key` names it. */
 export class InvalidRequestError extends NativeError {
   static override readonly kind = 'InvalidRequestError';
 }
@@ -199,6 +215,7 @@ export class NonFiniteError extends NativeError {
   static override readonly kind = 'NonFiniteError';
 }
 
+/** Memory of the host or the device that is not there for a model, a batch or a copy. */
 export class OutOfMemoryError extends NativeError {
   static override readonly kind = 'OutOfMemoryError';
 }
@@ -233,7 +250,14 @@ const nativeClasses: Readonly<Record<string, typeof NativeError>> = {
   CLOSED: PolicyClosedError,
 };
 
-/** The error class of a native code; codes without one of their own become a plain `NativeError`. */
+/**
+ * The error of a native code in its class; a code without a class of its own becomes a plain `NativeError`.
+ *
+ * @example
+ * import { nativeError } from 'exit-rl/errors';
+ *
+ * console.log(nativeError('OUT_OF_MEMORY', 'no memory for the weights').name); // OutOfMemoryError
+ */
 export function nativeError(code: string, message: string, fields: ErrorFields = {}): NativeError {
   const errorClass = nativeClasses[code] ?? NativeError;
   return new errorClass(code, message, fields);

@@ -3,11 +3,13 @@
  * exit-rl: trains language models to improve their own answers (Exploratory Iteration, arXiv 2509.04575).
  *
  * @example
- * const config = parseConfig({ task: 'reds', model: 'models/tiny', method: 'exit', updates: 100 });
- * const policy = await LocalPolicy.load(config.model, config);
- * await train({ config, policy, family });
+ * import { codeBreaker, LocalPolicy, parseConfig, shippedModel, train } from 'exit-rl';
+ *
+ * const config = parseConfig({ task: 'code-breaker', model: shippedModel('tiny'), method: 'exit', updates: 2 });
+ * const policy = await LocalPolicy.load(config.model, { device: config.device });
+ * await train({ config, policy, family: codeBreaker() });
+ * await policy.close();
  */
-
 export type { ChatOptions } from './chat/template.js';
 export { loadConfig, loadRunConfig } from './config/load.js';
 export { parseConfig, type RunConfig, type RunConfigInput } from './config.js';
@@ -73,7 +75,8 @@ export {
   trainSupervised,
 } from './method/supervised.js';
 export { createUniformCurriculum } from './method/uniform.js';
-export { LocalPolicy, type LocalPolicyOptions } from './policy/local.js';
+export type { GenerateOptions } from './policy/generation.js';
+export { type DecodeOptions, LocalPolicy, type LocalPolicyOptions } from './policy/local.js';
 export { type LoraOptions, type MergeRequest, mergeAdapter } from './policy/lora.js';
 export { estimateMemory, type Workload } from './policy/memory.js';
 export type {
@@ -87,12 +90,15 @@ export type {
   Sampling,
   SaveOptions,
   SupervisedObjective,
+  TokenBatch,
+  TokenSequence,
   TrainingSequence,
   UpdateBatch,
   UpdateMetrics,
   UpdateSettings,
   WrittenFile,
 } from './policy/policy.js';
+export { defaultSampling } from './policy/sampling.js';
 export type { GenerationStream, Streamed } from './policy/stream.js';
 export { defaultTemplates, type PromptTemplates, promptFromTemplates } from './prompt.js';
 export type { RewardBatch } from './reward/batch.js';

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import type * as Binding from '../binding.js';
-import { CancelledError, DeviceError, NativeError, nativeError } from './errors.js';
+import { CancelledError, DeviceError, InvalidRequestError, NativeError, nativeError } from './errors.js';
 import { chosenLibtorch, findLibtorch, hasNvidiaDriver, type LibtorchCandidate, packageRoot } from './libtorch.js';
 
 export type {
@@ -128,9 +128,22 @@ function rootMessage(error: unknown): string {
   return messages.find((message) => /\.so|\.node:|symbol|GLIBC/.test(message)) ?? messages[0] ?? String(error);
 }
 
+/** The statuses with which the border refuses a value of the wrong type. */
+const conversionStatuses =
+  /^(InvalidArg|(Object|String|Name|Function|Number|Boolean|Array|Bigint|Date|ArrayBuffer)Expected)$/;
+
+/** A value that the border cannot convert: its message names the type and, where known, the key. */
+function conversionError(error: Error): unknown {
+  const { code } = error as { code?: unknown };
+  if (typeof code !== 'string' || !conversionStatuses.test(code)) return error;
+  const message = `the request does not fit the engine: ${error.message}`;
+  return new InvalidRequestError('INVALID_REQUEST', message, { reason: error.message }, { cause: error });
+}
+
 /** A rejection's message is JSON: code, message, fields. Anything else stays as it is. */
 export function translateError(error: unknown): unknown {
-  if (!(error instanceof Error) || !error.message.startsWith('{')) return error;
+  if (!(error instanceof Error)) return error;
+  if (!error.message.startsWith('{')) return conversionError(error);
   try {
     const { code, message, fields } = JSON.parse(error.message);
     return typeof code === 'string' ? nativeError(code, message, fields ?? {}) : error;

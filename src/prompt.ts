@@ -4,6 +4,7 @@
  */
 import { ConfigError, type ConfigProblem } from './errors.js';
 import { type History, type Intent, lastIterate } from './history.js';
+import { nearest } from './nearest.js';
 
 /** Texts with placeholders in braces; each may use those that `placeholders` lists for it. */
 export interface PromptTemplates {
@@ -16,7 +17,7 @@ export interface PromptTemplates {
   readonly feedback: string;
 }
 
-/** What each template may name. `{question}` is the task's text, `{previous}` the iterate to rewrite. */
+/** The placeholders that each template may use. `{question}` is the task's text, `{previous}` the iterate to rewrite. */
 const placeholders: { readonly [Name in keyof PromptTemplates]: readonly string[] } = {
   attempt: ['question', 'earlier'],
   improve: ['question', 'earlier', 'previous', 'feedback'],
@@ -25,6 +26,7 @@ const placeholders: { readonly [Name in keyof PromptTemplates]: readonly string[
   feedback: ['feedback'],
 };
 
+/** The templates of a prompt that brings none of its own. */
 export const defaultTemplates: PromptTemplates = {
   attempt: '{question}{earlier}',
   improve:
@@ -37,18 +39,34 @@ export const defaultTemplates: PromptTemplates = {
   feedback: '\n\nFeedback on it:\n{feedback}',
 };
 
+/** The parts of a prompt. */
 export interface PromptContent {
+  /** The task's text. */
   readonly question: string;
+  /** Turns so far; a rewrite rewrites the last of them. */
   readonly history: History;
+  /** Attempt a turn, or improve or diverge from the last iterate. */
   readonly intent: Intent;
 }
 
-/** The prompt of an attempt at the turn after `history`, or of a rewrite of its last turn. Only last iterates are shown. */
+/**
+ * The prompt of an attempt at the turn after `history`, or of a rewrite of its last turn. Only last iterates are shown.
+ * Templates that are given override `defaultTemplates` one by one.
+ *
+ * @throws ConfigError for an unknown template or placeholder.
+ * @example
+ * import { promptFromTemplates } from 'exit-rl';
+ *
+ * const iterate = { text: '41', tokens: [], quality: 0, feedback: 'too small' };
+ * const history = { turns: [{ iterates: [iterate] }] };
+ * console.log(promptFromTemplates({ question: 'What is 6 times 7?', history, intent: 'improve' }));
+ */
 export function promptFromTemplates(
   { question, history, intent }: PromptContent,
   templates: Partial<PromptTemplates> = {},
 ): string {
   const texts = { ...defaultTemplates, ...templates };
+  requireKnownTemplates(templates);
   requireKnownPlaceholders(texts);
   const earlierTurns = intent === 'attempt' ? history.turns.length : history.turns.length - 1;
   const earlier = Array.from({ length: earlierTurns }, (_, turn) => earlierTurn(texts, history, turn)).join('');
@@ -71,6 +89,16 @@ const placeholder = /\{([A-Za-z]+)\}/g;
 /** One pass: braces in what a model wrote are text, never placeholders. */
 function fill(template: string, values: Readonly<Record<string, string>>): string {
   return template.replace(placeholder, (whole, name: string) => values[name] ?? whole);
+}
+
+function requireKnownTemplates(templates: Partial<PromptTemplates>): void {
+  const names = Object.keys(placeholders);
+  const unknown = Object.keys(templates).filter((name) => !names.includes(name));
+  const problems = unknown.map((name): ConfigProblem => {
+    const hint = `did you mean \`${nearest(name, names) ?? names.join('`, `')}\`?`;
+    return { key: `templates.${name}`, message: 'unknown template', hint };
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 function requireKnownPlaceholders(texts: PromptTemplates): void {

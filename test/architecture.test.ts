@@ -12,9 +12,19 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
  * of two names that fit, the longer one counts.
  */
 const levels: readonly (readonly string[])[] = [
-  /*  0 */ ['src/errors', 'src/rng', 'src/stats', 'src/history', 'src/message', 'src/nesting', 'src/safetensors'],
-  /*  1 */ ['src/abort', 'src/initial-weights', 'src/libtorch', 'src/hub', 'src/task'],
-  /*  2 */ ['src/native', 'src/prompt', 'src/reward', 'src/shipped-models'],
+  /*  0 */ [
+    'src/errors',
+    'src/rng',
+    'src/stats',
+    'src/history',
+    'src/message',
+    'src/nearest',
+    'src/nesting',
+    'src/ragged',
+    'src/safetensors',
+  ],
+  /*  1 */ ['src/abort', 'src/arguments', 'src/initial-weights', 'src/libtorch', 'src/task'],
+  /*  2 */ ['src/hub', 'src/native', 'src/prompt', 'src/reward', 'src/shipped-models'],
   /*  3 */ ['src/chat', 'src/data'],
   /*  4 */ ['src/policy'],
   /*  5 */ ['src/embedder'],

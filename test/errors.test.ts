@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import * as errors from '../src/errors.js';
 
 describe('isInstance', () => {
-  test('knows a class, its ancestors, and nothing else', () => {
+  test('is true for a class and its ancestors alone', () => {
     const error: unknown = errors.nativeError('WEIGHT_SHAPE', 'weight `a`: …', { weight: 'a' });
     expect(errors.ModelFolderError.isInstance(error)).toBe(true);
     expect(errors.NativeError.isInstance(error)).toBe(true);
@@ -12,7 +12,7 @@ describe('isInstance', () => {
     expect(errors.ExitError.isInstance(null)).toBe(false);
   });
 
-  test('knows an error that another copy of the package made', async () => {
+  test('is true for an error of another copy of the package', async () => {
     vi.resetModules();
     const copy = await import('../src/errors.js');
     expect(copy.CancelledError).not.toBe(errors.CancelledError);
@@ -23,13 +23,13 @@ describe('isInstance', () => {
   });
 });
 
-test('a native code becomes its class and keeps code and fields', () => {
+test('maps a native code to its class and keeps code and fields', () => {
   const error = errors.nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens', { tokens: 9, limit: 8 });
   expect(error).toMatchObject({ name: 'PromptTooLongError', code: 'PROMPT_TOO_LONG', fields: { tokens: 9, limit: 8 } });
   expect(errors.nativeError('NEVER_HEARD_OF', 'x').name).toBe('NativeError');
 });
 
-test('a ConfigError reports all problems at once, with the file and what to write instead', () => {
+test('ConfigError reports all problems at once, with the file and the fix', () => {
   const problems = [
     { key: 'groupSiz', message: 'unknown option', hint: 'did you mean `groupSize`?' },
     { key: 'updates', message: 'must be at least 1' },

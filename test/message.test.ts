@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { promptText } from '../src/message.js';
 
 describe('the text of a prompt', () => {
-  test('is a text itself', () => {
+  test('returns a text unchanged', () => {
     expect(promptText('as it is')).toBe('as it is');
   });
 
-  test('is roles and contents of messages', () => {
+  test('joins roles and contents of messages', () => {
     const messages = [
       { role: 'system', content: 'Be brief.' },
       { role: 'user', content: 'Why?' },

@@ -212,5 +212,5 @@ test('an update that fails after its first optimizer step: sampling sees the wei
     requestId: 1,
   });
   const batch = completions.map(({ tokens }, rollout) => ({ prompt: 0, tokens, rollout, advantage: 0 }));
-  expect(await policy.score({ prompts, sequences: batch })).toEqual(completions.map(({ logprobs }) => logprobs));
+  expect(await policy.logprobs({ prompts, sequences: batch })).toEqual(completions.map(({ logprobs }) => logprobs));
 });

@@ -1,13 +1,14 @@
-/** The latest renders: a start is rendered again for evaluation and metrics, always to the same text. */
+/** Caches the latest renders: evaluation and metrics render a start again, always to the same text. */
 
 const mostCharacters = 1 << 22;
 
+/** Rendered texts by their requests. */
 export interface RenderCache {
   get(ask: string): string | undefined;
   set(ask: string, text: string): void;
 }
 
-/** Bounded by the characters of what was asked and answered; the oldest leaves first. */
+/** A cache bounded by the characters of requests and texts; it evicts the oldest. */
 export function createRenderCache(limit = mostCharacters): RenderCache {
   const texts = new Map<string, string>();
   let characters = 0;

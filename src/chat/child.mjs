@@ -46,7 +46,7 @@ function cappedRange(limits) {
   };
 }
 
-/** What every template may use, with the names that Python's have. @param {string} date @param {Limits} limits */
+/** The functions and filters that every template may use, by their names in Python. @param {string} date @param {Limits} limits */
 function globals(date, limits) {
   const constants = { false: false, true: true, none: null, False: false, True: true, None: null };
   return {

@@ -2,6 +2,7 @@
 import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
 import { crossing, crossingNow, type NativeTokenizer } from '../native.js';
+import { concat, offsetsOf } from '../ragged.js';
 import type { ChatFiles } from './files.js';
 import { createGuard, type Guard } from './guard.js';
 import { type Marks, mapTexts, marksFor } from './marks.js';
@@ -17,6 +18,7 @@ export interface Chat {
   render(messages: readonly Message[], options?: ChatOptions): Promise<string>;
 }
 
+/** The parts of a chat. */
 export interface ChatParts {
   readonly files: ChatFiles;
   readonly tokenizer: NativeTokenizer;
@@ -25,6 +27,7 @@ export interface ChatParts {
   readonly renderer?: TemplateRenderer;
 }
 
+/** A chat over a folder's templates and tokenizer. */
 export function createChat(parts: ChatParts): Chat {
   const { renderer = templateRenderer() } = parts;
   const guards = new Map<string, Guard>();
@@ -55,14 +58,14 @@ async function renderPlain(
   return options.continueFinalMessage ? cutAtOpening(text, end, String(messages.at(-1)?.content)) : text;
 }
 
-/** The mark and a space behind the last message's text: the space tells whether the template trims. */
+/** Appends the mark and a space to the last message's text: the space shows whether the template trims. */
 function openFinal(messages: readonly Message[], mark: string): readonly Message[] {
   const last = messages.at(-1);
   if (last === undefined) throw new ChatTemplateError('there is no final message to continue');
   return [...messages.slice(0, -1), { ...last, content: `${last.content}${mark} ` }];
 }
 
-/** As transformers does: what a template trims is not said before the model goes on. */
+/** The text up to the opening, without the white space that the template trims there; as transformers cuts it. */
 function cutAtOpening(text: string, mark: string, content: string): string {
   const at = text.lastIndexOf(mark);
   if (at < 0 || !text.includes(content.trim())) {
@@ -111,11 +114,7 @@ class Conversation {
     await this.requireSameText(rendered);
     const { text, splices, kept } = spliceTurns(rendered, this.turns, this.marks);
     if (kept.size > 0) await this.requireLeftOut(rendered, kept);
-    const offsets = new Uint32Array(splices.length + 1);
-    splices.forEach((ids, at) => {
-      offsets[at + 1] = (offsets[at] ?? 0) + ids.length;
-    });
-    const tokens = Int32Array.from(splices.flatMap((ids) => [...ids]));
+    const [tokens, offsets] = [concat(Int32Array, splices), offsetsOf(splices)];
     return crossing(() => this.parts.tokenizer.encodeRendered({ text, guard, splice, tokens, offsets }));
   }
 
@@ -157,7 +156,7 @@ class Conversation {
     throw new ChatTemplateError(message, { file: this.parts.files.source, reason });
   }
 
-  /** What a template does not show of a turn it must have left out, not rewritten: the rest alone looks the same. */
+  /** A template may leave out a part of a turn, but not rewrite it: the rest alone must render the same. */
   private async requireLeftOut(rendered: string, kept: ReadonlyMap<number, string>): Promise<void> {
     const shorter = await this.renderMarked(kept);
     if (withoutSpace(shorter) === withoutSpace(rendered)) return;

@@ -1,14 +1,15 @@
-/** The chat templates and special tokens that a model folder brings. */
+/** Reads the chat templates and special tokens of a model folder. */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ModelFolderError } from '../errors.js';
 
+/** The chat templates of a folder. */
 export interface ChatFiles {
   /** Template texts by name; `default` is the one used without tools. */
   readonly templates: Readonly<Record<string, string>>;
-  /** `bos_token` and its kin, as templates name them. */
+  /** `bos_token`, `eos_token` and the others, by the names that templates use. */
   readonly specialTokens: Readonly<Record<string, string>>;
-  /** Where the default template stands. */
+  /** The file of the default template, for error messages. */
   readonly source: string;
 }
 
@@ -106,7 +107,7 @@ function specialTokensOf(...sources: readonly Readonly<Record<string, unknown>>[
   return found;
 }
 
-/** As transformers reads them: template files go before all that tokenizer_config.json says. @throws ModelFolderError. */
+/** As transformers reads them: template files override tokenizer_config.json. @throws ModelFolderError. */
 export function readChatFiles(folder: string): ChatFiles {
   const configFile = join(folder, 'tokenizer_config.json');
   const config = readJson(configFile);

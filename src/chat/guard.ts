@@ -1,4 +1,4 @@
-/** Special tokens that a message spells out stay text: nobody but the template begins a turn. */
+/** Keeps special tokens that a message spells out as text: only the template begins a turn. */
 import { crossingNow, type NativeAddedToken, type NativeTokenizer } from '../native.js';
 
 /** Keeps the control tokens of one template from being found in messages. */
@@ -8,7 +8,7 @@ export type Guard = (text: string, mark: string) => string;
 const tag = /^<\/?[A-Za-z][\w-]*>$/;
 
 /**
- * What only a template may write: special tokens, and added tokens that stand in the template, as DeepSeek's
+ * The tokens that only a template may write: special tokens, and added tokens that stand in the template, as DeepSeek's
  * `<｜User｜>`. Tags that are no special tokens are left to the text, in which models write them and templates look
  * for them; white space is text anyway.
  */
@@ -21,7 +21,7 @@ export function controlTokens(tokens: readonly NativeAddedToken[], template: str
 
 const escaped = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-/** The tokenizer itself finds the places; texts without a trace of a control token are not even shown to it. */
+/** A guard for one template. The tokenizer finds the places; texts without a trace of a control token never reach it. */
 export function createGuard(tokenizer: NativeTokenizer, template: string): Guard {
   const control = controlTokens(tokenizer.addedTokens(), template);
   if (control.length === 0) return (text) => text;

@@ -5,6 +5,7 @@
 import { ChatTemplateError } from '../errors.js';
 import { isTooDeep } from '../nesting.js';
 
+/** Three characters that the conversation itself does not hold. */
 export interface Marks {
   /** Stands inside special tokens that a message spells out. */
   readonly guard: string;

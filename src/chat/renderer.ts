@@ -8,23 +8,27 @@ import { fileURLToPath } from 'node:url';
 import { ChatTemplateError } from '../errors.js';
 import { createRenderCache } from './cache.js';
 
+/** The bounds of one render. */
 export interface RenderLimits {
-  /** Within the template; honest ones take about a millisecond. */
+  /** Time limit of one render; ordinary templates take about a millisecond. */
   readonly milliseconds: number;
-  /** Of the rendered text, and of every text on the way to it. */
+  /** Longest rendered text, and longest intermediate text. */
   readonly characters: number;
-  /** Of the rendering process's heap. */
+  /** Heap of the rendering process. */
   readonly mebibytes: number;
 }
 
+/** Far above the needs of ordinary templates. */
 export const defaultLimits: RenderLimits = { milliseconds: 2_000, characters: 1 << 23, mebibytes: 256 };
 
+/** One render. */
 export interface RenderRequest {
+  /** Jinja. */
   readonly template: string;
-  /** Where the template stands, for messages. */
+  /** The template's file, for error messages. */
   readonly source: string;
   readonly variables: Readonly<Record<string, unknown>>;
-  /** `strftime_now` tells this day, as YYYY-MM-DD. */
+  /** The day that `strftime_now` returns, as YYYY-MM-DD. */
   readonly date: string;
 }
 
@@ -54,7 +58,7 @@ interface Answer {
   readonly reason?: string;
 }
 
-/** What is no answer answers nothing: the time that is given to it runs out. */
+/** A line that is no JSON becomes an empty answer: the request that waits runs into its time limit. */
 function parseAnswer(line: string): Answer {
   try {
     return JSON.parse(line) as Answer;
@@ -109,7 +113,7 @@ export class TemplateRenderer {
     const child = spawn(process.execPath, [...flags, entry], { stdio: ['pipe', 'pipe', 'ignore'], env: {} });
     child.stdout.setEncoding('utf8');
     child.stdout.on('data', (data: string) => this.read(data));
-    // A pipe that breaks is the end of the process, and that is heard of below.
+    // A broken pipe means that the process ended; `close` below reports it.
     child.stdin.on('error', () => {});
     child.once('error', (error) => this.ended(child, `no process can be started (${error.message})`));
     child.once('close', (_code, signal) => this.ended(child, endReason(signal, this.limits)));

@@ -11,10 +11,11 @@ export interface GeneratedTurn {
   readonly textOf: (tokens: number) => string;
 }
 
+/** A rendered conversation with splices in the places of generated turns. */
 export interface Spliced {
   readonly text: string;
   readonly splices: readonly Int32Array[];
-  /** What remains of the turns, by their numbers, whose beginnings the template left out. */
+  /** The rest of each turn whose beginning the template left out, by the turn's number. */
   readonly kept: ReadonlyMap<number, string>;
 }
 
@@ -57,14 +58,14 @@ function firstKept({ tokens, textOf }: GeneratedTurn, kept: number): number {
 interface SplicedTurn {
   readonly before: string;
   readonly ids: Int32Array;
-  /** What remains of the turn's text; undefined when the whole went in. */
+  /** The rest of the turn's text; undefined when the whole went in. */
   readonly kept?: string;
 }
 
 /**
- * The end of `shown`, text that the template made of the turn, replaced by ids. The whole turn goes in whole, with the
- * white space it was generated with; of a turn whose beginning the template leaves out (earlier thinking) go in the
- * tokens that remain.
+ * Replaces the end of `shown`, the text that the template made of the turn, by the turn's ids. A turn that is shown in
+ * full keeps all its ids, generated white space included; a turn whose beginning the template leaves out (earlier
+ * thinking) keeps the ids of the rest.
  */
 function spliceTurn(shown: string, turn: GeneratedTurn, guard: string): SplicedTurn {
   const start = wholeStart(shown, turn.text);
@@ -86,7 +87,7 @@ function guardedLength(text: string, characters: number, guard: string): number 
   return length;
 }
 
-/** The rendered text with a splice in the place of every generated turn, whose number stands between two end marks. */
+/** Puts a splice in the place of every generated turn; two end marks enclose the turn's number. @throws ChatTemplateError. */
 export function spliceTurns(rendered: string, turns: ReadonlyMap<number, GeneratedTurn>, marks: Marks): Spliced {
   const pieces = rendered.split(marks.end);
   const splices: Int32Array[] = [];

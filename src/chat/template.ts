@@ -1,23 +1,35 @@
-/** Which template a folder's conversation takes, and the variables it sees. */
+/** Chooses the template of a conversation and collects the variables that it sees. */
+import { anyRecord, type Fields, flag, listOf, text } from '../arguments.js';
 import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
 import type { ChatFiles } from './files.js';
 import type { RenderRequest } from './renderer.js';
 
+/** How a chat template renders messages; every key has a default. */
 export interface ChatOptions {
   /** One of the folder's named templates; by default `tool_use` with tools, where there is one, else `default`. */
   readonly template?: string;
   /** Functions the model may call, as OpenAI's JSON schema has them. */
   readonly tools?: readonly object[];
-  /** Ends the text where the assistant's answer begins; true unless told otherwise. */
+  /** Ends the text where the assistant's answer begins; default true. */
   readonly addGenerationPrompt?: boolean;
-  /** Leaves the last message open, for the model to go on with it. */
+  /** Leaves the last message open, for the model to continue; default false. */
   readonly continueFinalMessage?: boolean;
-  /** The day that templates are told, as YYYY-MM-DD: fixed, so that a prompt is the same tomorrow. */
+  /** The day that templates are told, as YYYY-MM-DD; default 2024-07-26, so that a prompt is the same tomorrow. */
   readonly date?: string;
   /** Further variables of the template, for example `enable_thinking`. */
   readonly variables?: Readonly<Record<string, unknown>>;
 }
+
+/** The kinds of the options, to check what a caller passes. */
+export const chatFields: Fields<ChatOptions> = {
+  template: text,
+  tools: listOf(anyRecord),
+  addGenerationPrompt: flag,
+  continueFinalMessage: flag,
+  date: text,
+  variables: anyRecord,
+};
 
 /** The day that Llama's templates fall back to. */
 const defaultDate = '2024-07-26';
@@ -52,7 +64,7 @@ export function dateString(date: string): string {
   throw new ChatTemplateError(`the date \`${date}\` is not of the form YYYY-MM-DD`, { date });
 }
 
-/** Everything the template is given. */
+/** The template and every variable that it is given. @throws ChatTemplateError. */
 export function renderRequest(
   files: ChatFiles,
   messages: readonly Record<string, unknown>[],

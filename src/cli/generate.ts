@@ -4,6 +4,7 @@ import type { ChatOptions } from '../chat/template.js';
 import { UsageError } from '../errors.js';
 import type { LocalPolicy } from '../policy/local.js';
 import type { Completion, GenerateRequest, Sampling } from '../policy/policy.js';
+import { defaultSampling } from '../policy/sampling.js';
 import { createRng } from '../rng.js';
 import { loadPolicy } from '../run/assemble.js';
 import { type Flags, numberOf, requiredText, textFlag, textFlags, wholeNumber } from './flags.js';
@@ -26,11 +27,11 @@ const linesInFlight = 256;
 
 function settingsOf(flags: Flags): GenerateSettings {
   const sampling: Sampling = {
-    temperature: numberOf(flags, 'temperature', 1),
-    maxNewTokens: wholeNumber(flags, 'maxNewTokens', 256, 1),
-    topK: wholeNumber(flags, 'topK', 0),
-    topP: numberOf(flags, 'topP', 1),
-    minP: numberOf(flags, 'minP', 0),
+    temperature: numberOf(flags, 'temperature', defaultSampling.temperature),
+    maxNewTokens: wholeNumber(flags, 'maxNewTokens', defaultSampling.maxNewTokens, 1),
+    topK: wholeNumber(flags, 'topK', defaultSampling.topK),
+    topP: numberOf(flags, 'topP', defaultSampling.topP),
+    minP: numberOf(flags, 'minP', defaultSampling.minP),
     stop: stopTexts(process.argv),
     includeStopText: Boolean(flags.includeStopText),
   };

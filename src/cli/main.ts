@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command line: one thin file per command; what a command needs is imported when it runs, so that help is instant. */
 import { type CAC, cac } from 'cac';
-import { nearest } from '../config/nearest.js';
 import { UsageError } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { registerDemo } from './demo.js';
 import { registerDoctor } from './doctor.js';
 import { registerEmbed } from './embed.js';

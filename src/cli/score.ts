@@ -31,7 +31,7 @@ async function scoreLists(policy: LocalPolicy, lists: readonly Int32Array[], tem
   const scored = lists.filter((tokens) => tokens.length > 1);
   const sequences = scored.map((tokens, at) => ({ prompt: at, tokens: tokens.subarray(1), rollout: at, advantage: 0 }));
   const prompts = scored.map((tokens) => tokens.subarray(0, 1));
-  const logprobs = scored.length > 0 ? await policy.score({ prompts, sequences }, temperature) : [];
+  const logprobs = scored.length > 0 ? await policy.logprobs({ prompts, sequences }, temperature) : [];
   const byTokens = new Map(scored.map((tokens, at) => [tokens, logprobs[at]]));
   return lists.map((tokens) => ({
     tokens: Array.from(tokens),

@@ -3,9 +3,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { parseLayers, type RunConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { recipes } from '../recipes/index.js';
 import { isPlainObject, type Layer } from './layer.js';
-import { nearest } from './nearest.js';
 
 export interface ConfigSource {
   /** A recipe's name or a file: .ts .mts .js .mjs .cjs .yaml .yml .toml .json. */

@@ -1,9 +1,9 @@
 /** Turns what the schema found into problems that name the key and, for a mistyped one, the nearest known key. */
 import { z } from 'zod';
 import type { ConfigProblem } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { aliases } from './aliases.js';
 import { isPlainObject } from './layer.js';
-import { nearest } from './nearest.js';
 import { batchAliases } from './objective-aliases.js';
 import { switchNames } from './run-aliases.js';
 import { runSchema } from './schema.js';

@@ -1,9 +1,11 @@
-/** Vectors by the hash of their text; the least recently used leaves first. */
+/** Caches vectors by the hash of their text and evicts the least recently used. */
 import { createHash } from 'node:crypto';
 
+/** Counts of a cache since it was made. */
 export interface CacheStatistics {
   /** Texts asked for whose vector was there. */
   readonly hits: number;
+  /** Texts asked for whose vector was computed. */
   readonly misses: number;
   /** Vectors held now. */
   readonly size: number;
@@ -12,6 +14,7 @@ export interface CacheStatistics {
 /** A hash of the text rather than the text: keys stay short however long answers are. */
 export const contentKey = (text: string): string => createHash('sha256').update(text).digest('base64');
 
+/** At most `capacity` vectors; 0 keeps none. */
 export class VectorCache {
   // A map lists its keys by age of insertion, and a hit inserts anew: the first key is the least recently used.
   private readonly vectors = new Map<string, Float32Array>();

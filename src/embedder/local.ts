@@ -1,4 +1,14 @@
-/** An embedder on this machine: a sentence-transformers folder on the native engine, with a cache before it. */
+/** An embedder on this machine: a sentence-transformers folder on the native engine, behind a cache of vectors. */
+import {
+  type Fields,
+  listOf,
+  oneOf,
+  positiveNumber,
+  requireArgument,
+  requireFields,
+  text,
+  wholeNumber,
+} from '../arguments.js';
 import {
   cancellable,
   crossing,
@@ -11,23 +21,35 @@ import {
 } from '../native.js';
 import { type CacheStatistics, contentKey, VectorCache } from './cache.js';
 
+/** How `LocalEmbedder.load` loads a folder; every key has a default. */
 export interface LocalEmbedderOptions {
   /** `auto` (CUDA where it can be used), `cpu`, `cuda` or `cuda:N`. */
   readonly device?: string;
-  /** `auto` is float32 on the CPU and bfloat16 elsewhere. */
+  /** `auto`, the default, is float32 on the CPU and bfloat16 elsewhere. */
   readonly dtype?: Dtype;
-  /** CPU threads; 0 takes all cores. */
+  /** CPU threads; 0, the default, takes all cores. */
   readonly threads?: number;
   readonly backend?: 'auto' | 'kernels' | 'torch';
-  /** A text put in front of every text, for example `query: `; goes before `promptName`. */
+  /** A text put in front of every text, for example `query: `; overrides `promptName`. */
   readonly prompt?: string | undefined;
   /** One of the folder's own prompts; without both, the folder's default. */
   readonly promptName?: string | undefined;
   /** Cuts texts after this many tokens, when that is earlier than the folder says. */
   readonly maxTokens?: number | undefined;
-  /** Vectors kept for texts that come again; 0 keeps none. */
+  /** Vectors kept for texts that come again, least recently used out first; 0 keeps none, default 8192. */
   readonly cacheSize?: number;
 }
+
+const optionFields: Fields<LocalEmbedderOptions> = {
+  device: text,
+  dtype: oneOf('auto', 'float32', 'bfloat16'),
+  threads: wholeNumber,
+  backend: oneOf('auto', 'kernels', 'torch'),
+  prompt: text,
+  promptName: text,
+  maxTokens: positiveNumber,
+  cacheSize: wholeNumber,
+};
 
 /** Texts that cross to the engine together: it sorts them by length, and the JavaScript thread copies them in an instant. */
 const textsAtOnce = 512;
@@ -41,9 +63,11 @@ function textOptions({ prompt, promptName, maxTokens }: LocalEmbedderOptions) {
   };
 }
 
+/** Vectors of texts, computed once for equal texts. It holds native memory: close it. */
 export class LocalEmbedder {
   private closing: Promise<void> | undefined;
   private readonly running = new Set<Promise<unknown>>();
+  /** Numbers of one vector. */
   readonly dimension: number;
 
   private constructor(
@@ -53,8 +77,23 @@ export class LocalEmbedder {
     this.dimension = engine.info().dimension;
   }
 
-  /** Loads a folder. @throws ModelFolderError, DeviceError, InvalidRequestError, OutOfMemoryError. */
+  /**
+   * Loads a sentence-transformers folder.
+   *
+   * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError,
+   * OutOfMemoryError.
+   * @example
+   * ```ts no-run
+   * import { LocalEmbedder } from 'exit-rl/embedders';
+   *
+   * const embedder = await LocalEmbedder.load('all-MiniLM-L6-v2', { threads: 2 });
+   * console.log(embedder.dimension);
+   * await embedder.close();
+   * ```
+   */
   static async load(folder: string, options: LocalEmbedderOptions = {}): Promise<LocalEmbedder> {
+    requireArgument('LocalEmbedder.load', { folder }, text);
+    requireFields<LocalEmbedderOptions>('LocalEmbedder.load', options, optionFields);
     const { device = 'auto', dtype = 'auto', threads = 0, backend = 'auto', cacheSize = 8192 } = options;
     const engine = await crossing(() => {
       const choice = { device, dtype: resolveDtype(dtype, device), threads, backend, ...textOptions(options) };
@@ -63,16 +102,57 @@ export class LocalEmbedder {
     return new LocalEmbedder(engine, new VectorCache(cacheSize));
   }
 
+  /**
+   * Facts of the loaded embedder: dimension, longest text in tokens, prompt, device, dtype.
+   *
+   * @throws PolicyClosedError.
+   * @example
+   * ```ts no-run
+   * import { LocalEmbedder } from 'exit-rl/embedders';
+   *
+   * const embedder = await LocalEmbedder.load('all-MiniLM-L6-v2');
+   * console.log(embedder.info().maxTokens);
+   * await embedder.close();
+   * ```
+   */
   info(): EmbedderInfo {
     return crossingNow(() => this.engine.info());
   }
 
+  /**
+   * Counts of the cache since loading.
+   *
+   * @example
+   * ```ts no-run
+   * import { LocalEmbedder } from 'exit-rl/embedders';
+   *
+   * const embedder = await LocalEmbedder.load('all-MiniLM-L6-v2');
+   * await embedder.embed(['tea', 'coffee']);
+   * await embedder.embed(['tea']);
+   * console.log(embedder.cacheStatistics().hits); // 1
+   * await embedder.close();
+   * ```
+   */
   cacheStatistics(): CacheStatistics {
     return this.cache.statistics();
   }
 
-  /** One vector a text, row-major `[texts, dimension]`; equal texts are computed once. */
+  /**
+   * One vector for each text, row-major `[texts, dimension]`; equal texts are computed once.
+   *
+   * @throws InvalidRequestError, TokenizerError, OutOfMemoryError, CancelledError, PolicyClosedError.
+   * @example
+   * ```ts no-run
+   * import { LocalEmbedder } from 'exit-rl/embedders';
+   *
+   * const embedder = await LocalEmbedder.load('all-MiniLM-L6-v2');
+   * const vectors = await embedder.embed(['tea', 'coffee']);
+   * console.log(vectors.length === 2 * embedder.dimension);
+   * await embedder.close();
+   * ```
+   */
   async embed(texts: readonly string[], signal?: AbortSignal): Promise<Float32Array> {
+    requireArgument('embed', { texts }, listOf(text));
     const work = this.embedAll(texts, signal);
     this.running.add(work);
     try {
@@ -118,7 +198,18 @@ export class LocalEmbedder {
     return found;
   }
 
-  /** Frees the embedder after the work before it; closing again is the same close. Other calls then fail with PolicyClosedError. */
+  /**
+   * Frees the embedder after the work begun before; closing again is the same close. Other calls then fail with
+   * PolicyClosedError.
+   *
+   * @example
+   * ```ts no-run
+   * import { LocalEmbedder } from 'exit-rl/embedders';
+   *
+   * const embedder = await LocalEmbedder.load('all-MiniLM-L6-v2');
+   * await embedder.close();
+   * ```
+   */
   close(): Promise<void> {
     this.closing ??= Promise.allSettled([...this.running]).then(() => {
       this.cache.clear();

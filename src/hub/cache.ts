@@ -1,27 +1,33 @@
-/** The hub's cache on this machine, laid out and found as huggingface_hub does. */
+/** The hub's cache on this machine, in the layout and at the place of huggingface_hub. */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HubError } from '../errors.js';
 
+/** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A model on the hub: `owner/name`, at a branch, tag or commit. */
 export interface HubModel {
+  /** `owner/name`. */
   readonly name: string;
+  /** A branch, a tag or a commit. */
   readonly revision: string;
 }
 
 const homeOf = (environment: Environment): string =>
   environment.HF_HOME || join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
 
+/** The folder of the cache: HF_HUB_CACHE, else `hub` in HF_HOME. */
 export function cacheFolder(environment: Environment): string {
   return environment.HF_HUB_CACHE || environment.HUGGINGFACE_HUB_CACHE || join(homeOf(environment), 'hub');
 }
 
+/** The folder of one model in the cache. */
 export const repositoryFolder = (environment: Environment, { name }: HubModel): string =>
   join(cacheFolder(environment), `models--${name.replaceAll('/', '--')}`);
 
+/** True when HF_HUB_OFFLINE forbids the network. */
 export function isOffline(environment: Environment): boolean {
   return /^(1|true|yes|on)$/i.test(environment.HF_HUB_OFFLINE ?? '');
 }
@@ -41,7 +47,14 @@ export function accessToken(environment: Environment): string | undefined {
 const part = '[A-Za-z0-9][A-Za-z0-9._-]{0,95}';
 const modelName = new RegExp(`^(${part}/${part})(?:@([^\\s@]+))?$`);
 
-/** `owner/name` or `owner/name@revision`; undefined for what cannot be one. */
+/**
+ * The model that a text names as `owner/name` or `owner/name@revision`; undefined when it names none.
+ *
+ * @example
+ * import { hubModel } from 'exit-rl/hub';
+ *
+ * console.log(hubModel('HuggingFaceTB/SmolLM2-135M-Instruct@main'));
+ */
 export function hubModel(text: string): HubModel | undefined {
   const [, name, revision = 'main'] = modelName.exec(text) ?? [];
   const safe = name !== undefined && !text.includes('..') && !revision.startsWith('/');
@@ -65,7 +78,16 @@ function cachedFolder(environment: Environment, model: HubModel): string | undef
   return snapshot !== undefined && existsSync(join(snapshot, 'config.json')) ? snapshot : undefined;
 }
 
-/** A folder as it is, or the cached folder of `owner/name`; nothing is ever downloaded here. @throws HubError. */
+/**
+ * The folder of a model: a folder as it is, or the cached folder of `owner/name`. It downloads nothing.
+ *
+ * @throws HubError when the model is not in the cache; its message names the command that fetches it.
+ * @example
+ * import { shippedModel } from 'exit-rl';
+ * import { modelFolder } from 'exit-rl/hub';
+ *
+ * console.log(modelFolder(shippedModel('tiny')));
+ */
 export function modelFolder(nameOrFolder: string, environment: Environment = process.env): string {
   if (existsSync(nameOrFolder)) return nameOrFolder;
   const model = hubModel(nameOrFolder);

@@ -1,4 +1,4 @@
-/** What went wrong with the hub, in a sentence that says what to do. */
+/** Failures of the hub, each in a sentence that says what to do. */
 import { HubError } from '../errors.js';
 import { cacheFolder, type Environment, type HubModel } from './cache.js';
 
@@ -26,6 +26,7 @@ function statusOf(error: unknown): number | undefined {
   return undefined;
 }
 
+/** The error for a request that failed: by its status, by the disk, or by the network. */
 export function hubFailure(error: unknown, model: HubModel, endpoint: string, environment: Environment): HubError {
   if (HubError.isInstance(error)) return error;
   const fields = { model: model.name, revision: model.revision, endpoint, status: statusOf(error) };

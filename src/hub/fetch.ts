@@ -1,34 +1,57 @@
-/** A model from the hub into the cache, every file checked; the revision's name is written last. */
+/** Fetches a model from the hub into the cache and checks every file; the revision's name is written last. */
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import {
+  abortSignal,
+  anyRecord,
+  callback,
+  type Fields,
+  listOf,
+  positiveNumber,
+  required,
+  requireFields,
+  text,
+} from '../arguments.js';
 import { HubError } from '../errors.js';
 import { accessToken, cacheFolder, type Environment, type HubModel, isOffline, repositoryFolder } from './cache.js';
 import { hubFailure } from './failure.js';
 import { chooseFiles, type HubAccess, type HubFile, listModel } from './listing.js';
 import { transferFile } from './transfer.js';
 
+/** How a model is fetched; every key has a default. */
 export interface FetchOptions {
   /** Patterns of the files to fetch; none takes weights, configuration, tokenizer and texts. */
   readonly include?: readonly string[];
+  /** HF_TOKEN, HF_ENDPOINT, HF_HOME and the other variables of huggingface_hub; default `process.env`. */
   readonly environment?: Environment;
+  /** How long the hub may take to answer, or to send the next bytes; default 20000. */
   readonly patienceMilliseconds?: number;
+  /** Ends the transfer; what has arrived is resumed by the next call. */
   readonly signal?: AbortSignal;
+  /** Called as bytes arrive. */
   readonly onProgress?: (progress: FetchProgress) => void;
 }
 
+/** How far a fetch is. */
 export interface FetchProgress {
+  /** Path of the file that arrives now. */
   readonly file: string;
+  /** Bytes on the disk, over all files. */
   readonly bytes: number;
   readonly totalBytes: number;
   /** Bytes of this call's own work, for the speed. */
   readonly received: number;
 }
 
+/** A model in the cache. */
 export interface Fetched {
-  /** A Hugging Face folder. */
+  /** A Hugging Face folder, for `LocalPolicy.load`. */
   readonly folder: string;
+  /** The commit that the revision names. */
   readonly commit: string;
+  /** Paths within the folder. */
   readonly files: readonly string[];
+  /** Size of the files together. */
   readonly bytes: number;
 }
 
@@ -36,8 +59,35 @@ function hubEndpoint(environment: Environment): string {
   return (environment.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
 }
 
-/** @throws HubError, which says what to do; UsageError for patterns that match nothing or pickles. */
+const modelFields: Fields<HubModel> = { name: required(text), revision: required(text) };
+
+const optionFields: Fields<FetchOptions> = {
+  include: listOf(text),
+  environment: anyRecord,
+  patienceMilliseconds: positiveNumber,
+  signal: abortSignal,
+  onProgress: callback,
+};
+
+/**
+ * Fetches a model's files into the Hugging Face cache of this machine: resumed where an earlier call stopped, each file
+ * checked against its hash.
+ *
+ * @throws HubError, which says what to do; UsageError for patterns that match nothing or pickles; InvalidRequestError for
+ * options that are unknown or of the wrong type.
+ * @example
+ * ```ts no-run
+ * import { LocalPolicy } from 'exit-rl';
+ * import { fetchModel } from 'exit-rl/hub';
+ *
+ * const { folder } = await fetchModel({ name: 'HuggingFaceTB/SmolLM2-135M-Instruct', revision: 'main' });
+ * const policy = await LocalPolicy.load(folder);
+ * await policy.close();
+ * ```
+ */
 export async function fetchModel(model: HubModel, options: FetchOptions = {}): Promise<Fetched> {
+  requireFields<HubModel>('fetchModel', model, modelFields);
+  requireFields<FetchOptions>('fetchModel', options, optionFields);
   const { environment = process.env, patienceMilliseconds = 20_000 } = options;
   const endpoint = hubEndpoint(environment);
   if (isOffline(environment)) {
@@ -75,7 +125,7 @@ async function fetchListed(
   return { folder: join(folder, 'snapshots', commit), commit, files: chosen.map(({ path }) => path), bytes };
 }
 
-/** Counts over all files; a resumed or cached beginning counts as there, not as received. */
+/** Counts over all files; bytes of an earlier call or of the cache count as present, not as received. */
 function progressOf(
   files: readonly HubFile[],
   onProgress: FetchOptions['onProgress'],
@@ -94,7 +144,7 @@ function progressOf(
   };
 }
 
-/** A commit is its own name. */
+/** Writes the commit that a branch or tag names; a commit needs no such file. */
 async function writeReference(file: string, commit: string, revision: string): Promise<void> {
   if (revision === commit) return;
   await mkdir(dirname(file), { recursive: true });

@@ -1,32 +1,39 @@
-/** Which files a model has on the hub, and which of them are wanted. */
+/** Lists the files of a model on the hub and chooses those to fetch. */
 import { listFiles, modelInfo } from '@huggingface/hub';
 import { HubError, UsageError } from '../errors.js';
 import type { HubModel } from './cache.js';
 
+/** One file of a model on the hub. */
 export interface HubFile {
+  /** Within the repository, with `/`. */
   readonly path: string;
+  /** In bytes. */
   readonly size: number;
-  /** What its content must hash to: git's hash of a blob, or SHA-256 for large files. */
+  /** The hash of its content: git's hash of a blob, or SHA-256 for large files. */
   readonly hash: { readonly kind: 'git' | 'sha256'; readonly value: string };
 }
 
+/** The files of a model at one commit. */
 export interface HubListing {
   /** The commit that the revision names. */
   readonly commit: string;
   readonly files: readonly HubFile[];
 }
 
+/** How the hub is asked. */
 export interface HubAccess {
+  /** Its address, without a slash at the end. */
   readonly endpoint: string;
+  /** Sent to the endpoint alone; public models need none. */
   readonly token: string | undefined;
   /** How long the hub may take to answer, or to send the next bytes. */
   readonly patienceMilliseconds: number;
 }
 
-/** No model has so many; a listing without end would else fill the memory. */
+/** No model has so many files; an endless listing must not fill the memory. */
 const mostEntries = 10_000;
 const mostPages = 100;
-/** Of one answer: a page of a thousand entries has some 300 kB. */
+/** Longest answer: a page of a thousand entries has some 300 kB. */
 const mostBytes = 16 * 2 ** 20;
 /** Linux's longest path. */
 const longestPath = 4096;
@@ -46,7 +53,7 @@ async function bounded(response: Response, url: string): Promise<Response> {
   return new Response(bodyless ? null : Buffer.concat(parts), { status, statusText, headers });
 }
 
-/** What the library asks with: patient, bounded, and the token goes to the hub alone, wherever a page leads. */
+/** `fetch` for the library: patient and bounded; it sends the token to the hub alone, also when a page links elsewhere. */
 function listingFetch({ endpoint, token, patienceMilliseconds }: HubAccess): typeof fetch {
   const { origin } = new URL(endpoint);
   let asked = 0;
@@ -62,6 +69,7 @@ function listingFetch({ endpoint, token, patienceMilliseconds }: HubAccess): typ
   };
 }
 
+/** Every file of a model. @throws HubError for a listing that is too long, names paths outside the folder, or lacks hashes. */
 export async function listModel(model: HubModel, access: HubAccess): Promise<HubListing> {
   try {
     return await readListing(model, access);
@@ -94,7 +102,7 @@ async function readListing({ name, revision }: HubModel, access: HubAccess): Pro
   return { commit: sha, files };
 }
 
-/** As the hub sends it: nothing of it is taken on trust. */
+/** An entry as the hub sends it, with every field unchecked. */
 interface Entry {
   readonly path?: unknown;
   readonly size?: unknown;

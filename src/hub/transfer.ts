@@ -1,4 +1,4 @@
-/** One file from the hub into the cache: resumed where it stopped, checked, and only then under its name. */
+/** Transfers one file from the hub into the cache: resumes it, checks it, and only then gives it its name. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises';
@@ -6,7 +6,9 @@ import { dirname, join, relative } from 'node:path';
 import { HubError } from '../errors.js';
 import type { HubAccess, HubFile } from './listing.js';
 
+/** One file to bring into the cache. */
 export interface Transfer {
+  /** Where the file is. */
   readonly url: string;
   readonly file: HubFile;
   /** The repository's folder in the cache. */
@@ -14,11 +16,11 @@ export interface Transfer {
   readonly commit: string;
   readonly access: HubAccess;
   readonly signal?: AbortSignal;
-  /** Bytes that are there, counted from the beginning of the file. */
+  /** Called with the bytes on the disk, counted from the beginning of the file. */
   readonly onBytes?: (bytes: number) => void;
 }
 
-/** Attempts that bring no single byte; one that brings some may be followed by another. */
+/** Attempts in a row that may bring no byte. */
 const vainAttempts = 3;
 
 async function sizeOf(file: string): Promise<number | undefined> {
@@ -28,7 +30,10 @@ async function sizeOf(file: string): Promise<number | undefined> {
   );
 }
 
-/** Leaves the file's blob in place, and a link to it in the snapshot. True when it was there already. */
+/**
+ * Leaves the file's blob in place, and a link to it in the snapshot. Resolves to true when it was there already.
+ * @throws HubError when the content does not have the listed size and hash.
+ */
 export async function transferFile(transfer: Transfer): Promise<boolean> {
   const { file, folder, commit } = transfer;
   const blob = join(folder, 'blobs', file.hash.value);
@@ -68,7 +73,7 @@ async function download(transfer: Transfer, incomplete: string, blob: string): P
   await rename(incomplete, blob);
 }
 
-/** A refusal does not become a consent by asking again. */
+/** True for a failure that another attempt cannot cure: a refusal, or content that is wrong. */
 function isFinal(error: unknown): boolean {
   const status = (error as { statusCode?: number }).statusCode;
   return HubError.isInstance(error) || (status !== undefined && status >= 400 && status < 500 && status !== 429);

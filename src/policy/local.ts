@@ -1,12 +1,22 @@
 /** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
-import type { ChatOptions } from '../chat/template.js';
-import { InvalidRequestError } from '../errors.js';
+import {
+  type Fields,
+  flag,
+  int32Array,
+  listOf,
+  number,
+  oneOf,
+  positiveNumber,
+  requireArgument,
+  requireFields,
+  text,
+} from '../arguments.js';
+import { type ChatOptions, chatFields } from '../chat/template.js';
 import type { Message } from '../message.js';
 import {
   cancellable,
   crossing,
   crossingNow,
-  type NativeBatch,
   type NativePolicy,
   type NativeStreamed,
   type NativeTokenizer,
@@ -14,88 +24,53 @@ import {
   type PolicyInfo,
   type PolicyStats,
 } from '../native.js';
-import { nativeSampling, nativeSettings } from './native-settings.js';
-import { type LocalPolicyOptions, nativeOptions } from './options.js';
+import { concat, offsetsOf, split } from '../ragged.js';
+import { type CompleteRequest, completeRequest, type GenerateOptions, messagesKind, promptKind } from './generation.js';
+import { nativeTokenBatch, nativeUpdateBatch, requireSettings } from './native-batch.js';
+import { nativeSettings } from './native-settings.js';
+import { type LocalPolicyOptions, nativeOptions, requireLoadArguments } from './options.js';
 import type {
   Completion,
   Generated,
-  GenerateRequest,
   Policy,
   PolicySnapshot,
   SaveOptions,
   SnapshotOptions,
   StatePooling,
-  TrainingSequence,
+  TokenBatch,
   UpdateBatch,
   UpdateMetrics,
   UpdateSettings,
   WrittenFile,
 } from './policy.js';
-import { PromptEncoder } from './prompts.js';
+import { PromptEncoder, type PromptOrTokens } from './prompts.js';
+import { nativeSampling } from './sampling.js';
 import { type GenerationStream, streamOf } from './stream.js';
 
 export type { LocalPolicyOptions } from './options.js';
 
-function offsetsOf(lists: readonly { readonly length: number }[]): Uint32Array {
-  const offsets = new Uint32Array(lists.length + 1);
-  lists.forEach((list, at) => {
-    offsets[at + 1] = (offsets[at] ?? 0) + list.length;
-  });
-  return offsets;
+const defaultMicrobatchTokens = 16384;
+
+const saveFields: Fields<SaveOptions> = { maxShardBytes: positiveNumber };
+const snapshotFields: Fields<SnapshotOptions> = { copy: flag };
+
+/** The largest file, in bytes. */
+function shardBytes(options: SaveOptions): number {
+  requireFields<SaveOptions>('save', options, saveFields);
+  return options.maxShardBytes ?? 5e9;
 }
 
-function flatten(lists: readonly Int32Array[]): Int32Array {
-  const offsets = offsetsOf(lists);
-  const flat = new Int32Array(offsets[lists.length] ?? 0);
-  lists.forEach((list, at) => {
-    flat.set(list, offsets[at]);
-  });
-  return flat;
+export interface DecodeOptions {
+  /** Leaves special tokens out of the text; default false. */
+  readonly skipSpecialTokens?: boolean;
 }
 
-/** The lists between consecutive offsets, as views. */
-function split<Values extends Int32Array | Float32Array>(flat: Values, offsets: Uint32Array): Values[] {
-  return Array.from({ length: offsets.length - 1 }, (_, at) => flat.subarray(offsets[at], offsets[at + 1]) as Values);
-}
+const decodeFields: Fields<DecodeOptions> = { skipSpecialTokens: flag };
 
-function flatMask(sequences: readonly TrainingSequence[]): Uint8Array {
-  if (sequences.every(({ mask }) => mask === undefined)) return new Uint8Array();
-  return Uint8Array.from(sequences.flatMap(({ mask, tokens }) => [...(mask ?? new Uint8Array(tokens.length).fill(1))]));
-}
-
-function flatLogprobs(sequences: readonly TrainingSequence[]): Float32Array {
-  if (!sequences.every(({ logprobs }) => logprobs !== undefined)) return new Float32Array();
-  return Float32Array.from(sequences.flatMap(({ logprobs }) => [...(logprobs ?? [])]));
-}
-
-/** Empty when one optimizer step takes the whole batch. */
-function flatSteps(sequences: readonly TrainingSequence[]): Uint32Array {
-  if (sequences.every(({ step }) => step === undefined)) return new Uint32Array();
-  return Uint32Array.from(sequences, ({ step }) => step ?? 0);
-}
-
-function nativeBatch({ prompts, sequences }: UpdateBatch): NativeBatch {
-  const tokens = sequences.map((sequence) => sequence.tokens);
-  return {
-    promptTokens: flatten(prompts),
-    promptOffsets: offsetsOf(prompts),
-    tokens: flatten(tokens),
-    offsets: offsetsOf(tokens),
-    prompt: Uint32Array.from(sequences, ({ prompt }) => prompt),
-    rollout: Uint32Array.from(sequences, ({ rollout }) => rollout),
-    advantage: Float32Array.from(sequences, ({ advantage }) => advantage),
-    mask: flatMask(sequences),
-    logprobs: flatLogprobs(sequences),
-    step: flatSteps(sequences),
-  };
-}
-
-function shardBytes({ maxShardBytes = 5e9 }: SaveOptions): number {
-  if (Number.isSafeInteger(maxShardBytes) && maxShardBytes > 0) return maxShardBytes;
-  const reason = `${maxShardBytes} is not a whole number above 0`;
-  throw new InvalidRequestError('INVALID_REQUEST', `\`maxShardBytes\`: ${reason}`, { key: 'maxShardBytes', reason });
-}
-
+/**
+ * A policy that generates, tells log-probabilities and is trained. Its requests wait in the engine's queue in the order
+ * in which they are made. It holds native memory: close it.
+ */
 export class LocalPolicy implements Policy {
   private updates = 0;
   private closing: Promise<void> | undefined;
@@ -107,49 +82,161 @@ export class LocalPolicy implements Policy {
     private readonly microbatchTokens: number,
   ) {}
 
-  /** Loads a Hugging Face folder. @throws ModelFolderError, DeviceError, OutOfMemoryError. */
+  /**
+   * Loads a Hugging Face folder: config.json, safetensors weights, tokenizer files.
+   *
+   * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError,
+   * OutOfMemoryError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'), { device: 'cpu', threads: 1 });
+   * console.log(policy.info().parameters);
+   * await policy.close();
+   */
   static async load(folder: string, options: LocalPolicyOptions = {}): Promise<LocalPolicy> {
+    requireLoadArguments('LocalPolicy.load', folder, options);
     const choice = nativeOptions(options);
     const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
     const tokenizer = crossingNow(() => engine.tokenizer());
     const prompts = new PromptEncoder(folder, tokenizer, engine.info().endTokenIds, options.chat);
-    return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? 16384);
+    return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? defaultMicrobatchTokens);
   }
 
+  /** Number of updates made since the weights were loaded. */
   get version(): number {
     return this.updates;
   }
 
+  /**
+   * Facts of the loaded model: parameters, vocabulary size, context length in tokens, end tokens, device, dtype.
+   *
+   * @throws PolicyClosedError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const { contextLength, endTokenIds } = policy.info();
+   * console.log(contextLength, endTokenIds);
+   * await policy.close();
+   */
   info(): PolicyInfo {
     return crossingNow(() => this.engine.info());
   }
 
-  /** Token ids, without special tokens added. */
+  /**
+   * Token ids of texts, one array for each. Special tokens in a text are parsed; none are added.
+   *
+   * @throws InvalidRequestError, TokenizerError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const [tokens] = policy.encode(['<bos> solve']);
+   * console.log(tokens?.length);
+   * await policy.close();
+   */
   encode(texts: readonly string[]): Int32Array[] {
+    requireArgument('encode', { texts }, listOf(text));
     const { tokens, offsets } = crossingNow(() => this.tokenizer.encode([...texts]));
     return split(tokens, offsets);
   }
 
-  decode(tokens: readonly Int32Array[], { skipSpecialTokens = false } = {}): string[] {
-    return crossingNow(() => this.tokenizer.decode(flatten(tokens), offsetsOf(tokens), skipSpecialTokens));
+  /**
+   * Texts of token ids, one for each array.
+   *
+   * @throws InvalidRequestError, TokenizerError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const tokens = policy.encode(['<bos> solve']);
+   * console.log(policy.decode(tokens, { skipSpecialTokens: true }));
+   * await policy.close();
+   */
+  decode(tokens: readonly Int32Array[], options: DecodeOptions = {}): string[] {
+    requireArgument('decode', { tokens }, listOf(int32Array));
+    requireFields<DecodeOptions>('decode', options, decodeFields);
+    const { skipSpecialTokens = false } = options;
+    return crossingNow(() => this.tokenizer.decode(concat(Int32Array, tokens), offsetsOf(tokens), skipSpecialTokens));
   }
 
-  /** Token ids of a prompt: a text with its special tokens parsed, or messages through the folder's chat template. */
-  async encodePrompt(prompt: GenerateRequest['prompt'], options?: ChatOptions): Promise<Int32Array> {
+  /**
+   * Token ids of a prompt: a text with its special tokens parsed, messages through the folder's chat template, or ids as
+   * they are.
+   *
+   * @throws InvalidRequestError, ChatTemplateError, TokenizerError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
+   * const tokens = await policy.encodePrompt([{ role: 'user', content: 'Drink with no tea.' }]);
+   * console.log(tokens.length);
+   * await policy.close();
+   */
+  async encodePrompt(prompt: PromptOrTokens, options: ChatOptions = {}): Promise<Int32Array> {
+    requireArgument('encodePrompt', { prompt }, promptKind);
+    requireFields<ChatOptions>('encodePrompt', options, chatFields);
     return this.prompts.encode(prompt, options);
   }
 
-  /** The text that the folder's chat template makes of messages. @throws ChatTemplateError. */
-  renderMessages(messages: readonly Message[], options?: ChatOptions): Promise<string> {
+  /**
+   * The text that the folder's chat template makes of messages.
+   *
+   * @throws InvalidRequestError, ChatTemplateError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
+   * console.log(await policy.renderMessages([{ role: 'user', content: 'Drink with no tea.' }]));
+   * await policy.close();
+   */
+  async renderMessages(messages: readonly Message[], options: ChatOptions = {}): Promise<string> {
+    requireArgument('renderMessages', { messages }, messagesKind);
+    requireFields<ChatOptions>('renderMessages', options, chatFields);
     return this.prompts.render(messages, options);
   }
 
-  generate(request: GenerateRequest): Promise<Generated> {
-    return this.answer(request);
+  /**
+   * Completions of a prompt. Only the prompt must be given; without more there is one completion (`n` 1) of at most 256
+   * tokens (`sampling.maxNewTokens`), drawn at `sampling.temperature` 1 from all tokens (`topK` 0, `topP` 1, `minP` 0)
+   * with `seed` 0 and `requestId` 0. The same request therefore gives the same answer; another `seed` gives another.
+   * Requests in flight together are batched, which does not change their answers.
+   *
+   * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type; PromptTooLongError,
+   * ChatTemplateError, TokenizerError, CancelledError, PolicyClosedError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
+   * const { completions } = await policy.generate('Hi');
+   * console.log(completions[0]?.text);
+   *
+   * const sampling = { temperature: 0.7, maxNewTokens: 16 };
+   * const four = await policy.generate({ prompt: 'Drink with no tea.', n: 4, sampling, seed: 1 });
+   * for (const { text, finishReason } of four.completions) console.log(finishReason, text);
+   * await policy.close();
+   */
+  async generate(asked: PromptOrTokens | GenerateOptions): Promise<Generated> {
+    return this.answer(completeRequest('generate', asked));
   }
 
-  /** As `generate`, seen while it grows. */
-  stream(request: GenerateRequest): GenerationStream {
+  /**
+   * As `generate`, seen while it grows: pieces of all completions in the order in which they come, and the whole as
+   * `result`. Leaving the loop cancels the request.
+   *
+   * @throws InvalidRequestError at once; the loop and `result` fail with the other errors of `generate`.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
+   * const stream = policy.stream('Hi');
+   * for await (const { text } of stream) process.stdout.write(text);
+   * console.log((await stream.result).completions[0]?.finishReason);
+   * await policy.close();
+   */
+  stream(asked: PromptOrTokens | GenerateOptions): GenerationStream {
+    const request = completeRequest('stream', asked);
     const leaving = new AbortController();
     const signal = request.signal ? AbortSignal.any([request.signal, leaving.signal]) : leaving.signal;
     return streamOf(
@@ -159,7 +246,7 @@ export class LocalPolicy implements Policy {
   }
 
   private async answer(
-    { prompt, chat, n, sampling, seed, requestId, signal }: GenerateRequest,
+    { prompt, chat, n, sampling, seed, requestId, signal }: CompleteRequest,
     onTokens?: (streamed: NativeStreamed) => void,
   ): Promise<Generated> {
     const encoded = this.prompts.encode(prompt, chat);
@@ -178,56 +265,213 @@ export class LocalPolicy implements Policy {
     return { promptTokens, completions };
   }
 
-  async score(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, temperature = 1): Promise<Float32Array[]> {
-    const flat = nativeBatch(batch);
+  /**
+   * log π(token) of every sequence's tokens after its prompt, one array for each sequence, in nats. Logits are divided by
+   * `temperature` before the softmax.
+   *
+   * @throws InvalidRequestError, OutOfMemoryError, PolicyClosedError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const { promptTokens, completions } = await policy.generate('<bos> solve');
+   * const sequences = completions.map(({ tokens }) => ({ prompt: 0, tokens }));
+   * const [logprobs] = await policy.logprobs({ prompts: [promptTokens], sequences });
+   * console.log(logprobs?.length === completions[0]?.tokens.length);
+   * await policy.close();
+   */
+  async logprobs(batch: TokenBatch, temperature = 1): Promise<Float32Array[]> {
+    const flat = nativeTokenBatch('logprobs', batch);
+    requireArgument('logprobs', { temperature }, number);
     return split(await crossing(() => this.engine.score(flat, temperature, this.microbatchTokens)), flat.offsets);
   }
 
-  states(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, pooling: StatePooling): Promise<Float32Array> {
-    return crossing(() => this.engine.states(nativeBatch(batch), pooling, this.microbatchTokens));
+  /**
+   * The final hidden states that each sequence's tokens were drawn from, pooled to one vector: row-major
+   * `[sequences, width]`.
+   *
+   * @throws InvalidRequestError, OutOfMemoryError, PolicyClosedError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const [prompt = new Int32Array(), tokens = new Int32Array()] = policy.encode(['<bos> solve', ' a1x']);
+   * const states = await policy.states({ prompts: [prompt], sequences: [{ prompt: 0, tokens }] }, 'mean');
+   * console.log(states.length);
+   * await policy.close();
+   */
+  async states(batch: TokenBatch, pooling: StatePooling): Promise<Float32Array> {
+    const flat = nativeTokenBatch('states', batch);
+    requireArgument('states', { pooling }, oneOf('mean', 'lasttoken'));
+    return crossing(() => this.engine.states(flat, pooling, this.microbatchTokens));
   }
 
+  /**
+   * One update of the weights: `objective.epochs` passes over the batch, an optimizer step for each `step` of its
+   * sequences. Cancelled, or failed in its first optimizer step, it leaves the weights as they are.
+   *
+   * @returns metrics by TRL's names.
+   * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, CancelledError, PolicyClosedError.
+   * @example
+   * import { LocalPolicy, shippedModel, type UpdateSettings } from 'exit-rl';
+   *
+   * const settings: UpdateSettings = {
+   *   objective: { kind: 'supervised' },
+   *   ...{ learningRate: 1e-4, adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
+   *   microbatchTokens: 4096,
+   * };
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const [prompt = new Int32Array(), tokens = new Int32Array()] = policy.encode(['<bos> solve', ' a1x']);
+   * const sequences = [{ prompt: 0, tokens, rollout: 0, advantage: 0 }];
+   * const metrics = await policy.update({ prompts: [prompt], sequences }, settings);
+   * console.log(policy.version, metrics.loss);
+   * await policy.close();
+   */
   async update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
+    requireSettings('update', settings);
     const before = this.prompts.pending();
     if (before) await before;
     const flat = nativeSettings(settings);
-    const metrics = await cancellable(signal, (ticket) => this.engine.update(nativeBatch(batch), flat, ticket));
+    const sequences = nativeUpdateBatch('update', batch);
+    const metrics = await cancellable(signal, (ticket) => this.engine.update(sequences, flat, ticket));
     this.updates += 1;
     return metrics;
   }
 
-  evaluate(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
+  /**
+   * The metrics that an update with this batch begins with; nothing is changed.
+   *
+   * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, CancelledError, PolicyClosedError.
+   * @example
+   * import { LocalPolicy, shippedModel, type UpdateSettings } from 'exit-rl';
+   *
+   * const settings: UpdateSettings = {
+   *   objective: { kind: 'supervised' },
+   *   ...{ learningRate: 1e-4, adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
+   *   microbatchTokens: 4096,
+   * };
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const [prompt = new Int32Array(), tokens = new Int32Array()] = policy.encode(['<bos> solve', ' a1x']);
+   * const sequences = [{ prompt: 0, tokens, rollout: 0, advantage: 0 }];
+   * const { loss } = await policy.evaluate({ prompts: [prompt], sequences }, settings);
+   * console.log(loss);
+   * await policy.close();
+   */
+  async evaluate(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
+    requireSettings('evaluate', settings);
     const flat = nativeSettings(settings);
-    return cancellable(signal, (ticket) => this.engine.evaluate(nativeBatch(batch), flat, ticket));
+    const sequences = nativeUpdateBatch('evaluate', batch);
+    return cancellable(signal, (ticket) => this.engine.evaluate(sequences, flat, ticket));
   }
 
-  blendReference(alpha: number): Promise<void> {
-    return crossing(() => this.engine.blendReference(alpha));
+  /**
+   * θ_ref ← (1 − α) θ_ref + α θ, for a policy loaded with `reference: true`.
+   *
+   * @throws InvalidRequestError, PolicyClosedError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'), { reference: true });
+   * await policy.blendReference(0.6);
+   * await policy.close();
+   */
+  async blendReference(alpha: number): Promise<void> {
+    requireArgument('blendReference', { alpha }, number);
+    await crossing(() => this.engine.blendReference(alpha));
   }
 
-  /** @throws NativeError `IO`; InvalidRequestError when `maxShardBytes` is no whole number above 0. */
+  /**
+   * Writes a folder that transformers loads: config, weights, tokenizer files; of an adapter, a PEFT folder.
+   *
+   * @returns the files, when all are on the disk.
+   * @throws NativeError `IO`; InvalidRequestError when `maxShardBytes` is no whole number above 0.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const files = await policy.save('saved-model');
+   * console.log(files.map(({ name, size }) => `${name}: ${size} bytes`));
+   * await policy.close();
+   */
   async save(folder: string, options: SaveOptions = {}): Promise<readonly WrittenFile[]> {
+    requireArgument('save', { folder }, text);
     const most = shardBytes(options);
     return crossing(() => this.engine.save(folder, most));
   }
 
-  async snapshot({ copy = true }: SnapshotOptions = {}): Promise<PolicySnapshot> {
-    if (!copy) {
-      return { write: (folder, options = {}) => crossing(() => this.engine.saveTraining(folder, shardBytes(options))) };
+  /**
+   * A copy of the weights, the optimizer's state and the reference in host memory, written while training goes on.
+   *
+   * @throws InvalidRequestError, OutOfMemoryError, PolicyClosedError.
+   * @example
+   * import { mkdir } from 'node:fs/promises';
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * const snapshot = await policy.snapshot();
+   * await mkdir('snapshot');
+   * await snapshot.write('snapshot');
+   * await policy.close();
+   */
+  async snapshot(options: SnapshotOptions = {}): Promise<PolicySnapshot> {
+    requireFields<SnapshotOptions>('snapshot', options, snapshotFields);
+    if (options.copy === false) {
+      return { write: (folder, asked = {}) => crossing(() => this.engine.saveTraining(folder, shardBytes(asked))) };
     }
     const snapshot = await crossing(() => this.engine.snapshot());
-    return { write: (folder, options = {}) => crossing(() => snapshot.write(folder, shardBytes(options))) };
+    return { write: (folder, asked = {}) => crossing(() => snapshot.write(folder, shardBytes(asked))) };
   }
 
-  loadTraining(file: string): Promise<void> {
-    return crossing(() => this.engine.loadTraining(file));
+  /**
+   * Reads the optimizer's state, unrounded weights and reference weights from a snapshot's `training.safetensors`.
+   *
+   * @throws NativeError, InvalidRequestError, PolicyClosedError.
+   * @example
+   * import { mkdir } from 'node:fs/promises';
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('tiny'));
+   * await mkdir('checkpoint');
+   * await (await policy.snapshot()).write('checkpoint');
+   * const resumed = await LocalPolicy.load('checkpoint');
+   * await resumed.loadTraining('checkpoint/training.safetensors');
+   * await Promise.all([policy.close(), resumed.close()]);
+   */
+  async loadTraining(file: string): Promise<void> {
+    requireArgument('loadTraining', { file }, text);
+    await crossing(() => this.engine.loadTraining(file));
   }
 
+  /**
+   * Counts since loading: tokens generated, and requests that wait now.
+   *
+   * @throws PolicyClosedError.
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
+   * await policy.generate('Hi');
+   * console.log((await policy.stats()).generatedTokens);
+   * await policy.close();
+   */
   stats(): Promise<PolicyStats> {
     return crossing(() => this.engine.stats());
   }
 
-  /** Frees the policy after the requests before it; closing again is the same close. Other calls then fail with PolicyClosedError. */
+  /**
+   * Frees the policy after the requests made before; closing again is the same close. Other calls then fail with
+   * PolicyClosedError.
+   *
+   * @example
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   *
+   * const policy = await LocalPolicy.load(shippedModel('cafe'));
+   * try {
+   *   await policy.generate('Hi');
+   * } finally {
+   *   await policy.close();
+   * }
+   */
   close(): Promise<void> {
     const close = (): Promise<void> => crossing(() => this.engine.close());
     this.closing ??= this.prompts.pending()?.then(close) ?? close();

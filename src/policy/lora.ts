@@ -1,7 +1,21 @@
-/** Adapters: what is trained in place of the weights, and how it gets back into them. */
+/** Adapters (LoRA): how one is trained in place of the weights, and how it is merged back into them. */
+import {
+  chosenBy,
+  type Fields,
+  flag,
+  listOf,
+  number,
+  oneOf,
+  required,
+  requireFields,
+  text,
+  wholeNumber,
+} from '../arguments.js';
 import { crossing, type NativeLora, native } from '../native.js';
 
+/** An adapter to train, in PEFT's terms. */
 export interface LoraOptions {
+  /** r: rows of A and columns of B. */
   readonly rank: number;
   /** The adapter's difference is scaled by alpha/rank, or alpha/√rank with `rankStabilised`. */
   readonly alpha: number;
@@ -9,11 +23,27 @@ export interface LoraOptions {
   readonly dropout?: number;
   /** Names of linear modules; by default all of them but the head. */
   readonly targetModules?: 'all-linear' | readonly string[];
+  /** Scales by alpha/√rank (rsLoRA); default false. */
   readonly rankStabilised?: boolean;
   /** Decides the first A and every dropout mask; default 0. */
   readonly seed?: number;
 }
 
+const allLinear = oneOf('all-linear');
+
+/** The kinds of the options, to check what a caller passes. */
+export const loraFields: Fields<LoraOptions> = {
+  rank: required(wholeNumber),
+  alpha: required(number),
+  dropout: number,
+  targetModules: chosenBy("'all-linear' or a list of module names", (value) =>
+    Array.isArray(value) ? listOf(text) : allLinear.fits(value) ? allLinear : undefined,
+  ),
+  rankStabilised: flag,
+  seed: wholeNumber,
+};
+
+/** The options as the engine takes them, with every choice made. */
 export function nativeLora({
   rank,
   alpha,
@@ -26,19 +56,35 @@ export function nativeLora({
   return { rank, alpha, dropout, rankStabilised, seed, ...(named && { targetModules: named }) };
 }
 
+/** The folders of a merge. */
 export interface MergeRequest {
   /** Folder of the base model. */
   readonly model: string;
   /** PEFT folder. */
   readonly adapter: string;
-  /** Where the merged model goes; a folder without a model in it. */
+  /** The folder of the merged model; it must not hold a model yet. */
   readonly out: string;
 }
 
+const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: required(text), out: required(text) };
+
 /**
- * Writes a model folder with W₀ + s·B·A in the precision and the shards of the base. Holds one weight at a time.
+ * Writes a model folder with W = W₀ + s·B·A, s = alpha/rank (or alpha/√rank), in the precision and the shards of the
+ * base. It holds one weight at a time.
+ *
  * @returns the number of adapted weights.
+ * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type; ModelFolderError; NativeError `IO`.
+ * @example
+ * import { LocalPolicy, mergeAdapter, shippedModel } from 'exit-rl';
+ *
+ * const model = shippedModel('tiny');
+ * const policy = await LocalPolicy.load(model, { lora: { rank: 4, alpha: 8 } });
+ * await policy.save('adapter');
+ * await policy.close();
+ * console.log(await mergeAdapter({ model, adapter: 'adapter', out: 'merged' }));
  */
-export function mergeAdapter({ model, adapter, out }: MergeRequest): Promise<number> {
+export async function mergeAdapter(request: MergeRequest): Promise<number> {
+  requireFields<MergeRequest>('mergeAdapter', request, mergeFields);
+  const { model, adapter, out } = request;
   return crossing(() => native('cpu').mergeAdapter(model, adapter, out));
 }

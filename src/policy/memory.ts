@@ -1,29 +1,54 @@
-/** What a policy will take of memory, before it is loaded. */
+/** The memory that a policy will take, known before it is loaded. */
+import { type Fields, flag, positiveNumber, requireFields } from '../arguments.js';
 import { crossing, type MemoryEstimate, native } from '../native.js';
-import { type LocalPolicyOptions, nativeOptions } from './options.js';
+import { type LocalPolicyOptions, nativeOptions, requireLoadArguments } from './options.js';
 
-/** What is generated and trained together. */
+/** The sizes of one batch; every key has a default. */
 export interface Workload {
-  /** Prompts, each with `groupSize` completions. */
+  /** Prompts generated and trained together, each with `groupSize` completions; default 16. */
   readonly prompts?: number;
+  /** Default 8. */
   readonly groupSize?: number;
+  /** Tokens of a prompt; default 512. */
   readonly promptTokens?: number;
+  /** Tokens of a completion; default 512. */
   readonly maxNewTokens?: number;
+  /** Padded tokens of one forward pass; default 16384. */
   readonly microbatchTokens?: number;
+  /** Activations are computed again in the backward pass; default false. */
   readonly gradientCheckpointing?: boolean;
   /** Checkpoints are written from a copy while training goes on, as `checkpoint.asynchronous` says; true when absent. */
   readonly asynchronousSaving?: boolean;
 }
 
+const workloadFields: Fields<Workload> = {
+  prompts: positiveNumber,
+  groupSize: positiveNumber,
+  promptTokens: positiveNumber,
+  maxNewTokens: positiveNumber,
+  microbatchTokens: positiveNumber,
+  gradientCheckpointing: flag,
+  asynchronousSaving: flag,
+};
+
 /**
- * Bytes by purpose, and the peaks of loading, generating and updating. Reads config.json and the headers of the weights.
- * @throws ModelFolderError, DeviceError.
+ * Bytes by purpose, and the peaks of loading, generating and updating. It reads config.json and the headers of the
+ * weights.
+ *
+ * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError.
+ * @example
+ * import { estimateMemory, shippedModel } from 'exit-rl';
+ *
+ * const { peakUpdate } = await estimateMemory(shippedModel('tiny'), { device: 'cpu' }, { prompts: 4, groupSize: 8 });
+ * console.log(`${(peakUpdate / 2 ** 20).toFixed(0)} MiB`);
  */
-export function estimateMemory(
+export async function estimateMemory(
   folder: string,
   options: LocalPolicyOptions = {},
   workload: Workload = {},
 ): Promise<MemoryEstimate> {
+  requireLoadArguments('estimateMemory', folder, options);
+  requireFields<Workload>('estimateMemory', workload, workloadFields);
   const choice = nativeOptions(options);
   const load = {
     prompts: workload.prompts ?? 16,

@@ -1,6 +1,6 @@
 /** Settings as the engine takes them: flat, with nothing left open. */
-import type { NativeGenerateRequest, NativeUpdateSettings } from '../native.js';
-import type { GrpoObjective, Sampling, UpdateSettings } from './policy.js';
+import type { NativeUpdateSettings } from '../native.js';
+import type { GrpoObjective, UpdateSettings } from './policy.js';
 
 /** What a GRPO objective that does not say otherwise is: the clipped loss of every token, and nothing added. */
 const plain = {
@@ -51,12 +51,4 @@ export function nativeSettings({ objective, ...rest }: UpdateSettings): NativeUp
     gradientCheckpointing: rest.gradientCheckpointing ?? false,
     logitsBytes: rest.logitsBytes ?? defaultLogitsBytes,
   };
-}
-
-type NativeSampling = Omit<NativeGenerateRequest, 'prompt' | 'n' | 'seed' | 'requestId' | 'ticket'>;
-
-export function nativeSampling(sampling: Sampling): NativeSampling {
-  const { topK = 0, topP = 1, minP = 0, stopTokenIds = [], stop = [], includeStopText = false, ...rest } = sampling;
-  const ends = { stopTokenIds: [...stopTokenIds], stopTexts: [...stop], includeStopText, ignoreEndTokens: false };
-  return { ...rest, topK, topP, minP, ...ends };
 }

@@ -1,10 +1,12 @@
-/** The policy as the method sees it: text or tokens in, completions and log-probabilities out, updates. */
+/** The policy as the method sees it: it generates, tells log-probabilities, and is updated. */
 import type { ChatOptions } from '../chat/template.js';
 import type { Prompt } from '../message.js';
 
+/** How tokens are drawn from the policy. */
 export interface Sampling {
   /** 0 is greedy. Log-probabilities are taken at this temperature (at 1 when greedy). */
   readonly temperature: number;
+  /** Longest completion, in tokens. */
   readonly maxNewTokens: number;
   /** Keep the k likeliest tokens; 0 or absent keeps all. */
   readonly topK?: number;
@@ -20,6 +22,7 @@ export interface Sampling {
   readonly includeStopText?: boolean;
 }
 
+/** A request with every choice made, as the method asks; a caller writes `GenerateOptions`. */
 export interface GenerateRequest {
   /** Text, messages for the folder's chat template, or token ids. */
   readonly prompt: Prompt | readonly number[] | Int32Array;
@@ -38,27 +41,47 @@ export interface GenerateRequest {
 /** `stop`: an end token (the last of `tokens`) or a stop text was generated; `length`: `maxNewTokens` or the context ran out. */
 export type FinishReason = 'stop' | 'length' | 'abort';
 
+/** One generated completion. */
 export interface Completion {
+  /** Generated ids, an end token included. */
   readonly tokens: Int32Array;
-  /** log π(token) under the full softmax at the sampling temperature, one per token. */
+  /** log π(token) in nats, one for each token: under the full softmax at the sampling temperature, whatever top-k, top-p and min-p keep. */
   readonly logprobs: Float32Array;
   /** Decoded tokens without special ones, up to a stop text. */
   readonly text: string;
+  /** Why it ended. */
   readonly finishReason: FinishReason;
 }
 
+/** The completions of one request. */
 export interface Generated {
+  /** The prompt as it was encoded. */
   readonly promptTokens: Int32Array;
+  /** As many as the request's `n`, in order. */
   readonly completions: readonly Completion[];
 }
 
-/** One trained sequence: the tokens generated after a prompt. */
-export interface TrainingSequence {
-  /** Index into `UpdateBatch.prompts`. Sequences of one prompt stand together. */
+/** Tokens after a prompt. */
+export interface TokenSequence {
+  /** Index into the batch's `prompts`. Sequences of one prompt stand together. */
   readonly prompt: number;
+  /** Ids after the prompt; at least one. */
   readonly tokens: Int32Array;
+}
+
+/** Sequences after their prompts, each prompt given once. */
+export interface TokenBatch {
+  /** Token ids of the prompts. */
+  readonly prompts: readonly Int32Array[];
+  /** Sorted by prompt. */
+  readonly sequences: readonly TokenSequence[];
+}
+
+/** One trained sequence: the tokens generated after a prompt. */
+export interface TrainingSequence extends TokenSequence {
   /** Sequences of one rollout (its turns) share a number and are normalised together. */
   readonly rollout: number;
+  /** Weight A of the policy's loss, the same for every token. */
   readonly advantage: number;
   /** 1 trains the token, 0 leaves it out; absent trains all. */
   readonly mask?: Uint8Array;
@@ -68,8 +91,8 @@ export interface TrainingSequence {
   readonly step?: number;
 }
 
-export interface UpdateBatch {
-  readonly prompts: readonly Int32Array[];
+/** The sequences of one update. */
+export interface UpdateBatch extends TokenBatch {
   readonly sequences: readonly TrainingSequence[];
 }
 
@@ -173,25 +196,28 @@ export interface UpdateSettings extends OptimizerSettings {
 /** Metrics of one update by TRL's names: loss, grad_norm, entropy, kl, clip_ratio/…, sampling/…, num_tokens. */
 export type UpdateMetrics = Readonly<Record<string, number>>;
 
-/** A file that is on the disk, with what a manifest says of it. */
+/** A file that is on the disk, with its entry for a manifest. */
 export interface WrittenFile {
   /** Relative to the folder that was written. */
   readonly name: string;
+  /** In bytes. */
   readonly size: number;
   /** In hexadecimal. */
   readonly sha256: string;
 }
 
+/** How a model folder is written. */
 export interface SaveOptions {
-  /** Weights go into files of at most this size, with an index where there are several; 5 GB unless said otherwise. */
+  /** Largest weight file, in bytes; several files come with an index. Default 5 GB (5e9). */
   readonly maxShardBytes?: number;
 }
 
 /** The name of the file with optimizer state, unrounded weights and reference weights. */
 export const trainingFile = 'training.safetensors';
 
+/** How a snapshot is taken. */
 export interface SnapshotOptions {
-  /** false: no copy is made, and what is written is the policy as it is then: it must not be updated before. */
+  /** false makes no copy: `write` then writes the policy as it is at that moment, so nothing may update it before. Default true. */
   readonly copy?: boolean;
 }
 
@@ -204,24 +230,28 @@ export interface PolicySnapshot {
 /** How a sequence's hidden states become one vector: their mean, or the last. */
 export type StatePooling = 'mean' | 'lasttoken';
 
+/** A policy that the method trains; `LocalPolicy` is one on this machine. */
 export interface Policy {
   /** Number of updates made to these weights. */
   readonly version: number;
+  /** Completions of one prompt. Requests in flight together do not change each other's answers. */
   generate(request: GenerateRequest): Promise<Generated>;
-  /** Per-token log-probabilities of each sequence's tokens after its prompt, at `temperature`. */
-  score(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, temperature?: number): Promise<Float32Array[]>;
+  /** log π(token) of each sequence's tokens after its prompt, at `temperature` (default 1). */
+  logprobs(batch: TokenBatch, temperature?: number): Promise<Float32Array[]>;
   /** The final hidden states that each sequence's tokens were drawn from, as one vector, row-major. */
-  states?(batch: Pick<UpdateBatch, 'prompts' | 'sequences'>, pooling: StatePooling): Promise<Float32Array>;
+  states?(batch: TokenBatch, pooling: StatePooling): Promise<Float32Array>;
+  /** One update of the weights; resolves to its metrics by TRL's names. */
   update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
-  /** The metrics that an update with this batch would begin with; nothing is changed. */
+  /** The metrics that an update with this batch begins with; nothing is changed. */
   evaluate?(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>;
   /** Writes a folder that transformers loads: config, weights, tokenizer files. Resolves when all is on the disk. */
   save(folder: string, options?: SaveOptions): Promise<readonly WrittenFile[]>;
-  /** A copy of what `save` writes and of what training needs to go on; written while training goes on. */
+  /** A copy of the files of `save` and of the training state; it is written while training goes on. */
   snapshot(options?: SnapshotOptions): Promise<PolicySnapshot>;
   /** Reads optimizer state and reference weights back from the file that a snapshot named `trainingFile`. */
   loadTraining(file: string): Promise<void>;
+  /** Frees the policy after the requests made before. */
   close(): Promise<void>;
 }

@@ -1,16 +1,18 @@
-/** Prompts to token ids, on the tokenizer's thread; what must come after them can wait for it. */
+/** Turns prompts into token ids on the tokenizer's thread; later work can wait for them. */
 import { type Chat, createChat } from '../chat/conversation.js';
 import { readChatFiles } from '../chat/files.js';
 import type { ChatOptions } from '../chat/template.js';
 import type { Message, Prompt } from '../message.js';
 import { crossing, type NativeTokenizer } from '../native.js';
 
+/** A prompt as a policy takes it: a text, messages, or token ids. */
 export type PromptOrTokens = Prompt | readonly number[] | Int32Array;
 
 function isTokens(prompt: Exclude<PromptOrTokens, string>): prompt is readonly number[] | Int32Array {
   return prompt.length === 0 || typeof prompt[0] === 'number';
 }
 
+/** Encodes prompts for one tokenizer and its chat template. */
 export class PromptEncoder {
   private chat: Chat | undefined;
   private readonly inWork = new Set<Promise<Int32Array>>();
@@ -19,7 +21,7 @@ export class PromptEncoder {
     private readonly folder: string,
     private readonly tokenizer: NativeTokenizer,
     private readonly endTokens: readonly number[],
-    /** What is not said with a prompt. */
+    /** The chat options that a prompt's own override. */
     private readonly defaults: ChatOptions = {},
   ) {}
 

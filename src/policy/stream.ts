@@ -1,17 +1,20 @@
-/** Completions as they grow: what is new, in order, until the whole is there. */
+/** Completions as they grow: the new pieces, in order, until the whole is there. */
 import type { NativeStreamed } from '../native.js';
 import type { Generated } from './policy.js';
 
-/** New tokens of one completion, and what of its text has become final: never a part of a character. */
+/** A piece of one completion. */
 export interface Streamed {
+  /** Index of the completion, below the request's `n`. */
   readonly completion: number;
+  /** Its new tokens. */
   readonly tokens: Int32Array;
+  /** The text that has become final: never a part of a character. */
   readonly text: string;
 }
 
 /**
- * Read it with `for await`, once; leaving the loop cancels the request. A slow reader gets larger pieces: what waits is
- * never more than one piece for each completion.
+ * The pieces of all completions. Read it with `for await`, once; leaving the loop cancels the request. A slow reader gets
+ * larger pieces: at most one piece of each completion waits.
  */
 export interface GenerationStream extends AsyncIterable<Streamed> {
   /** The whole answer; the pieces of a completion together are its tokens and its text. */
@@ -23,7 +26,7 @@ interface Piece {
   text: string;
 }
 
-/** Starts `generate` with a callback for what is new. */
+/** A stream over a `generate` that reports its new tokens. `cancel` ends it when the reader leaves. */
 export function streamOf(
   generate: (onTokens: (streamed: NativeStreamed) => void) => Promise<Generated>,
   cancel: () => void,

@@ -132,12 +132,13 @@ function createLog({ stream, title, now }: Required<ProgressOptions>): Progress 
 }
 
 /**
- * The live table of one or more runs on `stream`.
+ * The live table of one or more runs on `stream`:
  *
- * @example
+ * ```ts
  * const progress = createProgress({ stream: process.stderr, isTTY: process.stderr.isTTY, title: 'exit-rl train' });
  * progress.update('exit seed 1', { update: 12, updates: 200, reward: 0.61 });
  * progress.finish();
+ * ```
  */
 export function createProgress(options: ProgressOptions): Progress {
   const full = {

@@ -94,7 +94,9 @@ export function trainedChoice(
   { device, dtype, threads, objective, lora, seed, optimizer, chat }: RunConfig,
   run: Pick<Run, 'adapterFolder'>,
 ): PolicyChoice {
-  const choice = { device, dtype, threads, reference: objective.beta > 0, optimizer, chat: givenChat(chat) };
+  const reference = objective.beta > 0;
+  const { stateDtype } = optimizer;
+  const choice = { device, dtype, threads, reference, optimizer: { stateDtype }, chat: givenChat(chat) };
   if (lora === undefined) return choice;
   const { adapter: first, ...settings } = lora;
   const adapter = run.adapterFolder ?? first;

@@ -1,10 +1,10 @@
 /** Task families by name, from a module of the user's, or from a data file with its verifier. */
 import { resolve } from 'node:path';
-import { nearest } from '../config/nearest.js';
 import type { RunConfig } from '../config.js';
 import { promptsFamily, type Verifier } from '../data/family.js';
 import { type DataSet, loadData } from '../data/load.js';
 import { ConfigError } from '../errors.js';
+import { nearest } from '../nearest.js';
 import { IsolatedFunction } from '../reward/isolated.js';
 import { moduleFunction } from '../reward/module.js';
 import type { TaskFamily } from '../task/task.js';

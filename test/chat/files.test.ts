@@ -18,20 +18,20 @@ const write = (name: string, content: unknown): void =>
   writeFileSync(join(folder, name), typeof content === 'string' ? content : JSON.stringify(content));
 
 describe('a hostile folder', () => {
-  test('a pipe is refused at once, wherever it stands', () => {
+  test('refuses a pipe at once, in place of any file', () => {
     mkdirSync(join(folder, 'additional_chat_templates'));
     execFileSync('mkfifo', [join(folder, 'additional_chat_templates/tool_use.jinja')]);
     expect(() => readChatFiles(folder)).toThrow(ModelFolderError);
     expect(() => readChatFiles(folder)).toThrow(/tool_use\.jinja.*not a regular file/);
   });
 
-  test('a template of gigabytes is not read', () => {
+  test('does not read a template of gigabytes', () => {
     write('chat_template.jinja', '');
     truncateSync(join(folder, 'chat_template.jinja'), 8 * 2 ** 30);
     expect(() => readChatFiles(folder)).toThrow(/8589934592 bytes; at most 16777216 are read/);
   });
 
-  test('templates without number are not read', () => {
+  test('does not read an unbounded number of templates', () => {
     mkdirSync(join(folder, 'additional_chat_templates'));
     for (let at = 0; at < 100; at++) write(`additional_chat_templates/${at}.jinja`, 'x');
     expect(() => readChatFiles(folder)).toThrow(/100 templates/);
@@ -39,12 +39,12 @@ describe('a hostile folder', () => {
 });
 
 describe('templates', () => {
-  test('a text in tokenizer_config.json', () => {
+  test('reads a single text in tokenizer_config.json', () => {
     write('tokenizer_config.json', { chat_template: 'one' });
     expect(readChatFiles(folder).templates).toEqual({ default: 'one' });
   });
 
-  test('named ones: tools take tool_use', () => {
+  test('chooses tool_use for tools among named templates', () => {
     const named = ['default', 'tool_use', 'rag'].map((name) => ({ name, template: `of ${name}` }));
     write('tokenizer_config.json', { chat_template: named });
     const files = readChatFiles(folder);
@@ -52,7 +52,7 @@ describe('templates', () => {
     expect(chooseTemplate(files, { tools: [{}] })).toBe('of tool_use');
   });
 
-  test('one may be asked for by its name, whether or not there are tools', () => {
+  test('chooses a template by name, with or without tools', () => {
     const named = ['default', 'tool_use', 'rag'].map((name) => ({ name, template: `of ${name}` }));
     write('tokenizer_config.json', { chat_template: named });
     const files = readChatFiles(folder);
@@ -64,7 +64,7 @@ describe('templates', () => {
       );
   });
 
-  test('files go before tokenizer_config.json', () => {
+  test('lets files override tokenizer_config.json', () => {
     write('tokenizer_config.json', { chat_template: 'config' });
     write('chat_template.jinja', 'file');
     mkdirSync(join(folder, 'additional_chat_templates'));
@@ -72,32 +72,35 @@ describe('templates', () => {
     expect(readChatFiles(folder).templates).toEqual({ default: 'file', tool_use: 'tools' });
   });
 
-  test('with any file, nothing of tokenizer_config.json is left', () => {
+  test('ignores tokenizer_config.json once there is any file', () => {
     const named = ['default', 'tool_use'].map((name) => ({ name, template: `of ${name}` }));
     write('tokenizer_config.json', { chat_template: named });
     write('chat_template.jinja', 'file');
     expect(chooseTemplate(readChatFiles(folder), { tools: [{}] })).toBe('file');
   });
 
-  test('none says so, and names the ones that are there', () => {
+  test('names the templates that exist when the one asked for does not', () => {
     expect(() => chooseTemplate(readChatFiles(folder), {})).toThrow(ChatTemplateError);
     write('tokenizer_config.json', { chat_template: [{ name: 'rag', template: 'x' }] });
     expect(() => chooseTemplate(readChatFiles(folder), {})).toThrow(/only rag/);
   });
 
-  test.each(['{', '[]', '{"chat_template": 5}', '{"chat_template": [{"name": 1}]}'])('%s is unreadable', (content) => {
-    write('tokenizer_config.json', content);
-    expect(() => readChatFiles(folder)).toThrow(ModelFolderError);
-  });
+  test.each(['{', '[]', '{"chat_template": 5}', '{"chat_template": [{"name": 1}]}'])(
+    'refuses %s as unreadable',
+    (content) => {
+      write('tokenizer_config.json', content);
+      expect(() => readChatFiles(folder)).toThrow(ModelFolderError);
+    },
+  );
 });
 
-test('special tokens are texts or objects; tokenizer_config.json goes before special_tokens_map.json', () => {
+test('reads special tokens as texts or objects; tokenizer_config.json overrides special_tokens_map.json', () => {
   write('special_tokens_map.json', { bos_token: '<old>', pad_token: { content: '<pad>' } });
   write('tokenizer_config.json', { bos_token: { content: '<s>', lstrip: false }, eos_token: '</s>', unk_token: null });
   expect(readChatFiles(folder).specialTokens).toEqual({ bos_token: '<s>', eos_token: '</s>', pad_token: '<pad>' });
 });
 
-test('the date is fixed unless it is told', () => {
+test('uses a fixed date unless one is given', () => {
   write('tokenizer_config.json', { chat_template: 'x' });
   const files = readChatFiles(folder);
   expect(renderRequest(files, [], {}).variables).toMatchObject({ date_string: '26 Jul 2024', tools: null });

@@ -49,7 +49,7 @@ describe('a hostile template', () => {
     40_000,
   );
 
-  test('is told of its time soon, also where a loop has nothing to do', async () => {
+  test('hits its time limit soon, even in an empty loop', async () => {
     await render('warm');
     const began = performance.now();
     await expect(render(hostile[0]?.[1] ?? '')).rejects.toThrow(/took longer than 1000 ms/);
@@ -72,7 +72,7 @@ describe('a hostile template', () => {
     expect(await render('{{ {}.polluted }}{{ x }}', { x: before })).toBe(before);
   });
 
-  test('meets its fate alone: renders beside it are answered', async () => {
+  test('fails alone: concurrent renders are answered', async () => {
     const [bad, ...good] = await Promise.allSettled([
       render(hostile[3]?.[1] ?? ''),
       ...Array.from({ length: 20 }, (_, at) => render('{{ at }}', { at: String(at) })),
@@ -81,7 +81,7 @@ describe('a hostile template', () => {
     expect(good.map((one) => one.status === 'fulfilled' && one.value)).toEqual(good.map((_, at) => String(at)));
   }, 40_000);
 
-  test('a refusal is told in its own words', async () => {
+  test("reports a refusal in the template's own words", async () => {
     await expect(render("{{ raise_exception('roles must alternate') }}")).rejects.toThrow(/roles must alternate/);
   });
 
@@ -91,13 +91,13 @@ describe('a hostile template', () => {
 });
 
 describe('an honest template', () => {
-  test('is told the fixed day', async () => {
+  test('sees the fixed day', async () => {
     const text = await render("{{ strftime_now('%d %b %Y') }} · {{ strftime_now('%A %-d') }}").catch(String);
     expect(text).toMatch(/directive %- is not known/);
     expect(await render("{{ strftime_now('%d %b %Y, %A, %H:%M %j') }}")).toBe('26 Jul 2024, Friday, 00:00 208');
   });
 
-  test('is rendered once for the same question', async () => {
+  test('is rendered once for equal requests', async () => {
     expect(await render('{{ a }}', { a: 1 })).toBe('1');
     renderer.close();
     const again = render('{{ a }}', { a: 1 });
@@ -105,7 +105,7 @@ describe('an honest template', () => {
     expect(await again).toBe('1');
   });
 
-  test('keeps line separators and lone surrogates apart from lines of the protocol', async () => {
+  test("keeps line separators and lone surrogates out of the protocol's lines", async () => {
     const text = 'a\u2028b\u2029c\nd\r\n\u0000"\\';
     expect(await render('{{ text }}', { text })).toBe(text);
   });

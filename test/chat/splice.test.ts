@@ -19,7 +19,7 @@ describe.each([
   ['qwen3', 'qwen3', '<|im_end|>'],
   ['deepseek_r1_distill', 'deepseek', '<｜end▁of▁sentence｜>'],
 ] as const)('%s', (template, family, end) => {
-  test('any ids stay as they are, and the prompt that they answered is where they stand', async () => {
+  test('keeps any ids of an assistant turn, after the prompt that they answered', async () => {
     const tokenizer = await loadTokenizer(family);
     const [endId = -1] = tokenizer.encode([end])[0] ?? [];
     const chat = await openChat(template, family, [endId]);
@@ -43,7 +43,7 @@ describe.each([
     );
   }, 60_000);
 
-  test('ids that no encoding of their text would give are kept', async () => {
+  test('keeps ids that no encoding of their text gives', async () => {
     const tokenizer = await loadTokenizer(family);
     const letters = ['h', 'e', 'l', 'l', 'o'].map((letter) => tokenizer.encode([letter])[0]?.[0] ?? -1);
     expect(Array.from(tokenizer.encode(['hello'])[0] ?? [])).not.toEqual(letters);
@@ -68,7 +68,7 @@ describe('a template that leaves thinking out of earlier turns', () => {
     expect(placeOf(found, answer)).toBeGreaterThan(0);
   });
 
-  test('qwen3 keeps the thinking of the last turn: the whole turn is spliced', async () => {
+  test('splices the whole last turn of qwen3, thinking included', async () => {
     const { encode } = await loadTokenizer('qwen3');
     const chat = await openChat('qwen3', 'qwen3');
     const pieces = ['<think>', '\n', 'o', 'n', 'e', '\n', '</think>', '\n\n', 't', 'w', 'o'];
@@ -78,14 +78,14 @@ describe('a template that leaves thinking out of earlier turns', () => {
   });
 });
 
-test('a template that trims keeps the white space that was generated', async () => {
+test('keeps generated white space under a template that trims', async () => {
   const { encode } = await loadTokenizer('llama3');
   const chat = await openChat('llama3_1', 'llama3');
   const tokens = ['\n', ' ', 'y', 'e', 's', ' ', '\n\n'].flatMap((piece) => [...(encode([piece])[0] ?? [])]);
   expect(placeOf(await chat.encode([user('Q'), generated(tokens), user('x')]), tokens)).toBeGreaterThan(0);
 });
 
-test('a template that rewrites the turn is an error, not another prompt', async () => {
+test('fails when the template rewrites the turn', async () => {
   const tokenizer = await loadTokenizer('qwen3');
   const template = '{% for m in messages %}{{ m.content | upper }}{% endfor %}';
   const files = { templates: { default: template }, specialTokens: {}, source: 'x' };

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { editDistance, nearest } from '../../src/config/nearest.js';
 import { knownKeys } from '../../src/config/problems.js';
 import { parseConfig, parseLayers } from '../../src/config.js';
 import { ConfigError } from '../../src/errors.js';
+import { editDistance, nearest } from '../../src/nearest.js';
 
 const base = { task: 'code-breaker', model: 'models/tiny' };
 

@@ -296,7 +296,7 @@ describe('a folder with', () => {
     expect((error as NativeError).message).toMatch(message);
   });
 
-  test('nothing at all is refused', async () => {
+  test('refuses nothing at all', async () => {
     await expect(LocalEmbedder.load(join(root, 'nowhere'))).rejects.toBeInstanceOf(ModelFolderError);
   });
 });

@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const names = Object.keys(folders);
 
-test('every folder of the generator is here', () => {
+test('covers every folder of the generator', () => {
   expect(names.length).toBe(9);
 });
 
@@ -48,7 +48,7 @@ describe.each(names)('%s', (name) => {
     }
   });
 
-  test('is the same bit for bit whatever it is computed with, and on any number of threads', async () => {
+  test('is bit-identical in any batch and on any number of threads', async () => {
     const together = await (await load(name)).embed(texts);
     const alone = await load(name, { threads: 1, cacheSize: 0 });
     for (const [at, text] of texts.entries()) {
@@ -59,13 +59,13 @@ describe.each(names)('%s', (name) => {
 });
 
 describe('prompts', () => {
-  test('an unknown name is refused with the known ones', async () => {
+  test('refuses an unknown name and lists the known ones', async () => {
     const loading = LocalEmbedder.load(folderOf('bert-new'), { device: 'cpu', promptName: 'quary' });
     await expect(loading).rejects.toThrow(/`quary` is none of the folder's prompts \(.*`passage`, `query`\)/);
     await expect(loading).rejects.toBeInstanceOf(InvalidRequestError);
   });
 
-  test('the one that counts is told', async () => {
+  test('reports the prompt in effect', async () => {
     expect((await load('bert-new')).info().prompt).toBe('query: ');
     expect((await load('bert-new', { prompt: '' })).info().prompt).toBe('');
     expect((await load('bert-new', { promptName: 'passage' })).info().prompt).toBe('passage of a document: ');
@@ -73,7 +73,7 @@ describe('prompts', () => {
 });
 
 describe('length', () => {
-  test('is cut where the caller says, never later than the folder says', async () => {
+  test("cuts at the caller's length, never later than the folder's", async () => {
     expect((await load('minilm-old')).info().maxTokens).toBe(48);
     expect((await load('minilm-old', { maxTokens: 500 })).info().maxTokens).toBe(48);
     const short = await load('minilm-old', { maxTokens: 5 });
@@ -83,7 +83,7 @@ describe('length', () => {
 });
 
 describe('the cache', () => {
-  test('computes equal texts once, and gives back what it holds', async () => {
+  test('computes equal texts once and reuses their vectors', async () => {
     const embedder = await load('minilm-old', { cacheSize: 2 });
     const first = await embedder.embed(['a', 'b', 'a']);
     expect(embedder.cacheStatistics()).toEqual({ hits: 0, misses: 3, size: 2 });
@@ -100,11 +100,11 @@ describe('the cache', () => {
 });
 
 describe('life', () => {
-  test('no texts give no vectors', async () => {
+  test('returns no vectors for no texts', async () => {
     expect(await (await load('minilm-old')).embed([])).toEqual(new Float32Array());
   });
 
-  test('a signal ends the work between slices, and the embedder goes on', async () => {
+  test('stops between slices on a signal and stays usable', async () => {
     const embedder = await load('modernbert-new', { threads: 1, cacheSize: 0 });
     const many = Array.from({ length: 400 }, (_, at) => `${at} ${'word '.repeat(100)}`);
     const stop = new AbortController();
@@ -115,7 +115,7 @@ describe('life', () => {
     expect((await embedder.embed(['x'])).length).toBe(embedder.dimension);
   });
 
-  test('close waits for the work before it, closes once, and refuses what follows', async () => {
+  test('close waits for earlier work, closes once and refuses later calls', async () => {
     const embedder = await LocalEmbedder.load(folderOf('qwen3-embedding'), { device: 'cpu', threads: 1 });
     const work = embedder.embed(texts);
     const closed = embedder.close();

@@ -36,13 +36,13 @@ async function states(policy: LocalPolicy, pooling: StatePooling): Promise<Float
 const row = (rows: readonly Float32Array[], at: number): Float32Array => rows[at] ?? new Float32Array();
 
 describe.each(['kernels', 'torch'] as const)('on %s', (backend) => {
-  test('the last state is the one that the last token was drawn from: it does not see that token', async () => {
+  test('takes the state that the last token was drawn from, which does not see that token', async () => {
     const last = await states(await load(backend), 'lasttoken');
     expect(largestGap(row(last, 2), row(last, 3))).toBeLessThan(1e-6);
     expect(largestGap(row(last, 1), row(last, 2))).toBeGreaterThan(1e-2);
   });
 
-  test('the mean is that of the states of all tokens', async () => {
+  test('takes the mean of the states of all tokens', async () => {
     const policy = await load(backend);
     const [last, mean] = [await states(policy, 'lasttoken'), await states(policy, 'mean')];
     expect(largestGap(row(mean, 0), row(last, 0))).toBeLessThan(1e-6);
@@ -51,7 +51,7 @@ describe.each(['kernels', 'torch'] as const)('on %s', (backend) => {
   });
 });
 
-test.each(['llama-tied', 'qwen2', 'qwen3'])('%s: our kernels and libtorch agree', async (name) => {
+test.each(['llama-tied', 'qwen2', 'qwen3'])('%s: gives equal states on our kernels and on libtorch', async (name) => {
   const [kernels, torch] = [await load('kernels', name), await load('torch', name)];
   for (const pooling of ['mean', 'lasttoken'] as const) {
     const [left, right] = [await states(kernels, pooling), await states(torch, pooling)];
@@ -61,7 +61,7 @@ test.each(['llama-tied', 'qwen2', 'qwen3'])('%s: our kernels and libtorch agree'
   }
 });
 
-test('a token outside the vocabulary is refused', async () => {
+test('refuses a token outside the vocabulary', async () => {
   const policy = await load('kernels');
   const sequences = [{ prompt: 0, tokens: Int32Array.from([1_000_000]), rollout: 0, advantage: 0 }];
   const asking = policy.states({ prompts: [Int32Array.from([5])], sequences }, 'mean');

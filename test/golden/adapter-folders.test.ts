@@ -20,7 +20,7 @@ import {
   readWeights,
   temporaryFolder,
   toBatch,
-  toScoreBatch,
+  toTokenBatch,
 } from './support.js';
 
 interface Golden {
@@ -31,7 +31,7 @@ interface Golden {
 
 const golden = readGolden<Record<string, Golden>>('lora.json');
 const training = (name: string) => toBatch(golden[name]?.updates[0]?.steps[0]?.batch as PlainBatch);
-const scored = (name: string) => toScoreBatch(golden[name]?.sequences ?? []);
+const scored = (name: string) => toTokenBatch(golden[name]?.sequences ?? []);
 
 /** A copy of a fixture's adapter with some keys of its config changed. */
 function changedAdapter(name: string, changes: Record<string, unknown>): string {
@@ -72,7 +72,7 @@ describe.each(Object.keys(golden))('merge: %s', (name) => {
     const out = join(temporaryFolder(), 'merged');
     await mergeAdapter({ model: modelFolder(name), adapter: adapterFolder(name), out });
     const [merged, adapted] = [await openPolicy(out), await openPolicy(name, { adapter: adapterFolder(name) })];
-    expect(await merged.score(scored(name))).toEqual(await adapted.score(scored(name)));
+    expect(await merged.logprobs(scored(name))).toEqual(await adapted.logprobs(scored(name)));
   });
 });
 
@@ -293,5 +293,5 @@ test('in bf16 the adapter trains in fp32, the base stays, and the loss falls', a
   const folder = temporaryFolder();
   await policy.save(folder);
   const again = await openPolicy(folder, { dtype: 'bfloat16' });
-  expect(await again.score(scored('qwen2'))).toEqual(await policy.score(scored('qwen2')));
+  expect(await again.logprobs(scored('qwen2'))).toEqual(await policy.logprobs(scored('qwen2')));
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { backends, largestGap, modelNames, openPolicy, readGolden, toScoreBatch } from './support.js';
+import { backends, largestGap, modelNames, openPolicy, readGolden, toTokenBatch } from './support.js';
 
 interface Scored {
   readonly prompt: number[];
@@ -23,10 +23,10 @@ describe.each(modelNames.flatMap((name) => backends.map((backend) => [name, back
   (name, backend) => {
     const { sequences, rows, greedy, texts } = golden[name] as ModelGolden;
 
-    test.each(['logprobs@1', 'logprobs@0.7'] as const)('score: %s', async (key) => {
+    test.each(['logprobs@1', 'logprobs@0.7'] as const)('logprobs: %s', async (key) => {
       const policy = await openPolicy(name, { backend });
-      const scores = await policy.score(toScoreBatch(sequences), Number(key.split('@')[1]));
-      const gaps = sequences.map((sequence, index) => largestGap(scores[index] as Float32Array, sequence[key]));
+      const found = await policy.logprobs(toTokenBatch(sequences), Number(key.split('@')[1]));
+      const gaps = sequences.map((sequence, index) => largestGap(found[index] as Float32Array, sequence[key]));
       expect(Math.max(...gaps)).toBeLessThanOrEqual(tolerance);
     });
 
@@ -39,10 +39,10 @@ describe.each(modelNames.flatMap((name) => backends.map((backend) => [name, back
           rollout: token,
           advantage: 0,
         }));
-        const scores = await policy.score({ prompts: [Int32Array.from(prompt)], sequences: everyToken });
+        const found = await policy.logprobs({ prompts: [Int32Array.from(prompt)], sequences: everyToken });
         expect(
           largestGap(
-            scores.map((score) => score[0] as number),
+            found.map(([logprob]) => logprob as number),
             logprobs,
           ),
         ).toBeLessThanOrEqual(tolerance);

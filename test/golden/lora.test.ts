@@ -17,7 +17,7 @@ import {
   relativeGap,
   temporaryFolder,
   toBatch,
-  toScoreBatch,
+  toTokenBatch,
 } from './support.js';
 
 interface Case {
@@ -86,10 +86,10 @@ const openAdapted = (name: string, backend: Backend): Promise<LocalPolicy> =>
 describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, backend) => {
   const { sequences, updates } = golden[name] as (typeof golden)[string];
 
-  test.each(['logprobs@1', 'logprobs@0.7'] as const)('score: %s', async (key) => {
+  test.each(['logprobs@1', 'logprobs@0.7'] as const)('logprobs: %s', async (key) => {
     const policy = await openAdapted(name, backend);
-    const scores = await policy.score(toScoreBatch(sequences), Number(key.split('@')[1]));
-    const gaps = sequences.map((sequence, index) => largestGap(scores[index] as Float32Array, sequence[key]));
+    const found = await policy.logprobs(toTokenBatch(sequences), Number(key.split('@')[1]));
+    const gaps = sequences.map((sequence, index) => largestGap(found[index] as Float32Array, sequence[key]));
     expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-4);
   });
 
@@ -123,8 +123,8 @@ describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, back
       await openPolicy(name, { backend }),
       await openPolicy(name, { backend, lora: { rank: 4, alpha: 8, seed: 7 } }),
     ];
-    const batch = toScoreBatch(sequences);
-    expect(await adapted.score(batch)).toEqual(await base.score(batch));
+    const batch = toTokenBatch(sequences);
+    expect(await adapted.logprobs(batch)).toEqual(await base.logprobs(batch));
     expect(adapted.info().trainedParameters).toBeLessThan(base.info().parameters);
   });
 
@@ -133,8 +133,8 @@ describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, back
     const folder = temporaryFolder();
     await policy.save(folder);
     const again = await openPolicy(folder, { backend });
-    const batch = toScoreBatch(sequences);
-    expect(await again.score(batch)).toEqual(await policy.score(batch));
+    const batch = toTokenBatch(sequences);
+    expect(await again.logprobs(batch)).toEqual(await policy.logprobs(batch));
     expect(readWeights(folder)).toEqual(readWeights(adapterFolder(name)));
   });
 });
@@ -142,17 +142,17 @@ describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, back
 test('the base stays as it is: what is merged begins from it every time', async () => {
   const policy = await openPolicy('llama-tied', { lora: { rank: 2, alpha: 4 } });
   const { sequences } = golden['llama-tied'] as (typeof golden)[string];
-  const batch = toScoreBatch(sequences);
-  const before = await policy.score(batch);
+  const batch = toTokenBatch(sequences);
+  const before = await policy.logprobs(batch);
   const training = toBatch((golden['llama-tied'] as (typeof golden)[string]).updates[0]?.steps[0]?.batch as PlainBatch);
   for (let step = 0; step < 3; step++) await policy.update(training, { ...onPolicySettings, learningRate: 1e-2 });
-  expect(await policy.score(batch)).not.toEqual(before);
+  expect(await policy.logprobs(batch)).not.toEqual(before);
   const folder = temporaryFolder();
   await policy.save(folder);
   const again = await openPolicy(folder);
-  expect(await again.score(batch)).toEqual(await policy.score(batch));
+  expect(await again.logprobs(batch)).toEqual(await policy.logprobs(batch));
   const base = await openPolicy(modelFolder('llama-tied'));
-  expect(await base.score(batch)).toEqual(before);
+  expect(await base.logprobs(batch)).toEqual(before);
 });
 
 /** One update of a fresh adapter whose masks drop three numbers in ten: what A and B become, and the metrics. */

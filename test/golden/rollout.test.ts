@@ -11,19 +11,19 @@ describe.each(modelNames)('%s', (name) => {
   test.each([1, 0.7, 1.6])('rollout log-probs equal the scored ones at temperature %d', async (temperature) => {
     const policy = await openPolicy(name);
     const batch = await rolloutBatch(policy, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature });
-    const scores = await policy.score(batch, temperature);
+    const found = await policy.logprobs(batch, temperature);
     const gaps = batch.sequences.map(({ logprobs }, index) =>
-      largestGap(scores[index] as Float32Array, logprobs as Float32Array),
+      largestGap(found[index] as Float32Array, logprobs as Float32Array),
     );
     expect(Math.max(...gaps)).toBe(0);
   });
 
-  test('libtorch scores the rollouts of our kernels as they do', async () => {
+  test('libtorch gives the rollouts of our kernels their log-probabilities', async () => {
     const [kernels, torch] = [await openPolicy(name), await openPolicy(name, { backend: 'torch' })];
     const batch = await rolloutBatch(kernels, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature: 1 });
-    const scores = await torch.score(batch, 1);
+    const found = await torch.logprobs(batch, 1);
     const gaps = batch.sequences.map(({ logprobs }, index) =>
-      largestGap(scores[index] as Float32Array, logprobs as Float32Array),
+      largestGap(found[index] as Float32Array, logprobs as Float32Array),
     );
     expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-5);
   });
@@ -36,21 +36,21 @@ describe.each(modelNames)('%s', (name) => {
     expect(metrics['sampling/sampling_logp_difference/max']).toBe(0);
 
     const after = await rolloutBatch(policy, { seed: 8, update: 1, prompts: 3, groupSize: 4 });
-    const scores = await policy.score(after, 1);
+    const found = await policy.logprobs(after, 1);
     const gaps = after.sequences.map(({ logprobs }, index) =>
-      largestGap(scores[index] as Float32Array, logprobs as Float32Array),
+      largestGap(found[index] as Float32Array, logprobs as Float32Array),
     );
     expect(Math.max(...gaps)).toBe(0);
   });
 
-  test('a saved folder loads to identical scores, with the weights of the original under the same names', async () => {
+  test('a saved folder loads to identical log-probabilities, with the weights of the original under the same names', async () => {
     const policy = await openPolicy(name);
     const batch = await rolloutBatch(policy, { seed: 9, update: 0, prompts: 4, groupSize: 3 });
     await policy.update(batch, { ...onPolicySettings, learningRate: 0.01 });
     const folder = temporaryFolder();
     await policy.save(folder);
     const reloaded = await openPolicy(folder);
-    expect(await reloaded.score(batch, 1)).toEqual(await policy.score(batch, 1));
+    expect(await reloaded.logprobs(batch, 1)).toEqual(await policy.logprobs(batch, 1));
     for (const file of ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'generation_config.json']) {
       expect(existsSync(join(folder, file)), file).toBe(true);
     }
@@ -83,11 +83,11 @@ test('training state saved and loaded goes on bit for bit', async () => {
   expect(written.map(({ name }) => name).sort()).toEqual(readdirSync(folder).sort());
   await twin.loadTraining(join(folder, trainingFile));
   expect(await twin.update(second, settings)).toEqual(trained);
-  expect(await twin.score(second, 1)).toEqual(await policy.score(second, 1));
+  expect(await twin.logprobs(second, 1)).toEqual(await policy.logprobs(second, 1));
 });
 
 test.each(['llama-linear', 'mistral', 'qwen2-window', 'qwen3-bias'])(
-  '%s: sequences long enough for fused attention score as on our kernels',
+  '%s: sequences long enough for fused attention have the log-probabilities of our kernels',
   async (name) => {
     const tokens = (count: number, from: number): Int32Array =>
       Int32Array.from({ length: count }, (_, index) => 4 + ((from + index * index) % 60));
@@ -101,8 +101,8 @@ test.each(['llama-linear', 'mistral', 'qwen2-window', 'qwen3-bias'])(
       })),
     };
     const [kernels, torch] = [await openPolicy(name), await openPolicy(name, { backend: 'torch' })];
-    const [own, other] = [await kernels.score(batch, 1), await torch.score(batch, 1)];
-    const gaps = own.map((scores, index) => largestGap(scores, other[index] as Float32Array));
+    const [own, other] = [await kernels.logprobs(batch, 1), await torch.logprobs(batch, 1)];
+    const gaps = own.map((found, index) => largestGap(found, other[index] as Float32Array));
     expect(Math.max(...gaps)).toBeLessThanOrEqual(5e-5);
   },
 );

@@ -17,8 +17,8 @@ async function softmax(policy: LocalPolicy): Promise<number[]> {
     rollout: token,
     advantage: 0,
   }));
-  const scores = await policy.score({ prompts: [Int32Array.from(prompt)], sequences }, temperature);
-  return scores.map((score) => Math.exp(score[0] as number));
+  const found = await policy.logprobs({ prompts: [Int32Array.from(prompt)], sequences }, temperature);
+  return found.map(([logprob]) => Math.exp(logprob as number));
 }
 
 /** First tokens of many completions, and that each reports its log-probability under the full softmax. */

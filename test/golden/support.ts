@@ -83,8 +83,8 @@ export function toBatch({ prompts, sequences }: PlainBatch): UpdateBatch {
   };
 }
 
-/** A batch that only scores: each pair one sequence. */
-export function toScoreBatch(
+/** A batch to take log-probabilities of: each pair is one sequence. */
+export function toTokenBatch(
   pairs: readonly { prompt: ArrayLike<number>; completion: ArrayLike<number> }[],
 ): UpdateBatch {
   return {

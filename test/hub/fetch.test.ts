@@ -65,14 +65,14 @@ describe('fetch', () => {
     expect(modelFolder('owner/small-model', environment())).toBe(folder);
   });
 
-  test('again transfers nothing', async () => {
+  test('transfers nothing the second time', async () => {
     await fetched();
     hub.asked.length = 0;
     await fetched();
     expect(hub.asked).toEqual([]);
   });
 
-  test('goes on where a broken connection ended', async () => {
+  test('resumes where a connection broke', async () => {
     hub.faults = { cutAfter: 100_000, cuts: 2 };
     const { folder } = await fetched();
     expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
@@ -83,7 +83,7 @@ describe('fetch', () => {
     ]);
   });
 
-  test('goes on in a later call, also on a hub that sends only whole files', async () => {
+  test('resumes in a later call, also from a hub that sends only whole files', async () => {
     hub.faults = { cutAfter: 1_000, cuts: 1_000 };
     await fetched({ signal: AbortSignal.timeout(600) }).catch(() => undefined);
     expect(existsSync(join(repository(), 'refs', 'main'))).toBe(false);
@@ -93,7 +93,7 @@ describe('fetch', () => {
     expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
   });
 
-  test('keeps nothing that arrived damaged', async () => {
+  test('removes a file that arrived damaged', async () => {
     hub.faults = { damaged: true };
     await expect(fetched()).rejects.toThrow(/damaged/);
     expect(readdirSync(join(repository(), 'blobs'))).toEqual([]);
@@ -112,24 +112,24 @@ describe('fetch', () => {
     expect(String(error)).toMatch(message);
   });
 
-  test('says within its patience that nobody answers, and what to do then', async () => {
+  test('reports within its patience that the hub does not answer, and the fix', async () => {
     hub.faults = { silent: true };
     const start = performance.now();
     await expect(fetched({ patienceMilliseconds: 300 })).rejects.toThrow(/no answer in time.*copy its folder/s);
     expect(performance.now() - start).toBeLessThan(5_000);
   });
 
-  test('says that there is no network', async () => {
+  test('reports that there is no network', async () => {
     const nowhere = environment({ HF_ENDPOINT: 'http://127.0.0.1:9' });
     await expect(fetched({ environment: nowhere })).rejects.toThrow(/cannot be reached .*HF_ENDPOINT for a mirror/s);
   });
 
-  test('asks nobody when HF_HUB_OFFLINE is set', async () => {
+  test('sends no request when HF_HUB_OFFLINE is set', async () => {
     await expect(fetched({ environment: environment({ HF_HUB_OFFLINE: '1' }) })).rejects.toThrow(/HF_HUB_OFFLINE/);
     expect(hub.tokens).toEqual([]);
   });
 
-  test('sends the token of the environment, else of the file', async () => {
+  test('sends the token of the environment, else that of the file', async () => {
     writeFileSync(join(home, 'token'), 'from-file\n');
     await fetched({ include: ['config.json'] });
     expect(new Set(hub.tokens)).toEqual(new Set(['Bearer from-file']));
@@ -138,14 +138,14 @@ describe('fetch', () => {
     expect(new Set(hub.tokens)).toEqual(new Set(['Bearer hf_from_environment']));
   });
 
-  test('takes the files that are asked for, and no pickle', async () => {
+  test('fetches the files asked for, and no pickle', async () => {
     expect((await fetched({ include: ['*.json'] })).files).toEqual(['config.json', 'tokenizer.json']);
     await expect(fetched({ include: ['*.bin'] })).rejects.toThrow(UsageError);
     await expect(fetched({ include: ['nothing*'] })).rejects.toThrow(/nothing/);
   });
 });
 
-test('a listing that leaves the folder is refused', async () => {
+test('refuses a listing that leaves the folder', async () => {
   await hub.close();
   hub = await startHub(model.name, new Map([['../../evil.json', Buffer.from('x')]]));
   await expect(fetched()).rejects.toThrow(/outside its folder/);
@@ -168,12 +168,12 @@ describe('a listing that is hostile', () => {
     await expect(fetched({ patienceMilliseconds: 20_000 })).rejects.toThrow(/more than 16777216 bytes/);
   });
 
-  test.each(['<html>', '{"error":"x"}', '[null]', '7'])('%s is no listing', async (listing) => {
+  test.each(['<html>', '{"error":"x"}', '[null]', '7'])('refuses %s as a listing', async (listing) => {
     hub.faults = { listing };
     await expect(fetched()).rejects.toThrow(/what is no listing/);
   });
 
-  test('sends the token to nobody else', async () => {
+  test('sends the token to the hub alone', async () => {
     const other = await startHub(model.name, new Map());
     try {
       const path = `/api/models/${model.name}/tree/${commit}`;
@@ -187,12 +187,12 @@ describe('a listing that is hostile', () => {
   });
 });
 
-test('a cache that cannot be written is told as that', async () => {
+test('reports a cache that cannot be written', async () => {
   writeFileSync(join(home, 'hub'), 'a file where the folder goes');
   await expect(fetched()).rejects.toThrow(/cannot be written/);
 });
 
-test('a model with pickles only is refused', async () => {
+test('refuses a model with pickles only', async () => {
   await hub.close();
   hub = await startHub(
     model.name,
@@ -216,7 +216,7 @@ test.each([
 });
 
 describe('the command', () => {
-  test('prints the folder, and other commands name it when the model is not there', async () => {
+  test('prints the folder, and other commands name it for a missing model', async () => {
     const missing = await runCli(['generate', '--model', model.name, '--prompt', 'x'], { env: environment() });
     expect(missing).toMatchObject({ code: 1 });
     expect(missing.stderr).toContain('exit-rl fetch owner/small-model');
@@ -229,7 +229,7 @@ describe('the command', () => {
     });
   });
 
-  test.each([['no-owner'], ['../x/y'], ['a/b/c']])('%s is wrong use', async (name) => {
+  test.each([['no-owner'], ['../x/y'], ['a/b/c']])('refuses %s as wrong use', async (name) => {
     expect((await runCli(['fetch', name], { env: environment() })).code).toBe(2);
   });
 });

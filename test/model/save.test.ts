@@ -30,7 +30,7 @@ describe('shards', () => {
     expect(readWeights(folder)).toEqual(readWeights(modelFolder('qwen3')));
 
     const batch = await rolloutBatch(policy, { seed: 1, update: 0, prompts: 3, groupSize: 2 });
-    expect(await (await openPolicy(folder)).score(batch)).toEqual(await policy.score(batch));
+    expect(await (await openPolicy(folder)).logprobs(batch)).toEqual(await policy.logprobs(batch));
   });
 
   test('are those of a folder made by transformers', async () => {
@@ -137,10 +137,10 @@ describe('a policy in bfloat16 that is only asked', () => {
   const load = (trainable: boolean) =>
     LocalPolicy.load(modelFolder('qwen2'), { device: 'cpu', threads: 1, dtype: 'bfloat16', trainable });
 
-  test('scores and saves as one that could be trained', async () => {
+  test('gives the same log-probabilities and saves as one that can be trained', async () => {
     const [asked, trained] = [await load(false), await load(true)];
     const batch = await rolloutBatch(trained, { seed: 1, update: 0, prompts: 3, groupSize: 2 });
-    expect(await asked.score(batch)).toEqual(await trained.score(batch));
+    expect(await asked.logprobs(batch)).toEqual(await trained.logprobs(batch));
     const [one, other] = [temporaryFolder(), temporaryFolder()];
     expect(await asked.save(one)).toEqual(await trained.save(other));
     await Promise.all([asked.close(), trained.close()]);

@@ -60,30 +60,33 @@ function stopTexts(texts: readonly string[]): fc.Arbitrary<string[]> {
 
 describe.each(backends)('on %s', (backend) => {
   // Byte-level pieces that split characters, SentencePiece's bytes, unigrams.
-  test.each(['qwen2.5', 'llama3', 'llama2', 'mistral', 'unigram'])('%s ends as a plain search says', async (name) => {
-    const policy = await openPolicy(randomModel(name), { backend });
-    const wholes = await Promise.all(Array.from({ length: 6 }, (_, id) => policy.generate(request(id))));
-    const texts = wholes
-      .flatMap(({ completions }) => completions.map(({ text }) => text))
-      .filter((text) => text !== '');
-    let stopped = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.nat(5), stopTexts(texts), fc.boolean(), async (id, stop, include) => {
-        const found = await policy.generate(withStop(request(id), stop, include));
-        const expected = wholes[id]?.completions.map((whole) => plainStop(policy, whole, stop, include));
-        expect(found.completions.map(comparable('kernels'))).toEqual(expected?.map(comparable(backend)));
-        stopped += found.completions.filter(({ tokens }, at) => {
-          return tokens.length < (wholes[id]?.completions[at]?.tokens.length ?? 0);
-        }).length;
-      }),
-      { numRuns: 60 },
-    );
-    expect(stopped).toBeGreaterThan(30);
-  });
+  test.each(['qwen2.5', 'llama3', 'llama2', 'mistral', 'unigram'])(
+    'ends %s where a plain search finds the stop text',
+    async (name) => {
+      const policy = await openPolicy(randomModel(name), { backend });
+      const wholes = await Promise.all(Array.from({ length: 6 }, (_, id) => policy.generate(request(id))));
+      const texts = wholes
+        .flatMap(({ completions }) => completions.map(({ text }) => text))
+        .filter((text) => text !== '');
+      let stopped = 0;
+      await fc.assert(
+        fc.asyncProperty(fc.nat(5), stopTexts(texts), fc.boolean(), async (id, stop, include) => {
+          const found = await policy.generate(withStop(request(id), stop, include));
+          const expected = wholes[id]?.completions.map((whole) => plainStop(policy, whole, stop, include));
+          expect(found.completions.map(comparable('kernels'))).toEqual(expected?.map(comparable(backend)));
+          stopped += found.completions.filter(({ tokens }, at) => {
+            return tokens.length < (wholes[id]?.completions[at]?.tokens.length ?? 0);
+          }).length;
+        }),
+        { numRuns: 60 },
+      );
+      expect(stopped).toBeGreaterThan(30);
+    },
+  );
 });
 
 /** With bytes of é and of 👩 said one after the other, also where the last of them is missing. */
-test.each(['qwen2.5', 'llama2'])('%s: a stop text of characters that take several tokens', async (name) => {
+test.each(['qwen2.5', 'llama2'])('%s: finds a stop text whose characters take several tokens', async (name) => {
   const policy = await openPolicy(randomModel(name));
   const found = { whole: 0, cut: 0 };
   for (let id = 0; id < 400 && found.whole < 20; id++) {
@@ -101,7 +104,7 @@ test.each(['qwen2.5', 'llama2'])('%s: a stop text of characters that take severa
   expect(found.cut).toBeGreaterThan(0);
 });
 
-test('a completion does not depend on what is generated beside it, with or without stop texts', async () => {
+test('keeps a completion independent of its neighbours, with and without stop texts', async () => {
   const policy = await openPolicy('qwen2');
   const [first] = (await policy.generate(request(0, 1))).completions;
   const stop = [
@@ -115,7 +118,7 @@ test('a completion does not depend on what is generated beside it, with or witho
   expect(await Promise.all(requests.map((one) => policy.generate(one)))).toEqual(alone);
 });
 
-test.each([false, true])('a stream says the cut text and nothing that is taken back (include %s)', async (include) => {
+test.each([false, true])('streams the cut text and takes nothing back (include %s)', async (include) => {
   const policy = await openPolicy('qwen2');
   for (let id = 0; id < 12; id++) {
     const [whole] = (await policy.generate(request(id, 1))).completions;
@@ -129,7 +132,7 @@ test.each([false, true])('a stream says the cut text and nothing that is taken b
   }
 });
 
-test('an empty stop text is refused', async () => {
+test('refuses an empty stop text', async () => {
   const policy = await openPolicy('llama-tied');
   const empty = (): Promise<unknown> => policy.generate(withStop(request(0), ['x', '']));
   await expect(empty()).rejects.toSatisfy(

@@ -22,7 +22,7 @@ async function collect(pieces: AsyncIterable<Streamed>): Promise<Map<number, { t
   return found;
 }
 
-test('an answer longer than a call has arguments arrives whole', async () => {
+test('delivers an answer longer than the largest argument list', async () => {
   const tokens = new Int32Array(300_000).fill(7);
   const completion = { tokens, logprobs: new Float32Array(tokens.length), text: '', finishReason: 'length' as const };
   const generated = { promptTokens: Int32Array.of(1), completions: [completion] };
@@ -34,7 +34,7 @@ test('an answer longer than a call has arguments arrives whole', async () => {
 });
 
 describe('a stream', () => {
-  test.each(['llama-tied', 'qwen2'])('of %s brings the completions of generate, piece by piece', async (name) => {
+  test.each(['llama-tied', 'qwen2'])('of %s yields the completions of generate piece by piece', async (name) => {
     const policy = await openPolicy(name);
     const whole = await policy.generate(request);
     const stream = policy.stream(request);
@@ -45,7 +45,7 @@ describe('a stream', () => {
     });
   });
 
-  test('many streams at once keep apart', async () => {
+  test('keeps concurrent streams apart', async () => {
     const policy = await openPolicy('qwen2');
     const requests = Array.from({ length: 30 }, (_, requestId) => ({ ...request, requestId, n: 2 }));
     const wholes = await Promise.all(requests.map((one) => policy.generate(one)));
@@ -56,7 +56,7 @@ describe('a stream', () => {
     });
   });
 
-  test('of a slow reader brings fewer, larger pieces', async () => {
+  test('yields fewer, larger pieces to a slow reader', async () => {
     const policy = await openPolicy('qwen2');
     const stream = policy.stream({ ...request, n: 1 });
     const { completions } = await stream.result;
@@ -66,7 +66,7 @@ describe('a stream', () => {
     expect(completions[0]?.tokens.length).toBeGreaterThan(1);
   });
 
-  test('that is left cancels its request', async () => {
+  test('cancels its request when the reader leaves', async () => {
     const policy = await openPolicy('llama-tied');
     const stream = policy.stream({ ...request, n: 60_000 });
     for await (const piece of stream) {
@@ -76,7 +76,7 @@ describe('a stream', () => {
     await expect(stream.result).rejects.toThrow(CancelledError);
   });
 
-  test('ends with the error of its request', async () => {
+  test('fails with the error of its request', async () => {
     const policy = await openPolicy('llama-tied');
     const controller = new AbortController();
     const stream = policy.stream({ ...request, n: 60_000, signal: controller.signal });

@@ -6,7 +6,7 @@ import { loadTokenizer, tokenizerNames } from '../golden/support.js';
 const said = 'Größe 素早い 👩‍👩‍👧‍👦 🇫🇷 e\u0301 \ufffd العربية\n\n  ok <think>';
 
 describe.each(tokenizerNames)('%s', (name) => {
-  test('random ids, random pieces: what is said is the beginning of the decoded whole', async () => {
+  test('emits a prefix of the decoded whole for random ids in random pieces', async () => {
     const { native, encode, decode } = await loadTokenizer(name);
     const bytes = encode([said, '\u{1F600}\u0e01', 'þ']).flatMap((ids) => [...ids]);
     const ids = fc.oneof(fc.nat({ max: 640 }), fc.constantFrom(...bytes));
@@ -30,7 +30,7 @@ describe.each(tokenizerNames)('%s', (name) => {
     );
   });
 
-  test('honest text is said to its end but for a last word that may go on', async () => {
+  test('emits ordinary text to its end, except a last word that may continue', async () => {
     const { native, encode, decode } = await loadTokenizer(name);
     const [ids = new Int32Array()] = encode(['Hello there, and more to come.']);
     const stream = native.stream();

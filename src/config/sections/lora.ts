@@ -1,6 +1,6 @@
 /** An adapter in place of the weights; absent trains all weights. Defaults of rank and alpha are TRL's. */
 import { z } from 'zod';
-import { nearest } from '../nearest.js';
+import { nearest } from '../../nearest.js';
 import { count, name, positive } from './values.js';
 
 /** What `all-linear` stands for, and the head, which has to be named. */

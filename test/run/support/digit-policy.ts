@@ -69,7 +69,7 @@ export class DigitPolicy implements Policy {
     return this.weights.length - 1;
   }
 
-  async score(): Promise<Float32Array[]> {
+  async logprobs(): Promise<Float32Array[]> {
     return [];
   }
 

@@ -1,0 +1,184 @@
+/** Checks the objects that callers pass against tables of their fields; one error names every wrong key and its fix. */
+import { InvalidRequestError } from './errors.js';
+import { nearest } from './nearest.js';
+
+/** The values that a field takes. */
+export interface Kind {
+  /** Completes "must be …". */
+  readonly words: string;
+  readonly fits: (value: unknown) => boolean;
+  /** The fields of an object; it has no others. */
+  readonly fields?: FieldKinds;
+  /** The kind of each member of a list. */
+  readonly members?: Kind;
+  /** The kind that this very value must be of. */
+  readonly choose?: (value: unknown) => Kind | undefined;
+  /** True where the field may not be absent. */
+  readonly isRequired?: boolean;
+}
+
+type FieldKinds = Readonly<Record<string, Kind>>;
+
+/** A kind for every key of an options type: a new option without one does not compile. */
+export type Fields<Options> = { readonly [Key in keyof Options]-?: Kind };
+
+export const text: Kind = { words: 'a text', fits: (value) => typeof value === 'string' };
+export const flag: Kind = { words: 'true or false', fits: (value) => typeof value === 'boolean' };
+export const number: Kind = { words: 'a number', fits: (value) => typeof value === 'number' };
+export const callback: Kind = { words: 'a function', fits: (value) => typeof value === 'function' };
+
+export const wholeNumber: Kind = {
+  words: 'a whole number of at least 0',
+  fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+};
+
+/** A number that crosses to the engine in 32 bits: a larger one would wrap round. */
+export const count: Kind = {
+  words: 'a whole number in [0, 2^32)',
+  fits: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32,
+};
+
+export const positiveNumber: Kind = {
+  words: 'a whole number above 0',
+  fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
+};
+
+/** An AbortSignal, also one of another realm. */
+export const abortSignal: Kind = {
+  words: 'an AbortSignal',
+  fits: (value) =>
+    isObject(value) && typeof value.aborted === 'boolean' && typeof value.addEventListener === 'function',
+};
+
+export const int32Array: Kind = { words: 'an Int32Array', fits: (value) => value instanceof Int32Array };
+export const float32Array: Kind = { words: 'a Float32Array', fits: (value) => value instanceof Float32Array };
+export const uint8Array: Kind = { words: 'a Uint8Array', fits: (value) => value instanceof Uint8Array };
+
+export function oneOf(...values: readonly string[]): Kind {
+  return { words: values.map((value) => `'${value}'`).join(' or '), fits: (value) => values.includes(value as string) };
+}
+
+/** An object with any fields. */
+export const anyRecord: Kind = { words: 'an object', fits: isObject };
+
+/** An object with these fields and no others. */
+export const record = (fields: FieldKinds): Kind => ({ ...anyRecord, fields });
+
+/** A list, each member of this kind. */
+export const listOf = (members: Kind): Kind => ({ words: 'a list', fits: Array.isArray, members });
+
+/** A value that decides by its own form which kind it must be of; undefined when none. */
+export function chosenBy(words: string, choose: (value: unknown) => Kind | undefined): Kind {
+  return { words, fits: (value) => choose(value) !== undefined, choose };
+}
+
+/** The field may not be absent. */
+export const required = (kind: Kind): Kind => ({ ...kind, isRequired: true });
+
+/** Keys of other libraries, and ours for the same. */
+type Renamed = Readonly<Record<string, string>>;
+
+/** One wrong key: its path, and the sentence that says what is wrong and what to write. */
+interface Problem {
+  readonly key: string;
+  readonly reason: string;
+}
+
+/**
+ * Refuses what is not an object of these fields. `subject` names the call in the message; `elsewhere` maps keys that
+ * other libraries use to ours.
+ * @throws InvalidRequestError: `fields.key` and `fields.reason` tell the first problem, `fields.problems` all.
+ */
+export function requireFields<Options>(
+  subject: string,
+  value: unknown,
+  fields: Fields<Options>,
+  elsewhere: Renamed = {},
+): void {
+  const problems = problemsOf(record(fields), value, '', elsewhere);
+  const [first] = problems;
+  if (first === undefined) return;
+  const lines = problems.map(({ key, reason }) => (key === '' ? `the argument ${reason}` : `\`${key}\`: ${reason}`));
+  const said = problems.length === 1 ? lines[0] : `${problems.length} problems\n  ${lines.join('\n  ')}`;
+  throw new InvalidRequestError('INVALID_REQUEST', `${subject}: ${said}`, { ...first, problems });
+}
+
+/** As `requireFields`, for an argument by itself: `{ temperature }`. @throws InvalidRequestError. */
+export function requireArgument(subject: string, argument: Readonly<Record<string, unknown>>, kind: Kind): void {
+  const wrong = Object.entries(argument).some(([, value]) => !isPlain(kind) || !kind.fits(value));
+  if (!wrong) return;
+  const fields = Object.fromEntries(Object.keys(argument).map((key) => [key, required(kind)]));
+  requireFields<typeof argument>(subject, argument, fields);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+function problemsOf(kind: Kind, value: unknown, key: string, elsewhere: Renamed = {}): readonly Problem[] {
+  if (!kind.fits(value)) return [{ key, reason: `must be ${kind.words}, not ${shown(value)}` }];
+  const { fields, members, choose } = kind;
+  if (members) return memberProblems(members, value as readonly unknown[], key, elsewhere);
+  if (fields) return fieldProblems(fields, value as Readonly<Record<string, unknown>>, key, elsewhere);
+  const chosen = choose?.(value);
+  return chosen ? problemsOf(chosen, value, key, elsewhere) : [];
+}
+
+/** A list may be a long prompt's tokens: nothing is allocated for a member that fits. */
+function memberProblems(kind: Kind, members: readonly unknown[], path: string, elsewhere: Renamed): readonly Problem[] {
+  const problems: Problem[] = [];
+  const plain = isPlain(kind);
+  for (const [at, member] of members.entries()) {
+    if (!plain || !kind.fits(member)) problems.push(...problemsOf(kind, member, `${path}[${at}]`, elsewhere));
+  }
+  return problems;
+}
+
+function fieldProblems(
+  fields: FieldKinds,
+  value: Readonly<Record<string, unknown>>,
+  path: string,
+  elsewhere: Renamed,
+): readonly Problem[] {
+  const problems: Problem[] = [];
+  const pathOf = (key: string): string => (path === '' ? key : `${path}.${key}`);
+  for (const key in value) {
+    if (value[key] === undefined) continue;
+    const kind = Object.hasOwn(fields, key) ? fields[key] : undefined;
+    if (kind === undefined) problems.push({ key: pathOf(key), reason: unknownReason(key, fields, elsewhere) });
+    else if (!isPlain(kind) || !kind.fits(value[key]))
+      problems.push(...problemsOf(kind, value[key], pathOf(key), elsewhere));
+  }
+  for (const key in fields) {
+    const kind = fields[key];
+    if (kind?.isRequired && value[key] === undefined) {
+      problems.push({ key: pathOf(key), reason: `is missing; it must be ${kind.words}` });
+    }
+  }
+  return problems;
+}
+
+const isPlain = ({ fields, members, choose }: Kind): boolean => !fields && !members && !choose;
+
+/** A key of a nested object that stands beside it, another library's name, or a typing error. */
+function unknownReason(key: string, fields: FieldKinds, elsewhere: Renamed): string {
+  const nested = Object.keys(fields).find((name) => Object.hasOwn(fields[name]?.fields ?? {}, key));
+  if (nested !== undefined) return `belongs into \`${nested}\`: write \`${nested}: { ${key}: … }\``;
+  const renamed = Object.hasOwn(elsewhere, key) ? elsewhere[key] : undefined;
+  const [outermost = ''] = renamed?.split('.') ?? [];
+  const known = Object.hasOwn(fields, outermost) ? renamed : nearest(key, Object.keys(fields));
+  if (known !== undefined) return `unknown option; did you mean \`${known}\`?`;
+  return `unknown option; known are ${Object.keys(fields).join(', ')}`;
+}
+
+const longestShown = 60;
+
+function shown(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object')
+    return value.constructor === Object ? 'an object' : Object.prototype.toString.call(value);
+  const written = typeof value === 'string' ? `'${value}'` : String(value);
+  return written.length > longestShown ? `${written.slice(0, longestShown)}…` : written;
+}

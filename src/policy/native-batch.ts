@@ -1,0 +1,111 @@
+/** Batches as the engine takes them: flat; and the checks of what a caller passes for an update. */
+import {
+  anyRecord,
+  type Fields,
+  flag,
+  float32Array,
+  int32Array,
+  listOf,
+  number,
+  positiveNumber,
+  record,
+  required,
+  requireFields,
+  uint8Array,
+  wholeNumber,
+} from '../arguments.js';
+import type { NativeBatch } from '../native.js';
+import { concat, offsetsOf } from '../ragged.js';
+import type { TokenBatch, TokenSequence, TrainingSequence, UpdateBatch, UpdateSettings } from './policy.js';
+
+const sequenceFields: Fields<TrainingSequence> = {
+  prompt: required(wholeNumber),
+  tokens: required(int32Array),
+  rollout: wholeNumber,
+  advantage: number,
+  mask: uint8Array,
+  logprobs: float32Array,
+  step: wholeNumber,
+};
+
+const tokenBatchFields: Fields<TokenBatch> = {
+  prompts: required(listOf(int32Array)),
+  sequences: required(listOf(record(sequenceFields))),
+};
+
+const updateBatchFields: Fields<UpdateBatch> = {
+  ...tokenBatchFields,
+  sequences: required(
+    listOf(record({ ...sequenceFields, rollout: required(wholeNumber), advantage: required(number) })),
+  ),
+};
+
+/** A sequence that may be one to train. */
+type Sequence = TokenSequence & Partial<TrainingSequence>;
+
+function flatMask(sequences: readonly Sequence[]): Uint8Array {
+  if (sequences.every(({ mask }) => mask === undefined)) return new Uint8Array();
+  return concat(
+    Uint8Array,
+    sequences.map(({ mask, tokens }) => mask ?? new Uint8Array(tokens.length).fill(1)),
+  );
+}
+
+/** Empty unless every sequence has them. */
+function flatLogprobs(sequences: readonly Sequence[]): Float32Array {
+  const known = sequences.flatMap(({ logprobs }) => (logprobs === undefined ? [] : [logprobs]));
+  return known.length === sequences.length ? concat(Float32Array, known) : new Float32Array();
+}
+
+/** Empty when one optimizer step takes the whole batch. */
+function flatSteps(sequences: readonly Sequence[]): Uint32Array {
+  if (sequences.every(({ step }) => step === undefined)) return new Uint32Array();
+  return Uint32Array.from(sequences, ({ step = 0 }) => step);
+}
+
+function flat(prompts: readonly Int32Array[], sequences: readonly Sequence[]): NativeBatch {
+  const tokens = sequences.map((sequence) => sequence.tokens);
+  return {
+    promptTokens: concat(Int32Array, prompts),
+    promptOffsets: offsetsOf(prompts),
+    tokens: concat(Int32Array, tokens),
+    offsets: offsetsOf(tokens),
+    prompt: Uint32Array.from(sequences, ({ prompt }) => prompt),
+    rollout: Uint32Array.from(sequences, ({ rollout }, at) => rollout ?? at),
+    advantage: Float32Array.from(sequences, ({ advantage = 0 }) => advantage),
+    mask: flatMask(sequences),
+    logprobs: flatLogprobs(sequences),
+    step: flatSteps(sequences),
+  };
+}
+
+/** A batch that is looked at. @throws InvalidRequestError for keys that are missing, unknown, or of the wrong type. */
+export function nativeTokenBatch(subject: string, batch: TokenBatch): NativeBatch {
+  requireFields<TokenBatch>(subject, batch, tokenBatchFields);
+  return flat(batch.prompts, batch.sequences);
+}
+
+/** A batch that is trained on. @throws InvalidRequestError for keys that are missing, unknown, or of the wrong type. */
+export function nativeUpdateBatch(subject: string, batch: UpdateBatch): NativeBatch {
+  requireFields<UpdateBatch>(subject, batch, updateBatchFields);
+  return flat(batch.prompts, batch.sequences);
+}
+
+/** The engine checks the fields of the objective. */
+const settingsFields: Fields<UpdateSettings> = {
+  objective: required(anyRecord),
+  learningRate: required(number),
+  adamBeta1: required(number),
+  adamBeta2: required(number),
+  adamEpsilon: required(number),
+  weightDecay: required(number),
+  maxGradNorm: required(number),
+  microbatchTokens: required(positiveNumber),
+  gradientCheckpointing: flag,
+  logitsBytes: positiveNumber,
+};
+
+/** @throws InvalidRequestError for settings beside the objective that are missing, unknown, or of the wrong type. */
+export function requireSettings(subject: string, settings: UpdateSettings): void {
+  requireFields<UpdateSettings>(subject, settings, settingsFields);
+}

@@ -1,0 +1,43 @@
+/** Every `@example` of the sources is a program that compiles, and runs where it can run offline. */
+import { describe, expect, test } from 'vitest';
+import { missingEngine } from './cli/support/cli.js';
+import {
+  checkExamples,
+  findExamples,
+  publicEntries,
+  runExample,
+  withoutExample,
+} from './support/docstring-examples.js';
+
+const examples = findExamples();
+const checked = checkExamples(examples);
+
+/** Where every exported function and public method has an example. */
+const exampled = [
+  'src/chat/',
+  'src/embedder/',
+  'src/errors.ts',
+  'src/hub/',
+  'src/message.ts',
+  'src/policy/',
+  'src/prompt.ts',
+];
+
+describe('an example of a docstring', () => {
+  test('is found, like the entries that it imports', () => {
+    expect(examples.length).toBeGreaterThan(20);
+    expect(publicEntries().get('exit-rl')).toBe('src/index.ts');
+  });
+
+  test('type-checks as a user writes it', () => {
+    expect(checked.errors).toEqual([]);
+  });
+
+  test('stands on every exported function and public method', () => {
+    expect(withoutExample(checked.program, exampled)).toEqual([]);
+  });
+
+  const runnable = examples.filter(({ runs }) => runs);
+
+  test.skipIf(missingEngine !== undefined).each(runnable)('$place runs', (example) => runExample(example));
+});
