@@ -1,14 +1,14 @@
 /**
  * A partial history τ_t^k: for every turn so far its iterates y_t^0 … y_t^k, oldest first.
- * Only the last iterate of an earlier turn is ever shown; the older ones are kept because the
- * curriculum may start again from any of them. Histories are values: nothing here mutates.
+ * Prompts show only the last iterate of an earlier turn; the older iterates are kept because the curriculum may start
+ * from any of them. Histories are immutable values.
  */
 import { createHash } from 'node:crypto';
 
-/** What the policy is asked for: a first answer, a better one, or a different one. */
+/** The kind of answer that the prompt requests: `attempt` a first one, `improve` a better one, `diverge` a different one. */
 export type Intent = 'attempt' | 'improve' | 'diverge';
 
-/** One version of the answer at a turn. Token ids are the truth; an iterate is never re-tokenised. */
+/** One version of the answer at a turn. The token ids are authoritative: an iterate is never re-tokenised. */
 export interface Iterate {
   readonly text: string;
   readonly tokens: readonly number[];
@@ -24,10 +24,17 @@ export interface History {
   readonly turns: readonly Turn[];
 }
 
-/** The history of a base task: nothing said yet. */
+/**
+ * The history of a base task: no turns.
+ *
+ * @example
+ * import { emptyHistory, lastIterate } from 'exit-rl';
+ *
+ * console.log(emptyHistory.turns.length, lastIterate(emptyHistory)); // 0 undefined
+ */
 export const emptyHistory: History = { turns: [] };
 
-/** The history in which `turn` (from 0) holds one iterate more, as its latest. */
+/** Returns the history with `iterate` appended to `turn` (from 0). @throws RangeError when there is no such turn. */
 export function append(history: History, turn: number, iterate: Iterate): History {
   turnAt(history, turn);
   return {
@@ -35,36 +42,45 @@ export function append(history: History, turn: number, iterate: Iterate): Histor
   };
 }
 
-/** The history with one turn more, whose first attempt (k = 0) is `iterate`. */
+/** Returns the history with a new turn, whose first attempt (k = 0) is `iterate`. */
 export function openTurn(history: History, iterate: Iterate): History {
   return { turns: [...history.turns, { iterates: [iterate] }] };
 }
 
 /**
- * τ_{t⁻}^{k'}: the first `turns` turns; of the last one only its first `lastIterates` iterates (k' + 1 of them),
- * by default all. `prefix(history, 0)` is the base task's empty history.
+ * Returns τ_{t⁻}^{k'}: the first `turns` turns; of the last of these only the first `lastIterates` iterates (k' + 1 of
+ * them), by default all. `prefix(history, 0)` is the base task's empty history.
+ * @throws RangeError when the history has fewer turns or iterates.
  */
 export function prefix(history: History, turns: number, lastIterates?: number): History {
   if (turns === 0) return emptyHistory;
   const last = turnAt(history, turns - 1);
   const kept = lastIterates ?? last.iterates.length;
   if (kept < 1 || kept > last.iterates.length) {
-    throw new RangeError(`prefix: turn ${turns - 1} has ${last.iterates.length} iterates, ${kept} were asked for`);
+    throw new RangeError(`prefix: turn ${turns - 1} has ${last.iterates.length} iterates, ${kept} were requested`);
   }
   return { turns: [...history.turns.slice(0, turns - 1), { iterates: last.iterates.slice(0, kept) }] };
 }
 
-/** The current iterate of `turn`, by default of the last turn; undefined when nothing was said there. */
+/**
+ * Returns the current iterate of `turn` (from 0), by default of the last turn; undefined where there is no answer yet.
+ *
+ * @example
+ * import { type History, lastIterate } from 'exit-rl';
+ *
+ * const history: History = { turns: [{ iterates: [{ text: '41', tokens: [7], quality: 0, feedback: 'too low' }] }] };
+ * console.log(lastIterate(history)?.feedback); // too low
+ */
 export function lastIterate(history: History, turn = history.turns.length - 1): Iterate | undefined {
   return history.turns[turn]?.iterates.at(-1);
 }
 
-/** Number of iterates of the last turn: the k at which the next rewrite of it stands. 0 for a base task. */
+/** Returns the number of iterates of the last turn: the k of its next rewrite. 0 for a base task. */
 export function depth(history: History): number {
   return history.turns.at(-1)?.iterates.length ?? 0;
 }
 
-/** The history whose last iterate has this quality. */
+/** Returns the history with the quality of its last iterate replaced. */
 export function withLastQuality(history: History, quality: number): History {
   const last = history.turns.length - 1;
   return {
@@ -76,20 +92,28 @@ export function withLastQuality(history: History, quality: number): History {
   };
 }
 
-// 132 bits: a collision is out of reach, and a long run's set of seen starts stays small.
+// 132 bits: collisions do not occur in practice, and a long run's set of seen starts stays small.
 const keyLength = 22;
 
-/** The identity of (task, history): equal for the same token ids, feedback and turns, different otherwise. */
+/**
+ * Returns the identity of (task, history), 22 characters of base64url: the first 132 bits of a SHA-256 over the task's id
+ * and the token ids and feedback of every iterate. Texts and qualities do not count.
+ *
+ * @example
+ * import { emptyHistory, historyKey } from 'exit-rl';
+ *
+ * console.log(historyKey('task-1', emptyHistory) === historyKey('task-2', emptyHistory)); // false
+ */
 export function historyKey(taskId: string, history: History): string {
-  const said = history.turns.map(({ iterates }) => iterates.map(({ tokens, feedback }) => [tokens, feedback ?? null]));
+  const turns = history.turns.map(({ iterates }) => iterates.map(({ tokens, feedback }) => [tokens, feedback ?? null]));
   return createHash('sha256')
-    .update(JSON.stringify([taskId, said]))
+    .update(JSON.stringify([taskId, turns]))
     .digest('base64url')
     .slice(0, keyLength);
 }
 
 function turnAt(history: History, turn: number): Turn {
   const found = history.turns[turn];
-  if (!found) throw new RangeError(`turn ${turn} of a history of ${history.turns.length} turns`);
+  if (!found) throw new RangeError(`the history has ${history.turns.length} turns, so there is no turn ${turn}`);
   return found;
 }

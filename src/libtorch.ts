@@ -1,6 +1,6 @@
 /**
- * Which libtorch a process runs on. The addon was linked against the one its RUNPATH names; another build of the same
- * version can be mapped before the addon is, which is how CUDA comes in without a second addon.
+ * Chooses the libtorch that a process loads. The addon is linked against the one that its RUNPATH names; another build of
+ * the same version can be mapped before the addon, which brings CUDA without a second addon.
  */
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -8,25 +8,25 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NativeError } from './errors.js';
 
-/** Patch releases keep the C++ interface; anything else needs another addon. */
+/** Patch releases keep the C++ interface; any other version needs another addon. */
 const libtorchSeries = '2.11';
 
 export type LibtorchSource = 'LIBTORCH' | 'VIRTUAL_ENV' | 'CONDA_PREFIX' | 'built-in' | 'managed';
 
-/** A place where libtorch may be, and why it is or is not the one in use. */
+/** A folder that may hold libtorch, and why the process uses it or not. */
 export interface LibtorchCandidate {
   readonly source: LibtorchSource;
-  /** Holds lib/libtorch_cpu.so. */
+  /** The folder that contains lib/libtorch_cpu.so. */
   readonly folder: string;
   readonly version: string | undefined;
   readonly cuda: boolean;
   readonly used: boolean;
   readonly reason: string;
-  /** True when the user asked for this one and it cannot be had. */
+  /** True when the user requested this folder and it cannot be used. */
   readonly refused: boolean;
 }
 
-/** What the choice depends on, beside the files. */
+/** The inputs of the choice, apart from the files. */
 export interface LibtorchQuestion {
   readonly environment: NodeJS.ProcessEnv;
   /** `auto`, `cpu`, `cuda` or `cuda:N`. */
@@ -36,18 +36,23 @@ export interface LibtorchQuestion {
   readonly nvidiaDriver: boolean;
 }
 
-/** The package's folder, from source and from dist. */
+/** Returns the package's folder, from the sources and from dist. */
 export function packageRoot(from = dirname(fileURLToPath(import.meta.url))): string {
   if (existsSync(join(from, 'package.json')) || from === dirname(from)) return from;
   return packageRoot(dirname(from));
 }
 
-/** Whether the kernel has an NVIDIA driver; libtorch's CUDA build is not worth loading without one. */
+/** Returns the version of this package, from its package.json. */
+export function packageVersion(): string {
+  return JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version;
+}
+
+/** True when the kernel has an NVIDIA driver; without one libtorch's CUDA build is of no use. */
 export function hasNvidiaDriver(): boolean {
   return ['/dev/nvidiactl', '/proc/driver/nvidia/version', '/dev/dxg'].some((path) => existsSync(path));
 }
 
-/** The version a libtorch folder or a Python `torch` folder states, with its local part (`2.11.0+cu130`). */
+/** Reads the version of a libtorch folder or a Python `torch` folder, with its local part (`2.11.0+cu130`). */
 export function libtorchVersion(folder: string): string | undefined {
   const buildVersion = join(folder, 'build-version');
   if (existsSync(buildVersion)) return readFileSync(buildVersion, 'utf8').trim();
@@ -55,7 +60,7 @@ export function libtorchVersion(folder: string): string | undefined {
   return existsSync(python) ? /__version__ = '([^']+)'/.exec(readFileSync(python, 'utf8'))?.[1] : undefined;
 }
 
-/** All candidates in order of preference; exactly one is used, or none when there is none. */
+/** Lists all candidates in order of preference; at most one of them is used. */
 export function findLibtorch(question: LibtorchQuestion): readonly LibtorchCandidate[] {
   const places = [
     ...exportedPlaces(question),
@@ -66,7 +71,7 @@ export function findLibtorch(question: LibtorchQuestion): readonly LibtorchCandi
   const found: LibtorchCandidate[] = [];
   for (const [source, folder] of places) {
     const used = found.some((candidate) => candidate.used || candidate.refused);
-    found.push(judge(source, folder, question, used));
+    found.push(examine(source, folder, question, used));
   }
   return found;
 }
@@ -83,7 +88,7 @@ function samePlace(a: string, b: string): boolean {
   return resolve(a) === resolve(b) || (existsSync(a) && existsSync(b) && realpathSync(a) === realpathSync(b));
 }
 
-/** The `torch` folders of the active Python environment. */
+/** Lists the `torch` folders of the active Python environment. */
 function pythonPlaces(environment: NodeJS.ProcessEnv): Place[] {
   return (['VIRTUAL_ENV', 'CONDA_PREFIX'] as const).flatMap((source) => {
     const library = environment[source] ? join(environment[source], 'lib') : '';
@@ -108,12 +113,17 @@ function managedPlaces({ environment, builtIn }: LibtorchQuestion): Place[] {
   return folders.sort().map((name): Place => ['managed', join(home, name)]);
 }
 
-function judge(source: LibtorchSource, folder: string, question: LibtorchQuestion, taken: boolean): LibtorchCandidate {
+function examine(
+  source: LibtorchSource,
+  folder: string,
+  question: LibtorchQuestion,
+  taken: boolean,
+): LibtorchCandidate {
   const version = libtorchVersion(folder);
   const cuda = existsSync(join(folder, 'lib', 'libtorch_cuda.so'));
   const against =
-    objection(source, folder, version) ??
-    (taken ? 'one before it in this list comes first' : preference(source, cuda, question));
+    findObjection(source, folder, version) ??
+    (taken ? 'an earlier one in this list takes precedence' : findPreference(source, cuda, question));
   const refused = source === 'LIBTORCH' && against !== undefined;
   const reason = against ?? whyUsed(source);
   return { source, folder, version, cuda, used: against === undefined, refused, reason };
@@ -124,9 +134,9 @@ function whyUsed(source: LibtorchSource): string {
   return source === 'managed' ? 'set-up has fetched it' : `found through ${source}`;
 }
 
-/** Why this folder cannot be used at all. */
-function objection(source: LibtorchSource, folder: string, version: string | undefined): string | undefined {
-  if (!existsSync(join(folder, 'lib', 'libtorch_cpu.so'))) return 'lib/libtorch_cpu.so is not there';
+/** Explains why this folder cannot be used at all; undefined where it can. */
+function findObjection(source: LibtorchSource, folder: string, version: string | undefined): string | undefined {
+  if (!existsSync(join(folder, 'lib', 'libtorch_cpu.so'))) return 'lib/libtorch_cpu.so is missing';
   // Set-up writes this file last.
   if (source === 'managed' && !existsSync(join(folder, 'exit-rl.json'))) return 'set-up has not finished it';
   if (version?.startsWith(`${libtorchSeries}.`)) return undefined;
@@ -134,8 +144,8 @@ function objection(source: LibtorchSource, folder: string, version: string | und
   return `version ${version ?? 'unknown'}, ${libtorchSeries} is needed`;
 }
 
-/** Why a usable Python environment is passed over: it is loaded only for CUDA. */
-function preference(source: LibtorchSource, cuda: boolean, question: LibtorchQuestion): string | undefined {
+/** Explains why a usable Python environment is not used: its libtorch is loaded only for CUDA. */
+function findPreference(source: LibtorchSource, cuda: boolean, question: LibtorchQuestion): string | undefined {
   if (source !== 'VIRTUAL_ENV' && source !== 'CONDA_PREFIX') return undefined;
   if (question.device === 'cpu') return 'the device is cpu';
   if (!cuda) return 'a build without CUDA';
@@ -143,10 +153,10 @@ function preference(source: LibtorchSource, cuda: boolean, question: LibtorchQue
 }
 
 /**
- * The one to use.
- * @throws NativeError `LIBTORCH` when an exported LIBTORCH cannot be used, or nothing is there.
+ * Returns the candidate in use.
+ * @throws NativeError `LIBTORCH` when an exported LIBTORCH cannot be used, or when there is no candidate.
  */
-export function chosenLibtorch(candidates: readonly LibtorchCandidate[]): LibtorchCandidate {
+export function chooseLibtorch(candidates: readonly LibtorchCandidate[]): LibtorchCandidate {
   const refused = candidates.find((candidate) => candidate.refused);
   if (refused) {
     const advice = `point it at libtorch ${libtorchSeries}, or unset it`;

@@ -1,4 +1,4 @@
-/** The only file that loads the addon, and the one place where its failures become our error classes. */
+/** Loads the addon, and translates its failures into our error classes. No other file does either. */
 import { setMaxListeners } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import type * as Binding from '../binding.js';
 import { CancelledError, DeviceError, InvalidRequestError, NativeError, nativeError } from './errors.js';
-import { chosenLibtorch, findLibtorch, hasNvidiaDriver, type LibtorchCandidate, packageRoot } from './libtorch.js';
+import { chooseLibtorch, findLibtorch, hasNvidiaDriver, type LibtorchCandidate, packageRoot } from './libtorch.js';
 
 export type {
   EmbedderInfo,
@@ -41,22 +41,22 @@ interface Loaded {
 
 let loaded: Loaded | undefined;
 
-/** The addon's file; undefined when it was not built for this platform. */
+/** Finds the addon's file; undefined when it was not built for this platform. */
 export function addonFile(): string | undefined {
   const root = packageRoot();
   const name = readdirSync(root).find((file) => file.startsWith(`binding.${process.platform}-${process.arch}`));
   return name === undefined ? undefined : join(root, name);
 }
 
-/** Every libtorch that could serve `device`, in order of preference, with the reason for each. */
+/** Lists every libtorch that could serve `device`, in order of preference, with the reason for each. */
 export function libtorchCandidates(device = 'auto'): readonly LibtorchCandidate[] {
   const builtIn = join(packageRoot(), 'libtorch');
   return findLibtorch({ environment: process.env, device, builtIn, nvidiaDriver: hasNvidiaDriver() });
 }
 
 /**
- * The addon, loaded on first use; `device` then decides whether CUDA comes with it.
- * @throws NativeError `ADDON_MISSING`, `LIBTORCH`, `ADDON_LOAD`; DeviceError when CUDA is wanted too late.
+ * Returns the addon, which the first call loads; the `device` of that call decides whether CUDA is loaded too.
+ * @throws NativeError `ADDON_MISSING`, `LIBTORCH`, `ADDON_LOAD`; DeviceError when a later call requests CUDA.
  */
 export function native(device?: string): NativeModule {
   loaded ??= load(device ?? 'auto');
@@ -64,7 +64,7 @@ export function native(device?: string): NativeModule {
   return loaded.binding;
 }
 
-/** The libtorch that is mapped; undefined before the first use. */
+/** Returns the libtorch in use; undefined before the addon is loaded. */
 export function loadedLibtorch(): LibtorchCandidate | undefined {
   return loaded?.libtorch;
 }
@@ -72,7 +72,7 @@ export function loadedLibtorch(): LibtorchCandidate | undefined {
 function missingCuda(device: string, libtorch: LibtorchCandidate): DeviceError {
   const reason = libtorch.cuda
     ? 'this process loaded libtorch for the CPU first; load the CUDA policy before any other'
-    : 'no CUDA build of libtorch was found; `exit-rl doctor` says where it looked';
+    : 'no CUDA build of libtorch was found; `exit-rl doctor` lists the places it searched';
   return new DeviceError('DEVICE', `device \`${device}\` cannot be used: ${reason}`, { device, reason, libtorch });
 }
 
@@ -82,19 +82,19 @@ function load(device: string): Loaded {
     const where = { platform: process.platform, arch: process.arch, folder: packageRoot() };
     throw new NativeError('ADDON_MISSING', `the native addon is not in ${where.folder}; run \`npm run build\``, where);
   }
-  const libtorch = chosenLibtorch(libtorchCandidates(device));
+  const libtorch = chooseLibtorch(libtorchCandidates(device));
   if (libtorch.source !== 'built-in') preload(join(libtorch.folder, 'lib', 'libtorch_cpu.so'));
   const binding = requireBinding(file);
   const withCuda = device !== 'cpu' && libtorch.cuda;
   if (withCuda) crossingNow(() => binding.loadCuda(join(libtorch.folder, 'lib', 'libtorch_cuda.so')));
-  // The engine thread ends before Node takes the process down. A worker's exit must not end the shared engine.
+  // The engine thread must end before the process exits. A worker's exit must not end the shared engine.
   if (isMainThread) process.once('exit', () => binding.shutdown());
   return { binding, libtorch, withCuda };
 }
 
 /**
- * Maps a library, so that the addon's own need for this name is met by it. Node throws, because the library is no addon,
- * but glibc keeps it: it has unique symbols.
+ * Maps a library, so that the addon's dependency of the same name resolves to it. Node throws, because the library is no
+ * addon, but glibc keeps the mapping: the library has unique symbols.
  */
 function preload(library: string): void {
   try {
@@ -121,7 +121,7 @@ function loadFailure(file: string, reason: string, cause: unknown): NativeError 
 const firstLine = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
 
-/** The generated loader tries many names; the failure that matters is the one the system's linker reports. */
+/** Finds the relevant failure: the generated loader tries many names, and the system's linker reports the cause of one. */
 function rootMessage(error: unknown): string {
   const messages: string[] = [];
   for (let at = error; at instanceof Error; at = at.cause) messages.push(firstLine(at));
@@ -152,7 +152,7 @@ export function translateError(error: unknown): unknown {
   }
 }
 
-/** Awaits a native call and rethrows what it reports as one of our error classes. */
+/** Awaits a native call and rethrows its failure as one of our error classes. */
 export async function crossing<Value>(call: () => Value | Promise<Value>): Promise<Value> {
   try {
     return await call();
@@ -161,7 +161,7 @@ export async function crossing<Value>(call: () => Value | Promise<Value>): Promi
   }
 }
 
-/** As `crossing`, for calls that answer at once. */
+/** Like `crossing`, for synchronous calls. */
 export function crossingNow<Value>(call: () => Value): Value {
   try {
     return call();
@@ -172,7 +172,7 @@ export function crossingNow<Value>(call: () => Value): Value {
 
 let tickets = 0;
 
-/** Runs a native call that `signal` can cancel: the engine looks at the ticket before every step. */
+/** Runs a native call that `signal` can cancel: the engine checks the ticket before every step. */
 export async function cancellable<Value>(
   signal: AbortSignal | undefined,
   call: (ticket: number) => Promise<Value>,
@@ -180,7 +180,7 @@ export async function cancellable<Value>(
   if (signal?.aborted) throw new CancelledError();
   const ticket = ++tickets;
   const cancel = (): void => native().cancel(ticket);
-  // One signal ends all requests in flight, so many listeners are no leak.
+  // One signal cancels all requests in flight, so many listeners do not indicate a leak.
   if (signal) setMaxListeners(0, signal);
   signal?.addEventListener('abort', cancel, { once: true });
   try {
@@ -190,12 +190,12 @@ export async function cancellable<Value>(
   }
 }
 
-/** How numbers are stored and computed; `auto` is float32 on the CPU and bfloat16 elsewhere. */
+/** The precision of weights and computation; `auto` is float32 on the CPU and bfloat16 elsewhere. */
 export type Dtype = 'auto' | 'float32' | 'bfloat16';
 
 const dtypeNames = { float32: 'fp32', bfloat16: 'bf16' } as const;
 
-/** The engine's name of a dtype on a device. */
+/** Returns the engine's name of a dtype on a device. */
 export function resolveDtype(dtype: Dtype, device: string): string {
   if (dtype !== 'auto') return dtypeNames[dtype];
   const onCpu = device === 'cpu' || (device === 'auto' && !native(device).engineInfo().cudaAvailable);

@@ -1,6 +1,6 @@
 /**
- * Randomness as an argument. A stream is known by its identity (the run's seed and the names on the way to it), so
- * `rng.fork('rollout', 12, 3)` is the same stream whatever was drawn before, and one rollout can be replayed alone.
+ * Random number streams, which functions take as an argument. A stream's identity is the run's seed and the names of its
+ * forks, so `rng.fork('rollout', 12, 3)` is the same stream whatever was drawn before, and one rollout can be replayed.
  */
 
 export interface Rng {
@@ -8,34 +8,45 @@ export interface Rng {
   next(): number;
   /** Uniform integer in [0, n); n must be a positive integer. */
   int(n: number): number;
-  /** The stream of this name under this one: a pure function of identity and names, not of how much was drawn. */
+  /** Derives the stream of this name: a pure function of identity and names, not of how much was drawn. */
   fork(name: string, ...ids: readonly (string | number)[]): Rng;
-  /** A draw of 53 bits as an integer, for `GenerateRequest.requestId`. */
+  /** Draws 53 bits as an integer, for `GenerateRequest.requestId`. */
   id(): number;
-  /** The seed of the run; forks carry it on. */
+  /** The seed of the run, which forks inherit. */
   readonly seed: number;
 }
 
-/** One standard normal number by Box and Muller's transform. */
+/** Draws one standard normal number by the Box–Muller transform. */
 export function standardNormal(rng: Rng): number {
   // 1 − u lies in (0, 1], so the logarithm is finite.
   const radius = Math.sqrt(-2 * Math.log(1 - rng.next()));
   return radius * Math.cos(2 * Math.PI * rng.next());
 }
 
-/** Three 32-bit lanes. Each is a hash of all that was absorbed, under its own constants. */
+/** Three 32-bit lanes. Each is a hash of everything absorbed so far, with its own constants. */
 type Identity = readonly [number, number, number];
 
 const rootIdentity: Identity = [0x9e3779b9, 0x243f6a88, 0xb7e15162];
-// Odd, so that multiplication by them loses nothing.
+// Odd, so that multiplication by them is invertible.
 const laneMultipliers: Identity = [0xcc9e2d51, 0x85ebca6b, 0xc2b2ae35];
 
-/** A new stream of random numbers; `seed` is any number, usually a whole one from the config. */
+/**
+ * Creates a stream of random numbers: sfc32 (PractRand), seeded by a hash of `seed` and of the names of its forks.
+ *
+ * @param seed any number; equal seeds give equal streams.
+ *
+ * @example
+ * import { createRng } from 'exit-rl';
+ *
+ * const rng = createRng(7);
+ * const rollout = rng.fork('rollout', 12, 3); // does not depend on how much `rng` has drawn
+ * console.log(rollout.next(), rollout.int(6)); // uniform in [0, 1), and in 0 … 5
+ */
 export function createRng(seed: number): Rng {
-  return streamOf(absorb(rootIdentity, seed), seed);
+  return createStream(absorb(rootIdentity, seed), seed);
 }
 
-function streamOf(identity: Identity, seed: number): Rng {
+function createStream(identity: Identity, seed: number): Rng {
   const draw = smallFastCounter(identity);
   const id = (): number => (draw() >>> 5) * 2 ** 26 + (draw() >>> 6);
   return {
@@ -46,11 +57,11 @@ function streamOf(identity: Identity, seed: number): Rng {
       if (!Number.isSafeInteger(n) || n < 1) throw new RangeError(`rng.int: ${n} is not a positive integer`);
       return Math.floor((id() / 2 ** 53) * n);
     },
-    fork: (name, ...ids) => streamOf([name, ...ids].reduce(absorb, identity), seed),
+    fork: (name, ...ids) => createStream([name, ...ids].reduce(absorb, identity), seed),
   };
 }
 
-/** Lengths and types are absorbed too: ('ab', 'c') and ('a', 'bc'), 1 and '1' name different streams. */
+/** Absorbs lengths and types too: ('ab', 'c') and ('a', 'bc'), 1 and '1' name different streams. */
 function absorb(identity: Identity, part: string | number): Identity {
   if (typeof part === 'number') return [1, ...doubleWords(part)].reduce(absorbWord, identity);
   let lanes = absorbWord(absorbWord(identity, 2), part.length);
@@ -68,7 +79,7 @@ function absorbWord([a, b, c]: Identity, word: number): Identity {
   return [mix(a, word, laneMultipliers[0]), mix(b, word, laneMultipliers[1]), mix(c, word, laneMultipliers[2])];
 }
 
-/** MurmurHash3's finaliser over lane and word: invertible in each, so different words never merge two lanes. */
+/** Applies MurmurHash3's finaliser to lane and word: invertible in each, so different words never merge two lanes. */
 function mix(lane: number, word: number, multiplier: number): number {
   let hash = Math.imul(lane ^ word, multiplier) + 0x6d2b79f5;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
@@ -88,7 +99,7 @@ function smallFastCounter(identity: Identity): () => number {
     c = (((c << 21) | (c >>> 11)) + output) | 0;
     return output >>> 0;
   };
-  // PractRand's own warm-up: after it every bit of the state depends on every bit of the identity.
+  // The warm-up of PractRand: after it every bit of the state depends on every bit of the identity.
   for (let i = 0; i < 12; i++) draw();
   return draw;
 }

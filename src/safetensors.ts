@@ -3,11 +3,11 @@
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  /** Row-major, as many numbers as the shape holds. */
+  /** Row-major; its length is the product of `shape`. */
   readonly values: Float32Array;
 }
 
-function headerOf(tensors: readonly NamedTensor[]): Buffer {
+function encodeHeader(tensors: readonly NamedTensor[]): Buffer {
   const entries: Record<string, unknown> = { __metadata__: { format: 'pt' } };
   let offset = 0;
   for (const { name, shape, values } of tensors) {
@@ -18,20 +18,20 @@ function headerOf(tensors: readonly NamedTensor[]): Buffer {
     offset += values.byteLength;
   }
   const text = JSON.stringify(entries);
-  // Spaces make the data begin at a multiple of 8, so that it can be mapped into memory as it is.
+  // Spaces align the data to a multiple of 8 bytes, so that it can be memory-mapped.
   return Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8, ' '));
 }
 
-function littleEndian(values: Float32Array): Buffer {
+function toLittleEndian(values: Float32Array): Buffer {
   const bytes = Buffer.alloc(values.byteLength);
   for (const [index, value] of values.entries()) bytes.writeFloatLE(value, index * 4);
   return bytes;
 }
 
-/** The bytes of a safetensors file that holds these tensors in this order. */
+/** Encodes a safetensors file with these tensors in this order. @throws RangeError when shape and values differ in size. */
 export function encodeSafetensors(tensors: readonly NamedTensor[]): Buffer {
-  const header = headerOf(tensors);
+  const header = encodeHeader(tensors);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
-  return Buffer.concat([length, header, ...tensors.map(({ values }) => littleEndian(values))]);
+  return Buffer.concat([length, header, ...tensors.map(({ values }) => toLittleEndian(values))]);
 }

@@ -26,7 +26,7 @@ describe('histories are values', () => {
     );
   });
 
-  test('a rewrite joins the iterates of its turn, and prefix takes it back', () => {
+  test('append adds a rewrite to the iterates of its turn, and prefix removes it', () => {
     fc.assert(
       fc.property(histories, iterates, (past, next) => {
         fc.pre(past.turns.length > 0);
@@ -39,7 +39,7 @@ describe('histories are values', () => {
     );
   });
 
-  test('a first attempt opens a turn, and prefix takes it back', () => {
+  test('openTurn adds a first attempt as a new turn, and prefix removes it', () => {
     fc.assert(
       fc.property(histories, iterates, (past, next) => {
         const opened = openTurn(past, next);
@@ -59,7 +59,7 @@ describe('prefix', () => {
     expect(prefix(long, 0)).toBe(emptyHistory);
   });
 
-  test('refuses turns and iterates that are not there', () => {
+  test('refuses missing turns and iterates', () => {
     expect(() => prefix(long, 3)).toThrow(RangeError);
     expect(() => prefix(long, 1, 3)).toThrow(RangeError);
     expect(() => prefix(long, 1, 0)).toThrow(RangeError);
@@ -76,7 +76,7 @@ describe('historyKey', () => {
     );
   });
 
-  test('tells apart tasks, tokens, feedback and where a turn ends', () => {
+  test('distinguishes tasks, tokens, feedback and the ends of turns', () => {
     const [a, b] = [iterate('a'), iterate('bb')];
     const keys = [
       historyKey('x', emptyHistory),

@@ -16,7 +16,7 @@ const shape: ModelShape = {
 const namesOf = (changes: Partial<ModelShape>): string[] =>
   initialWeights({ ...shape, ...changes }, createRng(1)).map(({ name }) => name);
 
-test('the same seed gives the same numbers, another seed others', () => {
+test('the same seed gives the same numbers, another seed different ones', () => {
   expect(initialWeights(shape, createRng(1))).toEqual(initialWeights(shape, createRng(1)));
   expect(initialWeights(shape, createRng(2))).not.toEqual(initialWeights(shape, createRng(1)));
 });
@@ -31,12 +31,12 @@ describe('the weights of a family', () => {
     expect(extras('qwen3')).toEqual(['q', 'k'].map((part) => `${attention}.${part}_norm.weight`));
   });
 
-  test('an untied head is a matrix of its own', () => {
+  test('an untied head is a separate matrix', () => {
     expect(namesOf({ tie_word_embeddings: false })).toEqual([...namesOf({}), 'lm_head.weight']);
   });
 });
 
-test('a matrix keeps the size of what it is given, a residual one less of it', () => {
+test('a matrix keeps the norm of its input, a residual matrix shrinks it', () => {
   const found = new Map(initialWeights(shape, createRng(3)).map((tensor) => [tensor.name, tensor]));
   const deviation = (name: string): number => {
     const values = [...(found.get(name)?.values ?? [])];

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { NativeError } from '../src/errors.js';
-import { chosenLibtorch, findLibtorch, type LibtorchQuestion } from '../src/libtorch.js';
+import { chooseLibtorch, findLibtorch, type LibtorchQuestion } from '../src/libtorch.js';
 
 let folder = '';
 beforeEach(() => {
@@ -37,18 +37,18 @@ const summary = (candidates: ReturnType<typeof find>) =>
   candidates.map(({ source, used, reason }) => `${used ? '+' : '-'} ${source}: ${reason}`);
 
 describe('which libtorch is used', () => {
-  test('the built-in one, when there is no other', () => {
+  test('the built-in one, where there is no other', () => {
     expect(summary(find())).toEqual(['+ built-in: the addon was built with it']);
   });
 
-  test('CUDA from the active Python environment, with the driver there', () => {
+  test('CUDA from the active Python environment, where there is a driver', () => {
     const environment = { VIRTUAL_ENV: python('env', '2.11.0+cu130') };
     const candidates = find({ environment });
     expect(summary(candidates)).toEqual([
       '+ VIRTUAL_ENV: found through VIRTUAL_ENV',
-      '- built-in: one before it in this list comes first',
+      '- built-in: an earlier one in this list takes precedence',
     ]);
-    expect(chosenLibtorch(candidates)).toMatchObject({ cuda: true, version: '2.11.0+cu130' });
+    expect(chooseLibtorch(candidates)).toMatchObject({ cuda: true, version: '2.11.0+cu130' });
   });
 
   test.each([
@@ -64,18 +64,18 @@ describe('which libtorch is used', () => {
     ]);
   });
 
-  test('a CUDA device that is asked for by name loads CUDA even where no driver was seen', () => {
+  test('a CUDA device that is requested by name loads CUDA even where no driver is found', () => {
     const environment = { VIRTUAL_ENV: python('env', '2.11.1+cu130') };
-    expect(chosenLibtorch(find({ environment, device: 'cuda:0', nvidiaDriver: false })).source).toBe('VIRTUAL_ENV');
+    expect(chooseLibtorch(find({ environment, device: 'cuda:0', nvidiaDriver: false })).source).toBe('VIRTUAL_ENV');
   });
 
-  test('an exported LIBTORCH comes first', () => {
+  test('an exported LIBTORCH takes precedence', () => {
     const LIBTORCH = libtorch('mine', 'build-version', '2.11.0');
     const environment = { LIBTORCH, VIRTUAL_ENV: python('env', '2.11.0+cu130') };
     expect(summary(find({ environment }))[0]).toBe('+ LIBTORCH: found through LIBTORCH');
   });
 
-  test('LIBTORCH naming the built-in one by another way is the built-in one', () => {
+  test('LIBTORCH that names the built-in folder by another path counts as the built-in one', () => {
     symlinkSync(join(folder, 'built'), join(folder, 'link'));
     expect(summary(find({ environment: { LIBTORCH: join(folder, 'link') } }))).toEqual([
       '+ built-in: the addon was built with it',
@@ -92,17 +92,17 @@ describe('the folder that set-up shares', () => {
     write('libtorch-2.11.0-cpu/exit-rl.json', '{}');
     const candidates = find({ builtIn: missing(), environment: home() });
     expect(summary(candidates)).toEqual([
-      '- built-in: lib/libtorch_cpu.so is not there',
+      '- built-in: lib/libtorch_cpu.so is missing',
       '+ managed: set-up has fetched it',
     ]);
-    expect(chosenLibtorch(candidates).folder).toBe(join(folder, 'libtorch-2.11.0-cpu'));
+    expect(chooseLibtorch(candidates).folder).toBe(join(folder, 'libtorch-2.11.0-cpu'));
   });
 
   test('lies in the cache of the user', () => {
     libtorch('exit-rl/libtorch-2.11.0-cpu', 'build-version', '2.11.0');
     write('exit-rl/libtorch-2.11.0-cpu/exit-rl.json', '{}');
     const found = find({ builtIn: missing(), environment: { XDG_CACHE_HOME: folder } });
-    expect(chosenLibtorch(found).folder).toBe(join(folder, 'exit-rl/libtorch-2.11.0-cpu'));
+    expect(chooseLibtorch(found).folder).toBe(join(folder, 'exit-rl/libtorch-2.11.0-cpu'));
   });
 
   test('is passed over while set-up fills it, and where the package has its own', () => {
@@ -113,24 +113,24 @@ describe('the folder that set-up shares', () => {
 });
 
 describe('what cannot be used', () => {
-  test('an exported LIBTORCH of another version is an error that names it and the way out', () => {
+  test('an exported LIBTORCH of another version is an error that names it and the fix', () => {
     const LIBTORCH = libtorch('old', 'build-version', '2.9.1');
     const candidates = find({ environment: { LIBTORCH } });
     expect(candidates.some(({ used }) => used)).toBe(false);
-    expect(() => chosenLibtorch(candidates)).toThrow(
+    expect(() => chooseLibtorch(candidates)).toThrow(
       /old: version 2\.9\.1, 2\.11 is needed; point it at .* or unset it/,
     );
   });
 
-  test('none at all names what was tried and the command', () => {
+  test('without any libtorch the error names the folders searched and the command to run', () => {
     const caught = (() => {
       try {
-        return chosenLibtorch(find({ builtIn: join(folder, 'nowhere'), environment: { EXIT_RL_HOME: folder } }));
+        return chooseLibtorch(find({ builtIn: join(folder, 'nowhere'), environment: { EXIT_RL_HOME: folder } }));
       } catch (error) {
         return error;
       }
     })();
     expect(NativeError.isInstance(caught) && caught.code).toBe('LIBTORCH');
-    expect(String(caught)).toMatch(/nowhere: lib\/libtorch_cpu\.so is not there\); run `npm run build`/);
+    expect(String(caught)).toMatch(/nowhere: lib\/libtorch_cpu\.so is missing\); run `npm run build`/);
   });
 });

@@ -4,7 +4,7 @@ import { createRng, type Rng } from '../src/rng.js';
 
 const draws = (rng: Rng, count = 4): number[] => Array.from({ length: count }, () => rng.id());
 
-test('golden values: a run of today repeats on every later version', () => {
+test('golden values: every version draws the same numbers', () => {
   expect(draws(createRng(0), 3)).toEqual([3700564166343845, 2734074574069659, 1118723167266698]);
   expect(draws(createRng(42).fork('rollout', 12, 3), 3)).toEqual([
     1547837124978841, 3244401486793208, 6733558576518033,
@@ -19,13 +19,13 @@ describe('fork', () => {
     expect(draws(used.fork('a', 1))).toEqual(draws(fresh.fork('a', 1)));
   });
 
-  test('leaves its parent as it was, and carries the seed on', () => {
+  test('leaves its parent unchanged and inherits the seed', () => {
     const [forked, plain] = [createRng(1), createRng(1)];
     expect(forked.fork('a').seed).toBe(1);
     expect(draws(forked)).toEqual(draws(plain));
   });
 
-  test('tells apart names, ids, their types and their order', () => {
+  test('distinguishes names, ids, their types and their order', () => {
     const rng = createRng(3);
     const streams = [rng, rng.fork('a'), rng.fork('b'), rng.fork('ab'), rng.fork('a', 'b'), rng.fork('a', 1)];
     streams.push(rng.fork('a', '1'), rng.fork('a', 1, 2), rng.fork('a', 2, 1), rng.fork('a', 0.5), rng.fork(''));
@@ -35,7 +35,7 @@ describe('fork', () => {
   });
 });
 
-test('int stays in [0, n) for every n, and refuses what is no count', () => {
+test('int stays in [0, n) for every n, and refuses anything but a positive integer', () => {
   fc.assert(
     fc.property(fc.integer(), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (seed, n) => {
       const draw = createRng(seed).int(n);

@@ -43,7 +43,7 @@ function write(path: string, text: string): string {
   return file;
 }
 
-/** A folder that looks like libtorch of this version. */
+/** Creates a folder that looks like libtorch of this version. */
 function libtorch(name: string, version: string): string {
   write(`${name}/lib/libtorch_cpu.so`, 'library');
   write(`${name}/include/torch/script.h`, '');
@@ -63,7 +63,7 @@ describe('versions', () => {
     expect(compareVersions(a, b)).toBe(expected);
   });
 
-  test('an old Node is named with the one that is needed', () => {
+  test('an old Node is reported with the required version', () => {
     expect(nodeProblem('18.20.4')?.what).toBe('Node 20.19.0 or newer (this is 18.20.4)');
     expect(nodeProblem('20.19.0')).toBeUndefined();
   });
@@ -72,7 +72,7 @@ describe('versions', () => {
 describe('system parts', () => {
   const all = ['compiler', 'rust', 'python', 'pip'] as const;
 
-  test('all that is missing is named at once, Debian packages in one command', () => {
+  test('all missing parts are reported at once, Debian packages in one command', () => {
     const missing = missingTools(all, () => undefined, '18.0.0');
     expect(missing).toHaveLength(5);
     const message = missingMessage(missing);
@@ -81,7 +81,7 @@ describe('system parts', () => {
     expect(message).toContain('Node 20.19.0 or newer');
   });
 
-  test('only what is missing is named', () => {
+  test('only missing parts are reported', () => {
     const missing = missingTools(all, (command, args) => {
       if (command === 'python3' && args.includes('pip')) return undefined;
       return command === 'rustc' ? 'rustc 1.95.0 (59807616e 2026-04-14)' : 'something 1.0';
@@ -89,14 +89,14 @@ describe('system parts', () => {
     expect(missing).toEqual([{ what: 'pip', install: 'sudo apt-get install -y python3-pip' }]);
   });
 
-  test('Debian 12 has a Rust that is too old', () => {
+  test('the Rust of Debian 12 is reported as too old', () => {
     const missing = missingTools(['rust'], (command) => (command === 'rustc' ? 'rustc 1.63.0' : 'cargo 1.65.0'));
     expect(missing[0]?.what).toBe('Rust 1.89.0 or newer (this is 1.63.0)');
   });
 });
 
 describe('stamps', () => {
-  test('the hash follows contents, names and facts, and nothing else', () => {
+  test('the hash depends on contents, names and facts only', () => {
     write('in/a.rs', 'one');
     const before = hashInputs(folder, ['in']);
     utimesSync(join(folder, 'in/a.rs'), 0, 0);
@@ -118,7 +118,7 @@ describe('stamps', () => {
 });
 
 describe('libtorch', () => {
-  test('the managed home: EXIT_RL_HOME, else XDG_CACHE_HOME, else ~/.cache', () => {
+  test('the managed home is EXIT_RL_HOME, else XDG_CACHE_HOME, else ~/.cache', () => {
     expect(managedHome({ EXIT_RL_HOME: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
     expect(managedHome({ XDG_CACHE_HOME: '/b' })).toBe('/b/exit-rl');
     expect(managedHome({})).toMatch(/\.cache\/exit-rl$/);
@@ -131,7 +131,7 @@ describe('libtorch', () => {
     expect(libtorchVersion(folder)).toBeUndefined();
   });
 
-  test('an exported LIBTORCH that cannot be used is refused by name, with what to do', () => {
+  test('an unusable exported LIBTORCH is refused by name, with a fix', () => {
     expect(() => exportedLibtorch(libtorch('old', '2.9.1'))).toThrow(
       /old is version 2\.9\.1, 2\.11\.0 is needed.*unset/,
     );
@@ -140,7 +140,7 @@ describe('libtorch', () => {
     expect(() => exportedLibtorch(join(folder, 'bare'))).toThrow(/no include\/torch/);
   });
 
-  test('an exported one is used, stays used through the link, and a broken link falls back to the managed folder', () => {
+  test('an exported one is used and remains in use through the link; a broken link falls back to the managed one', () => {
     const own = libtorch('own', '2.11.0');
     const link = join(folder, 'libtorch');
     const environment = { EXIT_RL_HOME: join(folder, 'home') };
@@ -155,7 +155,7 @@ describe('libtorch', () => {
     });
   });
 
-  test('a managed folder counts only with its marker and the whole library', () => {
+  test('a managed folder counts only with its marker and the complete library', () => {
     const managed = libtorch('home/libtorch-2.11.0-cpu', '2.11.0');
     expect(isComplete(managed)).toBe(false);
     markComplete(managed);
@@ -164,7 +164,7 @@ describe('libtorch', () => {
     expect(isComplete(managed)).toBe(false);
   });
 
-  test('the link is replaced, a real folder in its place is not', () => {
+  test('a link is replaced, a real folder is not', () => {
     const link = join(folder, 'libtorch');
     linkLibtorch(link, libtorch('a', '2.11.0'));
     linkLibtorch(link, libtorch('b', '2.11.0'));
@@ -172,7 +172,7 @@ describe('libtorch', () => {
     expect(() => linkLibtorch(join(folder, 'a'), join(folder, 'b'))).toThrow(/is not a link/);
   });
 
-  test('the layout takes what the lock names from the wheels and adds the two files no wheel has', () => {
+  test('the layout copies the locked files from the wheels and adds the two files that no wheel has', () => {
     const pack = `import zipfile; z = zipfile.ZipFile('a.whl', 'w')
 for name in ['torch/include/', 'torch/include/ATen/a.h', 'torch/lib/libc10.so', 'torch/lib/libtorch_cuda.so']: z.writestr(name, name)
 z.close()`;
@@ -230,7 +230,7 @@ describe('two set-ups at once', () => {
     ).toBe('worked');
   });
 
-  test('the lock goes when the work fails', async () => {
+  test('the lock is released when the work fails', async () => {
     const path = join(folder, 'setup.lock');
     await expect(
       withLock(
@@ -252,7 +252,7 @@ describe('a command that fails', () => {
     expect(readFileSync(log, 'utf8')).toContain('from the command');
   });
 
-  test('and one that is not there, by its name', async () => {
+  test('or by its name where it does not exist', async () => {
     const failure = runLogged({ command: 'no-such-command', args: [], cwd: folder, log: join(folder, 'x.log') });
     await expect(failure).rejects.toThrow(/no-such-command.*ENOENT/);
   });

@@ -1,15 +1,15 @@
-/** Some completions of an update, for a person to read: what a model wrote never reaches the terminal as commands. */
+/** Prints some completions of an update for a person; a model's text never controls the terminal. */
 import type { RunConfig } from '../config.js';
 import { promptText } from '../message.js';
 import type { Group } from '../method/group.js';
 import type { TaskFamily } from '../task/task.js';
 import { say } from './output.js';
 
-// Control characters but the line end, and those that reorder or hide text.
+// Control characters except the line end, and characters that reorder or hide text.
 const unprintable = /(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 const longest = 2000;
 
-/** The text with every unprintable character written out, cut where it is very long. */
+/** Escapes every unprintable character, and truncates a very long text. */
 export function printable(text: string): string {
   const shown = text.length > longest ? `${text.slice(0, longest)} … (${text.length} characters)` : text;
   return shown.replaceAll(unprintable, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`);
@@ -23,7 +23,10 @@ function describe({ start, rollouts, rewards }: Group): string {
   return `${facts}\n${printable(answer)}`;
 }
 
-/** Told of each update's groups; undefined when nothing is to be printed. The first member of as many groups. */
+/**
+ * Creates a callback that prints the first member of the first `logCompletions` groups of every `logEvery`-th update;
+ * undefined when `logCompletions` is 0.
+ */
 export function completionLog(
   { logCompletions, logEvery }: Pick<RunConfig, 'logCompletions' | 'logEvery'>,
   family: Pick<TaskFamily, 'prompt'>,

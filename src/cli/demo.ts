@@ -1,35 +1,21 @@
-/** `exit-rl demo`: GRPO against ExIt (or every ablation) on the embedded default, the table, the report. */
-import { access } from 'node:fs/promises';
+/** `exit-rl demo`: trains the embedded default with GRPO and ExIt (or every ablation), prints the table, writes the report. */
 import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { CancelledError } from '../errors.js';
 import type { Comparison } from '../report/records.js';
+import { exists, freeFolder } from '../run/folder.js';
 import type { DemoOptions, DemoPlan } from './demo/plan.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
 import { type StopSignals, stopOnSignals } from './signals.js';
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
-
-/** The first of runs/demo, runs/demo-2, … that does not exist. */
-async function freeFolder(): Promise<string> {
-  for (let copy = 1; ; copy++) {
-    const folder = join('runs', copy === 1 ? 'demo' : `demo-${copy}`);
-    if (!(await exists(folder))) return folder;
-  }
-}
-
-async function optionsOf(flags: Flags): Promise<DemoOptions> {
+async function readOptions(flags: Flags): Promise<DemoOptions> {
   return {
     quick: flags.quick === true,
     all: flags.all === true,
     seeds: wholeNumber(flags, 'seeds', 1, 1),
     seed: wholeNumber(flags, 'seed', 1),
-    out: textFlag(process.argv, 'out') ?? (await freeFolder()),
+    out: textFlag(process.argv, 'out') ?? (await freeFolder('runs/demo')),
   };
 }
 
@@ -53,8 +39,8 @@ async function printComparison(comparison: Comparison, out: string, report: stri
   await printLine(`report:      ${report}`);
 }
 
-/** What a stopped demo leaves, and how to go on with it. */
-async function sayWhatIsLeft({ plan, out }: Demo): Promise<void> {
+/** Prints the state of a stopped demo, and the commands that continue its runs. */
+async function printUnfinished({ plan, out }: Demo): Promise<void> {
   const states = await Promise.all(
     plan.runs.map(async ({ folder }) => {
       const path = join(out, folder);
@@ -66,7 +52,7 @@ async function sayWhatIsLeft({ plan, out }: Demo): Promise<void> {
   const done = states.filter(({ evaluated }) => evaluated);
   const open = states.filter(({ evaluated, begun }) => begun && !evaluated);
   say(`stopped: ${done.length} of ${plan.runs.length} runs are finished in ${out}`);
-  for (const { path } of open) say(`go on with: exit-rl train --resume ${path} && exit-rl evaluate --model ${path}`);
+  for (const { path } of open) say(`continue with: exit-rl train --resume ${path} && exit-rl evaluate --model ${path}`);
 }
 
 async function demonstrate(demo: Demo): Promise<void> {
@@ -85,10 +71,10 @@ async function startDemo(flags: Flags): Promise<void> {
     import('./demo/plan.js'),
     import('./demo/comparison.js'),
   ]);
-  const options = await optionsOf(flags);
+  const options = await readOptions(flags);
   const plan = planDemo(options);
   await prepareFolder(options.out);
-  const stop = stopOnSignals('stopping: the runs save what they have; press again to leave at once');
+  const stop = stopOnSignals('stopping: the runs save their state; press again to leave at once');
   onClosedOutput(stop.stop);
   const demo: Demo = { plan, out: options.out, json: flags.json === true, stop };
   try {
@@ -97,7 +83,7 @@ async function startDemo(flags: Flags): Promise<void> {
     if (!CancelledError.isInstance(error)) throw error;
     const code = stop.exitCode();
     if (code !== undefined) process.exitCode = code;
-    await sayWhatIsLeft(demo);
+    await printUnfinished(demo);
   } finally {
     stop.dispose();
   }
@@ -106,7 +92,7 @@ async function startDemo(flags: Flags): Promise<void> {
 export function registerDemo(cli: CAC): void {
   cli
     .command('demo', 'Train the embedded default with GRPO and with ExIt, and compare them')
-    .option('--quick', 'Few updates: shows that it works, too short to compare')
+    .option('--quick', 'Few updates: a check that everything works, too short to compare methods')
     .option('--all', 'Every ablation: grpo, curriculum, improve, diverge, exit')
     .option('--seeds <number>', 'Runs of each method, on consecutive seeds (default: 1)')
     .option('--seed <number>', 'The first seed (default: 1)')

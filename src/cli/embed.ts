@@ -1,4 +1,4 @@
-/** `exit-rl embed`: vectors of texts, as the diversity bonus measures distances between them. */
+/** `exit-rl embed`: embeds texts as the diversity bonus does, which measures distances between the vectors. */
 import { stat } from 'node:fs/promises';
 import type { CAC } from 'cac';
 import type { Embedder } from '../embedder/embedder.js';
@@ -6,7 +6,7 @@ import type { ModelEmbedderSettings } from '../embedder/folder.js';
 import type { NgramSettings } from '../embedder/ngram.js';
 import { UsageError } from '../errors.js';
 import { type Flags, requiredText, textFlag, wholeNumber } from './flags.js';
-import { chunksOf, readJsonLines, textOf } from './json-lines.js';
+import { inChunks, readJsonLines, readText } from './json-lines.js';
 import { printJson } from './output.js';
 import { policyChoice } from './policy.js';
 
@@ -23,7 +23,8 @@ function ngramSettings(flags: Flags): NgramSettings {
 function modelSettings(model: string, flags: Flags): ModelEmbedderSettings {
   const { device, dtype, threads } = policyChoice(flags);
   const maxTokens = flags.maxTokens === undefined ? undefined : wholeNumber(flags, 'maxTokens', 1, 1);
-  const [prompt, promptName] = [textFlag(process.argv, 'prompt'), textFlag(process.argv, 'prompt-name')];
+  const prompt = textFlag(process.argv, 'prompt');
+  const promptName = textFlag(process.argv, 'prompt-name');
   return { model, device, dtype, threads, prompt, promptName, maxTokens, cacheSize: linesAtOnce };
 }
 
@@ -37,7 +38,7 @@ async function openEmbedder(flags: Flags): Promise<Embedder> {
   const model = textFlag(process.argv, 'model') ?? 'builtin';
   if (builtIn.includes(model)) return createNgramEmbedder(ngramSettings(flags));
   const isFolder = await stat(model).then(
-    (found) => found.isDirectory(),
+    (status) => status.isDirectory(),
     () => false,
   );
   if (!isFolder) throw new UsageError(`no embedder \`${model}\`: --model is a folder, or builtin for hashed n-grams`);
@@ -45,11 +46,11 @@ async function openEmbedder(flags: Flags): Promise<Embedder> {
 }
 
 async function runEmbed(flags: Flags): Promise<void> {
-  const file = requiredText(process.argv, 'input', 'a file with one {"text"} object a line, or -');
+  const file = requiredText(process.argv, 'input', 'a file with one {"text"} object per line, or -');
   const embedder = await openEmbedder(flags);
   try {
-    for await (const lines of chunksOf(readJsonLines(file), linesAtOnce)) {
-      const vectors = await embedder.embed(lines.map((line) => ({ text: textOf(line, 'text') })));
+    for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
+      const vectors = await embedder.embed(lines.map((line) => ({ text: readText(line, 'text') })));
       for (const at of lines.keys()) {
         const { dimension } = embedder;
         await printJson({ embedding: Array.from(vectors.subarray(at * dimension, (at + 1) * dimension)) });
@@ -62,12 +63,12 @@ async function runEmbed(flags: Flags): Promise<void> {
 
 export function registerEmbed(cli: CAC): void {
   cli
-    .command('embed', 'Vectors of the texts of {"text"} lines, by a sentence-transformers folder or by hashed n-grams')
+    .command('embed', 'Embed the texts of {"text"} lines with a sentence-transformers folder or hashed n-grams')
     .option('--model <folder>', 'A sentence-transformers folder, or builtin for hashed n-grams (default)')
-    .option('--input <file>', 'One JSON object a line; - reads standard input')
-    .option('--prompt <text>', 'Put in front of every text, for example "query: "')
-    .option('--prompt-name <name>', "One of the folder's own prompts")
-    .option('--max-tokens <number>', 'Cuts texts earlier than the folder says')
+    .option('--input <file>', 'One JSON object per line; - reads standard input')
+    .option('--prompt <text>', 'Prefix of every text, for example "query: "')
+    .option('--prompt-name <name>', "One of the folder's prompts")
+    .option('--max-tokens <number>', "Truncate texts to fewer tokens than the folder's limit")
     .option('--device <device>', 'auto, cpu, cuda or cuda:N (default: auto)')
     .option('--dtype <dtype>', 'auto, float32 or bfloat16 (default: auto)')
     .option('--threads <number>', 'CPU threads (default: all cores)')
@@ -75,6 +76,6 @@ export function registerEmbed(cli: CAC): void {
     .option('--minimum-length <number>', 'n-grams: the shortest (default: 1)')
     .option('--maximum-length <number>', 'n-grams: the longest (default: 2)')
     .option('--dimension <number>', 'n-grams: entries of a vector (default: 1024)')
-    .option('--json', 'Accepted for symmetry: the output is JSON lines anyway')
+    .option('--json', 'Accepted for symmetry: the output is always JSON lines')
     .action(runEmbed);
 }

@@ -5,7 +5,7 @@ import type { RunConfig } from '../config.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import type { EvaluationProgress } from '../evaluation/iterate.js';
 import type { EvaluateRunOptions, EvaluationSettings } from '../run/evaluate-run.js';
-import { type Flags, givenOptions, numberOf, requiredText, textFlag, wholeNumber } from './flags.js';
+import { type Flags, givenOptions, nonNegative, requiredText, textFlag, wholeNumber } from './flags.js';
 import { printJson, printLine, say } from './output.js';
 import { policyChoice } from './policy.js';
 import { stopOnSignals } from './signals.js';
@@ -33,7 +33,7 @@ async function readConfig(source: string, model: string): Promise<RunConfig> {
 function givenNumbers(flags: Flags): EvaluationSettings {
   const number = (name: string, least = 0): number | undefined =>
     flags[name] === undefined ? undefined : wholeNumber(flags, name, 0, least);
-  const temperature = flags.temperature === undefined ? undefined : numberOf(flags, 'temperature', 1);
+  const temperature = flags.temperature === undefined ? undefined : nonNegative(flags, 'temperature', 1);
   const sampling = givenOptions({ temperature, maxNewTokens: number('maxNewTokens', 1) });
   const counts = { iterations: number('iterations'), draws: number('draws', 1), limit: number('limit') };
   return givenOptions({ ...counts, seed: number('seed'), sampling });
@@ -84,18 +84,18 @@ async function runEvaluate(flags: Flags): Promise<void> {
 
 export function registerEvaluate(cli: CAC): void {
   cli
-    .command('evaluate', 'Attempt once, then improve K times; quality and solved share at every k')
-    .option('--model <folder>', 'Model folder, or a run folder (its latest checkpoint and settings)')
+    .command('evaluate', 'Attempt once, then improve K times; report quality and solved share at every k')
+    .option('--model <folder>', 'Model folder, or a run folder for its latest checkpoint and settings')
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--task <name>', 'Task family, or the path of a module that exports one')
-    .option('--config <file>', "A run's config or recipe: its task, data, verifier and sampling")
+    .option('--config <file>', "A run's config or recipe, for its task, data, verifier and sampling")
     .option('--iterations <number>', 'K, improve steps after the attempt (default: 16)')
     .option('--draws <number>', 'Chains per task (default: 4)')
     .option('--split <name>', 'Tasks to evaluate on (default: test)')
     .option('--limit <number>', 'Only the first tasks of the split')
     .option('--temperature <number>', 'Sampling temperature')
     .option('--max-new-tokens <number>', 'Longest completion')
-    .option('--seed <number>', 'Decides every random number')
+    .option('--seed <number>', 'Seed of every random number')
     .option('--out <file>', 'Write the evaluation as JSON (default for a run folder: evaluation.json in it)')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N')
     .option('--dtype <dtype>', 'auto, float32 or bfloat16')

@@ -1,20 +1,20 @@
-/** How a command ends when something is wrong: one line that names key, file and fix; exit code 1, or 2 for wrong use. */
+/** Reports a failed command: one line that names key, file and fix; exit code 1, or 2 for wrong usage. */
 import { ConfigError, ExitError, UsageError } from '../errors.js';
 import { say } from './output.js';
 
-function isWrongUse(error: unknown): boolean {
+function isUsageError(error: unknown): boolean {
   if (UsageError.isInstance(error) || ConfigError.isInstance(error)) return true;
   return error instanceof Error && error.constructor.name === 'CACError';
 }
 
 function describe(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return isWrongUse(error) && !ConfigError.isInstance(error) ? `${message} (see \`exit-rl --help\`)` : message;
+  return isUsageError(error) && !ConfigError.isInstance(error) ? `${message} (see \`exit-rl --help\`)` : message;
 }
 
-/** Prints the error and sets the exit code. With EXIT_RL_DEBUG=1 the stack as well, with `json` one JSON object. */
+/** Prints the error, as one JSON object with `json`, and sets the exit code. EXIT_RL_DEBUG=1 adds the stack. */
 export function reportFailure(error: unknown, json: boolean): void {
-  process.exitCode = isWrongUse(error) ? 2 : 1;
+  process.exitCode = isUsageError(error) ? 2 : 1;
   const facts = ExitError.isInstance(error) ? { code: error.code, fields: error.fields } : { code: 'FAILED' };
   if (json) say(JSON.stringify({ error: { message: describe(error), ...facts } }));
   else say(`error: ${describe(error)}`);

@@ -1,4 +1,4 @@
-/** `exit-rl fetch owner/name`: the one command that downloads a model, and only when it is told to. */
+/** `exit-rl fetch owner/name`: downloads a model; no other command does. */
 import type { CAC } from 'cac';
 import { CancelledError, UsageError } from '../errors.js';
 import { cacheFolder, type HubModel, hubModel } from '../hub/cache.js';
@@ -7,7 +7,7 @@ import { type Flags, listFlag, textFlag } from './flags.js';
 import { printJson, printLine, say } from './output.js';
 import { stopOnSignals } from './signals.js';
 
-function modelOf(text: string | undefined): HubModel {
+function parseModel(text: string | undefined): HubModel {
   const model = text === undefined ? undefined : hubModel(text);
   if (model === undefined) throw new UsageError(`fetch takes a model on the hub, owner/name, not ${text ?? 'nothing'}`);
   const revision = textFlag(process.argv, 'revision');
@@ -25,10 +25,11 @@ function timeLeft(seconds: number): string {
   return whole < 60 ? `, ${whole} s left` : `, ${Math.floor(whole / 60)} min ${whole % 60} s left`;
 }
 
-/** At a terminal a line that changes, else a line for each file. */
+/** Creates a progress line that is rewritten on a terminal; prints one line per file elsewhere. */
 function progressLine(): (progress: FetchProgress) => void {
   const started = performance.now();
-  let [file, shownAt] = ['', 0];
+  let file = '';
+  let shownAt = 0;
   return (progress) => {
     const now = performance.now();
     if (!process.stderr.isTTY) {
@@ -46,9 +47,9 @@ function progressLine(): (progress: FetchProgress) => void {
 }
 
 async function runFetch(name: string | undefined, flags: Flags): Promise<void> {
-  const model = modelOf(name);
+  const model = parseModel(name);
   const { fetchModel } = await import('../hub/fetch.js');
-  const stop = stopOnSignals('stopping; the same command goes on from here');
+  const stop = stopOnSignals('stopping; the same command resumes the download');
   try {
     const onProgress = flags.json ? () => {} : progressLine();
     const fetched = await fetchModel(model, { include: listFlag(flags, 'include'), signal: stop.signal, onProgress });
@@ -66,7 +67,7 @@ async function runFetch(name: string | undefined, flags: Flags): Promise<void> {
 
 export function registerFetch(cli: CAC): void {
   cli
-    .command('fetch [model]', `Downloads owner/name from the hub into ${cacheFolder(process.env)}`)
+    .command('fetch [model]', `Download owner/name from the hub into ${cacheFolder(process.env)}`)
     .option('--revision <revision>', 'Branch, tag or commit (default: main)')
     .option('--include <glob>', 'Files to fetch, repeatable (default: safetensors, configuration, tokenizer, texts)')
     .option('--json', 'Print {"folder","commit","files","bytes"}')

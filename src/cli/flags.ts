@@ -1,22 +1,23 @@
-/** Flags of commands: numbers that are numbers, texts that stay texts. */
+/** Reads and validates the flags of commands. */
 import { UsageError } from '../errors.js';
 
 export type Flags = Readonly<Record<string, unknown>>;
 
-/** A whole number of at least `minimum`. */
+/** Reads a whole number of at least `minimum`. @throws UsageError that names the flag. */
 export function wholeNumber(flags: Flags, name: string, fallback: number, minimum = 0): number {
   const value = flags[name] ?? fallback;
   if (typeof value === 'number' && Number.isInteger(value) && value >= minimum) return value;
   throw new UsageError(`--${dashed(name)} takes a whole number of at least ${minimum}, not ${String(value)}`);
 }
 
-export function numberOf(flags: Flags, name: string, fallback: number): number {
+/** Reads a number of at least 0. @throws UsageError that names the flag. */
+export function nonNegative(flags: Flags, name: string, fallback: number): number {
   const value = flags[name] ?? fallback;
   if (typeof value === 'number' && value >= 0) return value;
   throw new UsageError(`--${dashed(name)} takes a number of at least 0, not ${String(value)}`);
 }
 
-/** Joins `--name -` and `--name -1`, which the parser would take for two flags. */
+/** Joins `--name -` and `--name -1`, which the parser would read as two flags. */
 export function joinDashes(argv: readonly string[]): string[] {
   const joined: string[] = [];
   for (const word of argv) {
@@ -28,7 +29,7 @@ export function joinDashes(argv: readonly string[]): string[] {
   return joined;
 }
 
-/** The text after `--name`, as it was typed: the parser makes numbers of texts like 007. */
+/** Returns the text after `--name` as it was typed: the parser converts texts like 007 to numbers. */
 export function textFlag(argv: readonly string[], name: string): string | undefined {
   const flag = `--${name}`;
   const at = argv.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
@@ -37,7 +38,7 @@ export function textFlag(argv: readonly string[], name: string): string | undefi
   return word === flag ? argv[at + 1] : word.slice(flag.length + 1);
 }
 
-/** The text of every `--name`, as it was typed. */
+/** Returns the text of every `--name` as it was typed. */
 export function textFlags(argv: readonly string[], name: string): string[] {
   const flag = `--${name}`;
   return argv.flatMap((word, at) => {
@@ -46,14 +47,14 @@ export function textFlags(argv: readonly string[], name: string): string[] {
   });
 }
 
-/** As `textFlag`, for a flag that must be given. */
+/** Like `textFlag`, for a required flag. @throws UsageError when it is missing. */
 export function requiredText(argv: readonly string[], name: string, what: string): string {
   const value = textFlag(argv, name);
   if (value !== undefined && value !== '' && !value.startsWith('--')) return value;
   throw new UsageError(`--${name} is missing: ${what}`);
 }
 
-/** Every value of a flag that may be repeated or hold a list with commas. */
+/** Returns every value of a flag that may be repeated or comma-separated. */
 export function listFlag(flags: Flags, name: string): string[] {
   const value = flags[name];
   if (value === undefined) return [];

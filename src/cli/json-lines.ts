@@ -1,4 +1,4 @@
-/** Reads one JSON object a line; a bad line is an error that names file and line. */
+/** Reads one JSON object per line; an invalid line is an error that names file and line. */
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { defaultLimits } from '../data/limits.js';
@@ -21,22 +21,31 @@ function parseLine(text: string, place: string): JsonLine {
   } catch (error) {
     throw refuse((error as Error).message);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('a line is one JSON object');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refuse('a line must be one JSON object');
   if (isTooDeep(value, depth)) throw refuse(`containers are nested more than ${depth} deep`);
   return { value: value as Record<string, unknown>, place };
 }
 
 const newline = 0x0a;
 
-/** The lines of a stream as bytes, none longer than a record may be. */
-async function* linesOf(input: AsyncIterable<Buffer>, tooLong: (line: number) => UsageError): AsyncGenerator<Buffer> {
-  let [pending, length, line]: [Buffer[], number, number] = [[], 0, 1];
+/** Splits a stream into lines as bytes; throws at one longer than `recordBytes`. */
+async function* splitLines(
+  input: AsyncIterable<Buffer>,
+  tooLong: (line: number) => UsageError,
+): AsyncGenerator<Buffer> {
+  let pending: Buffer[] = [];
+  let length = 0;
+  let line = 1;
   for await (const chunk of input) {
     let begin = 0;
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, begin)) {
       if (length + end - begin > recordBytes) throw tooLong(line);
       yield Buffer.concat([...pending, chunk.subarray(begin, end)]);
-      [pending, length, line, begin] = [[], 0, line + 1, end + 1];
+      pending = [];
+      length = 0;
+      line += 1;
+      begin = end + 1;
     }
     pending.push(chunk.subarray(begin));
     length += chunk.length - begin;
@@ -45,8 +54,8 @@ async function* linesOf(input: AsyncIterable<Buffer>, tooLong: (line: number) =>
   yield Buffer.concat(pending);
 }
 
-/** Errors of the stream itself as ours. */
-async function* bytesOf(file: string, input: Readable): AsyncGenerator<Buffer> {
+/** Converts errors of the stream to a UsageError that names the file. */
+async function* readBytes(file: string, input: Readable): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of input) yield chunk as Buffer;
   } catch (error) {
@@ -54,7 +63,7 @@ async function* bytesOf(file: string, input: Readable): AsyncGenerator<Buffer> {
   }
 }
 
-/** Lines of `file`, or of standard input for `-`; empty lines are skipped. */
+/** Reads the lines of `file`, or of standard input for `-`; skips empty lines. @throws UsageError that names the line. */
 export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
   const input = file === '-' ? process.stdin : createReadStream(file);
   let number = 0;
@@ -63,9 +72,9 @@ export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
     return new UsageError(`${place}: ${reason}`, { place });
   };
   const tooLong = (line: number): UsageError => refuse(line, `the line is longer than ${recordBytes} bytes`);
-  for await (const bytes of linesOf(bytesOf(file, input), tooLong)) {
+  for await (const bytes of splitLines(readBytes(file, input), tooLong)) {
     number += 1;
-    const text = decoded(bytes);
+    const text = tryDecode(bytes);
     if (text === undefined) throw refuse(number, 'it is not valid UTF-8');
     if (text.trim() !== '') yield parseLine(text, `${file}:${number}`);
   }
@@ -73,7 +82,7 @@ export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
-function decoded(bytes: Buffer): string | undefined {
+function tryDecode(bytes: Buffer): string | undefined {
   try {
     return decoder.decode(bytes);
   } catch {
@@ -81,8 +90,8 @@ function decoded(bytes: Buffer): string | undefined {
   }
 }
 
-/** The text under `key`. */
-export function textOf({ value, place }: JsonLine, key: string): string {
+/** Reads the text under `key`. @throws UsageError when it is missing or not a text. */
+export function readText({ value, place }: JsonLine, key: string): string {
   const text = value[key];
   if (typeof text === 'string') return text;
   throw new UsageError(`${place}: \`${key}\` must be a text`, { place, key });
@@ -90,8 +99,8 @@ export function textOf({ value, place }: JsonLine, key: string): string {
 
 const largestId = 0x7fffffff;
 
-/** The token ids under `key`; undefined when the key is absent. */
-export function tokensOf({ value, place }: JsonLine, key: string): Int32Array | undefined {
+/** Reads the token ids under `key`; undefined when the key is absent. @throws UsageError when they are not ids. */
+export function readTokens({ value, place }: JsonLine, key: string): Int32Array | undefined {
   const tokens = value[key];
   if (tokens === undefined) return undefined;
   const valid =
@@ -100,8 +109,8 @@ export function tokensOf({ value, place }: JsonLine, key: string): Int32Array | 
   throw new UsageError(`${place}: \`${key}\` must be a list of token ids`, { place, key });
 }
 
-/** Consecutive items in lists of at most `size`. */
-export async function* chunksOf<Item>(items: AsyncIterable<Item>, size: number): AsyncGenerator<Item[]> {
+/** Groups consecutive items into lists of at most `size`. */
+export async function* inChunks<Item>(items: AsyncIterable<Item>, size: number): AsyncGenerator<Item[]> {
   let chunk: Item[] = [];
   for await (const item of items) {
     chunk.push(item);

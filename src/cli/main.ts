@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-/** The command line: one thin file per command; what a command needs is imported when it runs, so that help is instant. */
+/** The command line: one thin file per command, which imports its dependencies when it runs, so that help is instant. */
 import { type CAC, cac } from 'cac';
 import { UsageError } from '../errors.js';
+import { packageVersion } from '../libtorch.js';
 import { nearest } from '../nearest.js';
 import { registerDemo } from './demo.js';
 import { registerDoctor } from './doctor.js';
@@ -16,7 +17,6 @@ import { watchClosedOutput } from './output.js';
 import { registerReport } from './report.js';
 import { registerScore } from './score.js';
 import { registerTrain } from './train.js';
-import { packageVersion } from './version.js';
 
 function createCli(): CAC {
   const cli = cac('exit-rl');

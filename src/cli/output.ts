@@ -1,9 +1,9 @@
-/** What a command prints. Results go to stdout, everything said to a person beside them to stderr. */
+/** Prints results to stdout, and messages to the user to stderr. */
 import { once } from 'node:events';
 
 let whenClosed: () => void = () => process.exit(0);
 
-/** Ends the process quietly when the reader of stdout has gone (`| head -1`); otherwise an error there is thrown. */
+/** Ends the process quietly when the reader of stdout has closed the pipe (`| head -1`); rethrows any other error. */
 export function watchClosedOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -13,7 +13,7 @@ export function watchClosedOutput(): void {
   }
 }
 
-/** Runs `action`, once, instead of ending the process when the reader of stdout has gone. */
+/** Runs `action` once, instead of ending the process, when the reader of stdout has closed the pipe. */
 export function onClosedOutput(action: () => void): void {
   whenClosed = () => {
     whenClosed = () => {};
@@ -21,17 +21,17 @@ export function onClosedOutput(action: () => void): void {
   };
 }
 
-/** One line, waiting where the reader is slower than we are. */
+/** Prints one line, and waits while the reader is slower than the program. */
 export async function printLine(line: string): Promise<void> {
   if (!process.stdout.write(`${line}\n`) && process.stdout.writable) await once(process.stdout, 'drain');
 }
 
-/** One JSON value on one line. */
+/** Prints a JSON value on one line. */
 export function printJson(value: unknown): Promise<void> {
   return printLine(JSON.stringify(value));
 }
 
-/** A line to the person at the terminal. */
+/** Prints a message to the user. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }

@@ -1,4 +1,4 @@
-/** What the live tables of `train` and `demo` show of an update's metrics. */
+/** Selects the metrics of an update that the live tables of `train` and `demo` show. */
 import type { ProgressState } from '../report/progress-row.js';
 
 type Facts = Omit<ProgressState, 'update' | 'updates' | 'secondsLeft' | 'phase'>;
@@ -12,7 +12,7 @@ const columns: Readonly<Record<keyof Facts, string>> = {
   tokensPerSecond: 'perf/tokens_per_second',
 };
 
-/** Metrics by the table's names; what an update does not have stays a dash. */
+/** Returns metrics by the table's names; the table shows a dash for an absent one. */
 export function progressFacts(metrics: Readonly<Record<string, number | undefined>>): Facts {
   const known = Object.entries(columns).filter(([, key]) => metrics[key] !== undefined);
   return Object.fromEntries(known.map(([name, key]) => [name, metrics[key]]));

@@ -1,4 +1,4 @@
-/** `exit-rl report RUN`: the static page of a run folder or a comparison folder. */
+/** `exit-rl report RUN`: writes the static page of a run folder or a comparison folder. */
 import path from 'node:path';
 import type { CAC } from 'cac';
 import { type Flags, textFlag } from './flags.js';
@@ -15,8 +15,8 @@ async function runReport(run: string, flags: Flags): Promise<void> {
 export function registerReport(cli: CAC): void {
   cli
     .command('report <run>', 'Write report.html of a run folder or a comparison folder')
-    .option('--out <file>', 'Where the page goes (default: report.html in the folder)')
-    .option('--json', 'Print {"report": path} for machines')
+    .option('--out <file>', 'Path of the page (default: report.html in the folder)')
+    .option('--json', 'Print {"report": path}')
     .example('  $ exit-rl report runs/code-breaker-exit')
     .action(runReport);
 }

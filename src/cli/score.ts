@@ -1,32 +1,32 @@
-/** `exit-rl score`: the log-probability of every token of the lines of a file. */
+/** `exit-rl score`: prints the log-probability of every token of the lines of a file. */
 import type { CAC } from 'cac';
 import type { ChatOptions } from '../chat/template.js';
 import type { LocalPolicy } from '../policy/local.js';
 import { loadPolicy } from '../run/assemble.js';
-import { type Flags, numberOf, requiredText } from './flags.js';
-import { chatOptions, messagesOf } from './generate/prompts.js';
-import { chunksOf, type JsonLine, readJsonLines, textOf, tokensOf } from './json-lines.js';
+import { type Flags, nonNegative, requiredText } from './flags.js';
+import { chatOptions, readMessages } from './generate/prompts.js';
+import { inChunks, type JsonLine, readJsonLines, readText, readTokens } from './json-lines.js';
 import { printJson } from './output.js';
 import { policyChoice } from './policy.js';
 
 const linesAtOnce = 64;
 
 /**
- * `{"tokens"}` as they are; `{"prompt", "completion"}` tokenised apart and joined, as in training; `{"messages"}` as the
- * chat template renders them, a `completion` after the assistant's header.
+ * Encodes a line: `{"tokens"}` are taken as they are; `{"prompt", "completion"}` are tokenised separately and joined, as
+ * in training; `{"messages"}` are rendered by the chat template, with a `completion` after the assistant's header.
  */
-async function readTokens(policy: LocalPolicy, line: JsonLine, chat: ChatOptions): Promise<Int32Array> {
-  const tokens = tokensOf(line, 'tokens');
+async function encodeLine(policy: LocalPolicy, line: JsonLine, chat: ChatOptions): Promise<Int32Array> {
+  const tokens = readTokens(line, 'tokens');
   if (tokens !== undefined) return tokens;
-  const messages = messagesOf(line);
-  const answered = messages === undefined || line.value.completion !== undefined;
-  const options = { ...chat, addGenerationPrompt: answered };
-  const prompt = await policy.encodePrompt(messages ?? textOf(line, 'prompt'), options);
-  const [completion] = answered ? policy.encode([textOf(line, 'completion')]) : [];
+  const messages = readMessages(line);
+  const hasCompletion = messages === undefined || line.value.completion !== undefined;
+  const options = { ...chat, addGenerationPrompt: hasCompletion };
+  const prompt = await policy.encodePrompt(messages ?? readText(line, 'prompt'), options);
+  const [completion] = hasCompletion ? policy.encode([readText(line, 'completion')]) : [];
   return Int32Array.from([...prompt, ...(completion ?? [])]);
 }
 
-/** Log-probabilities after the first token, which has nothing before it and is `null`. */
+/** Computes the log-probability of every token given those before it; that of the first token is `null`. */
 async function scoreLists(policy: LocalPolicy, lists: readonly Int32Array[], temperature: number): Promise<object[]> {
   const scored = lists.filter((tokens) => tokens.length > 1);
   const sequences = scored.map((tokens, at) => ({ prompt: at, tokens: tokens.subarray(1), rollout: at, advantage: 0 }));
@@ -40,14 +40,14 @@ async function scoreLists(policy: LocalPolicy, lists: readonly Int32Array[], tem
 }
 
 async function runScore(flags: Flags): Promise<void> {
-  const model = requiredText(process.argv, 'model', 'a model folder, or owner/name that was fetched');
-  const file = requiredText(process.argv, 'input', 'a file with one JSON object a line, or -');
-  const temperature = numberOf(flags, 'temperature', 1);
+  const model = requiredText(process.argv, 'model', 'a model folder, or a fetched owner/name');
+  const file = requiredText(process.argv, 'input', 'a file with one JSON object per line, or -');
+  const temperature = nonNegative(flags, 'temperature', 1);
   const chat = chatOptions(process.argv);
   const policy = await loadPolicy(model, policyChoice(flags));
   try {
-    for await (const lines of chunksOf(readJsonLines(file), linesAtOnce)) {
-      const lists = await Promise.all(lines.map((line) => readTokens(policy, line, chat)));
+    for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
+      const lists = await Promise.all(lines.map((line) => encodeLine(policy, line, chat)));
       for (const scored of await scoreLists(policy, lists, temperature)) await printJson(scored);
     }
   } finally {
@@ -57,21 +57,21 @@ async function runScore(flags: Flags): Promise<void> {
 
 export function registerScore(cli: CAC): void {
   cli
-    .command('score', 'Log-probabilities of the tokens of {"prompt","completion"}, {"messages"} or {"tokens"} lines')
-    .option('--model <folder>', 'Model folder (Hugging Face layout), or owner/name that `fetch` brought')
+    .command('score', 'Print log-probabilities of {"prompt","completion"}, {"messages"} or {"tokens"} lines')
+    .option('--model <folder>', 'Model folder (Hugging Face layout), or owner/name that was fetched')
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
-    .option('--input <file>', 'One JSON object a line; - reads standard input')
-    .option('--temperature <number>', 'Logits are divided by it (default: 1)')
+    .option('--input <file>', 'One JSON object per line; - reads standard input')
+    .option('--temperature <number>', 'Divide the logits by this temperature (default: 1)')
     .option(
       '--chat-template <name>',
       "One of the folder's named templates (default: tool_use with tools, else default)",
     )
     .option('--tools <file>', 'JSON list of tools for {"messages"} lines, as OpenAI\'s API takes them')
-    .option('--date <day>', 'The day chat templates are told, YYYY-MM-DD (default: 2024-07-26)')
-    .option('--template-variables <json>', 'Further variables of the chat template')
+    .option('--date <day>', "The chat template's date, YYYY-MM-DD (default: 2024-07-26)")
+    .option('--template-variables <json>', 'More variables of the chat template')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N')
     .option('--dtype <dtype>', 'auto, float32 or bfloat16')
     .option('--threads <number>', 'CPU threads (default: all)')
-    .option('--json', 'Accepted for symmetry: the output is JSON lines anyway')
+    .option('--json', 'Accepted for symmetry: the output is always JSON lines')
     .action(runScore);
 }

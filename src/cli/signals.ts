@@ -1,4 +1,4 @@
-/** SIGINT and SIGTERM: the first asks the work to stop at a safe point, the second leaves at once. */
+/** Handles SIGINT and SIGTERM: the first signal aborts the work at a safe point, the second ends the process at once. */
 import { say } from './output.js';
 
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -7,14 +7,14 @@ type Stop = keyof typeof exitCodes;
 export interface StopSignals {
   /** Aborts at the first signal. */
   readonly signal: AbortSignal;
-  /** 130 or 143 after a signal, else undefined. */
+  /** Returns 130 or 143 after a signal, else undefined. */
   exitCode(): number | undefined;
-  /** Aborts without a signal, for example when nobody reads the output any more. */
+  /** Aborts without a signal, for example when the reader of the output has closed the pipe. */
   stop(): void;
   dispose(): void;
 }
 
-/** Takes over both signals until disposed. */
+/** Handles both signals until `dispose`; prints `message` at the first. */
 export function stopOnSignals(message: string): StopSignals {
   const controller = new AbortController();
   let received: Stop | undefined;

@@ -1,4 +1,4 @@
-/** What `exit-rl train` shows of each update to a person: the live table, or a plain line now and then. */
+/** Shows the updates of `exit-rl train` to a person: a live table on a terminal, a plain line now and then elsewhere. */
 import { performance } from 'node:perf_hooks';
 import type { RunConfig } from '../config.js';
 import { createProgress } from '../report/progress.js';
@@ -10,7 +10,7 @@ export interface TrainProgress {
   finish(): void;
 }
 
-/** Shows a run that begins after update `begun`. */
+/** Shows a run that starts after update `begun`. */
 export function createTrainProgress({ method, seed, task, updates }: RunConfig, begun: number): TrainProgress {
   const stream = process.stdout;
   const progress = createProgress({ stream, isTTY: stream.isTTY === true, title: `training on ${task}` });

@@ -11,9 +11,9 @@ import { type Flags, givenOptions, listFlag, textFlag } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
 import { stopOnSignals } from './signals.js';
 
-const ownFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
+const commandFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
 
-/** The parser reads numbers, but `--overlongFilter false` as a text. */
+/** Converts 'true' and 'false' to booleans: the parser converts numbers only. */
 function withBooleans(value: unknown): unknown {
   if (value === 'true' || value === 'false') return value === 'true';
   return isPlainObject(value)
@@ -21,10 +21,10 @@ function withBooleans(value: unknown): unknown {
     : value;
 }
 
-/** Everything but the command's own flags belongs to the config. */
+/** Returns the flags that belong to the config: all but those of the command itself. */
 function configFlags(flags: Flags): Record<string, unknown> {
-  const own = Object.entries(flags).filter(([key]) => !ownFlags.has(key));
-  return Object.fromEntries(own.map(([key, value]) => [key, withBooleans(value)]));
+  const entries = Object.entries(flags).filter(([key]) => !commandFlags.has(key));
+  return Object.fromEntries(entries.map(([key, value]) => [key, withBooleans(value)]));
 }
 
 async function resolveConfig(source: string | undefined, resume: string | undefined, flags: Flags): Promise<RunConfig> {
@@ -55,8 +55,8 @@ async function observeRun({ config, family, update }: BegunRun, json: boolean): 
 
 async function printResult({ path, ...result }: TrainRunResult, json: boolean): Promise<void> {
   if (!result.finished) {
-    const where = result.unevaluated ? `${result.updates}, before its evaluation was over` : result.updates;
-    say(`stopped after update ${where}; go on with: exit-rl train --resume ${path}`);
+    const where = result.unevaluated ? `${result.updates}, before its evaluation finished` : result.updates;
+    say(`stopped after update ${where}; continue with: exit-rl train --resume ${path}`);
   } else if (!json) {
     await printLine(`${result.updates} updates; run folder: ${path}`);
     const { best } = result;
@@ -67,7 +67,7 @@ async function printResult({ path, ...result }: TrainRunResult, json: boolean): 
   }
 }
 
-/** Checks all but the model: the data is read, the reward functions are loaded. */
+/** Checks everything but the model: reads the data and loads the reward functions. */
 async function dryRun(config: RunConfig): Promise<void> {
   const [{ openParts }, { withUpdates }] = await Promise.all([
     import('../run/assemble.js'),
@@ -100,7 +100,7 @@ async function runTrain(source: string | undefined, flags: Flags): Promise<void>
     });
     await printResult(result, json);
     const code = stop.exitCode();
-    // Everything is closed; a verifier that was given up may go on for minutes.
+    // Everything is closed; an abandoned verifier may still run for minutes.
     if (code !== undefined) process.exit(code);
   } finally {
     stop.dispose();
@@ -114,12 +114,12 @@ export function registerTrain(cli: CAC): void {
       'Train a model with one of the methods grpo, curriculum, improve, diverge, exit',
     )
     .option('--out <folder>', 'Run folder (default: runs/NAME-METHOD-SEED)')
-    .option('--resume <folder>', 'Go on with a run from its latest checkpoint, or from RUN/checkpoint-N')
+    .option('--resume <folder>', 'Resume a run from its latest checkpoint, or from RUN/checkpoint-N')
     .option(
       '--allow-change <field>',
-      'Resume although this config field, `model`, `tokenizer` or `tasks` changed (repeatable)',
+      'Resume despite a change of this config field, of `model`, `tokenizer` or `tasks` (repeatable)',
     )
-    .option('--dry-run', 'Check config, data and reward functions, print the resolved config and leave')
+    .option('--dry-run', 'Check config, data and reward functions, print the resolved config and exit')
     .option('--json', 'Print one JSON object per update')
     .option('--<key> <value>', 'Any key of the config, for example --method grpo --optimizer.learningRate 1e-4')
     .example('  $ exit-rl train code-breaker --method exit --seed 3 --out runs/exit-3')

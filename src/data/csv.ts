@@ -1,4 +1,4 @@
-/** CSV and TSV (RFC 4180): the first record names the columns; every value is text, an empty one as well. */
+/** Reads CSV and TSV (RFC 4180): the first record names the columns; every value is text, including the empty text. */
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { CsvError, type Info, Parser } from 'csv-parse';
@@ -9,23 +9,23 @@ interface Parsed {
   readonly info: Info;
 }
 
-/** The columns' names; undefined, with a problem each, when a name is missing or stands twice. */
-function columnsOf(names: readonly string[], sink: RowSink): readonly string[] | undefined {
+/** Returns the column names; undefined, after reporting each problem, when a name is missing or occurs twice. */
+function readColumnNames(names: readonly string[], sink: RowSink): readonly string[] | undefined {
   const trimmed = names.map((name) => name.trim());
   const wrong = trimmed.flatMap((name, at) => {
     if (name === '') return [`column ${at + 1} has no name`];
     return trimmed.indexOf(name) < at ? [`two columns are named \`${name}\``] : [];
   });
-  for (const message of wrong) sink.problem(message, 'line 1', 'the first line names the columns');
+  for (const message of wrong) sink.problem(message, 'line 1', 'the first line must name the columns');
   return wrong.length === 0 ? trimmed : undefined;
 }
 
-async function takeRecords(records: AsyncIterable<Parsed>, sink: RowSink): Promise<void> {
+async function readRecords(records: AsyncIterable<Parsed>, sink: RowSink): Promise<void> {
   let columns: readonly string[] | undefined;
   for await (const { record, info } of records) {
     const place = (): string => `line ${info.lines}`;
     if (columns === undefined) {
-      columns = columnsOf(record, sink);
+      columns = readColumnNames(record, sink);
       if (columns === undefined) return;
     } else if (record.length !== columns.length) {
       sink.problem(`has ${record.length} values, the first line names ${columns.length} columns`, place());
@@ -36,8 +36,8 @@ async function takeRecords(records: AsyncIterable<Parsed>, sink: RowSink): Promi
 
 class LongRecord extends Error {}
 
-/** Decoded text. A line of separators alone is long without any value in it, so its bytes are counted here. */
-async function* decoded(chunks: AsyncIterable<Buffer>, sink: RowSink): AsyncGenerator<string> {
+/** Decodes UTF-8. A line of separators alone has no long value but may be long itself, so line bytes are counted here. */
+async function* decode(chunks: AsyncIterable<Buffer>, sink: RowSink): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   let lineBytes = 0;
   for await (const chunk of chunks) {
@@ -60,18 +60,19 @@ function describe(error: unknown): { message: string; place?: string } {
   return lines === undefined ? { message } : { message, place: `line ${lines}` };
 }
 
+/** Reads a CSV or TSV file into the sink. */
 export async function readCsv(file: string, sink: RowSink, delimiter = ','): Promise<void> {
   const options = { info: true, relax_column_count: true, skip_empty_lines: true };
   const parser = new Parser({ ...options, delimiter, max_record_size: sink.limits.recordBytes });
   try {
     await pipeline(
       createReadStream(file, { highWaterMark: 2 ** 16 }),
-      (chunks: AsyncIterable<Buffer>) => decoded(chunks, sink),
+      (chunks: AsyncIterable<Buffer>) => decode(chunks, sink),
       parser,
-      (records: AsyncIterable<Parsed>) => takeRecords(records, sink),
+      (records: AsyncIterable<Parsed>) => readRecords(records, sink),
     );
   } catch (error) {
-    // Rows were no longer wanted, and why was said.
+    // The sink closed and has reported why.
     if (error instanceof Error && error.name === 'AbortError') return;
     const { message, place } = describe(error);
     sink.problem(message, place);

@@ -1,4 +1,4 @@
-/** The rows of a data file as tasks of one turn: the prompt as it stands, and rewrites of the previous answer. */
+/** Turns the rows of a data file into single-turn tasks: attempts use the row's prompt, rewrites add the previous answer. */
 import { type History, type Intent, lastIterate } from '../history.js';
 import type { Message, Prompt } from '../message.js';
 import { type PromptTemplates, promptFromTemplates } from '../prompt.js';
@@ -6,80 +6,97 @@ import type { Task, TaskFamily, Verdict } from '../task/task.js';
 import type { DataSet } from './load.js';
 import type { DataRow } from './row.js';
 
-/** A task's data: the row, with its prompt under that name. */
+/** A task's data: the columns of its row, and the prompt as `prompt`. */
 export type RowData = { readonly prompt: Prompt } & Readonly<Record<string, unknown>>;
 
-/** What a verifier is told of an answer: the row's columns by name, and these. */
+/** The argument of a verifier: the row's columns by name, the prompt, and the answer as `text`. */
 export interface Verifiable {
   readonly prompt: Prompt;
   readonly text: string;
   readonly [column: string]: unknown;
 }
 
-/** Quality in [0, 1], alone or with what is said back at the next iteration. */
+/** The result of a verifier: quality in [0, 1], alone or with the feedback that the next iteration's prompt shows. */
 export type Verification = number | Verdict | { readonly quality: number; readonly feedback?: string };
 export type Verifier = (answer: Verifiable) => Verification | Promise<Verification>;
 
 export interface PromptsOptions {
   readonly data: DataSet;
-  /** `messages`: as the assistant's turn, its tokens as they were generated. `text`: quoted in one user message. */
+  /**
+   * The form of the previous answer in a rewrite's prompt. `messages`: the assistant's turn, with the generated tokens as
+   * they are. `text`: a quotation within one user message. Text prompts always take `text`.
+   */
   readonly previousAnswer: 'messages' | 'text';
   readonly templates?: { readonly [Name in keyof PromptTemplates]?: string | undefined };
   /** Measures quality; without it the reward functions do. */
   readonly verifier?: Verifier;
 }
 
-/** What is asked of a rewrite when the previous answer stands before it as a message. */
+/** The request of a rewrite when the previous answer precedes it as a message. */
 const requests: Pick<PromptTemplates, 'improve' | 'diverge'> = {
   improve: '{feedback}Find what is wrong or weak in your answer and write a better one. Keep what is right.',
   diverge: '{feedback}Write another answer that takes a different approach and is at least as good.',
 };
 const feedbackBefore = 'Feedback on your answer:\n{feedback}\n\n';
 
-function tasksOf(split: string, rows: readonly DataRow[]): readonly Task<RowData>[] {
+function createTasks(split: string, rows: readonly DataRow[]): readonly Task<RowData>[] {
   return rows.map(({ prompt, columns }, at) =>
     Object.freeze({ id: `${split}-${at + 1}`, data: { ...columns, prompt } }),
   );
 }
 
-/** The conversation, the previous answer as its assistant turn, and the request to do better. */
-function asMessages(prompt: readonly Message[], history: History, request: string): readonly Message[] {
+/** Appends the previous answer as the assistant's turn, and the request to rewrite it. */
+function appendRequest(prompt: readonly Message[], history: History, request: string): readonly Message[] {
   const previous = lastIterate(history);
   if (previous === undefined) return prompt;
   const { text, tokens } = previous;
   return [...prompt, { role: 'assistant', content: text, tokens }, { role: 'user', content: request }];
 }
 
-/** Without the names that are there and say nothing. */
-function given(templates: NonNullable<PromptsOptions['templates']>): Partial<PromptTemplates> {
+/** Drops templates that are undefined. */
+function dropUndefined(templates: NonNullable<PromptsOptions['templates']>): Partial<PromptTemplates> {
   return Object.fromEntries(Object.entries(templates).filter(([, text]) => text !== undefined));
 }
 
 function rewrite(prompt: Prompt, history: History, intent: Intent, options: PromptsOptions): Prompt {
   const { previousAnswer } = options;
-  const templates = given(options.templates ?? {});
-  const asText = (question: string): string => promptFromTemplates({ question, history, intent }, templates);
-  if (typeof prompt === 'string') return asText(prompt);
+  const templates = dropUndefined(options.templates ?? {});
+  const renderText = (question: string): string => promptFromTemplates({ question, history, intent }, templates);
+  if (typeof prompt === 'string') return renderText(prompt);
   if (previousAnswer === 'messages') {
-    const own = { ...requests, feedback: feedbackBefore, ...templates };
-    return asMessages(prompt, history, promptFromTemplates({ question: '', history, intent }, own).trim());
+    const requestTemplates = { ...requests, feedback: feedbackBefore, ...templates };
+    const request = promptFromTemplates({ question: '', history, intent }, requestTemplates).trim();
+    return appendRequest(prompt, history, request);
   }
   const last = prompt.at(-1);
   if (last === undefined) return prompt;
-  return [...prompt.slice(0, -1), { ...last, content: asText(last.content) }];
+  return [...prompt.slice(0, -1), { ...last, content: renderText(last.content) }];
 }
 
-async function verdictOf(verifier: Verifier, { data }: Task<RowData>, text: string): Promise<Verdict> {
-  const said = await verifier({ ...data, text });
-  return { wellFormed: true, ...(typeof said === 'number' ? { quality: said } : said) };
+async function verify(verifier: Verifier, { data }: Task<RowData>, text: string): Promise<Verdict> {
+  const verification = await verifier({ ...data, text });
+  return { wellFormed: true, ...(typeof verification === 'number' ? { quality: verification } : verification) };
 }
 
-/** A family over a data set. Without a verifier its quality is what the reward functions say, rescaled to [0, 1]. */
+/**
+ * Creates a task family over a data set: one single-turn task per row, with the ids `train-1`, `train-2`, … and
+ * `test-1`, …. The verifier measures quality; without one the reward functions do, rescaled to [0, 1]. An empty answer
+ * has quality 0 and is not well formed.
+ *
+ * @example
+ * import { emptyHistory, promptsFamily } from 'exit-rl';
+ *
+ * const data = { train: [{ prompt: '2 + 3 = ?', columns: { answer: '5' } }], test: [] };
+ * const verifier = ({ text, answer }: { text: string; answer?: unknown }): number => (text.trim() === answer ? 1 : 0);
+ * const family = promptsFamily({ data, previousAnswer: 'text', verifier });
+ * const [task] = family.tasks('train');
+ * if (task) console.log(family.prompt(task, emptyHistory, 'attempt')); // 2 + 3 = ?
+ */
 export function promptsFamily(options: PromptsOptions): TaskFamily<RowData> {
   const { data, verifier } = options;
   const splits: Readonly<Record<string, readonly Task<RowData>[]>> = {
-    train: tasksOf('train', data.train),
-    test: tasksOf('test', data.test),
+    train: createTasks('train', data.train),
+    test: createTasks('test', data.test),
   };
   return {
     name: 'prompts',
@@ -90,7 +107,7 @@ export function promptsFamily(options: PromptsOptions): TaskFamily<RowData> {
       intent === 'attempt' ? prompt : rewrite(prompt, history, intent, options),
     judge: (task, _history, answer) => {
       if (answer.trim() === '') return { quality: 0, wellFormed: false };
-      return verifier ? verdictOf(verifier, task, answer) : { quality: 0, wellFormed: true };
+      return verifier ? verify(verifier, task, answer) : { quality: 0, wellFormed: true };
     },
   };
 }

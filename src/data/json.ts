@@ -1,9 +1,9 @@
-/** A `.json` file: one list of objects, or JSON Lines under that name. */
+/** Reads a `.json` file: one list of objects, or JSON Lines. */
 import { open, readFile } from 'node:fs/promises';
 import { isRecord, readJsonLines } from './jsonl.js';
 import type { RowSink } from './sink.js';
 
-/** The first byte that is no white space. */
+/** Returns the first character that is not white space. */
 async function firstCharacter(file: string): Promise<string | undefined> {
   const handle = await open(file, 'r');
   try {
@@ -23,7 +23,7 @@ function parseList(text: string): readonly unknown[] | string {
   }
 }
 
-/** A list lies in memory as a whole, so its file is held to a smaller limit. */
+/** A list is held in memory as a whole, so its file has a smaller limit. */
 const largestList = 512 * 2 ** 20;
 
 async function readList(file: string, sink: RowSink): Promise<void> {
@@ -37,7 +37,7 @@ async function readList(file: string, sink: RowSink): Promise<void> {
     return;
   }
   const list = parseList(text);
-  if (typeof list === 'string') sink.problem(list, undefined, 'a list of objects, or one object a line');
+  if (typeof list === 'string') sink.problem(list, undefined, 'write a list of objects, or one object per line');
   else {
     for (const [at, value] of list.entries()) {
       const place = (): string => `entry ${at + 1}`;
@@ -47,11 +47,13 @@ async function readList(file: string, sink: RowSink): Promise<void> {
   }
 }
 
+/** Reads a JSON file into the sink. */
 export async function readJson(file: string, sink: RowSink): Promise<void> {
   if ((await firstCharacter(file)) !== '[') return readJsonLines(file, sink);
   const handle = await open(file, 'r');
   const { size } = await handle.stat().finally(() => handle.close());
   const most = Math.min(largestList, sink.limits.totalBytes);
   if (size <= most) return readList(file, sink);
-  sink.problem(`is a list of ${size} bytes, at most ${most} are read`, undefined, 'write one object a line, as .jsonl');
+  const message = `is a list of ${size} bytes, the limit is ${most}`;
+  sink.problem(message, undefined, 'write one object per line, as .jsonl');
 }

@@ -1,4 +1,4 @@
-/** JSON Lines: one object a line; empty lines are passed over. */
+/** Reads JSON Lines: one object per line; empty lines are skipped. */
 import { readLines } from './lines.js';
 import type { RawRow, RowSink } from './sink.js';
 
@@ -14,13 +14,16 @@ function parseLine(text: string): unknown {
   }
 }
 
+const hint = 'write one JSON object per line';
+
+/** Reads a JSON Lines file into the sink. */
 export async function readJsonLines(file: string, sink: RowSink): Promise<void> {
   await readLines(file, sink, (text, line) => {
     if (text.trim() === '') return;
     const place = (): string => `line ${line}`;
     const value = parseLine(text);
-    if (value instanceof Error) sink.problem(`is not JSON: ${value.message}`, place(), 'one JSON object a line');
-    else if (!isRecord(value)) sink.problem('is not a JSON object', place(), 'one JSON object a line');
+    if (value instanceof Error) sink.problem(`is not JSON: ${value.message}`, place(), hint);
+    else if (!isRecord(value)) sink.problem('is not a JSON object', place(), hint);
     else sink.row(value, place);
   });
 }

@@ -1,17 +1,17 @@
-/** What a data file may cost before it is refused: generous for a data set, small beside a machine. */
+/** Limits of a data file: generous for a data set, small compared to a machine's memory. */
 
 export interface DataLimits {
   /** Longest line of JSON, largest record of CSV. */
   readonly recordBytes: number;
-  /** Decoded bytes of all files together: what will lie in memory, roughly. */
+  /** Decoded bytes of all files together, about the memory that they take. */
   readonly totalBytes: number;
   /** Rows of all files together. */
   readonly rows: number;
-  /** Values of one row group of Parquet, over all its columns: a few bytes can stand for millions of them. */
+  /** Values of one Parquet row group over all its columns: a few bytes can encode millions of values. */
   readonly groupValues: number;
-  /** Containers within containers of a value. */
+  /** Nesting depth of a value's containers. */
   readonly depth: number;
-  /** Problems collected before reading stops. */
+  /** Problems that are collected before reading stops. */
   readonly problems: number;
 }
 

@@ -1,4 +1,4 @@
-/** The lines of a text file, one at a time, whatever their number; a line that is too long ends the file. */
+/** Reads a text file line by line in constant memory; reading stops at a line that is too long. */
 import { createReadStream } from 'node:fs';
 import type { RowSink } from './sink.js';
 
@@ -9,15 +9,15 @@ function withoutMark(bytes: Buffer): Buffer {
   return byteOrderMark.every((byte, at) => bytes[at] === byte) ? bytes.subarray(byteOrderMark.length) : bytes;
 }
 
-/** Calls `take(text, line)` for every line that is valid UTF-8, from 1; the others are problems. */
+/** Calls `onLine(text, line)` for every line that is valid UTF-8, counted from 1; reports the others as problems. */
 export async function readLines(
   file: string,
   sink: RowSink,
-  take: (text: string, line: number) => void,
+  onLine: (text: string, line: number) => void,
 ): Promise<void> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let line = 0;
-  const textOf = (bytes: Buffer): string | undefined => {
+  const tryDecode = (bytes: Buffer): string | undefined => {
     try {
       return decoder.decode(bytes);
     } catch {
@@ -27,18 +27,18 @@ export async function readLines(
   };
   const decode = (bytes: Buffer): void => {
     line += 1;
-    const text = textOf(line === 1 ? withoutMark(bytes) : bytes);
-    if (text !== undefined) take(text, line);
+    const text = tryDecode(line === 1 ? withoutMark(bytes) : bytes);
+    if (text !== undefined) onLine(text, line);
   };
   const rest = await splitLines(file, sink, decode);
   if (rest === undefined) {
     const longest = `${Math.floor(sink.limits.recordBytes / 2 ** 20)} MiB`;
-    sink.problem(`is longer than ${longest}`, `line ${line + 1}`, 'a row stands on one line');
+    sink.problem(`is longer than ${longest}`, `line ${line + 1}`, 'write one row per line');
   } else if (rest.length > 0 && sink.open) decode(rest);
 }
 
-/** Bytes after the last line end; undefined when a line was too long. */
-async function splitLines(file: string, sink: RowSink, take: (bytes: Buffer) => void): Promise<Buffer | undefined> {
+/** Calls `onLine` for every complete line and returns the bytes after the last one; undefined when a line is too long. */
+async function splitLines(file: string, sink: RowSink, onLine: (bytes: Buffer) => void): Promise<Buffer | undefined> {
   let pending: Buffer[] = [];
   let pendingBytes = 0;
   for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
@@ -47,8 +47,10 @@ async function splitLines(file: string, sink: RowSink, take: (bytes: Buffer) => 
     for (let end = chunk.indexOf(newline); end >= 0 && sink.open; end = chunk.indexOf(newline, begin)) {
       const part = chunk.subarray(begin, end);
       if (pendingBytes + part.length > sink.limits.recordBytes) return undefined;
-      take(pendingBytes === 0 ? part : Buffer.concat([...pending, part]));
-      [pending, pendingBytes, begin] = [[], 0, end + 1];
+      onLine(pendingBytes === 0 ? part : Buffer.concat([...pending, part]));
+      pending = [];
+      pendingBytes = 0;
+      begin = end + 1;
     }
     if (!sink.open) return Buffer.alloc(0);
     pending.push(chunk.subarray(begin));

@@ -1,4 +1,4 @@
-/** Reads the data of a run: all files of both splits, all problems at once, before any model loads. */
+/** Reads the data of a run before any model loads: all files of both splits, with all problems in one error. */
 import { createRng } from '../rng.js';
 import { findFiles, hasTestSplit, type Split } from './files.js';
 import { type DataLimits, defaultLimits } from './limits.js';
@@ -9,11 +9,11 @@ export interface DataSettings extends RowSettings {
   /** Files, folders or patterns. */
   readonly train: readonly string[];
   readonly test?: readonly string[] | undefined;
-  /** Share of the training rows held out as `test`, where there are no files for it. */
+  /** Fraction of the training rows to hold out as `test` where no files are given for it; 0 holds out none. */
   readonly testShare: number;
-  /** Rows of `train` that are used, the first ones; 0 uses all. */
+  /** Number of rows of `train` to use, from the first; 0 uses all. */
   readonly limit: number;
-  /** Decides which rows `testShare` holds out. */
+  /** Seed that selects the rows that `testShare` holds out. */
   readonly splitSeed: number;
 }
 
@@ -42,43 +42,63 @@ async function readSplit(
     if ('message' in found) {
       collector.add({ file: path, message: found.message, ...(found.hint && { hint: found.hint }) });
     } else {
-      const sink = collector.sinkOf(path, convert, rows);
+      const sink = collector.createSink(path, convert, rows);
       await found.read(path, sink, columns);
-      if (sink.open && rows.length === before && !sink.troubled) sink.problem('holds no rows');
+      if (sink.open && rows.length === before && !sink.troubled) sink.problem('contains no rows');
     }
   }
   return rows;
 }
 
-/** Exactly ⌈share · n⌉ rows, chosen by the seed, leave `train` for `test`; both keep their order. At least one stays. */
+/** Moves exactly ⌈share · n⌉ rows, drawn by the seed, from `train` to `test`; both keep their order. At least one stays. */
 function holdOut(rows: readonly DataRow[], share: number, seed: number): DataSet {
   const count = Math.min(Math.ceil(share * rows.length), rows.length - 1);
   const rng = createRng(seed).fork('held out');
-  const places = rows.map((_, at) => at);
+  const indices = rows.map((_, at) => at);
   for (let at = 0; at < count; at++) {
-    const other = at + rng.int(places.length - at);
-    [places[at], places[other]] = [places[other] as number, places[at] as number];
+    const other = at + rng.int(indices.length - at);
+    [indices[at], indices[other]] = [indices[other] as number, indices[at] as number];
   }
-  const out = new Set(places.slice(0, Math.max(0, count)));
-  return { train: rows.filter((_, at) => !out.has(at)), test: rows.filter((_, at) => out.has(at)) };
+  const heldOut = new Set(indices.slice(0, Math.max(0, count)));
+  return { train: rows.filter((_, at) => !heldOut.has(at)), test: rows.filter((_, at) => heldOut.has(at)) };
 }
 
-/** Files for `test`: those named, or those of the training folder itself. */
-async function testSources({ train, test }: DataSettings): Promise<readonly string[]> {
+/** Finds the sources of `test`: those that the settings name, or the training folders that contain a test split. */
+async function findTestSources({ train, test }: DataSettings): Promise<readonly string[]> {
   if (test !== undefined) return test;
   const folders: string[] = [];
   for (const source of train) if (await hasTestSplit(source)) folders.push(source);
   return folders;
 }
 
-/** @throws DataError with every problem found, up to a limit. */
+/**
+ * Reads the rows of both splits from JSON Lines, JSON, CSV, TSV and Parquet files. `limits` bounds the memory that
+ * untrusted files can take.
+ *
+ * @throws DataError with every problem of every file, up to `limits.problems`; each names file, place and fix.
+ *
+ * @example
+ * import { writeFile } from 'node:fs/promises';
+ * import { loadData } from 'exit-rl';
+ *
+ * await writeFile('sums.jsonl', '{"prompt":"2 + 3 = ?","answer":"5"}\n{"prompt":"4 + 4 = ?","answer":"8"}\n');
+ * const { train, test } = await loadData({
+ *   train: ['sums.jsonl'],
+ *   promptColumn: 'prompt',
+ *   chat: false,
+ *   testShare: 0.5,
+ *   splitSeed: 0,
+ *   limit: 0,
+ * });
+ * console.log(train.length, test.length, train[0]?.columns); // 1 1 { answer: … }
+ */
 export async function loadData(settings: DataSettings, limits: DataLimits = defaultLimits): Promise<DataSet> {
   const reading: Reading = { settings, collector: new Collector(limits) };
-  const found = await readSplit(reading, settings.train, 'train');
-  const sources = await testSources(settings);
+  const rows = await readSplit(reading, settings.train, 'train');
+  const sources = await findTestSources(settings);
   const test = sources.length > 0 ? await readSplit(reading, sources, 'test') : [];
   reading.collector.finish();
-  const train = settings.limit > 0 ? found.slice(0, settings.limit) : found;
+  const train = settings.limit > 0 ? rows.slice(0, settings.limit) : rows;
   return sources.length > 0 || settings.testShare === 0
     ? { train, test }
     : holdOut(train, settings.testShare, settings.splitSeed);

@@ -1,6 +1,6 @@
 /**
- * Parquet, one row group at a time. Sizes are checked against the file's own headers before anything is unpacked. Runs in a
- * thread: a run length within a page may still ask the library for thousands of millions of values.
+ * Reads Parquet, one row group at a time. Sizes are checked against the file's headers before anything is decompressed.
+ * Runs in a thread, because a run length within a page may still expand to billions of values.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import {
@@ -18,13 +18,13 @@ import { checkPages } from './parquet-pages.js';
 import { InvalidText, plainValue, textFromBytes } from './parquet-values.js';
 import type { RawRow, RowSink } from './sink.js';
 
-/** The file as the library reads it. */
-function bufferOf(handle: FileHandle, byteLength: number): AsyncBuffer {
+/** Wraps the file as the library's random-access buffer. */
+function createBuffer(handle: FileHandle, byteLength: number): AsyncBuffer {
   return {
     byteLength,
     async slice(start, end = byteLength) {
       if (!(start >= 0 && end >= start && end <= byteLength)) {
-        throw new RangeError(`bytes ${start} to ${end} of ${byteLength} were asked for`);
+        throw new RangeError(`cannot read bytes ${start} to ${end} of ${byteLength}`);
       }
       const bytes = new Uint8Array(end - start);
       const { bytesRead } = await handle.read(bytes, 0, bytes.length, start);
@@ -36,11 +36,11 @@ function bufferOf(handle: FileHandle, byteLength: number): AsyncBuffer {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Only these columns are unpacked; undefined unpacks all. */
+/** Reads only these columns; undefined reads all. */
 async function readFile(file: string, sink: RowSink, columns?: readonly string[]): Promise<void> {
   const handle = await open(file, 'r');
   try {
-    const buffer = bufferOf(handle, (await handle.stat()).size);
+    const buffer = createBuffer(handle, (await handle.stat()).size);
     const metadata = await parquetMetadataAsync(buffer, { geoparquet: false }).catch((error: unknown) => {
       sink.problem(`is not a Parquet file: ${messageOf(error)}`);
     });
@@ -65,8 +65,8 @@ async function readGroups(
     try {
       const rows = Number(group.num_rows);
       await checkPages(buffer, group, wanted, sink.limits);
-      const found = await readGroup({ buffer, metadata, sink, first, rows, columns: wanted });
-      found.forEach((row, index) => void takeRow(row, `${place}, row ${index + 1}`, sink));
+      const groupRows = await readGroup({ buffer, metadata, sink, first, rows, columns: wanted });
+      groupRows.forEach((row, index) => void addRow(row, `${place}, row ${index + 1}`, sink));
       first += rows;
     } catch (error) {
       return sink.problem(`cannot be read: ${messageOf(error)}`, place);
@@ -90,47 +90,50 @@ async function readGroup(request: GroupRequest): Promise<readonly RawRow[]> {
   const { buffer: file, metadata, sink, first, rows, columns } = request;
   const compressors = boundedCompressors((bytes) => {
     sink.count(bytes);
-    if (!sink.open) throw new Error('it unpacks to more than may be read');
+    if (!sink.open) throw new Error('its decompressed size exceeds the limit');
   });
   const wanted = columns && [...columns];
   const { options, plan } = await prepareParquetRead({
-    ...{ file, metadata, compressors, rowStart: first, rowEnd: first + rows },
+    file,
+    metadata,
+    compressors,
+    rowStart: first,
+    rowEnd: first + rows,
     ...(wanted && { columns: wanted }),
     geoparquet: false,
     utf8: false,
     parsers: { stringFromBytes: textFromBytes },
   });
   const tree = parquetSchema(metadata);
-  const found: RawRow[] = [];
+  const assembledRows: RawRow[] = [];
   for (const group of plan.groups) {
     const leaves: AsyncRowGroup = { ...group, asyncColumns: [] };
-    // One after the other: an error in the second leaves no promise of the first behind.
+    // One after the other, so that an error in one column leaves no pending promise of another.
     for (const chunk of group.chunks) {
-      const column = await whole(readRowGroup(options, plan, { ...group, chunks: [chunk] }));
+      const column = await settle(readRowGroup(options, plan, { ...group, chunks: [chunk] }));
       leaves.asyncColumns.push(...column.asyncColumns);
     }
-    const assembled = await whole(assembleAsync(leaves, tree, options.parsers));
-    const [from, to] = [
-      Math.max(first - group.groupStart, 0),
-      Math.min(first + rows - group.groupStart, group.groupRows),
-    ];
-    for (const row of await asyncGroupToRows(assembled, from, to, wanted, 'object')) found.push(row as RawRow);
+    const assembled = await settle(assembleAsync(leaves, tree, options.parsers));
+    const from = Math.max(first - group.groupStart, 0);
+    const to = Math.min(first + rows - group.groupStart, group.groupRows);
+    const decoded = await asyncGroupToRows(assembled, from, to, wanted, 'object');
+    for (const row of decoded) assembledRows.push(row as RawRow);
   }
-  return found;
+  return assembledRows;
 }
 
 /**
- * The group once all of its columns are there. The library's own reading waits for the first that fails, and leaves the
- * failures of the others to end the process.
+ * Waits for all columns of the group. The library itself waits for the first failure only; the failures of the others
+ * would be unhandled rejections, which end the process.
  */
-async function whole(group: AsyncRowGroup): Promise<AsyncRowGroup> {
+async function settle(group: AsyncRowGroup): Promise<AsyncRowGroup> {
   const settled = await Promise.allSettled(group.asyncColumns.map(({ data }) => data));
   const failed = settled.find((column) => column.status === 'rejected');
   if (failed) throw failed.reason;
   return group;
 }
 
-function takeRow(row: RawRow, place: string, sink: RowSink): void {
+function addRow(row: RawRow, place: string, sink: RowSink): void {
   try {
     sink.row(
       Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plainValue(value, sink)])),
@@ -138,24 +141,25 @@ function takeRow(row: RawRow, place: string, sink: RowSink): void {
     );
   } catch (error) {
     if (!(error instanceof InvalidText)) throw error;
-    sink.problem('holds a text that is not valid UTF-8', place, 'leave binary columns out with data.columns');
+    sink.problem('contains text that is not valid UTF-8', place, 'exclude binary columns with data.columns');
   }
 }
 
-/** What `recordParquet` is asked for. */
+/** The argument of `recordParquet`. */
 export interface ParquetRequest {
   readonly file: string;
   readonly columns?: readonly string[] | undefined;
   readonly limits: DataLimits;
 }
 
-/** The rows and problems of a file in their order, as they would have gone into a sink. */
+/** The rows and problems of a file, in the order in which a sink receives them. */
 export interface ParquetRecord {
   readonly bytes: number;
   readonly rows: readonly { readonly row: RawRow; readonly place: string }[];
   readonly problems: readonly { readonly message: string; readonly place?: string; readonly hint?: string }[];
 }
 
+/** Reads a file in the thread and returns everything for the sink of the main thread. */
 export async function recordParquet({ file, columns, limits }: ParquetRequest): Promise<ParquetRecord> {
   const rows: { row: RawRow; place: string }[] = [];
   const problems: ParquetRecord['problems'][number][] = [];

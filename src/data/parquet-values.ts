@@ -1,11 +1,11 @@
-/** Parquet's values as JSON has them: whole numbers that fit, dates as text, bytes that are text. */
+/** Converts Parquet's values to those of JSON: integers that are exact, dates as text, bytes as UTF-8 text. */
 import type { RowSink } from './sink.js';
 
 export class InvalidText extends Error {}
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Bytes stay bytes where they are no UTF-8; `plainValue` then names the row. */
+/** Decodes UTF-8; returns invalid bytes as they are, so that `plainValue` can report their row. */
 export function textFromBytes(bytes: Uint8Array | undefined): string | Uint8Array | undefined {
   if (bytes === undefined || bytes === null) return bytes;
   try {
@@ -15,22 +15,23 @@ export function textFromBytes(bytes: Uint8Array | undefined): string | Uint8Arra
   }
 }
 
-/** A whole number too large for a JavaScript number is its digits. */
-function numberOf(value: bigint): number | string {
+/** Converts an integer; one too large for a JavaScript number becomes its digits. */
+function toNumber(value: bigint): number | string {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value.toString();
 }
 
 /**
- * The value with containers copied. A text counts at every place it stands: a dictionary of one page may hold one text
- * that a million rows repeat. @throws InvalidText for bytes that are no text, RangeError for containers nested too deep.
+ * Copies the value. A text counts once per occurrence, because one text of a dictionary may be repeated by a million
+ * rows.
+ * @throws InvalidText for bytes that are not UTF-8, RangeError for containers nested too deep.
  */
 export function plainValue(value: unknown, sink: Pick<RowSink, 'count' | 'limits'>, depth = 0): unknown {
   if (typeof value === 'string') {
     sink.count(value.length);
     return value;
   }
-  if (typeof value === 'bigint') return numberOf(value);
+  if (typeof value === 'bigint') return toNumber(value);
   if (typeof value !== 'object' || value === null) return value ?? null;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
   if (value instanceof Uint8Array) {

@@ -1,4 +1,4 @@
-/** Parquet files, read in a thread of their own, which is ended when a damaged or hostile file keeps it busy. */
+/** Reads Parquet files in a separate thread, which is terminated when a damaged or hostile file keeps it busy. */
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { RewardTimeoutError } from '../errors.js';
@@ -6,21 +6,21 @@ import { IsolatedFunction } from '../reward/isolated.js';
 import type { ParquetRecord, ParquetRequest } from './parquet-file.js';
 import type { RowSink } from './sink.js';
 
-/** A minute, and a second for each of these bytes: far more than an honest file takes. */
+/** The time limit is a minute, and a second per this many bytes: far more than a valid file needs. */
 const bytesPerSecond = 2 ** 20;
 const leastSeconds = 60;
 
-/** Heap of the thread: what rows take is a few times their file, but for what a hostile one asks for. */
-const heapMiBOf = (bytes: number): number => Math.min(8192, 512 + Math.ceil((8 * bytes) / 2 ** 20));
+/** Limits the heap of the thread: rows take a few times the size of their file, unless the file is hostile. */
+const heapLimitMiB = (bytes: number): number => Math.min(8192, 512 + Math.ceil((8 * bytes) / 2 ** 20));
 
 const reader = fileURLToPath(new URL(`./parquet-file${import.meta.url.slice(-3)}`, import.meta.url));
 
-function messageOf(error: unknown): string {
-  if (RewardTimeoutError.isInstance(error)) return `took longer than ${String(error.fields.seconds)} s to unpack`;
+function describe(error: unknown): string {
+  if (RewardTimeoutError.isInstance(error)) return `took longer than ${String(error.fields.seconds)} s to decompress`;
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Only these columns are unpacked; undefined unpacks all. `least`: seconds that even an empty file is given. */
+/** Reads only these columns; undefined reads all. `least` is the time limit of an empty file in seconds. */
 export async function readParquet(
   file: string,
   sink: RowSink,
@@ -33,7 +33,7 @@ export async function readParquet(
     file: reader,
     name: 'recordParquet',
     timeoutSeconds,
-    heapMiB: heapMiBOf(size),
+    heapMiB: heapLimitMiB(size),
   });
   try {
     const request: ParquetRequest = { file, columns, limits: sink.limits };
@@ -43,7 +43,7 @@ export async function readParquet(
     sink.count(bytes);
     for (const { row, place } of rows) if (sink.open) sink.row(row, () => place);
   } catch (error) {
-    sink.problem(messageOf(error));
+    sink.problem(describe(error));
   } finally {
     await thread.close();
   }

@@ -1,24 +1,24 @@
-/** Where readers put rows and problems; it knows when enough was seen of either. */
+/** Collects rows and problems from readers, and closes when a limit is reached. */
 import { DataError, type DataProblem } from '../errors.js';
 import type { DataLimits } from './limits.js';
 
-/** A row as the file holds it: column names and plain values. */
+/** A row of the file: plain values by column name. */
 export type RawRow = Readonly<Record<string, unknown>>;
 
-/** What a row becomes; a text says why it cannot be one. */
+/** Converts a row; calls `add` and returns undefined where it is invalid. */
 export type Convert<Row> = (row: RawRow, add: (message: string, hint?: string) => void) => Row | undefined;
 
 export interface RowSink {
-  /** False once reading any further is in vain. */
+  /** False once a limit is reached, so that reading stops. */
   readonly open: boolean;
-  /** True once anything was wrong with this file. */
+  /** True once this file has a problem. */
   readonly troubled: boolean;
   readonly limits: DataLimits;
-  /** Takes the row at `place`; it is asked for its name only when something is wrong there. */
+  /** Adds a row; `place` is called only when the row has a problem. */
   row(row: RawRow, place: () => string): void;
-  /** Counts decoded bytes against the limit of all files. */
+  /** Adds decoded bytes to the total of all files. */
   count(bytes: number): void;
-  /** Something is wrong at `place`, or with the whole file. */
+  /** Reports a problem at `place`, or of the whole file. */
   problem(message: string, place?: string, hint?: string): void;
 }
 
@@ -34,8 +34,8 @@ export class Collector<Row> {
     return !this.full;
   }
 
-  /** The sink of one file, whose rows go to `rows`. */
-  sinkOf(file: string, convert: Convert<Row>, rows: Row[]): RowSink {
+  /** Creates the sink of one file, which appends to `rows`. */
+  createSink(file: string, convert: Convert<Row>, rows: Row[]): RowSink {
     const collector = this;
     let troubled = false;
     const problem: RowSink['problem'] = (message, place, hint) => {
@@ -65,7 +65,7 @@ export class Collector<Row> {
     this.full ||= this.problems.length >= this.limits.problems;
   }
 
-  /** @throws DataError when there was any problem. */
+  /** @throws DataError when there is any problem. */
   finish(): void {
     if (this.problems.length > 0) throw new DataError(this.problems, this.full);
   }
@@ -75,9 +75,9 @@ export class Collector<Row> {
     if (this.bytes > this.limits.totalBytes) this.stop(problem, `more than ${this.limits.totalBytes} bytes of data`);
   }
 
-  private stop(problem: RowSink['problem'], what: string): void {
+  private stop(problem: RowSink['problem'], reason: string): void {
     if (this.full) return;
-    problem(what, undefined, 'train on a part of it: data.limit, or fewer files');
+    problem(reason, undefined, 'train on a part of the data: set data.limit, or name fewer files');
     this.full = true;
   }
 }

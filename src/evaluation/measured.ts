@@ -2,7 +2,7 @@
 import { RewardError } from '../errors.js';
 import type { History, Intent } from '../history.js';
 import { answered, iterateOf } from '../method/rollout.js';
-import { judgeAnswers, type NamedReward } from '../reward/named.js';
+import { type NamedReward, rewardAnswers } from '../reward/named.js';
 import type { Answered } from '../reward/reward.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 
@@ -23,10 +23,10 @@ export function measuredFamily(family: TaskFamily, rewards: readonly NamedReward
   const judge: TaskFamily['judge'] = async (task, history, text, intent, tokens = []): Promise<Verdict> => {
     const verdict = await family.judge(task, history, text, intent, tokens);
     if (!verdict.wellFormed) return verdict;
-    const { judged } = await judgeAnswers(rewards, [[answeredStart(family, task, history, intent, { text, tokens })]]);
-    const [one] = judged;
-    if (one?.kind === 'rewarded') return { ...verdict, quality: one.share };
-    throw one?.kind === 'failed' ? one.error : new RewardError('no reward function could score the answer');
+    const one = answeredStart(family, task, history, intent, { text, tokens });
+    const [outcome] = (await rewardAnswers(rewards, [[one]])).outcomes;
+    if (outcome?.kind === 'rewarded') return { ...verdict, quality: outcome.quality };
+    throw outcome?.kind === 'failed' ? outcome.error : new RewardError('no reward function could score the answer');
   };
   return { ...family, measuredBy: 'judge', judge };
 }

@@ -1,6 +1,12 @@
 /** The rollouts that share one start, with what is trained on (rewards) and what is learned about the start (score). */
 import type { RewardError } from '../errors.js';
-import { type Judged, judgeAnswers, type NamedReward, namedReward, type RewardPart } from '../reward/named.js';
+import {
+  type NamedReward,
+  namedReward,
+  type RewardColumn,
+  type RewardOutcome,
+  rewardAnswers,
+} from '../reward/named.js';
 import { type Answered, improvementReward, type Reward } from '../reward/reward.js';
 import { populationVariance } from '../stats.js';
 import type { TaskFamily } from '../task/task.js';
@@ -15,8 +21,8 @@ export interface Group {
   readonly qualities: Float64Array;
   /** S: population variance of the known qualities, at most 0.25; 0 when none is known. */
   readonly score: number;
-  /** What each reward function said of the rollouts. */
-  readonly parts: readonly RewardPart[];
+  /** The rewards of each function for the rollouts. */
+  readonly parts: readonly RewardColumn[];
 }
 
 /** What is trained on: the functions, and whether their sum counts or the improvement of quality. */
@@ -57,14 +63,16 @@ export async function rewardGroups(
       rollouts.filter((one) => !hasFailed(one)),
     ),
   );
-  const { parts, judged } = await judgeAnswers(plan.functions, answered);
+  const { columns, outcomes } = await rewardAnswers(plan.functions, answered);
   let next = 0;
   return played.map((rollouts) => {
     const first = next;
     const finished = rollouts.map((rollout) => {
-      return hasFailed(rollout) ? { rollout, reward: Number.NaN } : applyReward(plan, family, rollout, judged[next++]);
+      return hasFailed(rollout)
+        ? { rollout, reward: Number.NaN }
+        : applyReward(plan, family, rollout, outcomes[next++]);
     });
-    const own = parts.map((part) => sliceOf(part, first, next));
+    const own = columns.map((column) => sliceOf(column, first, next));
     return createGroup(finished, own);
   });
 }
@@ -92,14 +100,14 @@ function applyReward(
   { trained }: RewardPlan,
   { measuredBy }: Pick<TaskFamily, 'measuredBy'>,
   rollout: Rollout,
-  judged: Judged | undefined,
+  outcome: RewardOutcome | undefined,
 ): Finished {
-  if (judged === undefined || judged.kind === 'unscored') {
+  if (outcome === undefined || outcome.kind === 'unscored') {
     return { rollout: { ...rollout, quality: Number.NaN, outcome: { kind: 'unscored' } }, reward: Number.NaN };
   }
-  if (judged.kind === 'failed') return { rollout: failedAtReward(rollout, judged.error), reward: Number.NaN };
-  const measured = measuredBy === 'rewards' && isReadable(rollout) ? withQuality(rollout, judged.share) : rollout;
-  if (trained === 'sum') return { rollout: measured, reward: judged.sum };
+  if (outcome.kind === 'failed') return { rollout: failedAtReward(rollout, outcome.error), reward: Number.NaN };
+  const measured = measuredBy === 'rewards' && isReadable(rollout) ? withQuality(rollout, outcome.quality) : rollout;
+  if (trained === 'sum') return { rollout: measured, reward: outcome.sum };
   const { start, history, quality } = measured;
   const reward = improvementReward({ intent: start.intent, before: start.history, after: history, quality });
   return { rollout: measured, reward };
@@ -108,11 +116,11 @@ function applyReward(
 /** An answer without terminator, or that could not be read, keeps quality 0 whatever it is paid. */
 const isReadable = ({ outcome }: Rollout): boolean => outcome.kind === 'finished';
 
-function sliceOf({ name, values, trouble }: RewardPart, first: number, end: number): RewardPart {
+function sliceOf({ name, values, trouble }: RewardColumn, first: number, end: number): RewardColumn {
   return { name, values: values.subarray(first, end), trouble: trouble.subarray(first, end) };
 }
 
-function createGroup(finished: readonly Finished[], parts: readonly RewardPart[]): Group {
+function createGroup(finished: readonly Finished[], parts: readonly RewardColumn[]): Group {
   const rollouts = finished.map(({ rollout }) => rollout);
   const qualities = Float64Array.from(rollouts, ({ quality }) => quality);
   const score = learnabilityScore(qualities.filter((quality) => !Number.isNaN(quality)));

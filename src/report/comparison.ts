@@ -1,4 +1,4 @@
-/** The comparison table of the page, and the sentence that says its result. */
+/** Renders the comparison table of the page, and the sentence that summarises its result. */
 
 import { type ComparisonRow, differences, solvedAt } from '../evaluation/compare.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
@@ -7,7 +7,7 @@ import { lookOf, orderMethods } from './methods.js';
 import { marker } from './plot.js';
 import type { Comparison } from './records.js';
 import type { Spread } from './statistics.js';
-import { at, bestOf, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
+import { at, findBest, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
 import { escapeHtml } from './text.js';
 
 interface Column {
@@ -17,10 +17,10 @@ interface Column {
   readonly best: readonly number[];
 }
 
-function columnsOf(summaries: readonly MethodSummary[], ks: readonly number[]): Column[] {
+function buildColumns(summaries: readonly MethodSummary[], ks: readonly number[]): Column[] {
   const column = (head: string, pick: (summary: MethodSummary) => Spread | undefined, show: Column['show']): Column => {
     const spreads = summaries.map((summary) => pick(summary) as Spread);
-    return { head, spreads, show, best: head === 'seconds' ? [] : bestOf(spreads, show) };
+    return { head, spreads, show, best: head === 'seconds' ? [] : findBest(spreads, show) };
   };
   return [
     ...ks.map((k, index) =>
@@ -55,24 +55,24 @@ function cell({ spreads, show, best }: Column, row: number): string {
   return `<td>${best.includes(row) ? `<strong>${value}</strong>` : value}${spreadText}</td>`;
 }
 
-function rowOf({ method }: MethodSummary, row: number, columns: readonly Column[]): string {
+function renderRow({ method }: MethodSummary, row: number, columns: readonly Column[]): string {
   const mark = `<svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true">${marker(lookOf(method, row), 6, 6)}</svg>`;
   return `<tr><th scope="row">${mark}${escapeHtml(method)}</th>${columns.map((column) => cell(column, row)).join('')}</tr>`;
 }
 
-/** A table that scrolls sideways on a small screen, with its explanation below it, which does not. */
+/** Renders a table that scrolls sideways on a small screen, with an explanation below that does not scroll. */
 function wideTable(name: string, heads: readonly string[], body: string, note: string): string {
   const columns = heads.map((head) => `<th scope="col">${escapeHtml(head)}</th>`).join('');
   return `<div class="scroll" tabindex="0" role="region" aria-label="${name}"><table class="comparison"><caption class="unseen">${name}</caption>
 <thead><tr>${columns}</tr></thead><tbody>${body}</tbody></table></div><p class="caption">${note}</p>`;
 }
 
-/** Methods by iterations: solved %, gain, net corrections, training seconds; mean and sample deviation over seeds. */
+/** Renders methods by iterations: solved %, gain, net corrections, training seconds; mean and sample deviation over seeds. */
 export function comparisonSection({ rows }: Comparison): string {
   const ks = tableIterations(rows.map(({ evaluation }) => evaluation));
   const summaries = summariseMethods(rows, ks);
-  const columns = columnsOf(summaries, ks);
-  const body = summaries.map((summary, row) => rowOf(summary, row, columns)).join('\n');
+  const columns = buildColumns(summaries, ks);
+  const body = summaries.map((summary, row) => renderRow(summary, row, columns)).join('\n');
   const several = summaries.some((summary) => summary.count > 1);
   const note = `Solved, in % of tasks, after k iterations. ΔK: gain from k = 0 to the last, in points. Net corrections: wrong→right minus right→wrong, per 100 tasks. Seconds: training of one run.${several ? ' ± is the sample standard deviation over seeds.' : ''} Bold: best mean of a column.`;
   const table = wideTable('Comparison of methods', ['method', ...columns.map(({ head }) => head)], body, note);
@@ -104,8 +104,8 @@ function meanText({ mean, deviation }: Spread): string {
   return `${fixed(mean, 1)}\u00a0%${Number.isFinite(deviation) ? `\u00a0±\u00a0${fixed(deviation, 1)}` : ''}`;
 }
 
-/** The method the sentence is about: full ExIt where it was run, else the last ablation. */
-const leadOf = (summaries: readonly MethodSummary[]) => summaries.findLast(({ method }) => method !== 'base');
+/** Finds the subject of the sentence: full ExIt where it was run, else the last ablation. */
+const findLead = (summaries: readonly MethodSummary[]) => summaries.findLast(({ method }) => method !== 'base');
 
 function gainText(rows: readonly ComparisonRow[], lead: string, k: number): string {
   const { perSeed, summary } = differences(rows, lead, 'grpo', solvedAt(k));
@@ -115,7 +115,7 @@ function gainText(rows: readonly ComparisonRow[], lead: string, k: number): stri
   return ` ${lead}\u00a0−\u00a0grpo: ${signed(100 * summary.mean, 1)} points${each}.`;
 }
 
-/** `exit against grpo and base`: the leading method and what the sentence sets it against. */
+/** Names the leading method and the methods it is compared with: `exit against grpo and base`. */
 export function comparisonTitle({ task, rows }: Comparison): string {
   const methods = orderMethods(rows.map(({ method }) => method));
   const lead = methods.findLast((method) => method !== 'base');
@@ -124,11 +124,11 @@ export function comparisonTitle({ task, rows }: Comparison): string {
   return `${task}: ${lead} against ${rivals.join(' and ')}`;
 }
 
-/** The result in a sentence: what each of base, grpo and the leading method solves at the last k, and the gain seed by seed. */
+/** Summarises the result: the share that base, grpo and the leading method solve at the last k, and the gain per seed. */
 export function resultSentence({ rows }: Comparison): string {
   const ks = tableIterations(rows.map(({ evaluation }) => evaluation));
   const summaries = summariseMethods(rows, ks);
-  const lead = leadOf(summaries);
+  const lead = findLead(summaries);
   if (lead === undefined) return 'Only the base was evaluated.';
   const named = [
     lead,

@@ -1,9 +1,9 @@
-/** The resolved configs of runs, folded away; of several runs only what differs stands apart. */
+/** Renders the resolved configs of runs as collapsed tables: shared values once, differing values per run. */
 import type { RunData } from './folder.js';
 import { count } from './format.js';
 import { escapeHtml } from './text.js';
 
-/** Nested keys joined by dots, values as JSON. */
+/** Flattens a config: nested keys joined by dots, values as JSON. */
 export function flatten(value: unknown, prefix = ''): [key: string, text: string][] {
   const nested = typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!nested) return [[prefix, typeof value === 'string' ? value : (JSON.stringify(value) ?? '')]];
@@ -17,19 +17,19 @@ function folded(title: string, note: string, entries: readonly (readonly [string
   return `<details><summary>${escapeHtml(title)} <span>${escapeHtml(note)}</span></summary><table>${rows.join('')}</table></details>`;
 }
 
-// These stand in the title of a run's fold.
+// The title of a run's table contains these.
 const titleKeys = ['method', 'seed'];
 
-/** One fold with what all runs share, then one per run with what is its own. */
+/** Renders one table of the values that all runs share, then one per run with the values that differ. */
 export function configSection(runs: readonly RunData[]): string {
   const [first, ...others] = runs.map((run) => new Map(flatten(run.config)));
   if (first === undefined) return '';
   const shared = [...first].filter(([key, text]) => others.every((other) => other.get(key) === text));
   const sharedKeys = new Set(shared.map(([key]) => key));
-  const own = runs.map(({ method, seed, config }) => {
+  const differing = runs.map(({ method, seed, config }) => {
     const entries = flatten(config).filter(([key]) => !sharedKeys.has(key) && !titleKeys.includes(key));
     return entries.length === 0 ? '' : folded(`${method}, seed ${seed}`, count(entries.length, 'value'), entries);
   });
-  const title = runs.length === 1 ? 'All values' : 'What all runs share';
-  return `<section><h2>Configuration</h2><p class="lead">As resolved from recipe, file, environment and flags.</p>${folded(title, count(shared.length, 'value'), shared)}${own.join('')}</section>`;
+  const title = runs.length === 1 ? 'All values' : 'Values that all runs share';
+  return `<section><h2>Configuration</h2><p class="lead">As resolved from recipe, file, environment and flags.</p>${folded(title, count(shared.length, 'value'), shared)}${differing.join('')}</section>`;
 }

@@ -1,13 +1,13 @@
-/** Hides the terminal's cursor and brings it back however the process ends. */
+/** Hides the terminal's cursor and restores it however the process ends. */
 
-/** The part of a stream that is written to; `columns` and `rows` where it is a terminal. */
+/** The part of a stream that the live table uses; a terminal has `columns` and `rows`. */
 export interface Terminal {
   write(text: string): unknown;
   readonly columns?: number;
   readonly rows?: number;
 }
 
-/** The part of `process` that tells when it ends. */
+/** The part of `process` that reports its end. */
 export interface Host {
   on(event: string, listener: () => void): unknown;
   removeListener(event: string, listener: () => void): unknown;
@@ -21,7 +21,7 @@ export const csi = `${String.fromCharCode(0x1b)}[`;
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Hides the cursor; the returned function shows it again and forgets the process's events. */
+/** Hides the cursor; the returned function shows it and removes the listeners. */
 export function hideCursor(terminal: Terminal, host: Host): () => void {
   let hidden = true;
   const onSignal = signals.map((signal) => ({ signal, listener: () => leave(signal) }));
@@ -32,7 +32,7 @@ export function hideCursor(terminal: Terminal, host: Host): () => void {
     host.removeListener('exit', show);
     for (const { signal, listener } of onSignal) host.removeListener(signal, listener);
   };
-  // A listener of ours must not keep a signal from ending the process: with no other one it is sent again.
+  // Our listener must not keep a signal from ending the process: without another listener the signal is sent again.
   const leave = (signal: string) => {
     show();
     if (host.listenerCount(signal) === 0) host.kill(host.pid, signal);

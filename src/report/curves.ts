@@ -1,4 +1,4 @@
-/** The page's small plots of training: a title per metric, several methods in each. */
+/** Renders the page's small plots of training: one per metric, with a line per method. */
 
 import type { RunData } from './folder.js';
 import { compact, percent } from './format.js';
@@ -17,7 +17,7 @@ interface Panel {
 
 const inPercent = (value: number) => percent(value, value < 0.1 && value > 0 ? 1 : 0);
 
-/** What the policy learns, in the order a reader asks for it. */
+/** Metrics of learning, the most important first. */
 const learning: readonly Panel[] = [
   { metric: 'reward', title: 'Reward', note: 'mean over rollouts', show: [0] },
   { metric: 'quality', title: 'Quality', note: 'mean over rollouts, 0 to 1', show: [0] },
@@ -35,7 +35,7 @@ const learning: readonly Panel[] = [
   },
 ];
 
-/** What the curriculum chooses to train on. */
+/** Metrics of the starts that the curriculum selects. */
 const starts: readonly Panel[] = [
   { metric: 'curriculum/depth', title: 'Depth', note: 'iterates in a start, mean', show: [0] },
   { metric: 'curriculum/recency', title: 'Recency', note: 'updates since a start was stored, mean', show: [0] },
@@ -49,7 +49,7 @@ const starts: readonly Panel[] = [
   { metric: 'diversity/mean', title: 'Diversity bonus', note: 'factor d, mean' },
 ];
 
-/** What each of the three intents takes of a batch, drawn per method. */
+/** The share of each intent in a batch, plotted per method. */
 const intents = [
   { metric: 'curriculum/share_attempt', label: 'attempt', look: 1 },
   { metric: 'curriculum/share_improve', label: 'improve', look: 3 },
@@ -58,7 +58,7 @@ const intents = [
 
 const size = { width: 340, height: 190 };
 
-/** A metric that is 0 or the same all along, for every method, tells nothing and costs the reader a plot. */
+/** True when the metric changes: a plot of a constant metric carries no information. */
 function varies(curves: readonly MethodCurve[]): boolean {
   const values = curves.flatMap(({ mean }) => mean.map(({ y }) => y)).filter(Number.isFinite);
   return values.some((value) => value !== values[0]);
@@ -95,8 +95,8 @@ function section(title: string, text: string, body: string): string {
     : `<section><h2>${escapeHtml(title)}</h2><p class="lead">${escapeHtml(text)}</p>${body}</section>`;
 }
 
-/** Plots without those that repeat an earlier one line by line, as quality does where it is the reward. */
-function distinct(plots: readonly Plot[]): Plot[] {
+/** Drops plots whose lines repeat an earlier plot, as quality does where it is the reward. */
+function dropRepeats(plots: readonly Plot[]): Plot[] {
   const seen = new Set<string>();
   return plots.filter(({ lines }) => {
     const drawn = JSON.stringify(lines);
@@ -107,7 +107,7 @@ function distinct(plots: readonly Plot[]): Plot[] {
 }
 
 function panels(all: readonly Panel[], runs: readonly RunData[]): string {
-  const plots = distinct(all.map((panel) => panelPlot(panel, runs)).filter(isPlot));
+  const plots = dropRepeats(all.map((panel) => panelPlot(panel, runs)).filter(isPlot));
   const entries = orderMethods(runs.map(({ method }) => method)).map((label, index) => ({
     label,
     look: lookOf(label, index),
@@ -127,18 +127,18 @@ function intentPanels(runs: readonly RunData[]): string {
   return plots.length === 0 ? '' : legend(intents) + grid(plots);
 }
 
-/** The sections of curves over updates; empty for runs without an update. */
+/** Renders the sections of curves over updates; empty for runs without an update. */
 export function curveSections(runs: readonly RunData[]): string {
   const several = runs.length > orderMethods(runs.map(({ method }) => method)).length;
   const behind = several
-    ? 'Strong lines are means over seeds, lightly smoothed; faint ones are single seeds.'
-    : 'Strong lines are lightly smoothed; the raw values lie behind.';
+    ? 'Strong lines are means over seeds, lightly smoothed; faint lines are single seeds.'
+    : 'Strong lines are lightly smoothed; faint lines are the raw values.';
   return [
     section('Training', behind, panels(learning, runs)),
-    section('Starts', 'Where the curriculum lets rollouts begin, and what its buffer holds.', panels(starts, runs)),
+    section('Starts', 'The starts that the curriculum selects, and the content of its buffer.', panels(starts, runs)),
     section(
       'Intents',
-      'Share of starts that ask for a first attempt, a better answer, or a different one.',
+      'Share of starts that request a first attempt, a better answer, or a different one.',
       intentPanels(runs),
     ),
   ].join('\n');

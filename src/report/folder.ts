@@ -1,4 +1,4 @@
-/** Reads a run folder or a comparison folder; what is missing or damaged is an error that names file and line. */
+/** Reads a run folder or a comparison folder; missing or damaged content is an error that names file and line. */
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { z } from 'zod';
@@ -20,7 +20,7 @@ export interface RunData {
   readonly config: ConfigRecord;
   readonly method: string;
   readonly seed: number;
-  /** By update, ascending; empty for a run that has only begun. */
+  /** By update, ascending; empty for a run without a finished update. */
   readonly metrics: readonly MetricsLine[];
   readonly evaluation: Evaluation | undefined;
 }
@@ -29,9 +29,9 @@ export interface ComparisonData {
   readonly kind: 'comparison';
   readonly folder: string;
   readonly comparison: Comparison;
-  /** The run folders that were found, in the order of the rows. */
+  /** The existing run folders, in the order of the rows. */
   readonly runs: readonly RunData[];
-  /** Rows whose run folder is gone: their curves are left out, and the page says so. */
+  /** Rows without a run folder: the page omits their curves and notes it. */
   readonly missing: readonly string[];
 }
 
@@ -46,7 +46,7 @@ function damaged({ file, line }: Place, reason: string): RunFolderError {
   return new RunFolderError(`${place}: ${reason}`, { file, ...(line === undefined ? {} : { line }), reason });
 }
 
-/** The file's text; undefined where it does not exist. */
+/** Reads a file's text; undefined where the file does not exist. */
 async function readText(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8');
@@ -56,7 +56,7 @@ async function readText(file: string): Promise<string | undefined> {
   }
 }
 
-/** The line of a JSON syntax error, where the engine's message gives its position. */
+/** Finds the line of a JSON syntax error, where the engine's message gives its position. */
 function syntaxLine(text: string, error: Error): number | undefined {
   const position = /position (\d+)/.exec(error.message)?.[1];
   return position === undefined ? undefined : text.slice(0, Number(position)).split('\n').length;
@@ -92,8 +92,9 @@ function metricsLine(text: string, place: Place): [number, MetricsLine] {
 }
 
 /**
- * The lines of metrics.jsonl by update. A last line without its line end is being written at this moment:
- * it is left out when it cannot be read yet. Of an update that stands twice the later line counts.
+ * Parses the lines of metrics.jsonl by update. A last line without its line end is still being written: it is omitted
+ * when it cannot be parsed yet. Of two lines of one update the later counts.
+ * @throws RunFolderError that names file and line of any other invalid line.
  */
 export function parseMetrics(text: string, file: string): MetricsLine[] {
   const lines = text.split('\n');
@@ -104,12 +105,12 @@ export function parseMetrics(text: string, file: string): MetricsLine[] {
   try {
     if (unfinished.trim() !== '') byUpdate.set(...metricsLine(unfinished, { file, line: lines.length + 1 }));
   } catch {
-    // Half a line: the next page will have it.
+    // An incomplete line; a later report contains it.
   }
   return [...byUpdate].sort(([one], [other]) => one - other).map(([, line]) => line);
 }
 
-/** Reads a run folder, also of a run that still trains: only config.json must be there. */
+/** Reads a run folder, even while the run trains: only config.json is required. */
 async function readRun(folder: string): Promise<RunData> {
   const file = path.join(folder, 'config.json');
   const config = await readJson(file, configSchema);
@@ -126,7 +127,7 @@ async function readRun(folder: string): Promise<RunData> {
   };
 }
 
-/** The folder of a row, which must lie inside the comparison's own. */
+/** Resolves the folder of a row, which must lie inside the comparison folder. */
 function rowFolder(folder: string, run: string, file: string): string {
   const inside = path.relative(folder, path.resolve(folder, run));
   if (path.isAbsolute(run) || inside.startsWith('..')) throw damaged({ file }, `run '${run}' lies outside the folder`);
@@ -145,11 +146,14 @@ async function readComparison(folder: string, file: string, comparison: Comparis
   return { kind: 'comparison', folder, comparison, runs, missing };
 }
 
-/** Reads what `exit-rl train` or `exit-rl demo` left: a comparison where there is a comparison.json, else a run. */
+/**
+ * Reads a folder of `exit-rl train` or `exit-rl demo`: a comparison where there is a comparison.json, else a run.
+ * @throws RunFolderError that names file and line of missing or damaged content.
+ */
 export async function readReportFolder(folder: string): Promise<RunData | ComparisonData> {
-  const found = await stat(folder).catch(() => undefined);
-  if (found === undefined) throw damaged({ file: folder }, 'does not exist: name the folder of a run or a comparison');
-  if (!found.isDirectory()) throw damaged({ file: folder }, 'is a file: name the folder of a run or a comparison');
+  const status = await stat(folder).catch(() => undefined);
+  if (status === undefined) throw damaged({ file: folder }, 'does not exist: name the folder of a run or a comparison');
+  if (!status.isDirectory()) throw damaged({ file: folder }, 'is a file: name the folder of a run or a comparison');
   const file = path.join(folder, 'comparison.json');
   const comparison = await readJson(file, comparisonSchema);
   return comparison === undefined ? readRun(folder) : readComparison(folder, file, comparison);

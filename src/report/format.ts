@@ -1,28 +1,28 @@
-/** Numbers as people read them. A value that is not finite is a dash: absent, never zero. */
+/** Formats numbers for people. A value that is not finite is shown as a dash: absent, never zero. */
 
-/** Stands for a value that is missing or not finite. */
+/** Shown for a value that is missing or not finite. */
 export const absent = '–';
 
-/** A real minus sign, which is as wide as a digit; no `-0.0`. */
+/** Uses the minus sign, which is as wide as a digit; avoids `-0.0`. */
 const withMinus = (text: string) => (/^-0(\.0*)?$/.test(text) ? text.slice(1) : text.replace('-', '−'));
 
-/** A fixed number of decimals: `fixed(0.5, 2)` is `0.50`. */
+/** Formats with a fixed number of decimals: `fixed(0.5, 2)` is `0.50`. */
 export function fixed(value: number | undefined, decimals: number): string {
   return value === undefined || !Number.isFinite(value) ? absent : withMinus(value.toFixed(decimals));
 }
 
-/** As `fixed`, with a plus sign on what is not negative. */
+/** Like `fixed`, with a plus sign unless the value is negative. */
 export function signed(value: number | undefined, decimals: number): string {
   const text = fixed(value, decimals);
   return text === absent || text.startsWith('−') ? text : `+${text}`;
 }
 
-/** A share in [0, 1] as percent without the sign: `percent(0.0625)` is `6.3`. */
+/** Formats a share in [0, 1] as percent without the sign: `percent(0.0625)` is `6.3`. */
 export function percent(share: number | undefined, decimals = 1): string {
   return share === undefined ? absent : fixed(share * 100, decimals);
 }
 
-/** About three significant digits, for axis ends and live tables: `21.3k`, `0.0417`, `1.2e−5`. */
+/** Formats about three significant digits, for axes and live tables: `21.3k`, `0.0417`, `1.2e−5`. */
 export function compact(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return absent;
   const size = Math.abs(value);
@@ -33,22 +33,23 @@ export function compact(value: number | undefined): string {
   return withMinus(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 3 : 4));
 }
 
-/** A whole number with thousands separated: `20,000`. */
+/** Formats a whole number with thousands separators: `20,000`. */
 export function whole(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return absent;
   return withMinus(Math.round(value).toString()).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** Seconds as a clock: `0:42`, `12:05`, `1:02:09`. */
+/** Formats seconds as a clock: `0:42`, `12:05`, `1:02:09`. */
 export function clock(seconds: number | undefined): string {
   if (seconds === undefined || !Number.isFinite(seconds)) return absent;
   const total = Math.max(0, Math.round(seconds));
   const two = (value: number) => value.toString().padStart(2, '0');
-  const [hours, minutes] = [Math.floor(total / 3600), Math.floor(total / 60) % 60];
+  const hours = Math.floor(total / 3600);
+  const minutes = Math.floor(total / 60) % 60;
   return hours > 0 ? `${hours}:${two(minutes)}:${two(total % 60)}` : `${minutes}:${two(total % 60)}`;
 }
 
-/** `1 seed`, `5 seeds`. */
+/** Formats a count with its noun: `1 seed`, `5 seeds`. */
 export function count(value: number, noun: string): string {
   return `${whole(value)} ${noun}${value === 1 ? '' : 's'}`;
 }

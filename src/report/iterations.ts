@@ -1,4 +1,4 @@
-/** Plots of evaluation against k: what each further iteration brings, with confidence bands over seeds. */
+/** Renders plots of the evaluation against k, with confidence bands over seeds. */
 
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { fixed, percent, signed } from './format.js';
@@ -8,7 +8,7 @@ import type { Point } from './series.js';
 import { type Spread, spread } from './statistics.js';
 import { at, tableIterations } from './summary.js';
 
-/** One evaluation under the name it is drawn by. */
+/** An evaluation with the name of its line. */
 export interface NamedEvaluation {
   readonly method: string;
   readonly evaluation: Evaluation;
@@ -18,13 +18,14 @@ interface Measure {
   readonly title: string;
   readonly note: string;
   readonly format: (value: number) => string;
-  /** The value of one evaluation at k; undefined where it has none. */
+  /** Returns the value of one evaluation at k; undefined where it has none. */
   readonly value: (evaluation: Evaluation, k: number) => number | undefined;
 }
 
-/** (wrong→right − right→wrong) from k−1 to k, per 100 tasks; a first attempt corrects nothing. */
+/** Computes (wrong→right − right→wrong) from k−1 to k, per 100 tasks; undefined for the first attempt. */
 function netAt(evaluation: Evaluation, k: number): number | undefined {
-  const [fixedShare, brokenShare] = [at(evaluation, evaluation.fixed, k), at(evaluation, evaluation.broken, k)];
+  const fixedShare = at(evaluation, evaluation.fixed, k);
+  const brokenShare = at(evaluation, evaluation.broken, k);
   return k === 0 || fixedShare === undefined || brokenShare === undefined
     ? undefined
     : 100 * (fixedShare - brokenShare);
@@ -46,11 +47,11 @@ const measures: readonly Measure[] = [
   { title: 'Net corrections', note: 'per 100 tasks, from k−1 to k', format: (value) => signed(value, 1), value: netAt },
 ];
 
-function spreadsOf(evaluations: readonly Evaluation[], ks: readonly number[], { value }: Measure): Spread[] {
+function computeSpreads(evaluations: readonly Evaluation[], ks: readonly number[], { value }: Measure): Spread[] {
   return ks.map((k) => spread(evaluations.map((evaluation) => value(evaluation, k))));
 }
 
-function lineOf(label: string, look: number, ks: readonly number[], spreads: readonly Spread[]): PlotLine {
+function createLine(label: string, look: number, ks: readonly number[], spreads: readonly Spread[]): PlotLine {
   const points = ks.map((x, index): Point => ({ x, y: spreads[index]?.mean ?? Number.NaN }));
   const band = spreads.map((item, index): BandPoint => {
     return { x: ks[index] ?? 0, low: item.mean - item.halfWidth, high: item.mean + item.halfWidth };
@@ -58,10 +59,10 @@ function lineOf(label: string, look: number, ks: readonly number[], spreads: rea
   return { label, look, points, band };
 }
 
-function plotOf(measure: Measure, named: readonly NamedEvaluation[], ks: readonly number[]): Plot {
+function createPlot(measure: Measure, named: readonly NamedEvaluation[], ks: readonly number[]): Plot {
   const lines = orderMethods(named.map(({ method }) => method)).map((method, index) => {
     const evaluations = named.filter((item) => item.method === method).map(({ evaluation }) => evaluation);
-    return lineOf(method, lookOf(method, index), ks, spreadsOf(evaluations, ks, measure));
+    return createLine(method, lookOf(method, index), ks, computeSpreads(evaluations, ks, measure));
   });
   const { title, note, format } = measure;
   return {
@@ -77,7 +78,7 @@ function plotOf(measure: Measure, named: readonly NamedEvaluation[], ks: readonl
   };
 }
 
-/** Solved, quality and net corrections against k, a line per method. */
+/** Renders solved, quality and net corrections against k, a line per method. */
 export function iterationSection(named: readonly NamedEvaluation[]): string {
   const ks = [...new Set(named.flatMap(({ evaluation }) => evaluation.k))].sort((one, other) => one - other);
   if (ks.length < 2) return '';
@@ -87,7 +88,7 @@ export function iterationSection(named: readonly NamedEvaluation[]): string {
   }));
   const several = entries.length < named.length;
   const bands = several ? ' Bands: 95 % confidence interval of the mean over seeds (Student’s t).' : '';
-  return `<section><h2>What iterating brings</h2>
+  return `<section><h2>Self-improvement by iteration</h2>
 <p class="lead">k counts self-improvement steps after the first attempt (k = 0).${bands}</p>
-${entries.length > 1 ? legend(entries) : ''}<div class="plots">${measures.map((measure) => renderPlot(plotOf(measure, named, ks))).join('\n')}</div></section>`;
+${entries.length > 1 ? legend(entries) : ''}<div class="plots">${measures.map((measure) => renderPlot(createPlot(measure, named, ks))).join('\n')}</div></section>`;
 }

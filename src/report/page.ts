@@ -1,4 +1,4 @@
-/** One self-contained report.html of a run or a comparison: no script, no external resource, nothing unescaped. */
+/** Renders a run or a comparison as one self-contained report.html: no script, no external resource, all text escaped. */
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RunFolderError } from '../errors.js';
@@ -25,13 +25,13 @@ interface Content {
   readonly title: string;
   readonly result: string;
   readonly facts: readonly Fact[];
-  /** What the reader must know before believing the numbers. */
+  /** Caveats that the reader needs to interpret the numbers. */
   readonly notes: readonly string[];
-  /** Finished HTML. */
+  /** Rendered HTML. */
   readonly sections: readonly string[];
 }
 
-// Nothing may be fetched, run or framed; only the page's own style element and attributes count.
+// The page may fetch, run and frame nothing; only its style element and attributes apply.
 const policy =
   "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'none'; base-uri 'none'; form-action 'none'";
 
@@ -43,7 +43,7 @@ function factList(facts: readonly Fact[]): string {
 function noteList(notes: readonly string[]): string {
   if (notes.length === 0) return '';
   const items = notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('');
-  return `<aside class="notes"><h2>How far this goes</h2><ul>${items}</ul></aside>`;
+  return `<aside class="notes"><h2>Limits of this result</h2><ul>${items}</ul></aside>`;
 }
 
 function document({ eyebrow, title, result, facts, notes, sections }: Content): string {
@@ -70,8 +70,8 @@ ${sections.filter((section) => section !== '').join('\n')}
 `;
 }
 
-/** Updates made and updates asked for: `312 of 1,200`. */
-function progressOf({ metrics, config }: RunData): string {
+/** Formats the finished and the configured updates: `312 of 1,200`. */
+function formatProgress({ metrics, config }: RunData): string {
   const done = metrics.at(-1)?.get('update') ?? 0;
   return config.updates === undefined || done >= config.updates
     ? whole(done)
@@ -81,7 +81,7 @@ function progressOf({ metrics, config }: RunData): string {
 const finished = ({ metrics, config }: RunData) => (metrics.at(-1)?.get('update') ?? 0) >= (config.updates ?? 0);
 
 function runResult(run: RunData): string {
-  const updates = `${progressOf(run)} updates${finished(run) ? '' : ' so far'}`;
+  const updates = `${formatProgress(run)} updates${finished(run) ? '' : ' so far'}`;
   const { evaluation } = run;
   if (evaluation === undefined) return `${updates}; not evaluated yet.`;
   const last = evaluation.k.at(-1) ?? 0;
@@ -98,7 +98,7 @@ function runContent(run: RunData): Content {
     seed: String(seed),
     recipe: config.recipe,
     model: config.model,
-    updates: progressOf(run),
+    updates: formatProgress(run),
   });
   const example = evaluation?.example;
   return {
@@ -107,11 +107,11 @@ function runContent(run: RunData): Content {
     result: runResult(run),
     facts: facts.flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }])),
     notes: [
-      ...(finished(run) ? [] : ['This run is not finished: the page shows what was written so far.']),
+      ...(finished(run) ? [] : ['This run is not finished: the page shows its updates so far.']),
       ...(evaluation === undefined
         ? []
         : [
-            'One run: how much the result varies with the seed is not known from this page.',
+            'One run: this page does not show how much the result varies with the seed.',
             ...failureNotes([evaluation]),
           ]),
     ],
@@ -125,18 +125,18 @@ function runContent(run: RunData): Content {
   };
 }
 
-/** Answers that infrastructure failed to give make the numbers too low; the reader must know. */
+/** Notes answers that failed for infrastructure reasons, because they lower the numbers. */
 function failureNotes(evaluations: readonly Evaluation[]): string[] {
   const failures = evaluations.flatMap((evaluation) => evaluation.failures ?? []);
   const total = failures.reduce((sum, failure) => sum + failure.count, 0);
   return total === 0
     ? []
     : [
-        `${count(total, 'answer')} could not be given or judged (first: ${failures[0]?.first}); the answer before stood.`,
+        `${count(total, 'answer')} could not be generated or verified (first: ${failures[0]?.first}); the previous answer counts instead.`,
       ];
 }
 
-/** The example to draw: of the last method in the paper's order that has one. */
+/** Chooses the example to draw: that of the last method in the paper's order that has one. */
 function chooseExample({ comparison }: ComparisonData): { example: SolvedExample; origin: string } | undefined {
   for (const method of orderMethods(comparison.rows.map((row) => row.method)).reverse()) {
     const row = comparison.rows.find((item) => item.method === method && item.evaluation.example !== undefined);
@@ -155,9 +155,7 @@ function comparisonNotes({ comparison, runs, missing }: ComparisonData): string[
       ? ['One seed: differences between methods may be chance.']
       : []),
     ...(open.length === 0 ? [] : [`Not finished: ${open.join(', ')}.`]),
-    ...(missing.length === 0
-      ? []
-      : [`Run folders that are gone, so their curves are left out: ${missing.join(', ')}.`]),
+    ...(missing.length === 0 ? [] : [`Missing run folders, whose curves are omitted: ${missing.join(', ')}.`]),
   ];
 }
 
@@ -193,26 +191,26 @@ function comparisonContent(data: ComparisonData): Content {
   };
 }
 
-/** The page of a run or a comparison as HTML text. */
+/** Renders the page of a run or a comparison as HTML. */
 export function renderPage(data: RunData | ComparisonData): string {
   return document(data.kind === 'run' ? runContent(data) : comparisonContent(data));
 }
 
 export interface ReportOptions {
-  /** Where the page goes; report.html in the folder itself when absent. */
+  /** Path of the page; by default report.html in the folder. */
   readonly out?: string;
 }
 
 /**
- * Writes the page of a run folder or a comparison folder, also of one that is not finished, and returns its path.
- * @throws RunFolderError naming file and line of what is missing or damaged, or where the page cannot be written.
+ * Writes the page of a run folder or a comparison folder, finished or not, and returns its path.
+ * @throws RunFolderError that names file and line of missing or damaged content, or the path that cannot be written.
  */
 export async function writeReport(
   folder: string,
   { out = path.join(folder, 'report.html') }: ReportOptions = {},
 ): Promise<string> {
   const page = renderPage(await readReportFolder(folder));
-  // A reader never sees half a page, also when it is written again while the run goes on.
+  // Renaming is atomic: a reader never sees an incomplete page, even when it is rewritten during the run.
   const partial = `${out}.part`;
   try {
     await writeFile(partial, page);

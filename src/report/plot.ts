@@ -1,4 +1,4 @@
-/** Line plots as static SVG: no script; values on hover come from `<title>`, for screen readers from `aria-label`. */
+/** Renders line plots as static SVG without script; `<title>` shows values on hover, `aria-label` serves screen readers. */
 import { linear, niceRange, type Range, rangeOf, ticks } from './scale.js';
 import type { Point } from './series.js';
 import { escapeHtml } from './text.js';
@@ -11,10 +11,10 @@ export interface BandPoint {
 
 export interface PlotLine {
   readonly label: string;
-  /** Slot of colour, dash and marker, see methods.ts. */
+  /** Index of colour, dash and marker, see methods.ts. */
   readonly look: number;
   readonly points: readonly Point[];
-  /** Fainter lines behind: raw values, or single seeds. */
+  /** Fainter lines in the background: raw values, or single seeds. */
   readonly behind?: readonly (readonly Point[])[];
   /** A confidence band. */
   readonly band?: readonly BandPoint[];
@@ -22,14 +22,14 @@ export interface PlotLine {
 
 export interface Plot {
   readonly title: string;
-  /** What the value is, in a few words; may carry the unit. */
+  /** A short description of the value, with its unit. */
   readonly note?: string;
   readonly xLabel: string;
   readonly format: (value: number) => string;
   readonly lines: readonly PlotLine[];
-  /** Where the points stand; given, these get a marker and a tick. */
+  /** Positions that get a marker and a tick; without them ticks are round and there are no markers. */
   readonly xTicks?: readonly number[];
-  /** Values the vertical axis must show besides the data's. */
+  /** Values that the vertical axis must include besides the data. */
   readonly show?: readonly number[];
   readonly width: number;
   readonly height: number;
@@ -50,24 +50,28 @@ interface Frame {
 const px = (value: number) => Number(value.toFixed(1)).toString();
 const hoverSlices = 40;
 
-function valuesOf({ lines, show = [] }: Plot): number[] {
-  const own = lines.flatMap(({ points, behind = [], band = [] }) => [
+function collectValues({ lines, show = [] }: Plot): number[] {
+  const plotted = lines.flatMap(({ points, behind = [], band = [] }) => [
     ...[points, ...behind].flat().map(({ y }) => y),
     ...band.flatMap(({ low, high }) => [low, high]),
   ]);
-  return [...own, ...show];
+  return [...plotted, ...show];
 }
 
-function frameOf(plot: Plot): Frame {
-  const [left, right, top, bottom] = [44, plot.width - 48, 10, plot.height - 26];
+function createFrame(plot: Plot): Frame {
+  const left = 44;
+  const right = plot.width - 48;
+  const top = 10;
+  const bottom = plot.height - 26;
   const xRange = rangeOf(plot.lines.flatMap(({ points }) => points.map(({ x }) => x)));
-  const yRange = niceRange(rangeOf(valuesOf(plot)), 4);
-  const [x, y] = [linear(xRange, left, right), linear(yRange, bottom, top)];
+  const yRange = niceRange(rangeOf(collectValues(plot)), 4);
+  const x = linear(xRange, left, right);
+  const y = linear(yRange, bottom, top);
   return { plot, left, right, top, bottom, xRange, yRange, x, y };
 }
 
-/** A path through the points; a point that is not finite breaks it, a lone one shows as a dot. */
-function pathOf(points: readonly Point[], { x, y }: Frame): string {
+/** Draws a path through the points; a point that is not finite interrupts it, a single point becomes a dot. */
+function drawPath(points: readonly Point[], { x, y }: Frame): string {
   let path = '';
   let previous = false;
   points.forEach((point, index) => {
@@ -87,7 +91,7 @@ function bandPath(band: readonly BandPoint[], { x, y }: Frame): string {
   return `M${[...there, ...back].join('L')}Z`;
 }
 
-/** Ticks are round: `0.400` is shown as `0.4`, `+10.0` as `+10`, nought as `0`; in full where two would read the same. */
+/** Shortens round ticks: `0.400` to `0.4`, `+10.0` to `+10`, zero to `0`; in full where two would be equal. */
 function tickTexts({ format }: Plot, values: readonly number[]): string[] {
   const short = values.map((value) =>
     value === 0
@@ -116,7 +120,7 @@ function axes(frame: Frame): string {
   return [...horizontal, ...vertical, name].join('');
 }
 
-// One shape per look, so that colour is never the only difference.
+// Each look has its own shape, so that colour is never the only difference.
 const markers = [
   'M-3 0H3',
   'M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0Z',
@@ -141,15 +145,15 @@ function drawLine({ look, points, behind = [], band = [] }: PlotLine, frame: Fra
       : points.filter(({ x, y }) => Number.isFinite(y) && frame.plot.xTicks?.includes(x));
   return [
     path('band', bandPath(band, frame)),
-    ...behind.map((line) => path('behind', pathOf(line, frame))),
-    path('line', pathOf(points, frame)),
+    ...behind.map((line) => path('behind', drawPath(line, frame))),
+    path('line', drawPath(points, frame)),
     ...marks.map((point) => marker(look, frame.x(point.x), frame.y(point.y))),
   ].join('');
 }
 
 const lastKnown = (points: readonly Point[]) => points.findLast(({ y }) => Number.isFinite(y));
 
-/** Heights moved apart to at least `distance`, in their order, and back inside the frame at the bottom. */
+/** Moves heights apart to at least `distance`, in their order, and back inside the frame at the bottom. */
 function spreadOut(heights: readonly number[], distance: number, lowest: number): number[] {
   const order = heights.map((_, index) => index).sort((one, other) => (heights[one] ?? 0) - (heights[other] ?? 0));
   const placed = [...heights];
@@ -164,7 +168,7 @@ function spreadOut(heights: readonly number[], distance: number, lowest: number)
   return placed;
 }
 
-/** The last value of each line, right of where it ends. */
+/** Labels each line with its last value, to the right of its end. */
 function endLabels(frame: Frame): string {
   const ends = frame.plot.lines.flatMap(({ look, points }) => {
     const last = lastKnown(points);
@@ -180,7 +184,7 @@ function endLabels(frame: Frame): string {
   return ends.map((end, index) => text(end, heights[index])).join('');
 }
 
-/** The value of a line nearest to `x`, among its points. */
+/** Finds the point nearest to `x`. */
 function nearest(points: readonly Point[], x: number): Point | undefined {
   return points.reduce<Point | undefined>(
     (best, point) => (best === undefined || Math.abs(point.x - x) < Math.abs(best.x - x) ? point : best),
@@ -188,21 +192,22 @@ function nearest(points: readonly Point[], x: number): Point | undefined {
   );
 }
 
-/** Invisible upright stripes whose `<title>` tells every line's value there. */
+/** Draws invisible vertical stripes whose `<title>` lists every line's value there. */
 function hover(frame: Frame): string {
   const { plot, left, right, top, bottom, xRange } = frame;
   const even = Array.from(
     { length: hoverSlices },
     (_, index) => xRange.low + ((index + 0.5) / hoverSlices) * (xRange.high - xRange.low),
   );
-  const own = [...new Set(plot.lines.flatMap(({ points }) => points.map(({ x }) => x)))].sort(
+  const positions = [...new Set(plot.lines.flatMap(({ points }) => points.map(({ x }) => x)))].sort(
     (one, other) => one - other,
   );
-  const places = own.length > hoverSlices ? even : own;
+  const places = positions.length > hoverSlices ? even : positions;
   const edges = places.slice(1).map((place, index) => frame.x((place + (places[index] ?? place)) / 2));
   return places
     .map((place, index) => {
-      const [from, to] = [edges[index - 1] ?? left, edges[index] ?? right];
+      const from = edges[index - 1] ?? left;
+      const to = edges[index] ?? right;
       const values = plot.lines.map(
         ({ label, points }) => `${label} ${plot.format(nearest(points, place)?.y ?? Number.NaN)}`,
       );
@@ -212,10 +217,11 @@ function hover(frame: Frame): string {
     .join('');
 }
 
-/** What the plot shows in words: each line's first and last value. */
-function spoken({ title, lines, format }: Plot): string {
+/** Describes the plot in words: each line's first and last value. */
+function describePlot({ title, lines, format }: Plot): string {
   const each = lines.map(({ label, points }) => {
-    const [first, last] = [points.find(({ y }) => Number.isFinite(y)), lastKnown(points)];
+    const first = points.find(({ y }) => Number.isFinite(y));
+    const last = lastKnown(points);
     return first === undefined || last === undefined
       ? `${label}: no values`
       : `${label}: from ${format(first.y)} to ${format(last.y)}`;
@@ -223,17 +229,17 @@ function spoken({ title, lines, format }: Plot): string {
   return `${title}. ${each.join('; ')}.`;
 }
 
-/** The plot as a `<figure>` with its title as caption. */
+/** Renders the plot as a `<figure>` with its title as caption. */
 export function renderPlot(plot: Plot): string {
-  const frame = frameOf(plot);
+  const frame = createFrame(plot);
   const note = plot.note === undefined ? '' : ` <span>${escapeHtml(plot.note)}</span>`;
   const drawing =
     axes(frame) + plot.lines.map((line) => drawLine(line, frame)).join('') + endLabels(frame) + hover(frame);
-  const svg = `<svg viewBox="0 0 ${plot.width} ${plot.height}" role="img" aria-label="${escapeHtml(spoken(plot))}">${drawing}</svg>`;
+  const svg = `<svg viewBox="0 0 ${plot.width} ${plot.height}" role="img" aria-label="${escapeHtml(describePlot(plot))}">${drawing}</svg>`;
   return `<figure class="plot"><figcaption>${escapeHtml(plot.title)}${note}</figcaption>${svg}</figure>`;
 }
 
-/** Names beside a stroke and marker of their looks. */
+/** Renders the legend: each name beside the stroke and marker of its look. */
 export function legend(entries: readonly { readonly label: string; readonly look: number }[]): string {
   const items = entries.map(({ label, look }) => {
     const stroke = `<path class="line look${look}" d="M1 6H27"/>${marker(look, 14, 6)}`;

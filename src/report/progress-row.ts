@@ -1,25 +1,26 @@
-/** The columns of the live training table, and how they give way on a narrow terminal. */
+/** Defines the columns of the live training table, and which of them a narrow terminal omits. */
 import { absent, clock, compact, fixed, percent, whole } from './format.js';
 import { type Cell, type Column, gridWidth } from './grid.js';
 import { plainLine, truncate } from './text.js';
 
-/** The state of one run; what is absent is shown as a dash. */
+/** The state of one run; an absent value is shown as a dash. */
 export interface ProgressState {
-  /** Updates done, and updates in all. */
+  /** Finished updates. */
   readonly update: number;
+  /** All updates. */
   readonly updates: number;
   readonly reward?: number;
   /** Share of rollouts with quality 1. */
   readonly solved?: number;
-  /** Mean iterates in a start. */
+  /** Mean number of iterates in a start. */
   readonly depth?: number;
   /** Nats per token. */
   readonly entropy?: number;
-  /** Starts in the buffer. */
+  /** Number of starts in the buffer. */
   readonly buffer?: number;
   readonly tokensPerSecond?: number;
   readonly secondsLeft?: number;
-  /** What the run is doing, in a word: `training`, `evaluating`. */
+  /** The current activity in a word: `training`, `evaluating`. */
   readonly phase?: string;
 }
 
@@ -30,13 +31,13 @@ export interface ProgressRow {
 
 interface Field extends Column {
   readonly show: (row: ProgressRow) => string;
-  /** The field with the highest rank is the first to go when the terminal is narrow; 0 always stays. */
+  /** A narrow terminal omits the field with the highest rank first; it never omits rank 0. */
   readonly rank: number;
 }
 
 const barCells = 12;
 
-/** Filled to the share of updates done, in eighths of a cell. */
+/** Draws a bar that is filled to the share of finished updates, in eighths of a cell. */
 export function bar({ update, updates }: Pick<ProgressState, 'update' | 'updates'>, cells = barCells): string {
   const share = updates > 0 ? Math.min(1, Math.max(0, update / updates)) : 0;
   const eighths = Math.round(share * cells * 8);
@@ -66,18 +67,18 @@ export interface ProgressTable {
 
 const isFinished = ({ state }: ProgressRow) => state.updates > 0 && state.update >= state.updates;
 
-function tableOf(shown: readonly Field[], rows: readonly ProgressRow[]): ProgressTable {
+function buildTable(shown: readonly Field[], rows: readonly ProgressRow[]): ProgressTable {
   const cells = rows.map((row) =>
     shown.map(({ show }): Cell => (isFinished(row) ? { text: show(row), tone: 'dim' } : show(row))),
   );
   return { columns: shown, rows: cells };
 }
 
-/** The table in at most `width` columns: whole fields are left out, the least needed first. */
+/** Builds the table in at most `width` columns; it omits whole fields, the least important first. */
 export function progressTable(rows: readonly ProgressRow[], width: number): ProgressTable {
   const ranks = [...new Set(fields.map(({ rank }) => rank))].sort((one, other) => other - one);
   const choices = ranks.map((most) =>
-    tableOf(
+    buildTable(
       fields.filter(({ rank }) => rank <= most),
       rows,
     ),
@@ -85,7 +86,7 @@ export function progressTable(rows: readonly ProgressRow[], width: number): Prog
   return choices.find((table) => gridWidth(table.columns, table.rows) <= width) ?? (choices.at(-1) as ProgressTable);
 }
 
-/** The same state on a line of its own, for logs: only what is known. */
+/** Formats the state as one line for logs, with known values only. */
 export function progressLine({ id, state }: ProgressRow): string {
   const known = fields.slice(2, -1).flatMap((field) => {
     const text = field.show({ id, state });

@@ -1,6 +1,6 @@
 /**
- * The live training table: several runs at once, redrawn in place on a terminal, a plain line now and then elsewhere.
- * A redraw is one write that moves up and overwrites, so nothing flickers.
+ * Shows the live training table of several runs: redrawn in place on a terminal, a plain line now and then elsewhere.
+ * A redraw is one write that moves up and overwrites, so that nothing flickers.
  */
 import { type Colours, terminalColours } from './colours.js';
 import { csi, type Host, hideCursor, type Terminal } from './cursor.js';
@@ -14,16 +14,16 @@ export interface ProgressOptions {
   readonly stream: Terminal;
   readonly isTTY: boolean;
   readonly title: string;
-  /** Milliseconds of a clock that never goes back. */
+  /** Milliseconds of a monotonic clock; by default `performance.now()`. */
   readonly now?: () => number;
   readonly colours?: Colours;
   readonly host?: Host;
 }
 
 export interface Progress {
-  /** Sets the state of one row, which is added when new; rows stand in the order of their first update. */
+  /** Sets the state of one row and adds it when new; rows keep the order of their first update. */
   update(rowId: string, state: ProgressState): void;
-  /** Draws the last state and brings the cursor back. Later updates are ignored. */
+  /** Draws the last state and shows the cursor. Later updates are ignored. */
   finish(): void;
 }
 
@@ -32,7 +32,7 @@ const lineMilliseconds = 5000;
 const defaultColumns = 80;
 const defaultRows = 24;
 
-/** Lines on the screen that `lines` (their display widths) take once the terminal is `columns` wide. */
+/** Counts the screen lines of `lines` on a terminal of `columns` columns, including wrapped ones. */
 function screenLines(lines: readonly string[], columns: number): number {
   return lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(displayWidth(line) / columns)), 0);
 }
@@ -43,17 +43,17 @@ interface Painter {
 
 function createPainter(stream: Terminal, title: string, colours: Colours): Painter {
   let drawn: readonly string[] = [];
-  const linesOf = (rows: readonly ProgressRow[], columns: number) => {
-    // The table must fit the screen, or moving up would stop at its top: title, head and last line are kept free.
+  const formatLines = (rows: readonly ProgressRow[], columns: number) => {
+    // The table must fit the screen, or moving up would stop at its top: three lines remain for title, head and cursor.
     const visible = rows.slice(-Math.max(1, (stream.rows ?? defaultRows) - 3));
     const table = progressTable(visible, columns);
     const grid = formatGrid(table.columns, table.rows, colours);
     return [colours.bold(truncate(title, columns)), ...grid];
   };
   const paint = (rows: readonly ProgressRow[]) => {
-    // One column stays free: a full line would wrap on some terminals.
+    // One column remains free, because a full line wraps on some terminals.
     const width = stream.columns ?? defaultColumns;
-    const lines = linesOf(rows, Math.max(20, width - 1));
+    const lines = formatLines(rows, Math.max(20, width - 1));
     const up = screenLines(drawn, width);
     const back = up === 0 ? '' : `\r${csi}${up}A`;
     stream.write(`${back}${lines.map((line) => `${line}${csi}K\n`).join('')}${csi}J`);
@@ -62,7 +62,7 @@ function createPainter(stream: Terminal, title: string, colours: Colours): Paint
   return { paint };
 }
 
-/** Redraws at most every 125 ms, and once more when the last states came too soon after a redraw. */
+/** Redraws at most every 125 ms, and once more for states that arrive too soon after a redraw. */
 function createLive({ stream, title, colours, host, now }: Required<ProgressOptions>): Progress {
   const rows = new Map<string, ProgressState>();
   const painter = createPainter(stream, plainLine(title), colours);
@@ -81,7 +81,7 @@ function createLive({ stream, title, colours, host, now }: Required<ProgressOpti
     rows.set(rowId, state);
     const wait = lastPaint + redrawMilliseconds - now();
     if (wait <= 0) paint();
-    // The pending redraw must not keep a process alive that has nothing else to do.
+    // A pending redraw must not keep the process alive.
     else timer ??= setTimeout(paint, wait).unref();
   };
   const finish = () => {
@@ -93,21 +93,21 @@ function createLive({ stream, title, colours, host, now }: Required<ProgressOpti
   return { update, finish };
 }
 
-/** The last line written of a row. */
+/** The last line that was written for a row. */
 interface Written {
   readonly at: number;
   readonly state: ProgressState;
   readonly line: string;
 }
 
-/** Whether a row's state is news: its first, a new phase, its last update, or the first for 5 s. */
+/** True when a row needs a line: its first state, a new phase, its last update, or 5 s after its last line. */
 function isDue(last: Written | undefined, state: ProgressState, time: number): boolean {
   if (last === undefined || last.state.phase !== state.phase) return true;
   const done = state.update >= state.updates && last.state.update < state.updates;
   return done || time - last.at >= lineMilliseconds;
 }
 
-/** A plain line per row now and then; `finish` writes the last state of each row that has not been seen. */
+/** Writes a plain line per row now and then; `finish` writes the last state of each row unless it was written. */
 function createLog({ stream, title, now }: Required<ProgressOptions>): Progress {
   const written = new Map<string, Written>();
   const latest = new Map<string, ProgressState>();

@@ -1,4 +1,4 @@
-/** What the files of a run folder and of a comparison folder hold, checked at the border. */
+/** Schemas of the files in run folders and comparison folders. */
 import { z } from 'zod';
 import type { ComparisonRow } from '../evaluation/compare.js';
 
@@ -10,7 +10,7 @@ const text = z.string();
 const guessSchema = z.object({ text, marks: text });
 const stepSchema = z.object({ k: z.int().min(0), answer: text, feedback: text.exactOptional(), quality: number });
 
-/** One task from its first attempt (k = 0) on; `openings` are what the task shows before any answer. */
+/** One task from its first attempt (k = 0) on; `openings` are the rows that the task shows before any answer. */
 const exampleSchema = z.object({
   taskId: text,
   openings: z.array(guessSchema).default([]),
@@ -34,7 +34,7 @@ export const evaluationSchema = z.object({
   example: exampleSchema.exactOptional(),
 });
 
-/** Of a run's folder. */
+/** The longest accepted path of a run folder. */
 const longestPath = 1024;
 
 export const comparisonSchema = z.object({
@@ -54,7 +54,7 @@ export const comparisonSchema = z.object({
   notes: z.array(text).default([]),
 });
 
-/** The keys of a resolved config that the report names; all others are shown as they are. */
+/** The keys of a resolved config that the report interprets; it shows all others as they are. */
 export const configSchema = z.looseObject({
   method: text.exactOptional(),
   seed: z.number().exactOptional(),
@@ -72,10 +72,10 @@ export interface Comparison {
   readonly recipe?: string;
   readonly seeds: readonly number[];
   readonly rows: readonly ComparisonRow[];
-  /** Caveats, shown wherever the table is. */
+  /** Caveats, shown with every table. */
   readonly notes: readonly string[];
 }
 
 export type ConfigRecord = z.output<typeof configSchema>;
-/** The metrics of one update by name; what is not a finite number is absent. */
+/** The metrics of one update by name; values that are not numbers are absent. */
 export type MetricsLine = ReadonlyMap<string, number>;

@@ -1,4 +1,4 @@
-/** From the metrics of runs to the lines of a plot: smoothing, thinning, means over seeds. */
+/** Converts the metrics of runs to the lines of a plot: smoothing, thinning, means over seeds. */
 import type { RunData } from './folder.js';
 import { orderMethods } from './methods.js';
 import { spread } from './statistics.js';
@@ -14,11 +14,11 @@ export interface MethodCurve {
   readonly method: string;
   /** The smoothed mean over seeds. */
   readonly mean: readonly Point[];
-  /** What lies behind it: one run's raw values, or each seed's smoothed ones. */
+  /** Background lines: the raw values of a single run, or the smoothed values of each seed. */
   readonly behind: readonly (readonly Point[])[];
 }
 
-/** Values of `metric` by update; an update without it is a gap. A metric that no line has gives no points. */
+/** Reads `metric` by update; an update without it is a gap. A metric that no line has gives no points. */
 export function metricPoints(run: RunData, metric: string): Point[] {
   const points = run.metrics.map((line) => ({
     x: line.get('update') ?? Number.NaN,
@@ -27,9 +27,10 @@ export function metricPoints(run: RunData, metric: string): Point[] {
   return points.some(({ y }) => Number.isFinite(y)) ? points : [];
 }
 
-/** Mean of the finite `y` of points `from` (included) to `to` (excluded); NaN where there are none. */
+/** Averages the finite `y` of points `from` (included) to `to` (excluded); NaN where there are none. */
 function meanBetween(points: readonly Point[], from: number, to: number): number {
-  let [sum, known] = [0, 0];
+  let sum = 0;
+  let known = 0;
   for (let index = from; index < to; index++) {
     const y = points[index]?.y ?? Number.NaN;
     if (!Number.isFinite(y)) continue;
@@ -40,8 +41,8 @@ function meanBetween(points: readonly Point[], from: number, to: number): number
 }
 
 /**
- * Means of equal stretches of points, so that a long run stays a small page: at most `limit` of them, each at the
- * middle of its stretch. Gaps are left out of a mean; a stretch of gaps alone stays one.
+ * Averages equal stretches of points to at most `limit` points, each at the middle of its stretch, so that the page of a
+ * long run stays small. A mean ignores gaps; a stretch of gaps only remains a gap.
  */
 export function thin(points: readonly Point[], limit: number): Point[] {
   if (points.length <= limit) return [...points];
@@ -54,19 +55,20 @@ export function thin(points: readonly Point[], limit: number): Point[] {
 }
 
 /**
- * Centred moving mean over `width` points (odd), cut off at the ends of the line; gaps stay gaps and are left out of
- * their neighbours' means.
+ * Computes the centred moving mean over `width` points (odd), with a shorter window at the ends. Gaps remain gaps and
+ * do not count in their neighbours' means.
  */
 export function smooth(points: readonly Point[], width: number): Point[] {
   const half = Math.floor(width / 2);
   return points.map(({ x, y }, index) => {
-    const [from, to] = [Math.max(0, index - half), Math.min(points.length, index + half + 1)];
+    const from = Math.max(0, index - half);
+    const to = Math.min(points.length, index + half + 1);
     return { x, y: Number.isFinite(y) ? meanBetween(points, from, to) : y };
   });
 }
 
-/** The mean at each position over several lines of points; a position counts with the lines that have it. */
-export function meanOfLines(lines: readonly (readonly Point[])[]): Point[] {
+/** Averages several lines of points at each position, over the lines that have it. */
+export function averageLines(lines: readonly (readonly Point[])[]): Point[] {
   const byX = new Map<number, number[]>();
   for (const { x, y } of lines.flat()) {
     const values = byX.get(x) ?? [];
@@ -76,37 +78,37 @@ export function meanOfLines(lines: readonly (readonly Point[])[]): Point[] {
   return [...byX].sort(([one], [other]) => one - other).map(([x, values]) => ({ x, y: spread(values).mean }));
 }
 
-// A plot is about 300 pixels wide: more positions than this cannot be seen. Seeds are many, so each has fewer.
+// A plot is about 300 pixels wide, so more positions are not visible. There are many seeds, so each has fewer.
 const positions = 150;
 const seedPositions = 75;
-// Enough for a smooth curve, few enough that a run of any length costs little.
+// Enough for a smooth curve, and cheap for a run of any length.
 const smoothedPositions = 600;
 const smoothingShare = 0.06;
 
-/** A window of about 6 % of the curve, odd, at least 1. */
-const windowOf = (points: readonly Point[]) => 2 * Math.floor((smoothingShare * points.length) / 2) + 1;
+/** Returns a window of about 6 % of the curve, odd, at least 1. */
+const smoothingWindow = (points: readonly Point[]) => 2 * Math.floor((smoothingShare * points.length) / 2) + 1;
 
-/** Every so many-th point as it was measured: about `2 · positions`, for the raw values of a lone run. */
+/** Samples every n-th measured point, about `2 · positions` of them, for the raw values of a single run. */
 function sample(points: readonly Point[]): Point[] {
   const step = Math.ceil(points.length / (2 * positions));
   return points.filter((_, index) => index % step === 0);
 }
 
-function curveOf(method: string, runs: readonly RunData[], metric: string): MethodCurve {
+function buildCurve(method: string, runs: readonly RunData[], metric: string): MethodCurve {
   const raw = runs.map((run) => metricPoints(run, metric)).filter((points) => points.length > 0);
   const smoothed = raw.map((points) => {
     const thinned = thin(points, smoothedPositions);
-    return thin(smooth(thinned, windowOf(thinned)), positions);
+    return thin(smooth(thinned, smoothingWindow(thinned)), positions);
   });
   const behind = raw.length === 1 ? raw.map(sample) : smoothed.map((points) => thin(points, seedPositions));
-  return { method, mean: meanOfLines(smoothed), behind };
+  return { method, mean: averageLines(smoothed), behind };
 }
 
-/** The curve of `metric` for each method that recorded it. */
+/** Builds the curve of `metric` for each method that recorded it. */
 export function methodCurves(runs: readonly RunData[], metric: string): MethodCurve[] {
   return orderMethods(runs.map((run) => run.method))
     .map((method) =>
-      curveOf(
+      buildCurve(
         method,
         runs.filter((run) => run.method === method),
         metric,

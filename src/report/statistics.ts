@@ -1,9 +1,9 @@
-/** Means and spreads over what is known. */
+/** Means and spreads over known values. */
 import { type Summary, summarise } from '../evaluation/compare.js';
 
 export type Spread = Summary;
 
-/** Mean, sample standard deviation and confidence half width of the finite values; others count as never measured. */
+/** Computes mean, sample standard deviation and confidence half width of the finite values; it ignores all others. */
 export function spread(values: readonly (number | undefined)[]): Spread {
   return summarise(values.filter((value): value is number => value !== undefined && Number.isFinite(value)));
 }

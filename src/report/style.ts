@@ -1,9 +1,9 @@
 /**
- * The page's style sheet. Colours are Okabe and Ito's palette (distinguishable to colour-blind readers), darkened or
- * lightened per mode for contrast; lines differ by dash and marker too.
+ * The page's style sheet. Its colours are Okabe and Ito's palette, which colour-blind readers can distinguish, darkened
+ * or lightened per mode for contrast; lines differ by dash and marker too.
  */
 
-/** Per look: colour in light and in dark mode, stroke dash. Slots as in methods.ts: base, grpo, curriculum, improve, diverge, exit, two spare. */
+/** Per look: colour in light and in dark mode, stroke dash. Indexed as in methods.ts: base, grpo, curriculum, improve, diverge, exit, two spare. */
 const lookTable: readonly (readonly [light: string, dark: string, dash: string])[] = [
   ['#6b7076', '#9aa1a9', '2 3'],
   ['#0072b2', '#5fb2ec', 'none'],

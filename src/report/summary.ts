@@ -1,4 +1,4 @@
-/** What a comparison says, per method over its seeds. */
+/** Summarises a comparison per method over its seeds. */
 
 import type { ComparisonRow } from '../evaluation/compare.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
@@ -7,7 +7,7 @@ import { type Spread, spread } from './statistics.js';
 
 export interface MethodSummary {
   readonly method: string;
-  /** Rows of this method: its seeds. */
+  /** Number of rows of this method, one per seed. */
   readonly count: number;
   /** Per k of `ks`: solved, in percent. */
   readonly solved: readonly Spread[];
@@ -19,13 +19,13 @@ export interface MethodSummary {
   readonly seconds: Spread;
 }
 
-/** The value of `list` at iteration `k`; undefined where it was not evaluated. */
+/** Returns the value of `list` at iteration `k`; undefined where it was not evaluated. */
 export function at(evaluation: Evaluation, list: readonly number[], k: number): number | undefined {
   const index = evaluation.k.indexOf(k);
   return index < 0 ? undefined : list[index];
 }
 
-/** The iterations a table shows: 0, 1, 2, 4, 8, 16, … as far as evaluated, and always the last. */
+/** Lists the iterations of a table: the evaluated ones of 0, 1, 2, 4, 8, 16, …, and always the last. */
 export function tableIterations(evaluations: readonly Evaluation[]): number[] {
   const seen = new Set(evaluations.flatMap((evaluation) => evaluation.k));
   const last = Math.max(...seen, 0);
@@ -33,18 +33,18 @@ export function tableIterations(evaluations: readonly Evaluation[]): number[] {
 }
 
 function summarise(method: string, rows: readonly ComparisonRow[], ks: readonly number[]): MethodSummary {
-  const percentOf = (share: number | undefined) => (share === undefined ? undefined : 100 * share);
+  const toPercent = (share: number | undefined) => (share === undefined ? undefined : 100 * share);
   return {
     method,
     count: rows.length,
-    solved: ks.map((k) => spread(rows.map(({ evaluation }) => percentOf(at(evaluation, evaluation.solved, k))))),
+    solved: ks.map((k) => spread(rows.map(({ evaluation }) => toPercent(at(evaluation, evaluation.solved, k))))),
     delta: spread(rows.map(({ evaluation }) => 100 * evaluation.deltaSolved)),
     net: spread(rows.map(({ evaluation }) => 100 * evaluation.netCorrections)),
     seconds: spread(rows.map((row) => (row.trainSeconds > 0 ? row.trainSeconds : undefined))),
   };
 }
 
-/** One summary per method, in the paper's order. */
+/** Returns one summary per method, in the paper's order. */
 export function summariseMethods(rows: readonly ComparisonRow[], ks: readonly number[]): MethodSummary[] {
   return orderMethods(rows.map((row) => row.method)).map((method) =>
     summarise(
@@ -55,8 +55,8 @@ export function summariseMethods(rows: readonly ComparisonRow[], ks: readonly nu
   );
 }
 
-/** Rows to set in bold: those that show the largest mean; none where fewer than two are known. */
-export function bestOf(spreads: readonly Spread[], show: (value: number) => string): readonly number[] {
+/** Finds the rows to set in bold: those that show the largest mean; none where fewer than two means are known. */
+export function findBest(spreads: readonly Spread[], show: (value: number) => string): readonly number[] {
   const means = spreads.map(({ mean }) => mean);
   const known = means.filter(Number.isFinite);
   if (known.length < 2) return [];

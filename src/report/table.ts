@@ -1,4 +1,4 @@
-/** The tables of the terminal: methods side by side, and one evaluation by iteration. */
+/** Formats the tables of the terminal: methods side by side, and one evaluation by iteration. */
 
 import type { ComparisonRow } from '../evaluation/compare.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
@@ -6,12 +6,12 @@ import type { Colours } from './colours.js';
 import { clock, count, fixed, percent, signed } from './format.js';
 import { type Cell, type Column, formatGrid, gridWidth } from './grid.js';
 import type { Spread } from './statistics.js';
-import { at, bestOf, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
+import { at, findBest, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
 import { pad } from './text.js';
 
 export interface TableOptions {
   readonly colours: Colours;
-  /** Columns of the terminal; a table that is too wide puts the spreads on lines of their own. */
+  /** Columns of the terminal, 80 by default; a table that is too wide puts the spreads on separate lines. */
   readonly width?: number;
 }
 
@@ -19,7 +19,7 @@ interface Measure {
   readonly head: string;
   readonly spreads: readonly Spread[];
   readonly show: (value: number) => string;
-  /** Where more is better the best mean is set in bold. */
+  /** True where larger is better: the best mean is bold. */
   readonly ranked: boolean;
 }
 
@@ -43,13 +43,13 @@ function measures(summaries: readonly MethodSummary[], ks: readonly number[]): M
   ];
 }
 
-/** The spread over seeds without a sign; empty where there is none. */
+/** Formats the deviation over seeds; empty where there is none. */
 function deviationText({ spreads, show }: Measure, row: number): string {
   const deviation = spreads[row]?.deviation ?? Number.NaN;
   return Number.isFinite(deviation) ? `±${show(deviation).replace('+', '')}` : '';
 }
 
-/** `12.2 ± 0.9` with the signs of a column below one another; a lone run has no ±. */
+/** Formats `12.2 ± 0.9` with the ± of a column aligned; a single run has no ±. */
 function inlineSpreads(measure: Measure): string[] {
   const means = measure.spreads.map(({ mean }) => measure.show(mean));
   const deviations = means.map((_, row) => deviationText(measure, row).slice(1));
@@ -62,17 +62,17 @@ function inlineSpreads(measure: Measure): string[] {
 }
 
 function boldBest({ ranked, spreads, show }: Measure, texts: readonly string[]): Cell[] {
-  const best = ranked ? bestOf(spreads, show) : [];
+  const best = ranked ? findBest(spreads, show) : [];
   return texts.map((text, row) => (best.includes(row) ? { text, tone: 'bold' } : text));
 }
 
-/** Rows of method name and one cell per measure. */
+/** Builds rows of method name and one cell per measure. */
 function inlineRows(summaries: readonly MethodSummary[], all: readonly Measure[]): Cell[][] {
   const columns = all.map((measure) => boldBest(measure, inlineSpreads(measure)));
   return summaries.map(({ method }, row) => [method, ...columns.map((cells) => cells[row] ?? '')]);
 }
 
-/** As `inlineRows`, with the spreads below the means, for narrow terminals. */
+/** Like `inlineRows`, with the spreads below the means, for narrow terminals. */
 function stackedRows(summaries: readonly MethodSummary[], all: readonly Measure[]): Cell[][] {
   const columns = all.map((measure) =>
     boldBest(
@@ -88,8 +88,8 @@ function stackedRows(summaries: readonly MethodSummary[], all: readonly Measure[
 }
 
 /**
- * Solved % at k = 0, 1, 2, 4, … with ΔK (percentage points), net corrections per 100 tasks and seconds of training;
- * mean ± sample standard deviation where a method ran on several seeds, the best mean of a column in bold.
+ * Formats solved % at k = 0, 1, 2, 4, … with ΔK (percentage points), net corrections per 100 tasks and seconds of
+ * training; mean ± sample standard deviation where a method ran on several seeds, the best mean of a column in bold.
  */
 export function comparisonTable(rows: readonly ComparisonRow[], { colours, width = 80 }: TableOptions): string {
   const ks = tableIterations(rows.map((row) => row.evaluation));
@@ -101,11 +101,12 @@ export function comparisonTable(rows: readonly ComparisonRow[], { colours, width
   return `${formatGrid(columns, body, colours).join('\n')}\n`;
 }
 
-/** One evaluation, a line per iteration: quality, solved %, and what the step fixed and broke per 100 tasks. */
+/** Formats one evaluation, a line per iteration: quality, solved %, and the answers fixed and broken per 100 tasks. */
 export function iterationTable(evaluation: Evaluation, { colours }: TableOptions): string {
   const columns = ['k', 'quality', 'solved %', 'fixed', 'broken', 'net'].map((head) => ({ head }));
   const rows = evaluation.k.map((k): Cell[] => {
-    const [fixedShare, brokenShare] = [at(evaluation, evaluation.fixed, k), at(evaluation, evaluation.broken, k)];
+    const fixedShare = at(evaluation, evaluation.fixed, k);
+    const brokenShare = at(evaluation, evaluation.broken, k);
     const moves =
       k === 0
         ? []

@@ -1,21 +1,20 @@
 /**
- * Text that a model, a task or a file wrote is untrusted: it reaches a terminal without control
- * sequences and a page only escaped.
+ * Makes untrusted text of models, tasks and files safe: without control sequences for a terminal, escaped for a page.
  */
 
 const code = (value: number) => String.fromCharCode(value);
 const [esc, bell, stringEnd] = [code(0x1b), code(0x07), code(0x9c)];
 
 // CSI (colours, cursor); the string kinds OSC, DCS, SOS, PM and APC up to their terminator; then all shorter escapes.
-// The string kinds and CSI have 8-bit twins as well.
+// The string kinds and CSI have 8-bit forms as well.
 const csi = `(?:${esc}\\[|${code(0x9b)})[0-?]*[ -/]*[@-~]`;
 const stringStart = `(?:${esc}[\\]PX^_]|[${[0x9d, 0x90, 0x98, 0x9e, 0x9f].map(code).join('')}])`;
 const strings = `${stringStart}[^${bell}${esc}${stringEnd}]*(?:${bell}|${esc}\\\\|${stringEnd})?`;
 const sequences = new RegExp(`${csi}|${strings}|${esc}[ -/]*[0-~]`, 'g');
-// What is left of C0 and C1, and the marks that reorder text (a "Trojan source" line).
+// The rest of C0 and C1, and the marks that reorder text ("Trojan source").
 const controls = /[\p{Cc}\p{Bidi_Control}]/gu;
 
-/** One printable line: terminal sequences removed, every run of line breaks and tabs a single space. */
+/** Returns one printable line: removes terminal sequences and replaces each run of line breaks and tabs by a space. */
 export function plainLine(text: string): string {
   return text
     .replace(sequences, '')
@@ -23,7 +22,7 @@ export function plainLine(text: string): string {
     .replace(controls, '');
 }
 
-/** As `plainLine`, but line breaks and tabs stay. */
+/** Like `plainLine`, but keeps line breaks and tabs. */
 export function plainText(text: string): string {
   return text
     .replace(sequences, '')
@@ -39,7 +38,7 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text as it may stand between tags or inside a quoted attribute. */
+/** Escapes text for use between tags or inside a quoted attribute. */
 export function escapeHtml(text: string): string {
   return plainText(text).replace(/[&<>"']/g, (character) => entities[character] ?? '');
 }
@@ -49,7 +48,7 @@ const wide =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 const zeroWidth = /[\p{Mn}\p{Me}\p{Cf}]/u;
 
-/** Columns that a line takes on a terminal; colour sequences take none. */
+/** Counts the terminal columns of a line; colour sequences take none. */
 export function displayWidth(text: string): number {
   let width = 0;
   for (const character of text.replace(sequences, ''))
@@ -57,7 +56,7 @@ export function displayWidth(text: string): number {
   return width;
 }
 
-/** `text` (without colour sequences) cut to `columns`, with `…` where something is missing. */
+/** Truncates `text` (without colour sequences) to `columns`, and marks the cut with `…`. */
 export function truncate(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text;
   let kept = '';
@@ -70,7 +69,7 @@ export function truncate(text: string, columns: number): string {
   return columns > 0 ? `${kept}…` : '';
 }
 
-/** `text` filled with spaces to `columns`; longer text is returned as it is. */
+/** Pads `text` with spaces to `columns`; returns longer text as it is. */
 export function pad(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
   const fill = ' '.repeat(Math.max(0, columns - displayWidth(text)));
   return align === 'left' ? text + fill : fill + text;

@@ -1,4 +1,4 @@
-/** One task from first attempt to solution: coloured tiles for code breaker, rows of text for anything else. */
+/** Draws one task from first attempt to solution: coloured tiles for code breaker, rows of text for other tasks. */
 
 import type { SolvedExample } from '../evaluation/evaluation.js';
 import { fixed } from './format.js';
@@ -17,32 +17,32 @@ interface Row {
   readonly quality?: number;
 }
 
-const markNames: Readonly<Record<string, string>> = { '=': 'hit', '~': 'present', x: 'absent', '': 'not judged' };
+const markNames: Readonly<Record<string, string>> = { '=': 'hit', '~': 'present', x: 'absent', '': 'not marked' };
 
-/** The mark per word, from `=~x==` or from marked words `a1= b2~ …`; empty where it cannot be read. */
-function marksOf(marks: string): string[] {
+/** Parses one mark per word from `=~x==` or from marked words `a1= b2~ …`; empty where neither matches. */
+function parseMarks(marks: string): string[] {
   const words = marks.trim().split(/\s+/);
   if (words.every((word) => /^[a-z]\d[=~x]$/.test(word))) return words.map((word) => word.slice(-1));
   const letters = words.join('');
   return /^[=~x]+$/.test(letters) ? [...letters] : [];
 }
 
-/** The tiles of an answer like `a1 b4 c2`; undefined where it is not one. */
-function tilesOf({ text, marks }: Row): Tile[] | undefined {
+/** Parses an answer like `a1 b4 c2` into tiles; undefined for any other text. */
+function parseTiles({ text, marks }: Row): Tile[] | undefined {
   const words = text.trim().split(/\s+/);
   if (!words.every((word) => /^[a-z]\d[=~x]?$/.test(word))) return undefined;
-  const read = marksOf(marks);
+  const parsed = parseMarks(marks);
   return words.map((word, index) => ({
     slot: word[0] ?? '',
     colour: Number(word[1]),
-    mark: read[index] ?? word[2] ?? '',
+    mark: parsed[index] ?? word[2] ?? '',
   }));
 }
 
 const side = 38;
 const pitch = 46;
 
-// Below each tile: a full peg, a ring, a stroke; three shapes, so that the mark does not rest on colour.
+// Below each tile: a full peg, a ring or a stroke; three shapes, so that the mark does not depend on colour.
 function peg(mark: string, x: number): string {
   const y = side + 11;
   if (mark === '=') return `<circle class="peg hit" cx="${x}" cy="${y}" r="4.5"/>`;
@@ -58,15 +58,15 @@ function drawTile({ colour, mark }: Tile, index: number): string {
 }
 
 function drawTiles(tiles: readonly Tile[]): string {
-  const spoken = tiles
+  const description = tiles
     .map(({ slot, colour, mark }) => `slot ${slot} colour ${colour} ${markNames[mark] ?? ''}`)
     .join(', ');
   const width = tiles.length * pitch;
-  return `<svg class="tiles" viewBox="0 0 ${width} 56" width="${width}" height="56" role="img" aria-label="${escapeHtml(spoken)}">${tiles.map(drawTile).join('')}</svg>`;
+  return `<svg class="tiles" viewBox="0 0 ${width} 56" width="${width}" height="56" role="img" aria-label="${escapeHtml(description)}">${tiles.map(drawTile).join('')}</svg>`;
 }
 
 function drawRow(row: Row, index: number, rows: readonly Row[]): string {
-  const tiles = tilesOf(row);
+  const tiles = parseTiles(row);
   const feedback = row.marks === '' ? '' : `<pre class="feedback">${escapeHtml(row.marks)}</pre>`;
   const body = tiles === undefined ? `<pre>${escapeHtml(row.text)}</pre>${feedback}` : drawTiles(tiles);
   const quality = row.quality === undefined ? '' : fixed(row.quality, 2);
@@ -88,7 +88,7 @@ const key = `<p class="key">${meanings
   )
   .join('')}</p>`;
 
-/** The section that draws `example`, told by `origin` (which method and seed gave it). */
+/** Renders the section of `example`; `origin` names the method and seed that produced it. */
 export function exampleSection(example: SolvedExample, origin: string): string {
   const openings: Row[] = example.openings.map((opening, index) => ({ label: `opening ${index + 1}`, ...opening }));
   const steps: Row[] = example.steps.map(({ k, answer, feedback, quality }) => ({
@@ -98,7 +98,7 @@ export function exampleSection(example: SolvedExample, origin: string): string {
     quality,
   }));
   const rows = [...openings, ...steps];
-  const tiled = rows.some((row) => tilesOf(row) !== undefined);
+  const tiled = rows.some((row) => parseTiles(row) !== undefined);
   const head =
     '<thead><tr><th scope="col"><span class="unseen">step</span></th><th scope="col"><span class="unseen">answer</span></th><th scope="col" class="number">quality</th></tr></thead>';
   return `<section><h2>One task, from first attempt to solution</h2>

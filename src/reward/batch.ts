@@ -4,25 +4,25 @@ import type { Message, Prompt } from '../message.js';
 import type { Task } from '../task/task.js';
 
 export interface RewardBatch {
-  /** What the policy saw: texts, or conversations. */
+  /** The prompts that the policy answered: texts, or conversations. */
   readonly prompts: readonly Prompt[];
-  /** Texts where the prompt is one; else the conversation that was added, one assistant message. */
+  /** A text for a text prompt; for a conversation the messages that were added, one assistant message. */
   readonly completions: readonly (string | readonly Message[])[];
-  /** The completions as texts, whatever the prompt. */
+  /** The completions as texts, whatever the form of the prompt. */
   readonly texts: readonly string[];
   readonly completionIds: readonly (readonly number[])[];
   readonly tasks: readonly Task[];
-  /** What the answers started from; empty histories for attempts. */
+  /** The history before each answer; empty for attempts. */
   readonly histories: readonly History[];
   readonly intents: readonly Intent[];
-  /** Qualities by the verifier, where there is one. */
+  /** The verifier's qualities in [0, 1]; 0 where the reward functions measure quality. */
   readonly qualities: readonly number[];
-  /** Every column of the data, as a list; also under its own name, where the names above leave it free. */
+  /** Every column of the data as a list. Each is also a property of the batch, unless its name is one of those above. */
   readonly columns: Readonly<Record<string, readonly unknown[]>>;
   readonly [column: string]: unknown;
 }
 
-/** What the batch is made of: an answered start. */
+/** The fields of an answered start that a batch holds. */
 interface BatchMember {
   readonly task: Task;
   readonly intent: Intent;
@@ -33,20 +33,21 @@ interface BatchMember {
   readonly quality: number;
 }
 
-/** The columns of a task: its data, where that is a record, but for the prompt. */
-function columnsOf({ data }: Task): Readonly<Record<string, unknown>> {
+/** Returns the task's data as columns; none where the data is not a record. */
+function readColumns({ data }: Task): Readonly<Record<string, unknown>> {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) return {};
   return data as Readonly<Record<string, unknown>>;
 }
 
-/** A list per column; a task without the column has `null` there. */
+/** Turns rows into one list per column, without the prompt; `null` fills the place of a task that lacks the column. */
 function transpose(rows: readonly Readonly<Record<string, unknown>>[]): Record<string, readonly unknown[]> {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => name !== 'prompt');
   return Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name] ?? null)]));
 }
 
+/** Gathers answered starts into lists, one entry per completion. */
 export function rewardBatch(members: readonly BatchMember[]): RewardBatch {
-  const columns = transpose(members.map(({ task }) => columnsOf(task)));
+  const columns = transpose(members.map(({ task }) => readColumns(task)));
   return {
     ...columns,
     prompts: members.map(({ prompt }) => prompt),

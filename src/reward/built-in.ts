@@ -1,17 +1,17 @@
-/** Reward functions that every run has, by TRL's names and formulas where TRL has them. Each makes a function of a batch. */
+/** Built-in reward functions, with TRL's names and formulas where TRL has them. Each factory returns a function of a batch. */
 import type { RewardBatch } from './batch.js';
 
 type BatchFunction = (batch: RewardBatch) => (number | null)[];
 
 export interface ExactMatchOptions {
-  /** The column with the right answer. */
+  /** The column that holds the right answer. */
   readonly column: string;
-  /** What of the completion is compared: all of it, its last `\boxed{…}`, or its last number. */
+  /** The part of the completion that is compared: all of it, its last `\boxed{…}`, or its last number. */
   readonly extract: 'text' | 'boxed' | 'number';
   readonly ignoreCase: boolean;
 }
 
-/** The content of the last `\boxed{…}` with its braces balanced; undefined where there is none. */
+/** Returns the content of the last `\boxed{…}` with balanced braces; undefined where there is none. */
 function lastBoxed(text: string): string | undefined {
   const begin = text.lastIndexOf('\\boxed{');
   if (begin < 0) return undefined;
@@ -23,7 +23,7 @@ function lastBoxed(text: string): string | undefined {
   return undefined;
 }
 
-/** The last number of a text, with commas between its thousands taken out. */
+/** Returns the last number of a text without its thousands separators. */
 function lastNumber(text: string): string | undefined {
   return text
     .match(/-?\d[\d,]*(?:\.\d+)?/g)
@@ -31,7 +31,7 @@ function lastNumber(text: string): string | undefined {
     ?.replaceAll(',', '');
 }
 
-function extracted(text: string, extract: ExactMatchOptions['extract']): string | undefined {
+function extractAnswer(text: string, extract: ExactMatchOptions['extract']): string | undefined {
   switch (extract) {
     case 'text':
       return text;
@@ -44,12 +44,12 @@ function extracted(text: string, extract: ExactMatchOptions['extract']): string 
   }
 }
 
-const isSame = (said: string, right: string, extract: ExactMatchOptions['extract']): boolean =>
-  said === right || (extract === 'number' && Number(said) === Number(right));
+const isSame = (given: string, right: string, extract: ExactMatchOptions['extract']): boolean =>
+  given === right || (extract === 'number' && Number(given) === Number(right));
 
-/** 1 where the answer equals the column up to white space at its ends and within it, else 0; `null` without a right answer. */
+/** Rewards 1 where the answer equals the column up to white space, else 0; `null` where the column holds no answer. */
 export function exactMatch({ column, extract, ignoreCase }: ExactMatchOptions): BatchFunction {
-  const tidy = (text: string): string => {
+  const normalise = (text: string): string => {
     const spaced = text.trim().replaceAll(/\s+/g, ' ');
     return ignoreCase ? spaced.toLowerCase() : spaced;
   };
@@ -59,21 +59,21 @@ export function exactMatch({ column, extract, ignoreCase }: ExactMatchOptions): 
     return texts.map((text, at) => {
       const answer = answers[at];
       if (answer === null || answer === undefined) return null;
-      // The right answer may be written the way answers are: GSM8K ends in "#### 12".
-      const right = extract === 'text' ? String(answer) : (extracted(String(answer), extract) ?? String(answer));
-      const said = extracted(text, extract);
-      return said !== undefined && isSame(tidy(said), tidy(right), extract) ? 1 : 0;
+      // The column may hold a worked solution: GSM8K ends in "#### 12".
+      const right = extract === 'text' ? String(answer) : (extractAnswer(String(answer), extract) ?? String(answer));
+      const given = extractAnswer(text, extract);
+      return given !== undefined && isSame(normalise(given), normalise(right), extract) ? 1 : 0;
     });
   };
 }
 
-/** 1 where the pattern is found in the completion, else 0. */
+/** Rewards 1 where the pattern matches within the completion, else 0. The flags `g` and `y` are ignored. */
 export function formatRegex({ pattern, flags }: { readonly pattern: string; readonly flags: string }): BatchFunction {
   const expression = new RegExp(pattern, flags.replaceAll(/[gy]/g, ''));
   return ({ texts }) => texts.map((text) => (expression.test(text) ? 1 : 0));
 }
 
-/** TRL's `think_format_reward`: 1 where the completion begins with one `<think>` that is closed, else 0. */
+/** TRL's `think_format_reward`: 1 where the completion begins with its only `<think>` and closes it, else 0. */
 export function thinkFormat(): BatchFunction {
   const opening = '<think>';
   return ({ texts }) =>
@@ -85,7 +85,7 @@ export function thinkFormat(): BatchFunction {
 
 /**
  * TRL's `soft_overlong_punishment`, equation 13 of DAPO (arXiv 2503.14476): with L the longest completion and C the
- * buffer, 0 up to L − C tokens, then ((L − C) − |y|) / C, and −1 beyond L.
+ * buffer, both in tokens, the reward is 0 up to L − C, then ((L − C) − |y|) / C, and −1 beyond L.
  */
 export function softOverlong({
   longest,
@@ -100,8 +100,8 @@ export function softOverlong({
 }
 
 /**
- * TRL's `repetition_penalty_reward`: (1 − distinct n-grams / n-grams) · penalty over the tokens; 0 for fewer than n of
- * them.
+ * TRL's `repetition_penalty_reward`: (1 − distinct n-grams / n-grams) · penalty over the tokens; 0 for fewer than n
+ * tokens.
  */
 export function repetitionPenalty({
   size,

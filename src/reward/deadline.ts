@@ -1,12 +1,13 @@
 /** The time limit of a reward function. */
 import { RewardTimeoutError } from '../errors.js';
 
-/** Node takes a longer time for none at all. */
+/** The longest delay that setTimeout accepts; Node fires a longer one at once. */
 const longestMilliseconds = 2 ** 31 - 1;
 
-/** Tells `late` when the time is over; 0 seconds are without end. Returns what calls it off. */
-export function deadline(seconds: number, late: (error: RewardTimeoutError) => void): () => void {
+/** Calls `onTimeout` after `seconds`; 0 disables the limit. Returns a function that cancels the timer. */
+export function deadline(seconds: number, onTimeout: (error: RewardTimeoutError) => void): () => void {
   if (seconds === 0) return () => {};
-  const timer = setTimeout(() => late(new RewardTimeoutError(seconds)), Math.min(seconds * 1000, longestMilliseconds));
+  const milliseconds = Math.min(seconds * 1000, longestMilliseconds);
+  const timer = setTimeout(() => onTimeout(new RewardTimeoutError(seconds)), milliseconds);
   return () => clearTimeout(timer);
 }

@@ -1,6 +1,6 @@
 /**
- * A module's function in a thread of its own, which can be ended: a loop without end blocks nobody, and memory that grows
- * without end ends the thread. (A single allocation of gigabytes is beyond what V8 confines to a thread.)
+ * Runs a module's function in its own thread, which can be terminated: an infinite loop blocks nothing else, and a heap
+ * that exceeds its limit ends the thread alone. (V8 does not confine a single allocation of gigabytes to a thread.)
  */
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -8,13 +8,13 @@ import { deadline } from './deadline.js';
 import type { ModuleSource } from './module.js';
 
 export interface IsolatedOptions extends ModuleSource {
-  /** How long one call may take. */
+  /** Time limit of one call; 0 disables it. */
   readonly timeoutSeconds: number;
-  /** Heap of the thread. */
+  /** Heap limit of the thread; 1024 MiB by default. */
   readonly heapMiB?: number;
 }
 
-/** How long loading the module may take. */
+/** Time limit for loading the module. */
 const startSeconds = 60;
 
 interface Answer {
@@ -25,7 +25,7 @@ interface Answer {
   readonly failed?: string;
 }
 
-/** The compiled worker, or its source through jiti where the sources themselves are run. */
+/** Starts the compiled worker, or its TypeScript source through jiti where the sources themselves run. */
 function startWorker({ heapMiB = 1024, ...source }: IsolatedOptions): Worker {
   const resourceLimits = { maxOldGenerationSizeMb: heapMiB };
   const options = { workerData: source, execArgv: [], resourceLimits };
@@ -36,7 +36,7 @@ function startWorker({ heapMiB = 1024, ...source }: IsolatedOptions): Worker {
   return isSource ? new Worker(viaJiti, { ...options, eval: true }) : new Worker(file, options);
 }
 
-/** One thread at a time; calls wait for each other. */
+/** Owns at most one thread at a time and runs calls one after the other. */
 export class IsolatedFunction {
   private worker: Worker | undefined;
   private queue: Promise<unknown> = Promise.resolve();
@@ -44,17 +44,17 @@ export class IsolatedFunction {
 
   constructor(private readonly options: IsolatedOptions) {}
 
-  /** Loads the module. @throws an Error when it cannot be loaded or has no such function. */
+  /** Loads the module. @throws an Error when the module cannot be loaded or has no such function. */
   async start(): Promise<void> {
     await this.inTurn(() => this.running());
   }
 
-  /** @throws RewardTimeoutError when it took too long, an Error with the function's message when it threw. */
+  /** Calls the function. @throws RewardTimeoutError after the time limit, an Error with the function's message when it threw. */
   call(value: unknown): Promise<unknown> {
     return this.inTurn(async () => {
       const worker = await this.running();
       const id = ++this.calls;
-      const { answer, error } = await this.answerOf(worker, this.options.timeoutSeconds, () => {
+      const { answer, error } = await this.awaitAnswer(worker, this.options.timeoutSeconds, () => {
         worker.postMessage({ id, value });
       });
       if (error !== undefined) throw new Error(error);
@@ -74,42 +74,42 @@ export class IsolatedFunction {
     return turn;
   }
 
-  /** The thread with the module loaded; a new one after the last was ended. */
+  /** Returns the thread with the module loaded; starts a new one where there is none. */
   private async running(): Promise<Worker> {
     if (this.worker !== undefined) return this.worker;
     const worker = startWorker(this.options);
     this.worker = worker;
-    // What the module left behind may throw between two calls: that ends its thread, and not the process.
+    // A timer that the module left behind may throw between two calls: that ends its thread, not the process.
     const ended = (): void => {
       if (this.worker === worker) this.worker = undefined;
     };
     worker.on('error', ended).on('exit', ended);
     // An idle thread keeps no process alive.
-    const { failed } = await this.answerOf(worker, startSeconds, () => {});
+    const { failed } = await this.awaitAnswer(worker, startSeconds, () => {});
     worker.unref();
     if (failed === undefined) return worker;
     await this.close();
     throw new Error(failed);
   }
 
-  /** The next message; a thread that is too slow, or ends by itself, is done with. */
-  private async answerOf(worker: Worker, seconds: number, ask: () => void): Promise<Answer> {
-    let callOff = (): void => {};
-    let forget = (): void => {};
+  /** Sends a request and resolves to the next message. Closes a thread that exceeds the limit or ends by itself. */
+  private async awaitAnswer(worker: Worker, seconds: number, send: () => void): Promise<Answer> {
+    let cancel = (): void => {};
+    let removeListeners = (): void => {};
     try {
       return await new Promise<Answer>((resolve, reject) => {
         const ended = (code: number): void => reject(new Error(`the thread ended with code ${code}`));
         worker.on('message', resolve).on('error', reject).on('exit', ended);
-        forget = () => void worker.off('message', resolve).off('error', reject).off('exit', ended);
-        callOff = deadline(seconds, reject);
-        ask();
+        removeListeners = () => void worker.off('message', resolve).off('error', reject).off('exit', ended);
+        cancel = deadline(seconds, reject);
+        send();
       });
     } catch (error) {
       await this.close();
       throw error;
     } finally {
-      callOff();
-      forget();
+      cancel();
+      removeListeners();
     }
   }
 }

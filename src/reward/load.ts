@@ -1,4 +1,4 @@
-/** The reward functions that a config names. */
+/** Loads the reward functions that a config names. */
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, type ConfigProblem } from '../errors.js';
@@ -9,7 +9,7 @@ import { moduleFunction } from './module.js';
 import type { NamedReward } from './named.js';
 import type { Reward, RewardFunction } from './reward.js';
 
-/** One entry of the config's `rewards`, complete. */
+/** One entry of the config's `rewards` with every default filled in. */
 export interface RewardSettings {
   readonly file?: string | undefined;
   readonly export?: string | undefined;
@@ -43,14 +43,14 @@ export type BuiltInName = (typeof builtInNames)[number];
 
 export interface LoadedRewards {
   readonly functions: readonly NamedReward[];
-  /** Ends their threads. */
+  /** Ends the threads of isolated functions. */
   close(): Promise<void>;
 }
 
 type BatchCall = (batch: RewardBatch) => unknown;
 
-/** One rollout as a function of scope `rollout` sees it: the batch's lists, each with its one entry in place. */
-function alone(batch: RewardBatch): Record<string, unknown> {
+/** Replaces each list of a batch of one by its entry: the argument of a function of scope `rollout`. */
+function toSingle(batch: RewardBatch): Record<string, unknown> {
   const { columns, prompts, completions, texts, completionIds, tasks, histories, intents, qualities } = batch;
   const one = <Item>(list: readonly Item[] | undefined): Item | undefined => list?.[0];
   return {
@@ -66,51 +66,51 @@ function alone(batch: RewardBatch): Record<string, unknown> {
   };
 }
 
-/** A function of the user's in the scope that the config gives it. */
-function scoped(call: BatchCall, scope: RewardSettings['scope']): Reward {
+/** Wraps the user's function as a reward of the scope that the config names. */
+function toReward(call: BatchCall, scope: RewardSettings['scope']): Reward {
   switch (scope) {
     case 'batch':
       return { batch: call as (batch: RewardBatch) => number[] };
     case 'group':
       return { group: (answered) => call(rewardBatch(answered)) as number[] };
     case 'rollout':
-      return ((answered) => call(alone(rewardBatch([answered])) as unknown as RewardBatch)) as RewardFunction;
+      return ((answered) => call(toSingle(rewardBatch([answered])) as unknown as RewardBatch)) as RewardFunction;
     default:
       return scope satisfies never;
   }
 }
 
-interface Found {
+interface LoadedReward {
   readonly reward: Reward;
   readonly thread?: IsolatedFunction;
 }
 
-async function inThread(
+async function loadIsolated(
   settings: RewardSettings,
   source: { file: string; name?: string; options?: unknown },
-): Promise<Found> {
+): Promise<LoadedReward> {
   const thread = new IsolatedFunction({ ...source, timeoutSeconds: settings.timeoutSeconds });
   await thread.start();
-  return { reward: scoped((batch) => thread.call(batch), settings.scope), thread };
+  return { reward: toReward((batch) => thread.call(batch), settings.scope), thread };
 }
 
-async function fromFile(settings: RewardSettings, file: string): Promise<Found> {
+async function loadFile(settings: RewardSettings, file: string): Promise<LoadedReward> {
   const source = { file: resolve(file), ...(settings.export !== undefined && { name: settings.export }) };
-  if (settings.isolated) return inThread(settings, source);
-  return { reward: scoped((await moduleFunction(source)) as BatchCall, settings.scope) };
+  if (settings.isolated) return loadIsolated(settings, source);
+  return { reward: toReward((await moduleFunction(source)) as BatchCall, settings.scope) };
 }
 
-async function builtIn(settings: RewardSettings, name: BuiltInName): Promise<Found> {
+async function loadBuiltIn(settings: RewardSettings, name: BuiltInName): Promise<LoadedReward> {
   switch (name) {
     case 'quality':
       return { reward: 'quality' };
     case 'exact_match':
       return { reward: { batch: exactMatch(settings) } };
     case 'format_regex': {
-      // In a thread: a pattern may need for ever on a text that a model wrote.
+      // In a thread: a pattern may backtrack without end on a text that a model wrote.
       const file = fileURLToPath(import.meta.resolve('./built-in.js')).replace(/\.js$/, import.meta.url.slice(-3));
       const { pattern = '', flags } = settings;
-      return inThread(settings, { file, name: 'formatRegex', options: { pattern, flags } });
+      return loadIsolated(settings, { file, name: 'formatRegex', options: { pattern, flags } });
     }
     case 'think_format_reward':
       return { reward: { batch: thinkFormat() } };
@@ -125,23 +125,36 @@ async function builtIn(settings: RewardSettings, name: BuiltInName): Promise<Fou
   }
 }
 
-async function find(settings: RewardSettings): Promise<Found> {
+async function loadReward(settings: RewardSettings): Promise<LoadedReward> {
   const { file, builtIn: name } = settings;
-  if (file !== undefined) return fromFile(settings, file);
-  return builtIn(settings, name ?? 'quality');
+  if (file !== undefined) return loadFile(settings, file);
+  return loadBuiltIn(settings, name ?? 'quality');
 }
 
-/** @throws ConfigError naming every function that cannot be loaded. */
+/**
+ * Loads every reward function of a config. `close()` ends the threads of isolated functions.
+ *
+ * @param list the `rewards` of a config that `parseConfig` completed.
+ * @throws ConfigError that names every function that cannot be loaded.
+ *
+ * @example
+ * import { loadRewards, parseConfig } from 'exit-rl';
+ *
+ * const config = parseConfig({ task: 'code-breaker', model: 'models/tiny', rewards: ['quality', 'think_format_reward'] });
+ * const { functions, close } = await loadRewards(config.rewards);
+ * console.log(functions.map(({ name }) => name)); // [ 'quality', 'think_format_reward' ]
+ * await close();
+ */
 export async function loadRewards(list: readonly RewardSettings[]): Promise<LoadedRewards> {
   const problems: ConfigProblem[] = [];
   const threads: IsolatedFunction[] = [];
   const functions: NamedReward[] = [];
   for (const [at, settings] of list.entries()) {
     try {
-      const { reward, thread } = await find(settings);
+      const { reward, thread } = await loadReward(settings);
       const { name, weight, range, timeoutSeconds } = settings;
       if (thread) threads.push(thread);
-      // A thread has its own clock, which counts from when its turn comes.
+      // A thread applies the time limit itself, from the moment its turn comes.
       functions.push({ name, weight, range, timeoutSeconds: thread ? 0 : timeoutSeconds, reward });
     } catch (error) {
       const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);

@@ -1,110 +1,117 @@
-/** Several reward functions with names and weights, and what they say of each answer together. */
-import { type RewardError, RewardTimeoutError } from '../errors.js';
-import { type Answered, type Reward, type RewardValue, rewardGroup } from './reward.js';
+/** Several reward functions with names and weights, and their combined outcome for each answer. */
+import type { RewardError } from '../errors.js';
+import { callReward, isFailure, isTimeout, type RewardResult, type TimedReward } from './call.js';
+import type { Answered, Reward, RewardValue } from './reward.js';
 
-export interface NamedReward {
-  /** Of the metrics `rewards/{name}/mean` and `/std`. */
+export interface NamedReward extends TimedReward {
+  /** Names the metrics `rewards/{name}/mean` and `rewards/{name}/std`. */
   readonly name: string;
   readonly weight: number;
-  /** Smallest and largest value the function gives: what quality is rescaled from, where rewards measure it. */
+  /** Smallest and largest value the function returns: quality is rescaled from this range where rewards measure it. */
   readonly range: readonly [lowest: number, highest: number];
-  /** How long a promise of it may take; 0 waits for ever. A function that never returns cannot be interrupted here. */
+  /**
+   * Time limit in seconds for a promise that the function returns; 0 disables it. A synchronous function that never
+   * returns cannot be interrupted here.
+   */
   readonly timeoutSeconds: number;
   readonly reward: Reward;
 }
 
-/** What one function said of a list of answers: NaN where it could not score, or failed. */
-export interface RewardPart {
+/** One function's rewards for a list of answers. */
+export interface RewardColumn {
   readonly name: string;
+  /** One per answer; NaN where the function could not score the answer, or failed. */
   readonly values: Float64Array;
-  /** Per answer why it has no value: 0 it has one, or the function could not score it; 1 failed; 2 took too long. */
+  /** One per answer: 0 no failure, 1 the function failed, 2 it exceeded its time limit. */
   readonly trouble: Uint8Array;
 }
 
-/** What all functions said of one answer. */
-export type Judged =
-  /** R, the weighted sum over the functions that could score the answer, and R rescaled to [0, 1]. */
-  | { readonly kind: 'rewarded'; readonly sum: number; readonly share: number }
-  /** No function could score it. */
+/** The combined result of all functions for one answer. */
+export type RewardOutcome =
+  /** `sum` is R, the weighted sum over the functions that scored the answer; `quality` is R rescaled to [0, 1]. */
+  | { readonly kind: 'rewarded'; readonly sum: number; readonly quality: number }
+  /** No function could score the answer. */
   | { readonly kind: 'unscored' }
   | { readonly kind: 'failed'; readonly error: RewardError };
 
-export interface Judgement {
-  readonly parts: readonly RewardPart[];
+export interface RewardedAnswers {
+  /** One per function. */
+  readonly columns: readonly RewardColumn[];
   /** One per answer. */
-  readonly judged: readonly Judged[];
+  readonly outcomes: readonly RewardOutcome[];
 }
 
-type Column = readonly (RewardValue | RewardError)[];
-
-const isError = (value: RewardValue | RewardError): value is RewardError => value instanceof Error;
-const isTimeout = (value: RewardValue | RewardError): boolean => RewardTimeoutError.isInstance(value);
-
-/** A function that fails is asked once more about the same answers; one that was too slow is not waited for again. */
-async function askTwice({ reward, timeoutSeconds }: NamedReward, answered: readonly Answered[]): Promise<Column> {
-  const first = await rewardGroup(reward, answered, timeoutSeconds);
-  if (!first.some(isError) || first.some(isTimeout)) return first;
-  return rewardGroup(reward, answered, timeoutSeconds);
+/** Splits the answers as the function takes them: group by group, or all together. */
+function splitFor({ reward }: NamedReward, groups: readonly (readonly Answered[])[]): (readonly Answered[])[] {
+  const isGroupwise = typeof reward === 'object' && 'group' in reward;
+  return (isGroupwise ? groups : [groups.flat()]).filter((list) => list.length > 0);
 }
 
-/** Groups side by side for a function that looks at groups, all answers together for the others. */
-async function columnOf(reward: NamedReward, groups: readonly (readonly Answered[])[]): Promise<Column> {
-  const isGroupwise = typeof reward.reward === 'object' && 'group' in reward.reward;
-  const lists = isGroupwise ? groups : [groups.flat()];
-  return (await Promise.all(lists.map((list) => (list.length === 0 ? [] : askTwice(reward, list))))).flat();
-}
-
-function partOf({ name }: NamedReward, column: Column): RewardPart {
-  const values = Float64Array.from(column, (value) => (typeof value === 'number' ? value : Number.NaN));
-  const trouble = Uint8Array.from(column, (value) => (isTimeout(value) ? 2 : isError(value) ? 1 : 0));
+function toColumn({ name }: NamedReward, results: readonly RewardResult[]): RewardColumn {
+  const values = Float64Array.from(results, (result) => (typeof result === 'number' ? result : Number.NaN));
+  const trouble = Uint8Array.from(results, (result) => (isTimeout(result) ? 2 : isFailure(result) ? 1 : 0));
   return { name, values, trouble };
 }
 
 /**
- * R = Σ_k w_k r_k over the functions k that scored the answer (TRL's nansum over `None`), and its place between the least
- * and the most that those functions can give: (R − Σ w lo) / (Σ w hi − Σ w lo), clamped to [0, 1].
+ * R = Σ_k w_k r_k over the functions k that scored the answer (TRL's nansum over `None`), and its position between the
+ * smallest and the largest sum that those functions can return: (R − Σ w lo) / (Σ w hi − Σ w lo), clamped to [0, 1];
+ * 0 where both are equal.
  */
-function judgedOf(rewards: readonly NamedReward[], values: readonly (RewardValue | RewardError)[]): Judged {
-  const error = values.find(isError);
+function combine(rewards: readonly NamedReward[], results: readonly RewardResult[]): RewardOutcome {
+  const error = results.find(isFailure);
   if (error !== undefined) return { kind: 'failed', error };
   const scored = rewards.flatMap(({ weight, range: [low, high] }, at) => {
-    const value = values[at] as RewardValue;
+    const value = results[at] as RewardValue;
     const ends = weight < 0 ? [weight * high, weight * low] : [weight * low, weight * high];
     return value === null ? [] : [{ value: weight * value, low: ends[0] as number, high: ends[1] as number }];
   });
   if (scored.length === 0) return { kind: 'unscored' };
   const total = (key: 'value' | 'low' | 'high'): number => scored.reduce((sum, one) => sum + one[key], 0);
-  const [sum, low, high] = [total('value'), total('low'), total('high')];
-  const share = high > low ? Math.min(1, Math.max(0, (sum - low) / (high - low))) : 0;
-  return { kind: 'rewarded', sum, share };
+  const sum = total('value');
+  const low = total('low');
+  const high = total('high');
+  const quality = high > low ? Math.min(1, Math.max(0, (sum - low) / (high - low))) : 0;
+  return { kind: 'rewarded', sum, quality };
 }
 
-/** Asks every function about every answer, side by side. */
-export async function judgeAnswers(
+/** Calls every function for every answer, all side by side. */
+export async function rewardAnswers(
   rewards: readonly NamedReward[],
   groups: readonly (readonly Answered[])[],
-): Promise<Judgement> {
-  const columns = await Promise.all(rewards.map((reward) => columnOf(reward, groups)));
+): Promise<RewardedAnswers> {
+  const results = await Promise.all(
+    rewards.map(async (reward) => {
+      const lists = splitFor(reward, groups).map((list) => callReward(reward, list));
+      return (await Promise.all(lists)).flat();
+    }),
+  );
+  const resultsFor = (at: number): RewardResult[] => results.map((column) => column[at] ?? null);
   return {
-    parts: rewards.map((reward, at) => partOf(reward, columns[at] ?? [])),
-    judged: groups.flat().map((_, at) =>
-      judgedOf(
-        rewards,
-        columns.map((column) => column[at] ?? null),
-      ),
-    ),
+    columns: rewards.map((reward, at) => toColumn(reward, results[at] ?? [])),
+    outcomes: groups.flat().map((_, at) => combine(rewards, resultsFor(at))),
   };
 }
 
 const defaults = { weight: 1, range: [0, 1], timeoutSeconds: 0 } as const;
 
-/** A reward under a name; what `train` is given without a name is called `reward`. */
+/**
+ * Gives a reward a name, a weight, a range and a time limit. Without `settings.name` it takes the function's own name, or
+ * `reward` where the function has none; weight defaults to 1, range to [0, 1], and there is no time limit.
+ *
+ * @example
+ * import { type Answered, namedReward } from 'exit-rl';
+ *
+ * const isShort = ({ tokens }: Answered): number => (tokens.length <= 32 ? 1 : 0);
+ * const short = namedReward(isShort, { name: 'short', weight: 0.5, timeoutSeconds: 10 });
+ * console.log(short.name, short.weight, short.range); // short 0.5 [ 0, 1 ]
+ */
 export function namedReward(reward: Reward, settings: Partial<NamedReward> = {}): NamedReward {
-  const own = typeof reward === 'function' ? reward.name : typeof reward === 'string' ? reward : '';
-  return { ...defaults, name: own || 'reward', ...settings, reward };
+  const functionName = typeof reward === 'function' ? reward.name : typeof reward === 'string' ? reward : '';
+  return { ...defaults, name: functionName || 'reward', ...settings, reward };
 }
 
-/** True when a function looks at the whole batch, so that rewards wait for the last rollout. */
+/** True when the function takes the whole batch, so that rewards wait for the last rollout. */
 export function looksAtBatch({ reward }: NamedReward): boolean {
   return typeof reward === 'object' && 'batch' in reward;
 }

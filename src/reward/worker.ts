@@ -1,4 +1,4 @@
-/** Runs in a thread of its own: loads a module of the user's and calls its function for each request. */
+/** Runs in its own thread: loads the user's module and calls its function for each request. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type ModuleFunction, type ModuleSource, moduleFunction } from './module.js';
 
@@ -9,8 +9,8 @@ interface Request {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-// What the module prints is no output of the program. (Reading the thread's stdout from outside instead would keep the
-// process alive for as long as the thread.)
+// The module's prints are not the program's output, so they go to stderr. (Piping the thread's stdout from outside
+// instead would keep the process alive for as long as the thread.)
 process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
 
 async function serve(): Promise<void> {

@@ -1,5 +1,5 @@
 /** K-step evaluation of a run or of a model folder in one call. */
-import { access, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { loadRunConfig } from '../config/load.js';
 import { parseConfig, type RunConfig, type RunConfigInput } from '../config.js';
@@ -13,6 +13,7 @@ import type { NamedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
 import { givenChat, loadPolicy, openParts, type PolicyChoice } from './assemble.js';
 import { listCheckpoints } from './checkpoint.js';
+import { exists } from './folder.js';
 import { verifyCheckpoint } from './manifest.js';
 
 /** The content of evaluation.json. */
@@ -147,16 +148,10 @@ export async function writeEvaluation(file: string, evaluation: EvaluationReport
 
 async function findSubject(options: EvaluateRunOptions): Promise<Subject> {
   const { model, family, task = family?.name, out } = options;
-  const subject = (await isRunFolder(model)) ? await runSubject(model) : modelSubject(options, task);
+  const subject = (await exists(join(model, 'metrics.jsonl'))) ? await runSubject(model) : modelSubject(options, task);
   const config = task === undefined ? subject.config : { ...subject.config, task };
   return { ...subject, config, ...(out !== undefined && { out }) };
 }
-
-const isRunFolder = (path: string): Promise<boolean> =>
-  access(join(path, 'metrics.jsonl')).then(
-    () => true,
-    () => false,
-  );
 
 async function runSubject(run: string): Promise<Subject> {
   const [latest] = await listCheckpoints(run);

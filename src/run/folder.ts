@@ -123,14 +123,16 @@ export async function openLines({ disk, path, keep, warn }: LineFileOptions): Pr
   };
 }
 
+export const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
 /** The first of `base`, `base-2`, `base-3`, … that does not exist. */
 export async function freeFolder(base: string): Promise<string> {
   for (let copy = 1; ; copy++) {
     const folder = copy === 1 ? base : `${base}-${copy}`;
-    const taken = await access(folder).then(
-      () => true,
-      () => false,
-    );
-    if (!taken) return folder;
+    if (!(await exists(folder))) return folder;
   }
 }

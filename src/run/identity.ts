@@ -1,9 +1,8 @@
 /** Hashes by which a resumed run knows that config, model and tasks are still the same. */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { packageRoot } from '../libtorch.js';
+import { packageVersion } from '../libtorch.js';
 import { loadedLibtorch } from '../native.js';
 import { hashFile } from './disk.js';
 
@@ -83,9 +82,8 @@ export interface Versions {
 }
 
 export function currentVersions(): Versions {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
   const libtorch = loadedLibtorch()?.version;
-  return { package: version, node: process.versions.node, ...(libtorch !== undefined && { libtorch }) };
+  return { package: packageVersion(), node: process.versions.node, ...(libtorch !== undefined && { libtorch }) };
 }
 
 /** The programs whose version is another now, as a phrase; undefined when none is. */

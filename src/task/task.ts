@@ -1,45 +1,48 @@
 /**
- * The interface every task family implements. Behaviour lives in the family, data in the task:
- * a family holds no state between calls, so any history can be continued at any time.
+ * The interface that every task family implements. The family holds the behaviour, the task holds the data:
+ * a family keeps no state between calls, so any history can be continued at any time.
  */
 import type { History, Intent } from '../history.js';
 import type { Prompt } from '../message.js';
 
-/** One problem: an id that is unique in its family, and frozen, serialisable data. */
+/** One task: an id that is unique in its family, and frozen, serialisable data. */
 export interface Task<Data = unknown> {
   readonly id: string;
   readonly data: Data;
 }
 
-/** What the verifier says of one answer. */
+/** The verifier's result for one answer. */
 export interface Verdict {
   /** The task's own measure of this turn's answer, rescaled to [0, 1]. */
   readonly quality: number;
-  /** False when the answer could not be read at all: it never becomes a start. */
+  /** False when the answer cannot be parsed: it never becomes a start. */
   readonly wellFormed: boolean;
-  /** What the environment says back (marks, error trace, tool output); shown at the next iteration. */
+  /** The environment's response (marks, error trace, tool output); the next iteration's prompt shows it. */
   readonly feedback?: string;
-  /** True when the episode ends with this turn, whatever `turns` says. */
+  /** True when the episode ends with this turn, whatever the value of `turns`. */
   readonly done?: boolean;
 }
 
 export interface TaskFamily<Data = unknown> {
   readonly name: string;
-  /** Turns of an episode, 1 for single-turn tasks. */
+  /** Turns of an episode; 1 for single-turn tasks. */
   readonly turns: number;
   /**
-   * What measures quality: `judge` (the default), or the reward functions of the run, whose weighted sum is rescaled to
-   * [0, 1]; `judge` then says only whether an answer can be read.
+   * `judge` (the default): `judge` measures quality. `rewards`: the run's reward functions do, their weighted sum
+   * rescaled to [0, 1]; `judge` then only decides whether an answer is well formed.
    */
   readonly measuredBy?: 'judge' | 'rewards';
-  /** The tasks of a split (`train`, `test`, or a name the family defines). The same call gives the same tasks. */
+  /** Returns the tasks of a split (`train`, `test`, or a name the family defines). The same call gives the same tasks. */
   tasks(split: string): readonly Task<Data>[];
-  /** What the policy sees, as text or as messages: attempt at the turn after `history`, or a rewrite of the history's last turn. */
+  /**
+   * Builds the prompt, as text or as messages: for an attempt at the turn after `history`, or for a rewrite of the
+   * history's last turn.
+   */
   prompt(task: Task<Data>, history: History, intent: Intent): Prompt;
   /**
-   * Judges `answer`, given to `prompt(task, history, intent)`: an attempt answers the turn after `history`, any other
-   * intent rewrites its last turn. `tokens` are the answer's, end token included. A rejected promise is a failed
-   * rollout, not a reward.
+   * Verifies `answer`, the policy's reply to `prompt(task, history, intent)`: an attempt answers the turn after
+   * `history`, any other intent rewrites its last turn. `tokens` are the answer's ids, end token included. A rejected
+   * promise fails the rollout; it is never a reward.
    */
   judge(
     task: Task<Data>,
@@ -48,10 +51,10 @@ export interface TaskFamily<Data = unknown> {
     intent: Intent,
     tokens?: readonly number[],
   ): Verdict | Promise<Verdict>;
-  /** Rows that the task shows before any answer, with their marks; reports draw them above the answers. */
+  /** Returns the rows that the task shows before any answer, with their marks; reports draw them above the answers. */
   openings?(task: Task<Data>): readonly { readonly text: string; readonly marks: string }[];
-  /** Ends what the family started, a verifier's thread for example; nothing is asked of it afterwards. */
+  /** Releases what the family started, for example a verifier's thread; no call follows. */
   close?(): Promise<void>;
-  /** Quality of a whole episode in [0, 1]; by default the sum of the turns' qualities over `turns`. */
+  /** Returns the quality of a whole episode in [0, 1]; by default the sum of the turns' qualities divided by `turns`. */
   episodeQuality?(task: Task<Data>, history: History): number;
 }

@@ -1,4 +1,4 @@
-/** Conversations with a model that has a chat template: one answer, a file of them, and a talk at the terminal. */
+/** Conversations with a model that has a chat template: one answer, a file of messages, and a chat at the terminal. */
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +26,7 @@ const cli = (...args: string[]): Promise<{ code: number | null; stdout: string; 
   runCli(['generate', '--model', folder, '--threads', '1', '--max-new-tokens', '8', ...args]);
 
 describe('generate --chat', () => {
-  test('answers one prompt, the same as its messages in a file', async () => {
+  test('answers a prompt the same as its messages in a file', async () => {
     const asked = await cli('--chat', '--system', 'Be brief.', '--prompt', 'hi <eos>', '--json');
     expect(asked).toMatchObject({ code: 0, stderr: '' });
     const file = join(folder, 'lines.jsonl');
@@ -48,11 +48,11 @@ describe('generate --chat', () => {
     [['--prompt', 'x', '--date', 'tomorrow']],
     [['--prompt', 'x', '--tools', '/nowhere.json']],
     [['--prompt', 'x', '--template-variables', '[1]']],
-  ])('wrong use: %j', async (args) => {
+  ])('%j is wrong usage', async (args) => {
     expect((await cli(...args)).code).toBe(2);
   });
 
-  test('a line with a bad message names its place', async () => {
+  test('a line with an invalid message is an error with its place', async () => {
     const file = join(folder, 'bad.jsonl');
     writeFileSync(file, '{"messages":[{"role":"king","content":"x"}]}');
     const { code, stderr } = await cli('--input', file);
@@ -60,7 +60,7 @@ describe('generate --chat', () => {
     expect(stderr).toMatch(/bad\.jsonl:1: .*role/);
   });
 
-  test('a folder without a template says what to do', async () => {
+  test('a folder without a template is an error with a fix', async () => {
     const { code, stderr } = await runCli(['generate', '--model', modelFolder('qwen2'), '--chat', '--prompt', 'x']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/no chat template.*chat_template\.jinja/);
@@ -80,7 +80,7 @@ class Script implements ChatTerminal {
 
 const settings = { system: undefined, seed: 1, sampling: { temperature: 1, maxNewTokens: 12 }, chat: {} };
 
-describe('a talk', () => {
+describe('a chat session', () => {
   test('keeps the ids of earlier answers, and ends at /exit', async () => {
     const policy = await LocalPolicy.load(folder, { device: 'cpu', threads: 1 });
     const requests: GenerateRequest[] = [];
@@ -97,7 +97,7 @@ describe('a talk', () => {
     await policy.close();
   });
 
-  test('goes on after an answer that was stopped, and after one that does not fit', async () => {
+  test('continues after a stopped answer, and after a message that does not fit', async () => {
     const policy = await LocalPolicy.load(folder, { device: 'cpu', threads: 1 });
     const terminal = new Script(['first', 'x'.repeat(5_000), 'second']);
     const session = new ChatSession(policy, terminal, settings);
@@ -114,6 +114,6 @@ describe('a talk', () => {
   });
 });
 
-test('what a model writes cannot drive the terminal', () => {
+test("a model's text cannot control the terminal", () => {
   expect(shownText('a\u001b[31mb\u0007\r\n\tc\u009b2J\u202ed')).toBe('a[31mb\n\tc2Jd');
 });

@@ -1,4 +1,4 @@
-/** A data file, reward files and a chat model through the command line, as a user brings them. Needs the addon. */
+/** Trains a chat model on a data file with reward files through the command line, as a user does. Needs the addon. */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,7 +76,7 @@ const contains = (list: readonly number[], part: readonly number[]): boolean => 
 describe.skipIf(missingEngine !== undefined)(
   `a run over a data file${missingEngine ? ` (${missingEngine})` : ''}`,
   () => {
-    test('trains, evaluates and improves answers whose tokens stand in the prompt as they were generated', async () => {
+    test('trains, evaluates and improves answers whose generated tokens are kept in the prompt', async () => {
       const out = join(root, 'run');
       const { code, stdout, stderr } = await runCli(['train', await configFile(), '--out', out, '--json']);
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -115,7 +115,7 @@ describe.skipIf(missingEngine !== undefined)(
       expect(changed.stderr).toMatch(/tasks/);
     });
 
-    test('data that cannot be read is told before anything is written; exit code 1', async () => {
+    test('unreadable data fails with exit code 1 before anything is written', async () => {
       await writeFile(join(root, 'bad.jsonl'), '{"question": 1}\n{"quest": "x"}\n');
       const data = { train: join(root, 'bad.jsonl'), promptColumn: 'question' };
       const file = await configFile({ data, evaluation: {}, best: {} });

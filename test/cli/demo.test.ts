@@ -1,4 +1,4 @@
-/** The demo as a user runs it. Needs the addon and the shipped model. */
+/** Runs the demo as a user does. Needs the addon and the shipped model. */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ async function processesNaming(text: string): Promise<string[]> {
 }
 
 describe.skipIf(missingEngine !== undefined)(`the demo${missingEngine ? ` (${missingEngine})` : ''}`, () => {
-  test('--quick trains, compares and says that it is too short to compare', async () => {
+  test('--quick trains, compares, and notes that it is too short to compare methods', async () => {
     const out = join(root, 'quick');
     const { code, stdout, stderr } = await runCli(['demo', '--quick', '--out', out]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -45,7 +45,7 @@ describe.skipIf(missingEngine !== undefined)(`the demo${missingEngine ? ` (${mis
     expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('exit');
   }, 180_000);
 
-  test('Ctrl-C ends the children, keeps what they have and says how to go on', async () => {
+  test('Ctrl-C ends the children, which save their state, and prints the commands that continue', async () => {
     const out = join(root, 'stopped');
     let stopped = false;
     const { ended } = start(['demo', '--out', out], {
@@ -64,7 +64,7 @@ describe.skipIf(missingEngine !== undefined)(`the demo${missingEngine ? ` (${mis
     expect(await processesNaming(out)).toEqual([]);
   }, 120_000);
 
-  test('a folder that is in use is refused before anything starts', async () => {
+  test('a folder that is not empty is refused before anything starts', async () => {
     const out = join(root, 'used');
     await mkdir(out);
     await writeFile(join(out, 'notes.txt'), 'mine');
@@ -74,7 +74,7 @@ describe.skipIf(missingEngine !== undefined)(`the demo${missingEngine ? ` (${mis
     expect(await readdir(out)).toEqual(['notes.txt']);
   });
 
-  test('wrong numbers are wrong use', async () => {
+  test('wrong numbers are wrong usage', async () => {
     const { code, stderr } = await runCli(['demo', '--seeds', '0', '--out', join(root, 'none')]);
     expect(code).toBe(2);
     expect(stderr).toContain('--seeds');

@@ -1,4 +1,4 @@
-/** `exit-rl doctor --model`: what a model takes of memory, said before it is loaded. */
+/** `exit-rl doctor --model`: estimates the memory of a model without loading it. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { MemoryReport } from '../../src/cli/doctor/memory.js';
@@ -36,7 +36,7 @@ describe('exit-rl doctor --model', () => {
     expect(more.weights).toBe(few.weights);
   });
 
-  test('an adapter trains little and keeps its base', async () => {
+  test('counts the parameters of an adapter and its base', async () => {
     const [full, adapter] = [
       await report('--dtype', 'bfloat16'),
       await report('--dtype', 'bfloat16', '--lora-rank', '4'),
@@ -46,7 +46,7 @@ describe('exit-rl doctor --model', () => {
     expect(adapter.weights).toBe(2 * 18016);
   });
 
-  test('counts what asynchronous saving writes from', async () => {
+  test('counts the copy of asynchronous saving', async () => {
     const [copied, halved, lent] = [
       await report('--reference'),
       await report('--state-dtype', 'bfloat16'),
@@ -60,7 +60,7 @@ describe('exit-rl doctor --model', () => {
     expect(saveCopy).toBe((optimizer / 8) * 12);
   });
 
-  test("knows the adapter's modules", async () => {
+  test("counts only the adapter's target modules", async () => {
     const all = await report('--lora-rank', '4');
     const two = await report('--lora-rank', '4', '--lora-target-modules', 'q_proj,v_proj');
     expect(two.optimizer).toBeLessThan(all.optimizer / 2);
@@ -72,7 +72,7 @@ describe('exit-rl doctor --model', () => {
     expect((await runCli(flags)).stderr).toContain('--lora-rank');
   });
 
-  test('reads well, and refuses what it cannot read', async () => {
+  test('prints lines for a person, and refuses an unreadable folder', async () => {
     const { stdout, code } = await runCli(['doctor', '--model', model]);
     expect(code).toBe(0);
     for (const part of [

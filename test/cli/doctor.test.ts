@@ -30,7 +30,7 @@ const healthy: Examination = {
 };
 
 describe('exit-rl doctor', () => {
-  test('says what a run on this machine would get', async () => {
+  test('reports the devices and libraries of a run on this machine', async () => {
     const { stdout, stderr, code } = await runCli(['doctor', '--json', '--device', 'cpu']);
     expect(stderr).toBe('');
     expect(code).toBe(0);
@@ -45,21 +45,21 @@ describe('exit-rl doctor', () => {
     expect(found.devices.map(({ device }) => device)).toEqual(['cuda', 'cpu']);
   });
 
-  test('reads well', async () => {
+  test('prints lines for a person', async () => {
     const { stdout, code } = await runCli(['doctor']);
     expect(code).toBe(0);
     for (const part of ['exit-rl ', 'addon ', 'libtorch ', 'devices ', 'threads']) expect(stdout).toContain(part);
   });
 
-  test('a LIBTORCH that cannot be used fails it, with the way out', async () => {
+  test('an unusable LIBTORCH fails with a fix', async () => {
     const { stdout, code } = await runCli(['doctor'], { env: { LIBTORCH: tmpdir() } });
     expect(code).toBe(1);
     expect(stdout).toContain('Broken:');
-    expect(stdout).toContain('lib/libtorch_cpu.so is not there');
+    expect(stdout).toContain('lib/libtorch_cpu.so is missing');
     expect(stdout).toContain('unset LIBTORCH');
   });
 
-  test('an active Python environment without CUDA is named and passed over', async () => {
+  test('an active Python environment without CUDA is listed but not used', async () => {
     const environment = mkdtempSync(join(tmpdir(), 'exit-rl-python-'));
     onTestFinished(() => rmSync(environment, { recursive: true, force: true }));
     const torch = join(environment, 'lib/python3.11/site-packages/torch');
@@ -74,7 +74,7 @@ describe('exit-rl doctor', () => {
     });
   });
 
-  test('CUDA asked for and not there fails it', async () => {
+  test('a request for unavailable CUDA fails', async () => {
     const { stdout, code } = await runCli(['doctor', '--device', 'cuda', '--json'], {
       env: { VIRTUAL_ENV: '', CONDA_PREFIX: '' },
     });
@@ -92,7 +92,7 @@ describe('the page for a person', () => {
     expect(lines.find((line) => line.includes('cuda'))).toContain('no NVIDIA driver');
   });
 
-  test('what is broken comes before what is worth knowing', () => {
+  test('problems that every run has come before the others', () => {
     const problems = [
       { what: 'small', fix: 'later', needed: false },
       { what: 'large', fix: 'now', needed: true },

@@ -1,4 +1,4 @@
-/** Ctrl-C while something is evaluated, sent to a real process: it ends within a second, and nothing is lost. */
+/** Sends Ctrl-C to a real process during an evaluation: it ends within a second and loses nothing. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** Starts a command, sends SIGINT when `ready` says so, and tells how long the end took from then. */
+/** Starts a command, sends SIGINT once `ready` returns true, and measures the time until its end. */
 async function interrupted(
   args: readonly string[],
   ready: () => Promise<boolean>,
@@ -35,7 +35,7 @@ const has = (file: string): Promise<boolean> =>
     () => false,
   );
 
-/** A family that is judged at once while training, and for ever on held-out tasks, once a mark is there. */
+/** A family whose verifier answers at once in training, but never on held-out tasks, until a mark file exists. */
 const slowJudge = (mark: string): string => `
 import { writeFileSync, existsSync } from 'node:fs';
 const tasks = (split) => [1, 2].map((n) => ({ id: split + n, data: { split } }));
@@ -54,7 +54,7 @@ export default { name: 'slow', turns: 1, tasks, prompt, judge };
 describe.skipIf(missingEngine !== undefined)(
   `a signal during an evaluation${missingEngine ? ` (${missingEngine})` : ''}`,
   () => {
-    test('while training: the update is saved, and its evaluation is made up for', async () => {
+    test('in `train` saves the update, and --resume repeats the evaluation', async () => {
       const [mark, task, path] = [join(root, 'train.mark'), join(root, 'train.mjs'), join(root, 'run')];
       await writeFile(task, slowJudge(mark));
       const config = {
@@ -66,7 +66,7 @@ describe.skipIf(missingEngine !== undefined)(
       const first = await interrupted(begin, () => has(mark));
       expect(first).toMatchObject({ code: 130 });
       expect(first.seconds).toBeLessThan(1);
-      expect(first.stderr).toContain('stopped after update 2, before its evaluation was over; go on with');
+      expect(first.stderr).toContain('stopped after update 2, before its evaluation finished; continue with');
       expect(await readdir(path)).toContain('checkpoint-2');
       const lines = async (): Promise<Record<string, number>[]> =>
         (await readFile(join(path, 'metrics.jsonl'), 'utf8'))
@@ -82,7 +82,7 @@ describe.skipIf(missingEngine !== undefined)(
     }, 60_000);
 
     test.each(['generating', 'judging'])(
-      'of the command `evaluate`, while it is %s',
+      'in `evaluate` while it is %s writes nothing',
       async (what) => {
         const [mark, task, out] = [join(root, `${what}.mark`), join(root, `${what}.mjs`), join(root, `${what}.json`)];
         await writeFile(task, slowJudge(mark));
@@ -90,14 +90,14 @@ describe.skipIf(missingEngine !== undefined)(
         const generating = ['--task', 'code-breaker', '--draws', '64', '--iterations', '100'];
         const args = ['evaluate', '--model', tinyModel, '--out', out, '--threads', '1'];
         const began = performance.now();
-        // What is generated leaves no mark: the model is loaded, and there are minutes of work.
+        // Generation leaves no mark. After 3 s the model is loaded, and minutes of work remain.
         const late = async (): Promise<boolean> => performance.now() - began > 3000;
-        const asked = what === 'judging' ? judging : generating;
+        const workload = what === 'judging' ? judging : generating;
         const { code, seconds, stderr } = await interrupted(
-          [...args, ...asked],
+          [...args, ...workload],
           what === 'judging' ? () => has(mark) : late,
         );
-        expect({ code, stderr }).toEqual({ code: 130, stderr: 'stopping: nothing is written\n' });
+        expect({ code, stderr }).toEqual({ code: 130, stderr: 'stopping without writing anything\n' });
         expect(seconds).toBeLessThan(1);
         expect(await has(out)).toBe(false);
       },

@@ -1,4 +1,4 @@
-/** An adapter from a flag to a merged model, through the commands. */
+/** Trains an adapter, evaluates it and merges it, through the commands. */
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ describe.skipIf(missingEngine !== undefined)(`lora${missingEngine ? ` (${missing
   }, 60_000);
   afterAll(() => rm(root, { recursive: true, force: true }));
 
-  test('a checkpoint is an adapter that names its base; training took place', async () => {
+  test('a checkpoint is a trained adapter that names its base', async () => {
     const checkpoint = join(run(), 'checkpoint-3');
     const names = await readdir(checkpoint);
     expect(names).toEqual(
@@ -45,7 +45,7 @@ describe.skipIf(missingEngine !== undefined)(`lora${missingEngine ? ` (${missing
     expect(await greedy('--model', checkpoint)).not.toBe(await greedy('--model', tinyModel));
   });
 
-  test('the checkpoint, the base with the adapter and the merged model answer alike', async () => {
+  test('the checkpoint, the base with the adapter, and the merged model give the same answers', async () => {
     const adapter = join(run(), 'checkpoint-3');
     const shown = await succeed('merge', '--model', tinyModel, '--adapter', adapter, '--out', merged(), '--json');
     expect(JSON.parse(shown)).toEqual({ out: merged(), weights: 8 });
@@ -56,7 +56,7 @@ describe.skipIf(missingEngine !== undefined)(`lora${missingEngine ? ` (${missing
     expect(other?.completions[0]?.logprobs).toEqual(one?.completions[0]?.logprobs);
   });
 
-  test('evaluate takes the run, and --resume goes on with its adapter', async () => {
+  test('evaluate accepts the run, and --resume continues with its adapter', async () => {
     const flags = ['--limit', '2', '--draws', '1', '--iterations', '1', '--json', ...threads];
     expect(JSON.parse(await succeed('evaluate', '--model', run(), ...flags))).toHaveProperty('k', [0, 1]);
     await succeed('train', '--resume', run(), '--updates', '4', '--allow-change', 'updates');
@@ -66,7 +66,7 @@ describe.skipIf(missingEngine !== undefined)(`lora${missingEngine ? ` (${missing
     expect(stderr).toContain('lora.rank');
   });
 
-  test('wrong use is told: merge without a base, an adapter for another model, an unknown module', async () => {
+  test('a missing base, an adapter of another model and an unknown module are refused', async () => {
     expect((await runCli(['merge', '--adapter', run(), '--out', merged()])).stderr).toContain('--model');
     const again = await runCli([
       'merge',

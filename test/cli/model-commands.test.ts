@@ -1,4 +1,4 @@
-/** generate, score, embed and evaluate on the shipped model. */
+/** Runs generate, score, embed and evaluate on the shipped model. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ async function lines(args: readonly string[], input?: string): Promise<Line[]> {
 const model = ['--model', tinyModel, '--threads', '1'];
 
 describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine ? ` (${missingEngine})` : ''}`, () => {
-  test('generate answers every line in order, the same on every call, and score agrees with it', async () => {
+  test('generate answers every line in order and repeatably, and score gives the same log-probabilities', async () => {
     const file = join(root, 'prompts.jsonl');
     await writeFile(
       file,
@@ -55,7 +55,7 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     });
   });
 
-  test('generate --stop cuts the text and keeps the tokens', async () => {
+  test('generate --stop truncates the text and keeps the tokens', async () => {
     const args = ['generate', ...model, '--prompt', prompt, '--max-new-tokens', '6', '--seed', '11', '--json'];
     const words = ((await lines(args))[0]?.completions[0]?.text ?? '').split(' ');
     expect(words).toHaveLength(5);
@@ -75,7 +75,7 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     expect(stdout.trim()).toMatch(/^a\d b\d c\d d\d e\d$/);
   });
 
-  test('score takes prompt and completion, and a single token', async () => {
+  test('score accepts prompt and completion, and a single token', async () => {
     const input = `${JSON.stringify({ prompt: '<bos> solve', completion: 'a1 b2' })}\n{"tokens":[5]}\n`;
     const [pair, single] = await lines(['score', ...model, '--input', '-'], input);
     expect(pair?.tokens).toHaveLength(4);
@@ -114,7 +114,7 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     },
   );
 
-  test('evaluate prints JSON and a table, and writes where it is told', async () => {
+  test('evaluate prints JSON or a table, and writes to --out', async () => {
     const out = join(root, 'evaluation.json');
     const args = ['evaluate', ...model, '--task', 'code-breaker', '--limit', '20', '--draws', '2', '--iterations', '3'];
     const [first] = (await lines([...args, '--json', '--out', out])) as unknown as Record<string, unknown>[];
@@ -138,7 +138,7 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     expect(ended.code).toBe(code);
   });
 
-  test('a bad line is named by file and number', async () => {
+  test('an invalid line is an error with file and line', async () => {
     const { stderr, code } = await runCli(['score', ...model, '--input', '-'], {
       input: '{"tokens":[1,2]}\n{"tokens":[1.5]}\n',
     });

@@ -17,7 +17,7 @@ describe('report', () => {
     expect(await readFile(join(folder, 'report.html'), 'utf8')).toMatch(/^<!doctype html>/);
   });
 
-  test('writes where it is told, and prints JSON for machines', async () => {
+  test('writes to --out, and prints JSON with --json', async () => {
     const out = join(folder, '007');
     const { code, stdout } = await runCli(['report', join(folder, 'exit-1'), '--out', out, '--json']);
     expect(code).toBe(0);
@@ -25,7 +25,7 @@ describe('report', () => {
     expect(await readFile(out, 'utf8')).toContain('trained by exit');
   });
 
-  test('a folder that does not exist ends with 1 and its name, a missing argument with 2', async () => {
+  test('a missing folder exits with 1 and its name, a missing argument with 2', async () => {
     const missing = await runCli(['report', join(folder, 'none')]);
     expect(missing.code).toBe(1);
     expect(missing.stderr).toContain('none: does not exist');

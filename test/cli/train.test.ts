@@ -1,4 +1,4 @@
-/** Training as a user runs it: killed, interrupted, read by half, resumed. Needs the addon and the shipped model. */
+/** Trains as a user does: killed, interrupted, with a closed output, resumed. Needs the addon and the shipped model. */
 import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ describe.skipIf(missingEngine !== undefined)(
       expect(lines(stdout)).toBe(updates);
     }, 120_000);
 
-    test('the run folder holds what its page says, and two checkpoints', async () => {
+    test('the run folder holds its documented files and two checkpoints', async () => {
       const names = await readdir(twin());
       const expected = ['checkpoint-18', 'checkpoint-24', 'config.json', 'metrics.jsonl', 'traces.jsonl'];
       expect(names.sort()).toEqual(expected);
@@ -49,7 +49,7 @@ describe.skipIf(missingEngine !== undefined)(
       );
     });
 
-    test('killed at any moment and resumed, it equals its uninterrupted twin byte for byte', async () => {
+    test('a run that is killed at any moment and resumed equals an uninterrupted run byte for byte', async () => {
       for (const moment of [2, 9, 13]) {
         const path = join(root, `killed-${moment}`);
         const onStdout = (text: string, child: { kill(signal: 'SIGKILL'): unknown }): void => {
@@ -63,7 +63,7 @@ describe.skipIf(missingEngine !== undefined)(
       }
     }, 180_000);
 
-    test('killed again and again while it saves after every update, it still equals its twin', async () => {
+    test('a run that is killed repeatedly while it saves equals an uninterrupted run', async () => {
       const path = join(root, 'hammered');
       const everyUpdate = begin(path).map((word, at, all) => (all[at - 1] === '--checkpoint.every' ? '1' : word));
       let kills = 0;
@@ -102,7 +102,7 @@ describe.skipIf(missingEngine !== undefined)(
       120_000,
     );
 
-    test('a second signal leaves at once', async () => {
+    test('a second signal ends the process at once', async () => {
       const path = join(root, 'twice');
       let sent = 0;
       const onStdout = (text: string, child: { kill(name: 'SIGINT'): unknown }): void => {
@@ -118,7 +118,7 @@ describe.skipIf(missingEngine !== undefined)(
       expect(await lasting(path)).toEqual(await lasting(twin()));
     }, 120_000);
 
-    test('a corrupt checkpoint is set aside, said, and the run goes on from the one before', async () => {
+    test('a corrupt checkpoint is set aside with a warning, and the run resumes from the previous one', async () => {
       const path = join(root, 'corrupt');
       await runCli(begin(path));
       await truncate(join(path, 'checkpoint-24', 'model.safetensors'), 1000);
@@ -131,7 +131,7 @@ describe.skipIf(missingEngine !== undefined)(
       expect(await lasting(path)).toEqual(await lasting(twin()));
     }, 120_000);
 
-    test('a changed setting is refused by name, a folder in use and a used folder as well', async () => {
+    test('a changed setting, a folder in use and an existing run folder are refused by name', async () => {
       const changed = await runCli([...resume(twin()), '--groupSize', '8']);
       expect(changed.code).toBe(1);
       expect(changed.stderr).toContain('groupSize (4 -> 8)');
@@ -145,7 +145,7 @@ describe.skipIf(missingEngine !== undefined)(
       await rm(join(twin(), 'run.lock'));
     });
 
-    test('a reader that leaves early ends training quietly, with a checkpoint', async () => {
+    test('a closed output ends training quietly, with a checkpoint', async () => {
       const path = join(root, 'head');
       const { code, stderr } = await start(begin(path), { onStdout: (_, child) => child.stdout?.destroy() }).ended;
       expect(stderr).not.toContain('error');

@@ -24,7 +24,7 @@ const resolved = async (...args: string[]): Promise<Record<string, unknown>> => 
 };
 
 describe('help', () => {
-  test('names every command, at once', async () => {
+  test('lists every command without delay', async () => {
     const began = performance.now();
     const { stdout, code } = await runCli(['--help']);
     expect(code).toBe(0);
@@ -45,7 +45,7 @@ describe('help', () => {
   );
 });
 
-describe('wrong use ends with code 2 and one line', () => {
+describe('wrong usage exits with code 2 and one line', () => {
   test.each([
     [['trian'], 'did you mean `train`'],
     [[], 'a command is missing'],
@@ -68,12 +68,12 @@ describe('wrong use ends with code 2 and one line', () => {
     expect(stderr).not.toContain('    at ');
   });
 
-  test('EXIT_RL_DEBUG=1 shows where', async () => {
+  test('EXIT_RL_DEBUG=1 prints the stack', async () => {
     const { stderr } = await runCli(['train'], { env: { EXIT_RL_DEBUG: '1' } });
     expect(stderr).toContain('    at ');
   });
 
-  test('--json makes the error an object', async () => {
+  test('--json prints the error as an object', async () => {
     const { stderr } = await runCli(['train', 'code-breaker', '--sed', '1', '--json']);
     expect(JSON.parse(stderr).error).toMatchObject({ code: 'CONFIG' });
   });
@@ -85,7 +85,7 @@ describe('configuration', () => {
     expect(config).toMatchObject({ updates: 7, buffer: { capacity: 99, minimumFill: 3, inverseTemperature: 80 } });
   };
 
-  test('YAML, TOML, JSON, JavaScript and TypeScript give the same', async () => {
+  test('YAML, TOML, JSON, JavaScript and TypeScript give the same config', async () => {
     same(await resolved(await file('run.json', JSON.stringify(settings))));
     const yaml = 'task: code-breaker\nmodel: m\nupdates: 7\nbuffer:\n  capacity: 99\n  minimumFill: 3\n';
     same(await resolved(await file('run.yaml', yaml)));
@@ -113,7 +113,7 @@ describe('configuration', () => {
     });
   });
 
-  test('three mistakes in file and flags come at once, with the file', async () => {
+  test('three mistakes in file and flags are reported together, with the file', async () => {
     const path = await file('wrong.yaml', 'task: code-breaker\nmodel: m\ngroupSiz: 8\nmethod: exti\n');
     const { stderr, code } = await runCli(['train', path, '--optimizer.learningRate=-1', '--dry-run']);
     expect(code).toBe(2);

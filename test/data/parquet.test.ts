@@ -1,4 +1,4 @@
-/** Parquet against pyarrow's files (scripts/goldens/data.py), and against files that lie about their size. */
+/** Reads pyarrow's files (scripts/goldens/data.py), and refuses files whose headers declare wrong sizes. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { defaultLimits } from '../../src/data/limits.js';
@@ -17,12 +17,12 @@ describe("pyarrow's files", () => {
     expect(train.map(({ prompt, columns }) => ({ prompt, ...columns }))).toEqual(rows);
   });
 
-  test('only the columns that are looked at are unpacked', async () => {
+  test('only the columns in use are decompressed', async () => {
     const { train } = await load({ train: [golden('zstd.parquet')], columns: ['answer'] });
     expect(train.map(({ columns }) => columns)).toEqual(rows.map(({ answer }) => ({ answer })));
   });
 
-  test('dates are text, large integers digits; bytes that are no text are a problem of their row', async () => {
+  test('dates become text, large integers digits; bytes that are not UTF-8 are a problem of their row', async () => {
     const { train } = await load({ train: [golden('dates.parquet')], columns: ['when', 'large'] });
     expect(train.map(({ columns }) => columns)).toEqual([
       { when: '2026-01-02T03:04:05.000Z', large: Number.MAX_SAFE_INTEGER },
@@ -39,7 +39,7 @@ describe("pyarrow's files", () => {
 });
 
 describe('damaged files', () => {
-  test('what is no Parquet, or cut off, is a problem', async () => {
+  test('a truncated file, or one of another format, is a problem', async () => {
     const bytes = readFileSync(golden('zstd.parquet'));
     for (const [name, content] of [
       ['text', Buffer.from('PAR1 and then nothing')],
@@ -52,16 +52,18 @@ describe('damaged files', () => {
     }
   });
 
-  test('more values than the limit, or more bytes than the limit, are refused before they are unpacked', async () => {
+  test('more values or bytes than the limit are refused before decompression', async () => {
     const train = [golden('zstd.parquet')];
     expect((await problemsOf({ train }, { groupValues: 10 }))[0]?.message).toContain('write smaller row groups');
-    expect((await problemsOf({ train }, { totalBytes: 300 }))[0]?.message).toContain('unpacks to more than 300 bytes');
+    expect((await problemsOf({ train }, { totalBytes: 300 }))[0]?.message).toContain(
+      'decompresses to more than 300 bytes',
+    );
   });
 
-  test('a run length that asks for thousands of millions of values is given up in time', async () => {
+  test('a run length that expands to billions of values times out', async () => {
     const path = golden('endless-run.parquet');
     const problems: string[] = [];
-    const sink = new Collector<never>(defaultLimits).sinkOf(path, () => undefined, []);
+    const sink = new Collector<never>(defaultLimits).createSink(path, () => undefined, []);
     const began = performance.now();
     await readParquet(
       path,
@@ -73,7 +75,7 @@ describe('damaged files', () => {
     expect(performance.now() - began).toBeLessThan(60_000);
   });
 
-  test('whatever bytes are changed, the rows come or a problem does', async () => {
+  test('a file with changed bytes gives rows or a DataError, never another error', async () => {
     const originals = ['none', 'zstd', 'gzip', 'snappy', 'pages-v2'].map((name) =>
       readFileSync(golden(`${name}.parquet`)),
     );
@@ -82,7 +84,7 @@ describe('damaged files', () => {
       const bytes = Buffer.from(originals[rng.int(originals.length)] as Buffer);
       for (let change = 0; change <= rng.int(4); change++) bytes[rng.int(bytes.length)] = rng.int(256);
       const path = await folder.write('changed.parquet', bytes);
-      // Anything but a DataError is thrown on by `problemsOf`.
+      // `problemsOf` rethrows anything but a DataError.
       expect(Array.isArray(await problemsOf({ train: [path] }))).toBe(true);
     }
   }, 120_000);

@@ -8,25 +8,25 @@ function convert(
   changes: Partial<RowSettings> = {},
 ): { row?: DataRow; problems: string[] } {
   const problems: string[] = [];
-  const found = rowConverter({ ...settings, ...changes }, 64)(row, (message) => void problems.push(message));
-  return { problems, ...(found && { row: found }) };
+  const converted = rowConverter({ ...settings, ...changes }, 64)(row, (message) => void problems.push(message));
+  return { problems, ...(converted && { row: converted }) };
 }
 
 const user = { role: 'user', content: 'How?' };
 
 describe('prompts', () => {
-  test('a text stays text, or is a user message after the system prompt', () => {
+  test('a text stays a text, or with `chat` becomes a user message after the system prompt', () => {
     expect(convert({ prompt: 'How?' }).row?.prompt).toBe('How?');
     const chat = convert({ prompt: 'How?' }, { chat: true, systemPrompt: 'Be brief.' });
     expect(chat.row?.prompt).toEqual([{ role: 'system', content: 'Be brief.' }, user]);
   });
 
   test('a conversation keeps its own system message', () => {
-    const own = [{ role: 'system', content: 'Mine.' }, user];
-    expect(convert({ prompt: own }, { systemPrompt: 'Be brief.' }).row?.prompt).toEqual(own);
+    const prompt = [{ role: 'system', content: 'Mine.' }, user];
+    expect(convert({ prompt }, { systemPrompt: 'Be brief.' }).row?.prompt).toEqual(prompt);
   });
 
-  test("tool calls in a server's shape become ours", () => {
+  test("tool calls in a server's format are converted to ours", () => {
     const call = { id: 'x', type: 'function', function: { name: 'add', arguments: { a: 1 } } };
     const prompt = [
       user,
@@ -43,13 +43,13 @@ describe('prompts', () => {
   test.each([
     ['an unknown role', [{ role: 'robot', content: 'x' }], 'message 1 has the role "robot"'],
     [
-      'a content that is no text',
+      'a content that is not a text',
       [{ role: 'user', content: [{ type: 'image' }] }],
-      'message 1 has a content that is no text',
+      'message 1 has a content that is not a text',
     ],
-    ['an entry that is no object', ['hello'], 'message 1 is not an object'],
-    ['no message', [], 'the conversation is empty'],
-    ['an assistant at the end', [user, { role: 'assistant', content: 'x' }], 'ends with the role assistant'],
+    ['an entry that is not an object', ['hello'], 'message 1 is not an object'],
+    ['an empty conversation', [], 'the conversation is empty'],
+    ['an assistant message at the end', [user, { role: 'assistant', content: 'x' }], 'ends with the role assistant'],
     ['a number', 7, 'is neither a text nor a list of messages'],
   ])('%s is refused', (_, prompt, message) => {
     const { row, problems } = convert({ prompt });
@@ -59,7 +59,7 @@ describe('prompts', () => {
 });
 
 describe('columns', () => {
-  test('all are kept, or those that are named; a named one that is missing is a problem', () => {
+  test('all columns are kept, or the named ones; a missing named column is a problem', () => {
     const row = { question: 'How?', answer: 4, source: 'book' };
     expect(convert(row, { promptColumn: 'question' }).row).toEqual({
       prompt: 'How?',

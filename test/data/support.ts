@@ -1,4 +1,4 @@
-/** Data files in a folder of their own. */
+/** Writes data files into a temporary folder. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export function load(changes: Partial<DataSettings>, limits: Partial<DataLimits>
   return loadData({ ...settings, ...changes }, { ...defaultLimits, ...limits });
 }
 
-/** What is wrong with these files; an error of another class is thrown on. */
+/** Returns the problems of these files; rethrows an error of another class. */
 export async function problemsOf(
   changes: Partial<DataSettings>,
   limits?: Partial<DataLimits>,
@@ -33,7 +33,7 @@ export interface Folder {
   write(name: string, content: string | Uint8Array): Promise<string>;
 }
 
-/** A folder that is there while the tests of the file run. */
+/** Creates a folder for the tests of a file, and removes it afterwards. */
 export function dataFolder(): Folder {
   let root = '';
   beforeAll(async () => {

@@ -9,7 +9,7 @@ const folder = dataFolder();
 const lines = (...rows: unknown[]): string => rows.map((row) => JSON.stringify(row)).join('\n');
 
 describe('JSON Lines', () => {
-  test('rows become prompts with all further columns; empty lines, CRLF and a byte order mark are passed over', async () => {
+  test('rows become prompts with all other columns; empty lines, CRLF and a byte order mark are skipped', async () => {
     const text = `\uFEFF${lines({ prompt: 'one', answer: 1 })}\r\n\r\n  \n${lines({ prompt: 'two', answer: { deep: [2] } })}`;
     const { train, test: held } = await load({ train: [await folder.write('plain.jsonl', text)] });
     expect(train).toEqual([
@@ -19,7 +19,7 @@ describe('JSON Lines', () => {
     expect(held).toEqual([]);
   });
 
-  test('any rows come back as they were written, wherever the file is cut into pieces', async () => {
+  test('any rows are read as they were written, wherever the chunks of the file end', async () => {
     const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 });
     const row = fc.record({ prompt: text, answer: fc.oneof(text, fc.integer(), fc.constant(null), fc.array(text)) });
     await fc.assert(
@@ -32,7 +32,7 @@ describe('JSON Lines', () => {
     );
   });
 
-  test('every bad line is named, with what is wrong', async () => {
+  test('every invalid line is a problem with its place, message and hint', async () => {
     const text = [
       '{"prompt": "fine"}',
       '{"prompt": ',
@@ -51,12 +51,12 @@ describe('JSON Lines', () => {
     });
   });
 
-  test('after twenty problems reading stops', async () => {
+  test('reading stops after twenty problems', async () => {
     const path = await folder.write('all-bad.jsonl', '{}\n'.repeat(100_000));
     expect(await problemsOf({ train: [path] })).toHaveLength(20);
   });
 
-  test('bytes that are no UTF-8 are a problem of their line', async () => {
+  test('bytes that are not UTF-8 are a problem of their line', async () => {
     const bytes = Buffer.concat([
       Buffer.from('{"prompt":"a"}\n{"prompt":"'),
       Buffer.from([0xc3, 0x28]),
@@ -66,7 +66,7 @@ describe('JSON Lines', () => {
     expect(await problemsOf({ train: [path] })).toMatchObject([{ place: 'line 2', message: 'is not valid UTF-8' }]);
   });
 
-  test('a line without end is refused once it is longer than a row may be', async () => {
+  test('an endless line is refused at the size limit of a row', async () => {
     const path = folder.at('endless.jsonl');
     // 10 GiB of zeros that take no room on the disk.
     execFileSync('truncate', ['-s', '10G', path]);
@@ -75,13 +75,13 @@ describe('JSON Lines', () => {
     expect(performance.now() - began).toBeLessThan(5000);
   });
 
-  test('nesting that would overflow whatever walks the row is refused', async () => {
+  test('nesting deep enough to overflow the stack is refused', async () => {
     const deep = `{"prompt":"a","x":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
     const path = await folder.write('deep.jsonl', deep);
     expect((await problemsOf({ train: [path] }))[0]?.message).toContain('nested more than 64 deep');
   });
 
-  test('more rows or bytes than the limits allow end reading', async () => {
+  test('reading stops at the limits of rows and bytes', async () => {
     const path = await folder.write(
       'many.jsonl',
       lines(...Array.from({ length: 50 }, (_, at) => ({ prompt: `p${at}` }))),
@@ -99,7 +99,7 @@ describe('JSON Lines', () => {
 });
 
 describe('JSON', () => {
-  test('a list of objects, or JSON Lines under that name', async () => {
+  test('a file holds a list of objects, or JSON Lines', async () => {
     const list = await folder.write('list.json', ` ${JSON.stringify([{ prompt: 'a' }, 3])}`);
     expect(await problemsOf({ train: [list] })).toMatchObject([{ place: 'entry 2' }]);
     const same = await folder.write('lines.json', lines({ prompt: 'a' }, { prompt: 'b' }));
@@ -108,7 +108,7 @@ describe('JSON', () => {
 });
 
 describe('CSV', () => {
-  test('quotes, separators and line ends inside values; every value is text', async () => {
+  test('values may contain quotes, separators and line ends; every value is text', async () => {
     const text = 'prompt,answer,note\r\n"a, ""b""\nc",007,\r\nd,é漢🙂,x\r\n';
     const { train } = await load({ train: [await folder.write('plain.csv', `\uFEFF${text}`)] });
     expect(train).toEqual([
@@ -120,11 +120,11 @@ describe('CSV', () => {
   });
 
   test.each([
-    ['a row of another width', 'prompt,answer\na,1\nb\nc,1,2\n', ['line 3', 'line 4']],
+    ['a row with another number of values', 'prompt,answer\na,1\nb\nc,1,2\n', ['line 3', 'line 4']],
     ['a quote that is never closed', 'prompt,answer\n"a,1\nb,2\n', ['line 3']],
-    ['a name that stands twice', 'prompt,prompt\na,b\n', ['line 1']],
+    ['a duplicate column name', 'prompt,prompt\na,b\n', ['line 1']],
     ['a column without a name', 'prompt,\na,b\n', ['line 1']],
-  ])('%s is named', async (_, text, places) => {
+  ])('%s is a problem with its place', async (_, text, places) => {
     const path = await folder.write('bad.csv', text);
     expect((await problemsOf({ train: [path] })).map(({ place }) => place)).toEqual(places);
   });
@@ -138,14 +138,14 @@ describe('CSV', () => {
     ]);
   });
 
-  test('bytes that are no UTF-8 are a problem', async () => {
+  test('bytes that are not UTF-8 are a problem', async () => {
     const path = await folder.write('latin.csv', Buffer.from([...Buffer.from('prompt\n'), 0xe9, 0x0a]));
     expect(await problemsOf({ train: [path] })).toMatchObject([{ message: 'is not valid UTF-8' }]);
   });
 });
 
 describe('files', () => {
-  test('what is no file, no format or empty is named; all of them at once', async () => {
+  test('missing, empty, irregular and unsupported files are all reported at once', async () => {
     await mkdir(folder.at('empty'), { recursive: true });
     execFileSync('mkfifo', [folder.at('pipe.jsonl')]);
     await mkdir(folder.at('folder.jsonl'), { recursive: true });
@@ -160,16 +160,16 @@ describe('files', () => {
     expect(problems.map(({ message }) => message)).toEqual([
       'no such file',
       'is not a regular file',
-      'names no data file',
+      'matches no data file',
       'is not a regular file',
       'is empty',
-      'holds no rows',
-      'is of no format that is read',
-      'names no data file',
+      'contains no rows',
+      'has an unsupported format',
+      'matches no data file',
     ]);
   });
 
-  test('a folder has splits by the names of its files; a pattern takes what it matches, in order', async () => {
+  test('file names assign the files of a folder to splits; a pattern takes its matches in order', async () => {
     await mkdir(folder.at('set/data'), { recursive: true });
     for (const name of ['train-00001.jsonl', 'train-00000.jsonl', 'test.jsonl']) {
       await folder.write(`set/data/${name}`, lines({ prompt: name }));
@@ -180,10 +180,12 @@ describe('files', () => {
     expect(held.map(({ prompt }) => prompt)).toEqual(['test.jsonl']);
     const matched = await load({ train: [folder.at('set/**/train-*.jsonl')] });
     expect(matched.train).toEqual(train);
-    expect(await problemsOf({ train: [folder.at('set/no-*.csv')] })).toMatchObject([{ message: 'names no data file' }]);
+    expect(await problemsOf({ train: [folder.at('set/no-*.csv')] })).toMatchObject([
+      { message: 'matches no data file' },
+    ]);
   });
 
-  test('a share is held out by the seed: exactly as many rows, none twice, order kept', async () => {
+  test('the seed holds out exactly the requested share of rows, in order and without duplicates', async () => {
     const rows = Array.from({ length: 101 }, (_, at) => ({ prompt: `p${at}` }));
     const train = [await folder.write('split.jsonl', lines(...rows))];
     const first = await load({ train, testShare: 0.1 });
@@ -195,7 +197,7 @@ describe('files', () => {
     expect(await load({ train, testShare: 0.1, splitSeed: 1 })).not.toEqual(first);
   });
 
-  test('one hundred thousand rows in seconds', async () => {
+  test('100,000 rows are read within seconds', async () => {
     const rows = Array.from(
       { length: 100_000 },
       (_, at) => `{"prompt":[{"role":"user","content":"${'x'.repeat(200)}"}],"answer":${at}}`,

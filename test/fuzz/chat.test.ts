@@ -1,4 +1,4 @@
-/** What a model folder says about conversations: its template, rendered, and the files that hold it and the special tokens. */
+/** Fuzzes the chat files of a model folder: the template, and the files that hold it and the special tokens. */
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,7 +42,7 @@ async function converse(): Promise<void> {
   const text = await chat.render(messages, { tools });
   expect(text.length).toBeLessThanOrEqual(limits.characters);
   await chat.encode(messages, { tools });
-  // Nothing that a template does reaches this process.
+  // A template renders in another process, so it cannot affect this one.
   expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
 }
 
@@ -57,7 +57,7 @@ const fileOf = (name: string) => async (content: Buffer | string) => {
 
 const templates = readCorpus('chat-template');
 replay('template', templates, fileOf('chat_template.jinja'));
-// Each bomb costs its whole time: of them only the replay.
+// Each bomb takes its full time limit, so bombs are only replayed.
 const honest = templates.filter(({ name }) => !name.startsWith('bomb-'));
 fuzz('template', mutatedBytes(honest.map(({ bytes }) => bytes)), fileOf('chat_template.jinja'));
 

@@ -1,4 +1,4 @@
-/** Config files as they come: YAML, TOML and JSON. */
+/** Fuzzes config files in YAML, TOML and JSON. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Data files as they come: JSON Lines, JSON, CSV and Parquet, through the same door as a run's. */
+/** Fuzzes data files in JSON Lines, JSON, CSV and Parquet through `loadData`. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

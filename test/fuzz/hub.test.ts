@@ -1,4 +1,4 @@
-/** What a hub answers: the model's description and its list of files, through a whole fetch on the loopback interface. */
+/** Fuzzes a hub's responses (description and file list) through a whole fetch on the loopback interface. */
 
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
@@ -43,7 +43,7 @@ afterAll(async () => {
 
 const repository = join('a', 'b', 'home', 'hub', 'models--owner--model');
 
-/** Every file that a fetch left lies where the model's files go. */
+/** Checks that every file of a fetch lies in the model's folder. */
 async function requireInside(): Promise<void> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   for (const entry of entries) {

@@ -1,12 +1,12 @@
-/** The lines that `generate`, `score` and `embed` read. */
+/** Fuzzes the input lines of `generate`, `score` and `embed`. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { marksFor } from '../../src/chat/marks.js';
 import { templateMessage } from '../../src/chat/template.js';
-import { messagesOf, promptOfLine } from '../../src/cli/generate/prompts.js';
-import { readJsonLines, textOf, tokensOf } from '../../src/cli/json-lines.js';
+import { lineToPrompt, readMessages } from '../../src/cli/generate/prompts.js';
+import { readJsonLines, readText, readTokens } from '../../src/cli/json-lines.js';
 import { ExitError } from '../../src/errors.js';
 import type { Message } from '../../src/message.js';
 import { jsonBombs } from './support/bombs.js';
@@ -21,7 +21,7 @@ afterAll(() => rm(join(file, '..'), { recursive: true, force: true }));
 
 const asked = { chat: true, system: 'Be brief.' };
 
-/** Each command takes its own part of a line: what one refuses another may take. */
+/** Reads a line as every command does: one command may refuse a line that another accepts. */
 function readAll(commands: readonly (() => unknown)[]): void {
   for (const command of commands) {
     try {
@@ -32,8 +32,8 @@ function readAll(commands: readonly (() => unknown)[]): void {
   }
 }
 
-/** Messages as a chat takes them further, and ids as the engine gets them. */
-function take(prompt: ReturnType<typeof promptOfLine>): void {
+/** Processes messages as the chat template does, and ids as the engine does. */
+function take(prompt: ReturnType<typeof lineToPrompt>): void {
   if (prompt instanceof Int32Array) expect(prompt.every((id) => id >= 0)).toBe(true);
   else if (typeof prompt !== 'string') marksFor((prompt as readonly Message[]).map(templateMessage));
 }
@@ -42,11 +42,11 @@ async function readFileOf(bytes: Buffer): Promise<void> {
   await writeFile(file, bytes);
   for await (const line of readJsonLines(file)) {
     readAll([
-      () => take(promptOfLine(line, asked)),
-      () => messagesOf(line),
-      () => textOf(line, 'completion'),
-      () => textOf(line, 'text'),
-      () => tokensOf(line, 'tokens'),
+      () => take(lineToPrompt(line, asked)),
+      () => readMessages(line),
+      () => readText(line, 'completion'),
+      () => readText(line, 'text'),
+      () => readTokens(line, 'tokens'),
     ]);
   }
 }

@@ -1,4 +1,4 @@
-/** What a run leaves, read back after anything may have happened to it: metrics, evaluations, manifests, states. */
+/** Fuzzes the files of a run folder: metrics, evaluations, manifests, states. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** The parser of one file of a folder, which otherwise stays as it is. */
+/** Creates the parser of one file of a folder whose other files stay valid. */
 const fileOf = (name: string, parse: (folder: string) => Promise<unknown>) => async (content: Buffer | string) => {
   await writeFile(join(folder, 'config.json'), '{"method":"exit","seed":1}');
   await writeFile(join(folder, name), content);

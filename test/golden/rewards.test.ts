@@ -8,7 +8,7 @@ import type { Group } from '../../src/method/group.js';
 import type { Rollout } from '../../src/method/rollout.js';
 import { rewardBatch } from '../../src/reward/batch.js';
 import { repetitionPenalty, softOverlong, thinkFormat } from '../../src/reward/built-in.js';
-import { judgeAnswers, namedReward, type RewardPart } from '../../src/reward/named.js';
+import { namedReward, type RewardColumn, rewardAnswers } from '../../src/reward/named.js';
 import type { Answered } from '../../src/reward/reward.js';
 import { afterEvaluation, type BestState, isExhausted } from '../../src/run/state.js';
 
@@ -54,16 +54,16 @@ function answered(text: string, tokens: readonly number[] = []): Answered {
   return { task, intent: 'attempt', prompt: 'q', before: emptyHistory, after, text, tokens, quality: 0 };
 }
 
-/** Groups as the trainer has them, of rewards and of what each function said. */
-function groupsOf(rewards: readonly number[], parts: readonly RewardPart[], size: number): Group[] {
+/** Groups as the trainer has them, of rewards and of each function's rewards. */
+function groupsOf(rewards: readonly number[], parts: readonly RewardColumn[], size: number): Group[] {
   const start = { task: { id: 't', data: null }, history: emptyHistory, intent: 'attempt' } as const;
   const rollout: Rollout = { start, turns: [], history: emptyHistory, quality: 0, outcome: { kind: 'finished' } };
   return Array.from({ length: rewards.length / size }, (_, at) => {
     const cut = (values: Float64Array): Float64Array => values.slice(at * size, (at + 1) * size);
     const own = Float64Array.from(rewards.slice(at * size, (at + 1) * size));
     const rollouts = new Array<Rollout>(size).fill(rollout);
-    const said = parts.map((part) => ({ ...part, values: cut(part.values), trouble: new Uint8Array(size) }));
-    return { start, rollouts, rewards: own, qualities: own, score: 0, parts: said };
+    const ownParts = parts.map((part) => ({ ...part, values: cut(part.values), trouble: new Uint8Array(size) }));
+    return { start, rollouts, rewards: own, qualities: own, score: 0, parts: ownParts };
   });
 }
 
@@ -75,9 +75,10 @@ describe("TRL's sum over functions, advantages and metrics", () => {
     const functions = one.weights.map((weight, at) => {
       return namedReward({ batch: () => one.rewards.map((row) => row[at] ?? null) }, { name: `f${at}`, weight });
     });
-    const { judged, parts } = await judgeAnswers(functions, [one.rewards.map((_row, at) => answered(String(at)))]);
-    const rewards = judged.map((said) => (said.kind === 'rewarded' ? said.sum : Number.NaN));
-    const groups = groupsOf(rewards, parts, golden.group);
+    const answers = one.rewards.map((_row, at) => answered(String(at)));
+    const { outcomes, columns } = await rewardAnswers(functions, [answers]);
+    const rewards = outcomes.map((outcome) => (outcome.kind === 'rewarded' ? outcome.sum : Number.NaN));
+    const groups = groupsOf(rewards, columns, golden.group);
     const settings = { baseline: one.scale === 'group' ? 'std' : 'mean', std: 'sample', epsilon: 1e-4 } as const;
     const aggregation = one.aggregation === 'sum_then_normalize' ? 'sum-then-normalise' : 'normalise-then-sum';
     const found = aggregateAdvantages(groups, { functions }, { ...settings, aggregation });

@@ -1,6 +1,6 @@
 /**
  * Hostile input through the command line: exit code 1 or 2, one clear message that names the file or the key, bounded
- * time and memory. The readers' own tests hold the details; these hold what a user sees.
+ * time and memory. The tests of the readers cover the details; these cover the command line.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { cafeModel, inJson, listing, modelFolder, type Outcome, outcomeOf } from
 const root = mkdtempSync(join(tmpdir(), 'exit-rl-hostile-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-/** On a busy machine; the process alone needs a second and 150 MiB. */
+/** Limits for a busy machine; the process alone needs a second and 150 MiB. */
 const limits = { seconds: 60, peak: 700 } as const;
 
 function requireClean({ code, stderr, seconds, peak }: Outcome, said: RegExp): void {
@@ -129,7 +129,7 @@ describe.skipIf(missingEngine !== undefined)('hostile model folders', () => {
 const row = JSON.stringify({ prompt: '<bos> solve a1 b2 c3 d4 e5 a6 b1 c2 d3 e4 previous a? b? c? d? e? answer' });
 const small = { model: 'models/tiny', updates: 3, startsPerBatch: 2, groupSize: 2, sampling: { maxNewTokens: 3 } };
 
-/** A run over one row with these files beside it. */
+/** Writes a run over one row with these files beside it. */
 function trainWith(name: string, files: Readonly<Record<string, string | Buffer>>, settings: object): string[] {
   const folder = mkdtempSync(join(root, 'run-'));
   writeFileSync(join(folder, 'rows.jsonl'), `${row}\n`);
@@ -172,7 +172,7 @@ describe.skipIf(missingEngine !== undefined)('hostile data, configs and rewards'
     180_000,
   );
 
-  test('a run folder is left as it is by a resume that is refused', async () => {
+  test('a refused resume leaves the run folder unchanged', async () => {
     const args = trainWith('good', reward('return texts.map((text) => text.length);'), scored);
     const run = args.at(-1) as string;
     const made = await outcomeOf(args);

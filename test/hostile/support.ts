@@ -1,4 +1,4 @@
-/** A model folder or a config made bad in one way, and the command that meets it. */
+/** Builds model folders and configs with one defect each, and runs commands on them. */
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -6,7 +6,7 @@ import { runCli, tinyModel } from '../cli/support/cli.js';
 
 export const cafeModel = tinyModel.replace(/tiny$/, 'cafe');
 
-/** A copy of a shipped model folder, changed. */
+/** Copies a shipped model folder and changes it. */
 export function modelFolder(path: string, change: (folder: string) => void, from = tinyModel): string {
   mkdirSync(path, { recursive: true });
   for (const name of readdirSync(from)) copyFileSync(join(from, name), join(path, name));
@@ -30,7 +30,7 @@ export interface Outcome {
   readonly peak: number;
 }
 
-// Printed by the process itself when it ends: the kernel's own high-water mark.
+// The process prints the kernel's high-water mark of its memory when it ends.
 const report = `data:text/javascript,${encodeURIComponent(
   "process.on('exit', () => process.stderr.write('\\npeak ' + process.resourceUsage().maxRSS + '\\n'))",
 )}`;
@@ -43,7 +43,7 @@ export async function outcomeOf(args: readonly string[]): Promise<Outcome> {
   return { code, stdout, stderr: said, seconds: (performance.now() - began) / 1000, peak };
 }
 
-/** Every file of a folder with its size and time of change. */
+/** Lists every file of a folder with its size and modification time. */
 export function listing(folder: string): string[] {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
   return names.map((name) => {

@@ -1,4 +1,4 @@
-/** Downloads against a hub on the loopback interface, its faults included. */
+/** Downloads from a hub on the loopback interface, with injected faults. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +46,7 @@ const fetched = (options: FetchOptions = {}): Promise<Fetched> =>
 const repository = (): string => join(home, 'hub', 'models--owner--small-model');
 
 describe('fetch', () => {
-  test("lays the model out as huggingface_hub does, without pickles and others' copies", async () => {
+  test('stores the model like huggingface_hub, without pickles and copies for other frameworks', async () => {
     const { folder, files: names } = await fetched();
     expect(folder).toBe(join(repository(), 'snapshots', commit));
     expect([...names].sort()).toEqual(
@@ -105,7 +105,7 @@ describe('fetch', () => {
     [403, /terms/],
     [404, /check the name/],
     [503, /try again later/],
-  ])('says what a %i means', async (status, message) => {
+  ])('explains status %i', async (status, message) => {
     hub.faults = { status };
     const error = await fetched().catch((reason: unknown) => reason);
     expect(HubError.isInstance(error)).toBe(true);
@@ -163,7 +163,7 @@ describe('a listing that is hostile', () => {
     await expect(fetched()).rejects.toThrow(message);
   });
 
-  test('an answer without end', async () => {
+  test('an endless response', async () => {
     hub.faults = { listing: `["${'x'.repeat(20 * 2 ** 20)}"]` };
     await expect(fetched({ patienceMilliseconds: 20_000 })).rejects.toThrow(/more than 16777216 bytes/);
   });

@@ -1,4 +1,4 @@
-/** A hub of one model on the loopback interface: the few routes that a download asks for, with faults on demand. */
+/** A hub of one model on the loopback interface: the routes that a download requests, with faults on demand. */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -6,27 +6,27 @@ import type { AddressInfo } from 'node:net';
 export const commit = 'a'.repeat(40);
 
 export interface Faults {
-  /** Status for every answer, for example 401. */
+  /** Status of every response, for example 401. */
   readonly status?: number;
-  /** Ends the connection after so many bytes of a file, this many times. */
+  /** Closes the connection after so many bytes of a file, this many times. */
   readonly cutAfter?: number;
   readonly cuts?: number;
-  /** Sends other bytes than the listing promises. */
+  /** Sends bytes that do not match the listing's hash. */
   readonly damaged?: boolean;
-  /** Sends the file from its beginning whatever range is asked for. */
+  /** Sends the file from its beginning whatever range is requested. */
   readonly ignoresRanges?: boolean;
-  /** Every page of the listing names this as the next. */
+  /** The next page that every page of the listing names. */
   readonly nextPage?: string;
-  /** What the listing is, in place of the files. */
+  /** Replaces the listing of the files. */
   readonly listing?: string;
-  /** Never answers. */
+  /** Never responds. */
   readonly silent?: boolean;
 }
 
 export interface LoopbackHub {
   readonly url: string;
   faults: Faults;
-  /** `path range` of every file that was asked for. */
+  /** `path range` of every requested file. */
   readonly asked: string[];
   readonly tokens: (string | undefined)[];
   close(): Promise<void>;

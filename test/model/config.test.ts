@@ -1,4 +1,4 @@
-/** What a config says is computed or refused by name, never ignored. */
+/** Every key of a config is computed or refused by name, never ignored. */
 import { describe, expect, test } from 'vitest';
 import { ModelFolderError } from '../../src/errors.js';
 import { LocalPolicy } from '../../src/policy/local.js';
@@ -87,7 +87,7 @@ describe.each([
   });
 });
 
-/** What published folders carry beside the numbers. */
+/** Keys of published folders that do not affect the computation. */
 const published: Changes = {
   _name_or_path: 'someone/model',
   _attn_implementation_autoset: true,
@@ -105,9 +105,12 @@ const published: Changes = {
   num_experts: null,
 };
 
-test.each(['llama-tied', 'mistral', 'qwen2', 'qwen3'])('%s with what changes no number loads', async (model) => {
-  expect(await errorOf(model, published)).toBeUndefined();
-});
+test.each(['llama-tied', 'mistral', 'qwen2', 'qwen3'])(
+  '%s loads with keys that do not affect the computation',
+  async (model) => {
+    expect(await errorOf(model, published)).toBeUndefined();
+  },
+);
 
 describe('end tokens', () => {
   const endTokens = async (generation: Changes, config: Changes = {}): Promise<readonly number[]> => {
@@ -120,14 +123,14 @@ describe('end tokens', () => {
     return endTokenIds;
   };
 
-  test('are a number, a list, or what config.json says', async () => {
+  test('are a number, a list, or those of config.json', async () => {
     expect(await endTokens({ eos_token_id: 5 })).toEqual([5]);
     expect(await endTokens({ eos_token_id: [7, 2, 9] })).toEqual([7, 2, 9]);
     expect(await endTokens({ eos_token_id: null }, { eos_token_id: [3] })).toEqual([3]);
     expect(await endTokens({ eos_token_id: undefined }, { eos_token_id: null })).toEqual([]);
   });
 
-  test.each([[-1], ['</s>'], [[2, 'x']], [2.5], [96], [{}]])('that are %j are an error', async (eos_token_id) => {
+  test.each([[-1], ['</s>'], [[2, 'x']], [2.5], [96], [{}]])('%j are an error', async (eos_token_id) => {
     const error = await errorOf('llama-tied', { eos_token_id }, 'generation_config.json');
     expect(ModelFolderError.isInstance(error)).toBe(true);
     expect(String(error)).toMatch(/generation_config\.json.*`eos_token_id`/);

@@ -1,4 +1,4 @@
-/** Files of weights that lie: a typed error that names the file, in bounded time and memory. */
+/** Malformed weight files give a typed error that names the file, in bounded time and memory. */
 import { readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -11,7 +11,7 @@ const weights = 'model.safetensors';
 const index = 'model.safetensors.index.json';
 const shard = (number: number): string => `model-0000${number}-of-00003.safetensors`;
 
-/** The entry of a weight that every fixture has. */
+/** The header entry of a weight that every fixture has. */
 const norm = (header: Header): Entry => header['model.norm.weight'] as Entry;
 
 /** Sets one fp32 number of the final norm. */
@@ -219,10 +219,10 @@ const shards: Attack[] = [
   ],
 ];
 
-/** In place of a file; every one that is read. */
+/** Attacks that replace each file that is read. */
 refused({ weights: files, shards });
 
-test('a file of terabytes with nothing in it is refused before its weights get memory', async () => {
+test('a sparse file of terabytes is refused before memory is allocated', async () => {
   const folder = copyModel('llama-tied');
   const [rows, width] = [2 ** 24, 2 ** 16];
   changeJson(folder, 'config.json', { vocab_size: rows, hidden_size: width, num_hidden_layers: 1 });

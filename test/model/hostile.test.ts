@@ -1,4 +1,4 @@
-/** Model folders that lie: a typed error that names the file, in bounded time and memory. */
+/** Malformed model folders give a typed error that names the file, in bounded time and memory. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -129,7 +129,7 @@ const tokenizers: Attack[] = [
 
 refused({ 'files of another kind': kinds, configs, tokenizers });
 
-test('links to regular files are followed, as the cache of a hub has them', async () => {
+test('links to regular files are followed, as a hub cache contains them', async () => {
   const [folder, elsewhere] = [copyModel('llama-tied'), copyModel('llama-tied')];
   for (const name of ['config.json', weights, 'tokenizer.json']) {
     replace(name, (path) => symlinkSync(join(elsewhere, name), path))(folder);

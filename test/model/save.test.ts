@@ -1,4 +1,4 @@
-/** What is saved is what was loaded, in one file or in shards, and comes back bit for bit. */
+/** A saved model equals the loaded one bit for bit, in one file or in shards. */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -18,7 +18,7 @@ const weightFiles = (folder: string): string[] =>
     .sort();
 
 describe('shards', () => {
-  test('hold at most the size asked for, and load to the same bits', async () => {
+  test('have at most the requested size, and load to the same bits', async () => {
     const policy = await openPolicy('qwen3');
     const folder = temporaryFolder();
     const written = await policy.save(folder, { maxShardBytes: 30_000 });
@@ -33,7 +33,7 @@ describe('shards', () => {
     expect(await (await openPolicy(folder)).logprobs(batch)).toEqual(await policy.logprobs(batch));
   });
 
-  test('are those of a folder made by transformers', async () => {
+  test('equal those that transformers writes', async () => {
     const folder = temporaryFolder();
     await (await openPolicy('llama-yarn')).save(folder, { maxShardBytes: 40_000 });
     const total = (where: string) => JSON.parse(readFileSync(join(where, 'model.safetensors.index.json'), 'utf8'));
@@ -43,7 +43,7 @@ describe('shards', () => {
     expect(readWeights(folder)).toEqual(readWeights(modelFolder('llama-yarn')));
   });
 
-  test('of an earlier save do not stay beside those of a later one', async () => {
+  test('of an earlier save are removed by a later one', async () => {
     const policy = await openPolicy('llama-tied');
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'model.safetensors.notes'), 'mine');
@@ -62,7 +62,7 @@ describe('shards', () => {
 });
 
 describe('named chat templates', () => {
-  /** A folder with two of them beside the default one. */
+  /** Creates a folder with two named templates besides the default one. */
   function withTemplates(): string {
     const folder = copyModel('qwen2');
     const inner = join(folder, 'additional_chat_templates');
@@ -74,7 +74,7 @@ describe('named chat templates', () => {
   }
   const templatesOf = (folder: string): string[] => readdirSync(join(folder, 'additional_chat_templates')).sort();
 
-  test('go with every save, snapshot and merge, and are there again', async () => {
+  test('are part of every save, snapshot and merge', async () => {
     const policy = await openPolicy(withTemplates());
     const [saved, snapped] = [temporaryFolder(), temporaryFolder()];
     const written = await policy.save(saved);
@@ -88,7 +88,7 @@ describe('named chat templates', () => {
     expect(await again.renderMessages(messages, { template: 'rag', variables: { mood: 'glad' } })).toBe('rag glad');
   });
 
-  test('of the base go into a merged folder and beside an adapter', async () => {
+  test('of the base are copied into a merged folder and beside an adapter', async () => {
     const [base, adapter, merged] = [withTemplates(), temporaryFolder(), join(temporaryFolder(), 'merged')];
     const policy = await openPolicy(base, { lora: { rank: 2, alpha: 4 } });
     await policy.save(adapter);
@@ -96,7 +96,7 @@ describe('named chat templates', () => {
     for (const folder of [adapter, merged]) expect(templatesOf(folder)).toEqual(['rag.jinja', 'tool_use.jinja']);
   });
 
-  test('are part of what a resumed run must find unchanged', async () => {
+  test('must be unchanged when a run is resumed', async () => {
     const folder = withTemplates();
     const before = await fingerprintModel(folder);
     writeFileSync(join(folder, 'additional_chat_templates', 'rag.jinja'), 'other');
@@ -105,7 +105,7 @@ describe('named chat templates', () => {
     expect(after?.tokenizer).not.toBe(before?.tokenizer);
   });
 
-  test('without end are refused', async () => {
+  test('of unlimited size are refused', async () => {
     const folder = withTemplates();
     const inner = join(folder, 'additional_chat_templates');
     for (let at = 0; at < 70; at++) writeFileSync(join(inner, `${at}.jinja`), '');
@@ -113,7 +113,7 @@ describe('named chat templates', () => {
   });
 });
 
-test('what a config says of the chat template reaches every prompt', async () => {
+test('the chat options of a config apply to every prompt', async () => {
   const folder = copyModel('qwen2');
   writeFileSync(join(folder, 'chat_template.jinja'), '{{ date_string }} {{ enable_thinking }} {{ depth }}');
   const names = { chat_template_kwargs: { enable_thinking: false, depth: 3 }, chat: { date: '2026-02-03' } };
@@ -133,7 +133,7 @@ test('a save and a snapshot of the same moment write the same bytes', async () =
   expect(snapshot.filter(({ name }) => name !== 'training.safetensors')).toEqual(saved);
 });
 
-describe('a policy in bfloat16 that is only asked', () => {
+describe('a policy in bfloat16 that is not trainable', () => {
   const load = (trainable: boolean) =>
     LocalPolicy.load(modelFolder('qwen2'), { device: 'cpu', threads: 1, dtype: 'bfloat16', trainable });
 
@@ -146,7 +146,7 @@ describe('a policy in bfloat16 that is only asked', () => {
     await Promise.all([asked.close(), trained.close()]);
   });
 
-  test('is not trained', async () => {
+  test('refuses updates', async () => {
     const policy = await load(false);
     const batch = await rolloutBatch(policy, { seed: 1, update: 0, prompts: 3, groupSize: 2 });
     await expect(policy.update(batch, onPolicySettings)).rejects.toThrow(/`trainable`/);

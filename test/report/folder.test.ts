@@ -5,7 +5,7 @@ import { RunFolderError } from '../../src/errors.js';
 import { parseMetrics, readReportFolder } from '../../src/report/folder.js';
 import { copyOfFixture, emptyFolder, fixture } from './support.js';
 
-/** The error of a promise that must fail. */
+/** Returns the error of a promise that must reject. */
 async function failureOf(promise: Promise<unknown>): Promise<RunFolderError> {
   const error = await promise.then(
     () => undefined,
@@ -16,7 +16,7 @@ async function failureOf(promise: Promise<unknown>): Promise<RunFolderError> {
 }
 
 describe('metrics.jsonl', () => {
-  test('null is a gap, half a last line is left out, of twins the later counts, updates ascend', () => {
+  test('null becomes a gap, an incomplete last line is skipped, the later of two lines of an update counts', () => {
     const text = '{"update":2,"reward":1}\n{"update":1,"reward":null}\n\n{"update":2,"reward":3}\n{"update":3,"rew';
     const lines = parseMetrics(text, 'metrics.jsonl');
     expect(lines.map((line) => [line.get('update'), line.get('reward')])).toEqual([
@@ -25,7 +25,7 @@ describe('metrics.jsonl', () => {
     ]);
   });
 
-  test('a last line without its line end counts once it is whole', () => {
+  test('a complete last line counts even without its line end', () => {
     expect(parseMetrics('{"update":1}\n{"update":2}', 'm').length).toBe(2);
   });
 
@@ -33,7 +33,7 @@ describe('metrics.jsonl', () => {
     ['{"update":1}\n{"update":\n{"update":3}\n', 2, /not JSON/],
     ['{"update":1}\n{"reward":1}\n', 2, /update/],
     ['[1]\n', 1, /object/],
-  ])('a damaged line %j is named', (text, line, reason) => {
+  ])('a damaged line %j is an error with its place', (text, line, reason) => {
     const read = Promise.resolve().then(() => parseMetrics(text, 'metrics.jsonl'));
     return failureOf(read).then((error) => {
       expect(error.message).toMatch(new RegExp(`^metrics.jsonl:${line}: `));
@@ -44,7 +44,7 @@ describe('metrics.jsonl', () => {
 });
 
 describe('folders', () => {
-  test('a comparison brings its runs, a run its evaluation', async () => {
+  test('a comparison is read with its runs, a run with its evaluation', async () => {
     const data = await readReportFolder(fixture);
     expect(data.kind === 'comparison' && data.runs.map(({ method, seed }) => `${method} ${seed}`)).toEqual([
       'grpo 1',
@@ -57,14 +57,14 @@ describe('folders', () => {
     expect(run.kind === 'run' && run.metrics.length).toBe(20);
   });
 
-  test('a run that has only begun is a run', async () => {
+  test('a run without a finished update is read', async () => {
     const folder = await copyOfFixture();
     const run = path.join(folder, 'exit-1');
     await Promise.all(['metrics.jsonl', 'evaluation.json'].map((name) => rm(path.join(run, name))));
     expect(await readReportFolder(run)).toMatchObject({ metrics: [], evaluation: undefined });
   });
 
-  test('what is missing or no run folder is named with what to do', async () => {
+  test('a missing folder, or one that holds no run, is an error with a fix', async () => {
     const empty = await emptyFolder();
     expect((await failureOf(readReportFolder(path.join(empty, 'none')))).message).toMatch(/none: does not exist/);
     expect((await failureOf(readReportFolder(empty))).message).toMatch(/config\.json: is missing/);
@@ -72,14 +72,14 @@ describe('folders', () => {
     expect((await failureOf(readReportFolder(file))).message).toMatch(/is a file/);
   });
 
-  test('a damaged JSON file is named with its line', async () => {
+  test('a damaged JSON file is an error with file and line', async () => {
     const folder = await copyOfFixture();
     const file = path.join(folder, 'exit-1', 'config.json');
     await writeFile(file, '{\n  "method": "exit",\n  oops\n}\n');
     expect((await failureOf(readReportFolder(folder))).message).toContain(`${file}:3: is not JSON`);
   });
 
-  test('a value of the wrong type is named with its key', async () => {
+  test('a value of the wrong type is an error with its key', async () => {
     const folder = await copyOfFixture();
     const file = path.join(folder, 'comparison.json');
     const comparison = JSON.parse(await readFile(file, 'utf8'));
@@ -90,7 +90,7 @@ describe('folders', () => {
     expect(message).toContain('rows.1.evaluation.solved');
   });
 
-  test('a row that points outside the folder is refused, one whose folder is gone is listed', async () => {
+  test('a row that points outside the folder is refused; a row without its folder is listed as missing', async () => {
     const folder = await copyOfFixture();
     const file = path.join(folder, 'comparison.json');
     const comparison = JSON.parse(await readFile(file, 'utf8'));
@@ -112,7 +112,7 @@ describe('folders', () => {
     expect((await failureOf(readReportFolder(folder))).message).toContain(`${file}: cannot be read`);
   });
 
-  test('a page can be made while a line is being written', async () => {
+  test('the report can be written while a line is being appended', async () => {
     const folder = await copyOfFixture();
     await appendFile(path.join(folder, 'exit-1', 'metrics.jsonl'), '{"update": 21, "rewa');
     const run = await readReportFolder(path.join(folder, 'exit-1'));

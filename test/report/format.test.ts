@@ -30,7 +30,7 @@ describe('numbers as people read them', () => {
     compact(Infinity),
     whole(NaN),
     clock(NaN),
-  ])('what is not known is a dash', (text) => {
+  ])('an unknown value is a dash', (text) => {
     expect(text).toBe('–');
   });
 });

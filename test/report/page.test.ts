@@ -19,7 +19,7 @@ async function edit(folder: string, name: string, change: (value: Record<string,
   await writeFile(file, JSON.stringify(value));
 }
 
-/** Every element must be closed in order: a stray `<` or quote from data would break this. */
+/** Checks that every element is closed in order, which a stray `<` or quote from data would break. */
 function unbalanced(page: string): string[] {
   const empty = new Set(['meta', 'path', 'rect', 'circle', '!doctype']);
   const open: string[] = [];
@@ -38,7 +38,7 @@ describe('the page of a comparison', () => {
     page = renderPage(await readReportFolder(fixture));
   });
 
-  test('says what was compared and the result seed by seed', () => {
+  test('names the compared methods and the result per seed', () => {
     expect(page).toContain('<h1>code-breaker: exit against grpo and base</h1>');
     expect(page).toMatch(
       /Solved after 4 iterations: exit [\d.]+\u00a0%\u00a0±\u00a0[\d.]+, grpo .*, base [\d.]+\u00a0%\./,
@@ -47,7 +47,7 @@ describe('the page of a comparison', () => {
     expect(page).toContain('this is not a general ranking');
   });
 
-  test('loads nothing: no script, no address, a strict policy', () => {
+  test('loads nothing: no script, no URL, a strict content policy', () => {
     expect(page).toContain(
       `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'none'`,
     );
@@ -59,7 +59,7 @@ describe('the page of a comparison', () => {
     expect(page.replace(/<style>[\s\S]*?<\/style>/, '')).not.toMatch(/NaN|undefined|Infinity|\[object|>null</);
   });
 
-  test('has its table with a header for each row and column', () => {
+  test('has a table with a header for each row and column', () => {
     const table = /<table class="comparison">[\s\S]*?<\/table>/.exec(page)?.[0] ?? '';
     const heads = [...table.matchAll(/<th scope="col">([^<]*)</g)].map((match) => match[1]);
     expect(heads).toEqual(['method', 'k = 0', 'k = 1', 'k = 2', 'k = 4', 'ΔK', 'net corrections', 'seconds']);
@@ -68,7 +68,7 @@ describe('the page of a comparison', () => {
     for (const row of rows) expect(row[2]?.match(/<td>/g)?.length).toBe(7);
   });
 
-  test('draws each metric that varies, with words for who cannot see it', () => {
+  test('draws each metric that varies, with a text description', () => {
     const captions = [...page.matchAll(/<figcaption>([^<]*)/g)].map((match) => match[1]?.trim());
     for (const title of [
       'Solved',
@@ -95,7 +95,7 @@ describe('the page of a comparison', () => {
     expect(/class="line look1" d="([^"]*)"/.exec(reward)?.[1]?.match(/M/g)?.length).toBe(1);
   });
 
-  test('shows the config values that runs share once, and what differs apart', async () => {
+  test('shows shared config values once and differing ones per run', async () => {
     const folder = await copyOfFixture();
     await edit(folder, 'exit-2/config.json', (value) => Object.assign(value, { updates: 30 }));
     const section = renderPage(await readReportFolder(folder)).split('<h2>Configuration</h2>')[1] ?? '';
@@ -118,14 +118,14 @@ describe('the page of a comparison', () => {
     expect(await captions()).toBe(0);
   });
 
-  test('has both colour schemes and a form for print', () => {
+  test('has both colour schemes and a print style', () => {
     for (const media of ['prefers-color-scheme:dark', 'print', 'max-width:560px'])
       expect(page).toContain(`@media (${media})`.replace('(print)', 'print'));
   });
 });
 
 describe('hostile text', () => {
-  test('in configs, notes, names and answers stays text', async () => {
+  test('in configs, notes, names and answers is escaped', async () => {
     const folder = await copyOfFixture();
     await edit(folder, 'comparison.json', (value) => {
       const comparison = value as unknown as {
@@ -150,16 +150,16 @@ describe('hostile text', () => {
 });
 
 describe('the page of a run', () => {
-  test('says what it solves, and that one run shows no spread', async () => {
+  test('states the solved share, and that one run shows no spread', async () => {
     const page = renderPage(await readReportFolder(path.join(fixture, 'exit-1')));
     expect(page).toMatch(
       /20 updates\. Of 60 tasks the first attempt solves [\d.]+ %, 4 iterations of self-improvement [\d.]+ %/,
     );
-    expect(page).toContain('One run: how much the result varies with the seed is not known');
+    expect(page).toContain('One run: this page does not show how much the result varies with the seed');
     expect(unbalanced(page)).toEqual([]);
   });
 
-  test('a run that still trains, or has only begun, gives a page that says so', async () => {
+  test('the page of an unfinished run notes that it is unfinished', async () => {
     const folder = path.join(await copyOfFixture(), 'exit-1');
     await rm(path.join(folder, 'evaluation.json'));
     await edit(folder, 'config.json', (value) => Object.assign(value, { updates: 1200 }));
@@ -173,7 +173,7 @@ describe('the page of a run', () => {
     expect(unbalanced(begun)).toEqual([]);
   });
 
-  test('values that are missing everywhere or not numbers crash nothing', async () => {
+  test('a metric without any number does not fail the page', async () => {
     const folder = path.join(await copyOfFixture(), 'exit-1');
     const lines = [
       '{"update":1,"reward":null,"entropy":"much"}',
@@ -191,7 +191,7 @@ describe('the page of a run', () => {
 });
 
 describe('writing', () => {
-  test('goes into the folder, or where it is told, whole', async () => {
+  test('writes a complete page into the folder, or to the given path', async () => {
     const folder = await copyOfFixture();
     expect(await writeReport(folder)).toBe(path.join(folder, 'report.html'));
     const out = path.join(folder, 'other.html');
@@ -200,7 +200,7 @@ describe('writing', () => {
     await expect(stat(`${out}.part`)).rejects.toThrow();
   });
 
-  test('where it cannot be written is named', async () => {
+  test('an unwritable path is named', async () => {
     const out = path.join(await copyOfFixture(), 'no', 'such', 'page.html');
     await expect(writeReport(fixture, { out })).rejects.toThrow(`${out}: cannot be written`);
   });
@@ -210,7 +210,7 @@ describe('the solved task', () => {
   const draw = (example: Partial<SolvedExample>) =>
     exampleSection({ taskId: 't', openings: [], steps: [], ...example }, 'after exit');
 
-  test('code breaker is drawn as tiles with their marks, read aloud slot by slot', () => {
+  test('code breaker is drawn as tiles with marks, and described slot by slot', () => {
     const section = draw({
       openings: [{ text: 'a1 b4', marks: '=x' }],
       steps: [{ k: 0, answer: 'a1 b2', feedback: 'a1= b2~', quality: 0.5 }],
@@ -229,7 +229,7 @@ describe('the solved task', () => {
     expect(section).toContain('<td class="number">0.50</td>');
   });
 
-  test('a malformed answer and any other task are rows of text', () => {
+  test('a malformed answer, or one of another task, is shown as text', () => {
     const section = draw({
       steps: [
         { k: 0, answer: 'a1 b2 and more', quality: 0 },

@@ -10,7 +10,7 @@ const esc = String.fromCharCode(27);
 const hide = `${esc}[?25l`;
 const show = `${esc}[?25h`;
 
-/** A process that records the signals it is sent. */
+/** A fake process that records its signals. */
 class FakeHost extends EventEmitter {
   readonly pid = 7;
   readonly killed: string[] = [];
@@ -33,7 +33,7 @@ class FakeStream {
   }
 }
 
-/** What a terminal of this width shows after the writes: a small emulator of the sequences that we use. */
+/** Emulates a terminal of this width for the sequences in use; returns its screen after the writes. */
 function screenOf(writes: readonly string[], columns: number): string[] {
   const lines: string[] = [''];
   let row = 0;
@@ -112,7 +112,7 @@ describe('on a terminal', () => {
     progress.finish();
   });
 
-  test('at most eight times a second, and the last state is never lost', () => {
+  test('redraws at most eight times a second, and always draws the last state', () => {
     const stream = new FakeStream();
     const progress = start(stream);
     for (let update = 0; update < 100; update++) {
@@ -128,7 +128,7 @@ describe('on a terminal', () => {
     progress.finish();
   });
 
-  test('finish draws the last state, shows the cursor once, and ends it', () => {
+  test('finish draws the last state and shows the cursor once; later updates are ignored', () => {
     const stream = new FakeStream();
     const host = new FakeHost();
     const progress = start(stream, host);
@@ -144,14 +144,14 @@ describe('on a terminal', () => {
     expect(host.eventNames()).toEqual([]);
   });
 
-  test('the cursor comes back when the process exits', () => {
+  test('the cursor is shown when the process exits', () => {
     const [stream, host] = [new FakeStream(), new FakeHost()];
     start(stream, host);
     host.emit('exit');
     expect(stream.last).toBe(show);
   });
 
-  test('a signal still ends a process that nobody else holds', () => {
+  test('a signal ends the process when there is no other listener', () => {
     const [stream, host] = [new FakeStream(), new FakeHost()];
     start(stream, host);
     host.emit('SIGINT');
@@ -159,7 +159,7 @@ describe('on a terminal', () => {
     expect(host.killed).toEqual(['7 SIGINT']);
   });
 
-  test('a signal that someone else handles is left to them', () => {
+  test('a signal with another listener does not end the process', () => {
     const [stream, host] = [new FakeStream(), new FakeHost()];
     host.on('SIGINT', () => {});
     start(stream, host);
@@ -168,7 +168,7 @@ describe('on a terminal', () => {
     expect(host.killed).toEqual([]);
   });
 
-  test('a terminal made narrower is cleared of the wrapped lines', () => {
+  test('a redraw on a narrower terminal clears the wrapped lines', () => {
     const stream = new FakeStream(100);
     const progress = start(stream);
     progress.update('exit', state(1));
@@ -190,7 +190,7 @@ describe('on a terminal', () => {
     expect(lines[2]).toContain('1/100');
   });
 
-  test('more rows than the terminal has lines: the latest stay', () => {
+  test('a terminal with fewer lines than rows shows the latest rows', () => {
     const stream = new FakeStream(100, 6);
     const progress = start(stream);
     for (let run = 0; run < 10; run++) progress.update(`run ${run}`, state(run));
@@ -211,7 +211,7 @@ describe('on a terminal', () => {
 });
 
 describe('not on a terminal', () => {
-  test('a line at first, then every five seconds, on a new phase, and at the end', () => {
+  test('writes the first state, then a line every five seconds, on a new phase, and at the end', () => {
     const stream = new FakeStream();
     const progress = createProgress({ stream, isTTY: false, title: 'demo', now });
     for (let update = 1; update <= 60; update++) {
@@ -231,7 +231,7 @@ describe('not on a terminal', () => {
     expect(stream.writes.join('')).not.toContain(esc);
   });
 
-  test('what is not known is left out; finish writes the last state of every row', () => {
+  test('a line omits unknown values; finish writes the last state of every row', () => {
     const stream = new FakeStream();
     const progress = createProgress({ stream, isTTY: false, title: 'demo', now });
     progress.update('a', { update: 1, updates: 9 });
@@ -258,12 +258,12 @@ describe('colours and bars', () => {
     expect(terminalColours(false, {}).bold('a')).toBe('a');
   });
 
-  test('a bar is always as long as asked for', () => {
+  test('a bar always has the requested length', () => {
     for (let update = 0; update <= 130; update++) expect(bar({ update, updates: 100 }, 10).length).toBe(10);
     expect(bar({ update: 0, updates: 0 }, 4)).toBe('····');
   });
 
-  test('fields go by rank as the terminal narrows', () => {
+  test('a narrower terminal omits fields by rank', () => {
     const heads = (width: number) =>
       progressTable([{ id: 'a', state: state(1) }], width).columns.map(({ head }) => head);
     expect(heads(60)).toEqual(['run', 'update', 'reward', 'solved %', 'depth', 'tok/s', 'left']);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RunData } from '../../src/report/folder.js';
 import { linear, niceRange, rangeOf, ticks } from '../../src/report/scale.js';
-import { meanOfLines, methodCurves, metricPoints, smooth, thin } from '../../src/report/series.js';
+import { averageLines, methodCurves, metricPoints, smooth, thin } from '../../src/report/series.js';
 
 const points = (values: readonly number[]) => values.map((y, x) => ({ x, y }));
 const ys = (line: readonly { readonly y: number }[]) => line.map(({ y }) => y);
@@ -18,13 +18,13 @@ function runOf(method: string, seed: number, rewards: readonly number[]): RunDat
 }
 
 describe('curves', () => {
-  test('smoothing takes means of neighbours, fewer at the ends, and keeps the gaps', () => {
+  test('smoothing averages neighbours, fewer at the ends, and keeps gaps', () => {
     expect(ys(smooth(points([0, 3, 6, 9, 12]), 3))).toEqual([1.5, 3, 6, 9, 10.5]);
     expect(ys(smooth(points([0, 9, 0, 9, 0]), 3))).toEqual([4.5, 3, 6, 3, 4.5]);
     expect(ys(smooth(points([1, Number.NaN, 3, 5, 1]), 3))).toEqual([1, Number.NaN, 4, 3, 3]);
   });
 
-  test('thinning takes means of equal stretches and keeps a stretch of gaps as a gap', () => {
+  test('thinning averages equal stretches and keeps a stretch of gaps as a gap', () => {
     expect(thin(points([1, 3, 5, 7]), 2)).toEqual([
       { x: 0.5, y: 2 },
       { x: 2.5, y: 6 },
@@ -33,8 +33,8 @@ describe('curves', () => {
     expect(thin(points(Array.from({ length: 1000 }, (_, index) => index)), 7).length).toBe(7);
   });
 
-  test('the mean over seeds takes the seeds that have come so far', () => {
-    expect(meanOfLines([points([1, 2, 3]), points([3, 4])])).toEqual(points([2, 3, 3]));
+  test('the mean over seeds takes the seeds that have reached each update', () => {
+    expect(averageLines([points([1, 2, 3]), points([3, 4])])).toEqual(points([2, 3, 3]));
   });
 
   test('a metric that a run does not have gives no curve; an update without it is a gap', () => {
@@ -44,7 +44,7 @@ describe('curves', () => {
     expect(methodCurves([run], 'kl')).toEqual([]);
   });
 
-  test('behind one run lie its raw values, behind several each seed', () => {
+  test('the background shows the raw values of one run, or each of several seeds', () => {
     const [alone] = methodCurves([runOf('exit', 1, [1, 5, 1])], 'reward');
     expect(ys(alone?.behind[0] ?? [])).toEqual([1, 5, 1]);
     const curves = methodCurves(
@@ -67,7 +67,7 @@ describe('axes', () => {
     expect(ticks({ low: -3, high: 17 }, 4)).toEqual([0, 5, 10, 15]);
   });
 
-  test('a range holds its values, also a single one, none, or none that is finite', () => {
+  test('a range contains its values, and is valid for one value, none, or no finite one', () => {
     expect(rangeOf([3, Number.NaN, -1, Number.POSITIVE_INFINITY])).toEqual({ low: -1, high: 3 });
     expect(rangeOf([])).toEqual({ low: 0, high: 1 });
     expect(rangeOf([5])).toEqual({ low: 4.5, high: 5.5 });
@@ -76,7 +76,7 @@ describe('axes', () => {
     expect([wide.low <= 0.13, wide.high >= 0.91]).toEqual([true, true]);
   });
 
-  test('the map to pixels meets both ends', () => {
+  test('the map to pixels is exact at both ends', () => {
     const map = linear({ low: 10, high: 20 }, 100, 0);
     expect([map(10), map(15), map(20)]).toEqual([100, 50, 0]);
   });

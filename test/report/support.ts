@@ -47,14 +47,14 @@ export function rowOf(method: string, seed: number | null, solved: readonly numb
 const temporary: string[] = [];
 afterAll(() => Promise.all(temporary.map((folder) => rm(folder, { recursive: true, force: true }))));
 
-/** An empty folder that goes when the test file has ended. */
+/** Creates an empty folder that is removed after the tests of the file. */
 export async function emptyFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'exit-rl-report-'));
   temporary.push(folder);
   return folder;
 }
 
-/** A copy of the fixture that a test may damage. */
+/** Copies the fixture, so that a test may damage it. */
 export async function copyOfFixture(): Promise<string> {
   const folder = await emptyFolder();
   await cp(fixture, folder, { recursive: true });

@@ -10,7 +10,7 @@ const bold = (text: string) => coloured.bold(text);
 describe('grid', () => {
   const columns = [{ head: 'name', align: 'left' }, { head: 'n' }] as const;
 
-  test('words go left, numbers right, and hostile text is made plain', () => {
+  test('aligns words left and numbers right, and removes control sequences', () => {
     const rows = [
       [`${esc}[2Ja`, '1'],
       ['漢字', '10'],
@@ -18,7 +18,7 @@ describe('grid', () => {
     expect(formatGrid(columns, rows, plain)).toEqual(['name   n', 'a      1', '漢字  10']);
   });
 
-  test('a line is as wide as the grid says, with or without colours', () => {
+  test('gridWidth equals the width of a line, with or without colours', () => {
     const rows = [
       [
         { text: 'abcdef', tone: 'bold' },
@@ -40,7 +40,7 @@ describe('comparison', () => {
     rowOf('base', null, [0.01, 0.05, 0.08, 0.1]),
   ];
 
-  test('rows stand in the paper’s order, mean ± sample standard deviation, aligned', () => {
+  test('sorts rows in the paper’s order and aligns mean ± sample standard deviation', () => {
     expect(comparisonTable(rows, { colours: plain, width: 120 })).toBe(
       [
         'solved %        k=0         k=1         k=2         k=3           ΔK      net/100  seconds',
@@ -52,20 +52,20 @@ describe('comparison', () => {
     );
   });
 
-  test('a narrow terminal gets the spreads on lines of their own', () => {
+  test('puts the spreads on separate lines on a narrow terminal', () => {
     const lines = comparisonTable(rows, { colours: plain, width: 64 }).split('\n');
     expect(lines.map(displayWidth).every((width) => width <= 64)).toBe(true);
     expect(lines.findIndex((line) => line.includes('±1.4'))).toBeGreaterThan(0);
   });
 
-  test('the best mean is bold, and so is what shows the same', () => {
+  test('sets the best mean in bold, and every mean that reads the same', () => {
     const table = comparisonTable(rows, { colours: coloured, width: 64 });
     expect(table).toContain(bold('45.0'));
     expect(table.split(bold(' 6.0')).length).toBe(3);
     expect(table).not.toContain(bold('15.0'));
   });
 
-  test('a single seed shows no ±, a missing k a dash', () => {
+  test('shows no ± for a single seed, and a dash for a missing k', () => {
     const table = comparisonTable([rowOf('grpo', 1, [0.1, 0.2, 0.3]), rowOf('exit', 1, [0.1, 0.2])], {
       colours: plain,
     });
@@ -75,7 +75,7 @@ describe('comparison', () => {
 });
 
 describe('one evaluation', () => {
-  test('a line per iteration, with what the step fixed and broke', () => {
+  test('has a line per iteration, with the answers fixed and broken', () => {
     const lines = iterationTable(evaluationOf([0.1, 0.3, 0.25]), { colours: plain }).split('\n');
     expect(lines[0]).toBe('k  quality  solved %  fixed  broken    net');
     expect(lines[1]).toBe('0    0.550      10.0');

@@ -23,7 +23,7 @@ describe('untrusted text', () => {
     expect(plainText(`one\r\n${esc}[1mtwo\tthree`)).toBe('one\ntwo\tthree');
   });
 
-  test('markup becomes text, inside an attribute as well', () => {
+  test('markup is escaped, inside an attribute as well', () => {
     expect(escapeHtml(`<script>alert("1")</script> & 'x'`)).toBe(
       '&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;x&#39;',
     );
@@ -37,7 +37,7 @@ describe('widths', () => {
     expect(displayWidth('漢字')).toBe(4);
   });
 
-  test('a text is cut to its columns and filled to them', () => {
+  test('a text is truncated and padded to its columns', () => {
     expect(truncate('abcdef', 4)).toBe('abc…');
     expect(truncate('漢字漢', 4)).toBe('漢…');
     expect(truncate('abcd', 4)).toBe('abcd');

@@ -1,4 +1,4 @@
-/** Reward functions from files: in threads, which can be ended. */
+/** Reward functions from files run in threads that can be terminated. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { ConfigError, RewardTimeoutError } from '../../src/errors.js';
 import { emptyHistory, openTurn } from '../../src/history.js';
 import { IsolatedFunction } from '../../src/reward/isolated.js';
 import { type LoadedRewards, loadRewards } from '../../src/reward/load.js';
-import { judgeAnswers } from '../../src/reward/named.js';
+import { rewardAnswers } from '../../src/reward/named.js';
 import type { Answered } from '../../src/reward/reward.js';
 
 let file = '';
@@ -41,66 +41,66 @@ function answered(text: string, answer: string): Answered {
 const load = (...rewards: unknown[]): Promise<LoadedRewards> =>
   loadRewards(parseConfig({ task: 't', model: 'm', rewards }).rewards);
 
-async function judge(rewards: unknown[], texts = ['a', 'b']): ReturnType<typeof judgeAnswers> {
+async function rewardAll(rewards: unknown[], texts = ['a', 'b']): ReturnType<typeof rewardAnswers> {
   const { functions, close } = await load(...rewards);
   try {
-    return await judgeAnswers(functions, [texts.map((text) => answered(text, 'a'))]);
+    return await rewardAnswers(functions, [texts.map((text) => answered(text, 'a'))]);
   } finally {
     await close();
   }
 }
 
-const values = (judgement: Awaited<ReturnType<typeof judge>>): number[][] =>
-  judgement.parts.map((part) => [...part.values]);
+const values = (rewarded: Awaited<ReturnType<typeof rewardAll>>): number[][] =>
+  rewarded.columns.map((part) => [...part.values]);
 
 describe('files', () => {
-  test.each([true, false])('TypeScript, sync and async, batched and alone; isolated: %s', async (isolated) => {
-    const judgement = await judge([
+  test.each([true, false])('sync and async functions of a batch, group and rollout; isolated: %s', async (isolated) => {
+    const rewarded = await rewardAll([
       { file, export: 'accuracy', isolated },
       { file, export: 'slow', isolated },
       { file, export: 'one', scope: 'rollout', isolated },
       { file, export: 'accuracy', name: 'by group', scope: 'group', isolated },
     ]);
-    expect(values(judgement)).toEqual([
+    expect(values(rewarded)).toEqual([
       [1, 0],
       [0.5, 0.5],
       [1, 0],
       [1, 0],
     ]);
-    expect(judgement.parts.map(({ name }) => name)).toEqual(['accuracy', 'slow', 'one', 'by group']);
+    expect(rewarded.columns.map(({ name }) => name)).toEqual(['accuracy', 'slow', 'one', 'by group']);
   });
 
-  test('what a function leaves behind may throw between two calls: the next one is answered by a new thread', async () => {
+  test('a timer that throws between two calls ends the thread; a new one answers the next call', async () => {
     const { functions, close } = await load({ file, export: 'later' });
     for (let call = 0; call < 2; call++) {
-      const [judged] = (await judgeAnswers(functions, [[answered('a', 'a')]])).judged;
-      expect(judged).toEqual({ kind: 'rewarded', sum: 1, share: 1 });
+      const [outcome] = (await rewardAnswers(functions, [[answered('a', 'a')]])).outcomes;
+      expect(outcome).toEqual({ kind: 'rewarded', sum: 1, quality: 1 });
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
     await close();
   });
 
-  test('a loop without end is ended, typed, and the next call is answered by a new thread', async () => {
+  test('an infinite loop times out with a typed error; a new thread answers the next call', async () => {
     const { functions, close } = await load({ file, export: 'loops', timeoutSeconds: 0.3 });
-    const ask = (text: string): ReturnType<typeof judgeAnswers> => judgeAnswers(functions, [[answered(text, 'a')]]);
-    const [first] = (await ask('loop')).judged;
+    const ask = (text: string): ReturnType<typeof rewardAnswers> => rewardAnswers(functions, [[answered(text, 'a')]]);
+    const [first] = (await ask('loop')).outcomes;
     expect(first?.kind === 'failed' && RewardTimeoutError.isInstance(first.error)).toBe(true);
-    expect((await ask('fine')).judged).toEqual([{ kind: 'rewarded', sum: 1, share: 1 }]);
+    expect((await ask('fine')).outcomes).toEqual([{ kind: 'rewarded', sum: 1, quality: 1 }]);
     await close();
   });
 
-  test('a function that leaves ends its thread, not the run', async () => {
-    const { judged } = await judge([{ file, export: 'leaves', timeoutSeconds: 30 }]);
-    expect(judged.map(({ kind }) => kind)).toEqual(['failed', 'failed']);
+  test('a function that exits ends its thread, not the run', async () => {
+    const { outcomes } = await rewardAll([{ file, export: 'leaves', timeoutSeconds: 30 }]);
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['failed', 'failed']);
   });
 
-  test('memory that grows without end ends the thread, not the run', async () => {
+  test('a heap that exceeds its limit ends the thread, not the run', async () => {
     const eater = new IsolatedFunction({ file, name: 'eats', timeoutSeconds: 60, heapMiB: 48 });
     await expect(eater.call({})).rejects.toThrow(/memory/i);
     await eater.close();
   });
 
-  test('what cannot be loaded is named, all of it at once, before anything runs', async () => {
+  test('every function that cannot be loaded is reported at once, before any runs', async () => {
     const broken = join(root, 'broken.ts');
     await writeFile(broken, 'export const x = ;');
     const error = await load({ file: broken }, { file, export: 'accurasy' }, { file: join(root, 'absent.ts') }).catch(
@@ -116,15 +116,15 @@ describe('files', () => {
 });
 
 describe('built-in ones', () => {
-  test('exact match on a column, the last box, or the last number', async () => {
+  test('exact_match compares the text or the last box with a column', async () => {
     const texts = [' a ', 'so \\boxed{a}', 'it is 1,234.50'];
-    expect(values(await judge(['exact_match'], texts))).toEqual([[1, 0, 0]]);
-    expect(values(await judge([{ builtIn: 'exact_match', extract: 'boxed' }], texts))).toEqual([[0, 1, 0]]);
+    expect(values(await rewardAll(['exact_match'], texts))).toEqual([[1, 0, 0]]);
+    expect(values(await rewardAll([{ builtIn: 'exact_match', extract: 'boxed' }], texts))).toEqual([[0, 1, 0]]);
   });
 
-  test('a pattern that needs for ever on a text is ended', async () => {
+  test('format_regex times out on catastrophic backtracking', async () => {
     const reward = { builtIn: 'format_regex', pattern: '^(a+)+$', timeoutSeconds: 0.5 };
-    expect(values(await judge([reward], ['aaa', 'b']))).toEqual([[1, 0]]);
-    expect((await judge([reward], [`${'a'.repeat(40)}!`])).judged.map(({ kind }) => kind)).toEqual(['failed']);
+    expect(values(await rewardAll([reward], ['aaa', 'b']))).toEqual([[1, 0]]);
+    expect((await rewardAll([reward], [`${'a'.repeat(40)}!`])).outcomes.map(({ kind }) => kind)).toEqual(['failed']);
   });
 });

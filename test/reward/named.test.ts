@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { RewardTimeoutError } from '../../src/errors.js';
 import { emptyHistory, openTurn } from '../../src/history.js';
-import { judgeAnswers, type NamedReward, namedReward } from '../../src/reward/named.js';
+import { type NamedReward, namedReward, rewardAnswers } from '../../src/reward/named.js';
 import type { Answered, Reward } from '../../src/reward/reward.js';
 
 function answered(text: string, columns: Record<string, unknown> = {}): Answered {
@@ -12,8 +12,8 @@ function answered(text: string, columns: Record<string, unknown> = {}): Answered
 }
 
 const two = [answered('a', { answer: 'a' }), answered('b', { answer: 'x' })];
-const judge = (rewards: NamedReward[], groups = [two]): ReturnType<typeof judgeAnswers> =>
-  judgeAnswers(rewards, groups);
+const rewardAll = (rewards: NamedReward[], groups = [two]): ReturnType<typeof rewardAnswers> =>
+  rewardAnswers(rewards, groups);
 const batch = (values: (number | null)[], settings: Partial<NamedReward> = {}): NamedReward =>
   namedReward({ batch: () => values }, settings);
 
@@ -27,7 +27,7 @@ describe('a batch', () => {
       },
     };
     const messages: Answered = { ...answered('c'), prompt: [{ role: 'user', content: 'q' }] };
-    await judge([namedReward(look)], [two, [messages]]);
+    await rewardAll([namedReward(look)], [two, [messages]]);
     expect(seen).toMatchObject({
       prompts: ['question', 'question', [{ role: 'user', content: 'q' }]],
       completions: ['a', 'b', [{ role: 'assistant', content: 'c' }]],
@@ -42,13 +42,13 @@ describe('a batch', () => {
     });
   });
 
-  test('a function of the batch is asked once, one of groups once a group, one of rollouts once a rollout', async () => {
+  test('calls a batch function once, a group function once per group, a rollout function once per rollout', async () => {
     const calls = { batch: 0, group: 0, rollout: 0 };
     const count = (kind: keyof typeof calls, length: number): number[] => {
       calls[kind] += 1;
       return new Array<number>(length).fill(1);
     };
-    await judge(
+    await rewardAll(
       [
         namedReward({ batch: ({ texts }) => count('batch', texts.length) }),
         namedReward({ group: (list) => count('group', list.length) }),
@@ -61,24 +61,24 @@ describe('a batch', () => {
 });
 
 describe('the weighted sum', () => {
-  test('leaves out what a function could not score; an answer that none scored is unscored', async () => {
-    const { judged, parts } = await judge([
+  test('omits functions that cannot score an answer; an answer that no function scores is unscored', async () => {
+    const { outcomes, columns } = await rewardAll([
       batch([1, null], { name: 'a', weight: 2 }),
       batch([0.5, null], { name: 'b', weight: -1 }),
     ]);
-    expect(judged).toEqual([{ kind: 'rewarded', sum: 1.5, share: (1.5 + 1) / 3 }, { kind: 'unscored' }]);
-    expect(parts.map(({ name, values }) => [name, ...values])).toEqual([
+    expect(outcomes).toEqual([{ kind: 'rewarded', sum: 1.5, quality: (1.5 + 1) / 3 }, { kind: 'unscored' }]);
+    expect(columns.map(({ name, values }) => [name, ...values])).toEqual([
       ['a', 1, Number.NaN],
       ['b', 0.5, Number.NaN],
     ]);
   });
 
-  test('quality is its place between the least and the most that the scoring functions can give', async () => {
-    const { judged } = await judge([
+  test('quality is its position between the smallest and the largest sum of the scoring functions', async () => {
+    const { outcomes } = await rewardAll([
       batch([1, 9], { range: [0, 1] }),
       batch([-1, null], { name: 'overlong', range: [-1, 0], weight: 0.5 }),
     ]);
-    expect(judged.map((one) => (one.kind === 'rewarded' ? one.share : Number.NaN))).toEqual([(0.5 + 0.5) / 1.5, 1]);
+    expect(outcomes.map((one) => (one.kind === 'rewarded' ? one.quality : Number.NaN))).toEqual([(0.5 + 0.5) / 1.5, 1]);
   });
 });
 
@@ -98,19 +98,22 @@ describe('functions that fail', () => {
     ['returns infinity', { batch: () => [Infinity, -Infinity] }],
     ['returns text', { batch: () => ['1', '2'] as unknown as number[] }],
     ['returns undefined', { batch: () => undefined as unknown as number[] }],
-  ])('one that %s fails every answer it spoils, typed and counted', async (_, reward) => {
-    const { judged, parts } = await judge([namedReward(reward, { name: 'bad' }), batch([1, 1], { name: 'good' })]);
-    expect(judged.map(({ kind }) => kind)).toEqual(['failed', 'failed']);
-    expect(parts.map(({ trouble }) => [...trouble])).toEqual([
+  ])('one that %s fails each affected answer with a typed error', async (_, reward) => {
+    const { outcomes, columns } = await rewardAll([
+      namedReward(reward, { name: 'bad' }),
+      batch([1, 1], { name: 'good' }),
+    ]);
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['failed', 'failed']);
+    expect(columns.map(({ trouble }) => [...trouble])).toEqual([
       [1, 1],
       [0, 0],
     ]);
   });
 
-  test('one that fails once is asked again; one that is late is not', async () => {
+  test('a failed call is repeated once; a timed-out call is not', async () => {
     let calls = 0;
     const once: Reward = { batch: () => (++calls === 1 ? [1] : [1, 1]) };
-    expect((await judge([namedReward(once)])).judged.map(({ kind }) => kind)).toEqual(['rewarded', 'rewarded']);
+    expect((await rewardAll([namedReward(once)])).outcomes.map(({ kind }) => kind)).toEqual(['rewarded', 'rewarded']);
     let late = 0;
     const never: Reward = {
       batch: () => {
@@ -118,19 +121,19 @@ describe('functions that fail', () => {
         return new Promise<number[]>(() => {});
       },
     };
-    const { judged, parts } = await judge([namedReward(never, { timeoutSeconds: 0.05 })]);
+    const { outcomes, columns } = await rewardAll([namedReward(never, { timeoutSeconds: 0.05 })]);
     expect(late).toBe(1);
-    expect([...(parts[0]?.trouble ?? [])]).toEqual([2, 2]);
-    expect(judged.every((one) => one.kind === 'failed' && RewardTimeoutError.isInstance(one.error))).toBe(true);
+    expect([...(columns[0]?.trouble ?? [])]).toEqual([2, 2]);
+    expect(outcomes.every((one) => one.kind === 'failed' && RewardTimeoutError.isInstance(one.error))).toBe(true);
   });
 
-  test("a promise of another library is not waited for either, and a month's limit is no limit of a moment", async () => {
-    // biome-ignore lint/suspicious/noThenProperty: this is what such a promise is
+  test('the time limit covers thenables, and a limit beyond the range of setTimeout does not fire at once', async () => {
+    // biome-ignore lint/suspicious/noThenProperty: a thenable of another library
     const never = { group: () => ({ then: () => {} }) } as unknown as Reward;
-    const late = await judge([namedReward(never, { timeoutSeconds: 0.05 })]);
-    expect([...(late.parts[0]?.trouble ?? [])]).toEqual([2, 2]);
+    const late = await rewardAll([namedReward(never, { timeoutSeconds: 0.05 })]);
+    expect([...(late.columns[0]?.trouble ?? [])]).toEqual([2, 2]);
     const soon: Reward = { batch: () => new Promise((resolve) => setTimeout(() => resolve([1, 1]), 20)) };
-    const { judged } = await judge([namedReward(soon, { timeoutSeconds: 30 * 24 * 3600 })]);
-    expect(judged.map(({ kind }) => kind)).toEqual(['rewarded', 'rewarded']);
+    const { outcomes } = await rewardAll([namedReward(soon, { timeoutSeconds: 30 * 24 * 3600 })]);
+    expect(outcomes.map(({ kind }) => kind)).toEqual(['rewarded', 'rewarded']);
   });
 });

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RewardError } from '../../src/errors.js';
 import { append, emptyHistory, type Intent, type Iterate, openTurn } from '../../src/history.js';
-import { type Answered, improvementReward, type Reward, rewardGroup } from '../../src/reward/reward.js';
+import { callReward, type RewardResult } from '../../src/reward/call.js';
+import { type Answered, improvementReward, type Reward } from '../../src/reward/reward.js';
 
 const iterate = (quality: number): Iterate => ({ text: String(quality), tokens: [], quality });
 
@@ -10,41 +11,44 @@ const iterate = (quality: number): Iterate => ({ text: String(quality), tokens: 
 function answered(intent: Intent, current: number, previous = 0): Answered {
   const before = intent === 'attempt' ? emptyHistory : openTurn(emptyHistory, iterate(previous));
   const after = intent === 'attempt' ? openTurn(before, iterate(current)) : append(before, 0, iterate(current));
-  const said = { prompt: 'question', text: String(current), tokens: [] };
-  return { task: { id: 'task', data: null }, intent, before, after, quality: current, ...said };
+  const fields = { prompt: 'question', text: String(current), tokens: [] };
+  return { task: { id: 'task', data: null }, intent, before, after, quality: current, ...fields };
 }
+
+const call = (reward: Reward, answers: readonly Answered[]): Promise<readonly RewardResult[]> =>
+  callReward({ reward, timeoutSeconds: 0 }, answers);
 
 const group = [answered('improve', 0.6, 0.2), answered('improve', 0.2, 0.2), answered('improve', 1, 0.2)];
 
 describe('built-in rewards', () => {
-  test('quality is the quality, whatever the intent', async () => {
+  test('`quality` rewards the quality, whatever the intent', async () => {
     const all = (['attempt', 'improve', 'diverge'] as const).map((intent) => answered(intent, 0.4, 0.2));
-    expect(await rewardGroup('quality', all)).toEqual([0.4, 0.4, 0.4]);
+    expect(await call('quality', all)).toEqual([0.4, 0.4, 0.4]);
   });
 
-  test('improvement is the share of the possible gain, and never negative', async () => {
-    expect(await rewardGroup('improvement', group)).toEqual([expect.closeTo(0.5), 0, 1]);
+  test('`improvement` rewards the fraction of the possible gain, and is never negative', async () => {
+    expect(await call('improvement', group)).toEqual([expect.closeTo(0.5), 0, 1]);
     expect(improvementReward(answered('improve', 0.1, 0.9))).toBe(0);
   });
 
-  test('improvement pays attempts and diverge steps by their quality', () => {
+  test('`improvement` rewards attempts and diverge steps by their quality', () => {
     expect(improvementReward(answered('attempt', 0.4))).toBe(0.4);
     expect(improvementReward(answered('diverge', 0.4, 0.8))).toBe(0.4);
   });
 
-  test('where nothing is left to gain, keeping the right answer pays', () => {
+  test('`improvement` rewards keeping a right answer where no gain is possible', () => {
     expect(improvementReward(answered('improve', 1, 1))).toBe(1);
     expect(improvementReward(answered('improve', 0.4, 1))).toBe(0.4);
   });
 
-  test('improvement is measured at the rewritten turn, not at the turns played after it', () => {
+  test('`improvement` measures the rewritten turn, not the turns after it', () => {
     const before = openTurn(openTurn(emptyHistory, iterate(0)), iterate(0.5));
     const after = openTurn(append(before, 1, iterate(0.75)), iterate(0));
     const one = { intent: 'improve', before, after, quality: 0.25 } as const;
     expect(improvementReward(one)).toBe(0.5);
   });
 
-  test('improvement lies in [0, 1] for every pair of qualities', () => {
+  test('`improvement` lies in [0, 1] for every pair of qualities', () => {
     const share = fc.double({ min: 0, max: 1, noNaN: true });
     fc.assert(
       fc.property(share, share, (current, previous) => {
@@ -64,7 +68,7 @@ describe('reward functions', () => {
     ['for the group', { group: (all) => all.map(double) }],
     ['async for the group', { group: async (all) => Float64Array.from(all, double) }],
   ])('%s', async (_, reward) => {
-    expect(await rewardGroup(reward, group)).toEqual([1.2, 0.4, 2]);
+    expect(await call(reward, group)).toEqual([1.2, 0.4, 2]);
   });
 
   test.each<[string, Reward, RegExp]>([
@@ -78,7 +82,7 @@ describe('reward functions', () => {
     ['returns too many', { group: () => [1, 2, 3, 4] }, /4 rewards for 3 rollouts/],
     ['returns nothing', { group: () => undefined as unknown as number[] }, /threw/],
   ])('one that %s gives errors, never numbers', async (_, reward, message) => {
-    const rewards = await rewardGroup(reward, group);
+    const rewards = await call(reward, group);
     expect(rewards).toHaveLength(3);
     for (const error of rewards) {
       expect(RewardError.isInstance(error)).toBe(true);
@@ -86,11 +90,11 @@ describe('reward functions', () => {
     }
   });
 
-  test('one bad reward spoils only its own rollout', async () => {
-    const [first, second, third] = await rewardGroup({ group: () => [1, Number.NaN, 3] }, group);
+  test('one invalid reward fails only its own rollout', async () => {
+    const [first, second, third] = await call({ group: () => [1, Number.NaN, 3] }, group);
     expect([first, third]).toEqual([1, 3]);
     expect(RewardError.isInstance(second)).toBe(true);
-    const alone = await rewardGroup((one) => (one.quality === 1 ? fail('bad') : one.quality), group);
+    const alone = await call((one) => (one.quality === 1 ? fail('bad') : one.quality), group);
     expect(alone.slice(0, 2)).toEqual([0.6, 0.2]);
     expect(RewardError.isInstance(alone[2])).toBe(true);
   });

@@ -1,4 +1,4 @@
-/** Random values of the method's types, and a freeze that makes any mutation throw. */
+/** Generates random values of the method's types, and freezes values so that any mutation throws. */
 import fc from 'fast-check';
 import type { History, Iterate } from '../../src/history.js';
 
@@ -15,7 +15,7 @@ export const histories: fc.Arbitrary<History> = fc.record({
   turns: fc.array(fc.record({ iterates: fc.array(iterates, { minLength: 1, maxLength: 4 }) }), { maxLength: 4 }),
 });
 
-/** The value itself, frozen to its last leaf. */
+/** Freezes the value recursively and returns it. */
 export function deepFreeze<Value>(value: Value): Value {
   if (typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)) {
     Object.values(value).forEach(deepFreeze);

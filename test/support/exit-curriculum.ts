@@ -29,7 +29,7 @@ export const keysIn = (curriculum: Curriculum): string[] => storedIn(curriculum)
 
 export const task = ladderTasks[0] as Task;
 export const iterate = (text: string) => ({ text, tokens: [text.charCodeAt(0)], quality: 0.5 });
-/** A history of one turn per argument, each character an iterate. */
+/** Creates a history of one turn per argument, each character an iterate. */
 export const said = (...turns: string[]): History => ({
   turns: turns.map((texts) => ({ iterates: [...texts].map(iterate) })),
 });
@@ -39,13 +39,13 @@ export function rolloutOf(start: Start, history: History, kind: Outcome['kind'] 
   return { start, turns: [], history, quality: 0.5, outcome };
 }
 
-/** A group written by hand: what the start is, what its members became, and its score. */
+/** Creates a group by hand from its start, the histories of its members, and its score. */
 export function groupOf(start: Start, rollouts: readonly Rollout[], score: number): Group {
   const numbers = new Float64Array(rollouts.length).fill(0.5);
   return { start, rollouts, rewards: numbers, qualities: numbers, score, parts: [] };
 }
 
-/** Plays whole updates with a scripted policy and gives back the observed groups; any mutation of a history throws. */
+/** Runs whole updates with a scripted policy and returns the observed groups; any mutation of a history throws. */
 export async function playUpdates(
   curriculum: Curriculum,
   updates: number,

@@ -1,4 +1,4 @@
-/** A small multi-turn task: three rungs, each a digit to be guessed; the feedback says in which direction it lies. */
+/** A small multi-turn task: guess a digit on each of three rungs; the feedback gives the direction. */
 import type { History, Intent } from '../../src/history.js';
 import { promptFromTemplates } from '../../src/prompt.js';
 import type { Task, TaskFamily, Verdict } from '../../src/task/task.js';
@@ -31,5 +31,5 @@ export const ladder: TaskFamily<LadderData> = {
   judge,
 };
 
-/** The same task, one turn long. */
+/** The same task with one turn. */
 export const oneRung: TaskFamily<LadderData> = { ...ladder, name: 'one-rung', turns: 1 };

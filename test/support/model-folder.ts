@@ -1,4 +1,4 @@
-/** Model folders that are a fixture with something changed, for tests of what is refused. */
+/** Copies fixture models and changes them, for tests of refused folders. */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { LocalPolicy } from '../../src/policy/local.js';
 
 const models = join(dirname(fileURLToPath(import.meta.url)), '../golden/models');
 
-/** A copy of a fixture model, removed when the test ends. */
+/** Copies a fixture model; the copy is removed when the test ends. */
 export function copyModel(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'exit-rl-model-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -16,13 +16,13 @@ export function copyModel(name: string): string {
   return folder;
 }
 
-/** Sets keys of a JSON file; undefined takes a key away. */
+/** Sets keys of a JSON file; undefined removes a key. */
 export function changeJson(folder: string, file: string, changes: Readonly<Record<string, unknown>>): void {
   const path = join(folder, file);
   writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), ...changes }));
 }
 
-/** What loading a folder says; undefined when it loads. */
+/** Returns the error of loading a folder; undefined when it loads. */
 export async function loadError(folder: string): Promise<unknown> {
   try {
     const policy = await LocalPolicy.load(folder, { device: 'cpu', threads: 1 });

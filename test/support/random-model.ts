@@ -1,4 +1,4 @@
-/** Model folders with random weights around one of the tokenizers of test/golden/tokenizers. */
+/** Creates model folders with random weights and one of the tokenizers of test/golden/tokenizers. */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { createRng } from '../../src/rng.js';
 import { encodeSafetensors } from '../../src/safetensors.js';
 import { goldenPath } from '../golden/support.js';
 
-/** A small Llama that knows nothing, removed when the test ends. */
+/** Creates a small untrained Llama, which is removed when the test ends. */
 export function randomModel(tokenizer: string, seed = 1): string {
   const folder = mkdtempSync(join(tmpdir(), 'exit-rl-random-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,4 +1,4 @@
-/** safetensors files written as they should not be. */
+/** Writes malformed safetensors files. */
 import { readFileSync, writeFileSync } from 'node:fs';
 
 export interface Entry {
@@ -8,7 +8,7 @@ export interface Entry {
 }
 export type Header = Record<string, Entry>;
 
-/** Rewrites a file's header; `bytes` may change the numbers behind it. */
+/** Rewrites a file's header; `bytes` may change the data after it. */
 export function changeHeader(
   file: string,
   change: (header: Header) => unknown,

@@ -1,8 +1,8 @@
-/** A policy whose answers a test writes down: everything in the method runs as it is, only the model is a script. */
+/** A policy with scripted answers: the method runs unchanged, only the model is replaced. */
 import type { Completion, Generated, GenerateRequest, Policy } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';
 
-/** What to answer; a text ends properly, and a script that throws is a policy that fails. */
+/** Returns the answer. A text ends with an end token; a script that throws is a failing policy. */
 export type Script = (request: GenerateRequest, completion: number) => string | Completion;
 
 export interface ScriptedPolicy extends Pick<Policy, 'generate'> {
@@ -20,7 +20,7 @@ export function scriptedPolicy(script: Script): ScriptedPolicy {
   return { generate, requests };
 }
 
-/** Answers a digit that depends on the request and the completion only, as a real policy's does. */
+/** Answers with a digit that depends only on the request and the completion, like a real policy's answer. */
 export const digitScript: Script = ({ seed, requestId }, completion) =>
   String(createRng(seed).fork('digit', requestId, completion).int(10));
 

@@ -1,10 +1,10 @@
-/** What the runs of a demo are doing at this moment, for the live display. */
+/** Tracks the state of a demo's runs for the live display. */
 import type { DemoPlan, PlannedRun } from './plan.js';
 
 export type Phase = 'waiting' | 'training' | 'evaluating' | 'done';
 
 export interface RunState {
-  /** A method, or `base`, which is only evaluated. */
+  /** A method, or `base` for the untrained model, which is only evaluated. */
   readonly method: string;
   /** Null for the base. */
   readonly seed: number | null;
@@ -18,7 +18,7 @@ export interface RunState {
   readonly trainSeconds: number;
 }
 
-/** Until one is measured: evaluating one draw of the test tasks takes about as long as this many updates. */
+/** The assumed cost of an evaluation until one is measured: one draw of the test tasks takes as long as so many updates. */
 const updatesPerDraw = 40;
 
 /** The states of all runs, by name, in the order of the plan with the base first. */
@@ -28,7 +28,7 @@ export class Board {
 
   constructor(
     private readonly plan: DemoPlan,
-    /** Runs at a time. */
+    /** Number of runs at a time. */
     private readonly width: number,
     private readonly onChange: () => void,
   ) {
@@ -47,7 +47,7 @@ export class Board {
     this.change(name, { phase });
   }
 
-  /** One more line of metrics of a run that trains. */
+  /** Records one more line of metrics of a run in training. */
   trained(run: PlannedRun, metrics: Readonly<Record<string, number>>): void {
     const seconds = this.state(run.folder).trainSeconds + (metrics.step_time ?? 0);
     this.change(run.folder, { update: metrics.update ?? 0, metrics, trainSeconds: seconds });
@@ -58,21 +58,21 @@ export class Board {
     this.enter(name, 'done');
   }
 
-  trainSecondsOf(run: PlannedRun): number {
+  getTrainSeconds(run: PlannedRun): number {
     return this.state(run.folder).trainSeconds;
   }
 
-  /** Estimated seconds until this run is trained and evaluated; undefined before the pace is known. */
-  secondsLeftOf({ phase, update, updates }: RunState): number | undefined {
+  /** Estimates the seconds until this run is trained and evaluated; undefined before the pace is known. */
+  estimateSecondsLeft({ phase, update, updates }: RunState): number | undefined {
     if (phase === 'done') return 0;
     const pace = this.secondsPerUpdate();
     if (pace === undefined) return undefined;
     return (updates - update) * pace + (this.evaluationSeconds ?? updatesPerDraw * this.plan.draws * pace);
   }
 
-  /** Estimated seconds until all is done: the runs' own, shared out over the places. */
-  secondsLeft(): number | undefined {
-    const left = this.runs.map((run) => this.secondsLeftOf(run));
+  /** Estimates the seconds until all runs are done: their sum, divided by the runs at a time. */
+  estimateTotalSecondsLeft(): number | undefined {
+    const left = this.runs.map((run) => this.estimateSecondsLeft(run));
     if (left.some((seconds) => seconds === undefined)) return undefined;
     const open = this.runs.filter(({ phase }) => phase !== 'done').length;
     return left.reduce<number>((sum, seconds) => sum + (seconds ?? 0), 0) / Math.min(this.width, Math.max(1, open));

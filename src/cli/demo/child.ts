@@ -1,19 +1,19 @@
-/** Runs this same program as a child process and reads its JSON lines. */
+/** Runs this program as a child process and reads its JSON lines. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { CancelledError, ExitError } from '../../errors.js';
 
 export interface ChildOptions {
-  /** Arguments of node: the program's file first. */
+  /** Arguments of node; the first is the program's file. */
   readonly arguments: readonly string[];
-  /** Told of every line of standard output that is a JSON object. */
+  /** Receives every line of standard output that is a JSON object. */
   readonly onLine: (value: Readonly<Record<string, unknown>>) => void;
-  /** Sends SIGINT, once; the child then ends by itself. */
+  /** Sends SIGINT once when aborted; the child then ends by itself. */
   readonly signal: AbortSignal;
 }
 
-/** The last lines of standard error are kept to explain a failure. */
+/** The number of last lines of standard error that explain a failure. */
 const keptErrorLines = 20;
 
 function parseObject(line: string): Readonly<Record<string, unknown>> | undefined {
@@ -35,12 +35,12 @@ function failure(args: readonly string[], code: number | null, signal: string | 
 }
 
 /**
- * Resolves when the child has ended well.
- * @throws CancelledError when it ended after `signal`, ExitError `CHILD_FAILED` with its last words otherwise.
+ * Resolves when the child exits with code 0.
+ * @throws CancelledError when it ended after `signal`, otherwise ExitError `CHILD_FAILED` with its last error lines.
  */
 export async function runChild({ arguments: args, onLine, signal }: ChildOptions): Promise<void> {
   if (signal.aborted) throw new CancelledError();
-  // A group of its own: Ctrl-C reaches the children through us, once, so that each can save before it ends.
+  // In a separate process group: Ctrl-C reaches the children through us, once, so that each can save before it ends.
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const interrupt = (): void => void child.kill('SIGINT');
   const kill = (): void => void child.kill('SIGKILL');

@@ -1,4 +1,4 @@
-/** The comparison folder: comparison.json, which grows by a row as each run ends, and report.html. */
+/** Writes the comparison folder: comparison.json, which gains a row as each run ends, and report.html. */
 import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RunFolderError } from '../../errors.js';
@@ -30,12 +30,15 @@ export function compareRows(plan: DemoPlan, rows: readonly ComparisonRow[]): Com
   };
 }
 
-/** Makes the folder, which must be new or empty: two demos in one folder would compare what does not belong together. */
+/**
+ * Creates the folder, which must be new or empty: two demos in one folder would mix their runs.
+ * @throws RunFolderError when it is not empty or cannot be created.
+ */
 export async function prepareFolder(out: string): Promise<void> {
   try {
     await mkdir(out, { recursive: true });
-    const found = await readdir(out);
-    if (found.length === 0) return;
+    const names = await readdir(out);
+    if (names.length === 0) return;
   } catch (error) {
     throw new RunFolderError(`${out}: ${(error as Error).message}`, { folder: out }, { cause: error });
   }

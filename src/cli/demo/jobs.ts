@@ -1,4 +1,4 @@
-/** The work of a demo: evaluate the base; train and evaluate each run. Each part is a child process of this program. */
+/** The jobs of a demo: evaluate the base; train and evaluate each run. Each step is a child process of this program. */
 import { join } from 'node:path';
 import { ExitError } from '../../errors.js';
 import type { ComparisonRow } from '../../evaluation/compare.js';
@@ -9,35 +9,39 @@ import type { DemoPlan, PlannedRun } from './plan.js';
 
 export interface DemoJobs {
   readonly plan: DemoPlan;
-  /** The program's own file, which the children run. */
+  /** The file of this program, which the children run. */
   readonly program: string;
   /** The base model's folder. */
   readonly model: string;
   readonly out: string;
   readonly board: Board;
   readonly signal: AbortSignal;
-  /** Told of every finished row. */
+  /** Receives every finished row. */
   readonly onRow: (row: ComparisonRow) => Promise<void>;
 }
 
 type Line = Readonly<Record<string, unknown>>;
 
-const exit = (jobs: DemoJobs, command: readonly (string | number)[], onLine: (line: Line) => void): Promise<void> =>
+const runCommand = (
+  jobs: DemoJobs,
+  command: readonly (string | number)[],
+  onLine: (line: Line) => void,
+): Promise<void> =>
   runChild({ arguments: [jobs.program, ...command.map(String), '--json'], onLine, signal: jobs.signal });
 
-/** An evaluation as printed, without what says where it comes from. */
-function evaluationOf(line: Line): Evaluation {
+/** Returns a printed evaluation without the fields that describe its origin. */
+function toEvaluation(line: Line): Evaluation {
   const { model: _model, task: _task, split: _split, seed: _seed, ...evaluation } = line;
   return evaluation as unknown as Evaluation;
 }
 
-/** `seed` decides the chains' random numbers; `subject` is what follows --model. */
+/** Runs `evaluate`; `subject` holds the arguments after --model, `seed` seeds the chains' random numbers. */
 async function evaluate(jobs: DemoJobs, subject: readonly string[], seed: number): Promise<Evaluation> {
   const { draws, iterations } = jobs.plan;
   const settings = ['--iterations', iterations, '--draws', draws, '--split', 'test', '--seed', seed, '--threads', 1];
   let evaluation: Evaluation | undefined;
-  await exit(jobs, ['evaluate', '--model', ...subject, ...settings], (line) => {
-    if (Array.isArray(line.solved)) evaluation = evaluationOf(line);
+  await runCommand(jobs, ['evaluate', '--model', ...subject, ...settings], (line) => {
+    if (Array.isArray(line.solved)) evaluation = toEvaluation(line);
   });
   if (evaluation === undefined) throw new ExitError('CHILD_FAILED', 'an evaluation ended without a result');
   return evaluation;
@@ -56,18 +60,18 @@ async function trainAndEvaluate(jobs: DemoJobs, run: PlannedRun): Promise<void> 
   const { method, seed, folder } = run;
   const path = join(out, folder);
   board.enter(folder, 'training');
-  const what = ['--model', model, '--method', method, '--seed', seed, '--updates', plan.updates];
-  await exit(jobs, ['train', plan.recipe, ...what, '--threads', 1, '--out', path], (line) => {
+  const settings = ['--model', model, '--method', method, '--seed', seed, '--updates', plan.updates];
+  await runCommand(jobs, ['train', plan.recipe, ...settings, '--threads', 1, '--out', path], (line) => {
     if (typeof line.update === 'number') board.trained(run, line as Readonly<Record<string, number>>);
   });
   board.enter(folder, 'evaluating');
   const evaluation = await evaluate(jobs, [path], seed);
-  const trainSeconds = board.trainSecondsOf(run);
+  const trainSeconds = board.getTrainSeconds(run);
   await onRow({ method, seed, updates: plan.updates, trainSeconds, evaluation, run: folder });
   board.evaluated(folder, evaluation.seconds);
 }
 
-/** Longest first, so that the cores end together; the base, which only is evaluated, comes last. */
+/** Lists the longest jobs first, so that the cores finish together; the base, which is only evaluated, is last. */
 export function listJobs(jobs: DemoJobs): (() => Promise<void>)[] {
   return [...jobs.plan.runs.map((run) => () => trainAndEvaluate(jobs, run)), () => evaluateBase(jobs)];
 }

@@ -6,9 +6,9 @@ import { type MethodName, methodNames } from '../../method/methods.js';
 import { codeBreaker } from '../../recipes/code-breaker.js';
 
 export interface DemoOptions {
-  /** Few updates and one draw: shows that it works, too short to compare. */
+  /** Few updates and one draw: a check that everything works, too short to compare methods. */
   readonly quick: boolean;
-  /** Every ablation, not GRPO and ExIt alone. */
+  /** Every ablation instead of GRPO and ExIt only. */
   readonly all: boolean;
   /** Runs of each method, on consecutive seeds. */
   readonly seeds: number;
@@ -21,7 +21,7 @@ export interface DemoOptions {
 export interface PlannedRun {
   readonly method: MethodName;
   readonly seed: number;
-  /** The run folder, relative to the comparison's. */
+  /** The run folder, relative to the comparison folder. */
   readonly folder: string;
 }
 
@@ -30,7 +30,7 @@ export interface DemoPlan {
   readonly seeds: readonly number[];
   readonly runs: readonly PlannedRun[];
   readonly updates: number;
-  /** The recipe's own number, which `quick` cuts short. */
+  /** The recipe's number of updates, which `quick` shortens. */
   readonly fullUpdates: number;
   /** Chains per test task. */
   readonly draws: number;
@@ -38,7 +38,7 @@ export interface DemoPlan {
   readonly iterations: number;
 }
 
-/** Trained and evaluated within 20 seconds on two cores. */
+/** So many updates train and evaluate within 20 seconds on two cores. */
 const quickUpdates = 100;
 
 function requireWhole(value: number, name: string, least: number): void {

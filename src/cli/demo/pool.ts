@@ -1,8 +1,8 @@
-/** Runs jobs side by side, in order, a few at a time. */
+/** Runs jobs concurrently with a limit. */
 
 /**
- * Starts `jobs` in order, at most `width` at a time. When one fails `onFailure` is told at once (to stop the others)
- * and none is started any more; rejects with the first failure when all that were started have ended.
+ * Starts `jobs` in order, at most `width` at a time. When one fails, calls `onFailure` at once (to stop the others) and
+ * starts no more; rejects with the first failure when all started jobs have ended.
  */
 export async function runPool(
   jobs: readonly (() => Promise<void>)[],

@@ -1,4 +1,4 @@
-/** Runs a whole demo: jobs side by side, the live table, and a comparison that is written as it grows. */
+/** Runs a whole demo: concurrent jobs, the live table, and a comparison that is rewritten after each run. */
 import { availableParallelism } from 'node:os';
 import type { ComparisonRow } from '../../evaluation/compare.js';
 import { codeBreaker } from '../../recipes/code-breaker.js';
@@ -15,9 +15,9 @@ export interface DemoRun {
   readonly plan: DemoPlan;
   /** The comparison folder. */
   readonly out: string;
-  /** The program's own file, which the children run. */
+  /** The file of this program, which the children run. */
   readonly program: string;
-  /** Where the live table goes; absent shows none. */
+  /** The terminal of the live table; absent shows none. */
   readonly screen?: NodeJS.WriteStream;
   readonly signal: AbortSignal;
   /** Aborts `signal` when one child fails, so that the others end too. */
@@ -30,7 +30,7 @@ function openProgress({ plan, screen }: DemoRun, width: number): Progress | unde
   return createProgress({ stream: screen, isTTY: screen.isTTY === true, title });
 }
 
-/** Collects rows and writes the comparison after each: one writing at a time, what is done stays. */
+/** Collects rows and writes the comparison after each, one write at a time. */
 function collectRows({ plan, out }: DemoRun) {
   const rows: ComparisonRow[] = [];
   let written = Promise.resolve();
@@ -43,7 +43,7 @@ function collectRows({ plan, out }: DemoRun) {
 }
 
 /**
- * Trains and evaluates everything of the plan, as many children at once as there are cores.
+ * Trains and evaluates all runs of the plan, with one child process per core at a time.
  * @throws CancelledError when `signal` fired, ExitError `CHILD_FAILED` when a child failed.
  */
 export async function runDemo(run: DemoRun): Promise<Comparison> {

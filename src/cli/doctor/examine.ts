@@ -1,21 +1,20 @@
-/** Looks at everything a run needs and says what it found; prints nothing. */
+/** Examines everything that a run needs and returns the findings; prints nothing. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { DeviceError } from '../../errors.js';
-import { hasNvidiaDriver, type LibtorchCandidate } from '../../libtorch.js';
+import { hasNvidiaDriver, type LibtorchCandidate, packageVersion } from '../../libtorch.js';
 import { addonFile, type EngineInfo, libtorchCandidates, loadedLibtorch, native } from '../../native.js';
-import { packageVersion } from '../version.js';
 
-/** Something that is wrong, and what to do about it. `needed` is false when all works without it. */
+/** A problem and its fix. `needed` is false when runs work without it. */
 export interface Problem {
   readonly what: string;
   readonly fix: string;
   readonly needed: boolean;
 }
 
-/** A device and whether `--device auto` can use it. */
+/** A device, and whether `--device auto` can use it. */
 export interface DeviceReport {
   readonly device: 'cpu' | 'cuda';
   readonly usable: boolean;
@@ -41,14 +40,14 @@ export interface Examination {
 
 const usefulFlags = ['avx2', 'fma', 'avx512f', 'avx512_bf16', 'amx_bf16'];
 
-/** The CPU's vector flags, as the kernel lists them; empty where it does not. */
+/** Reads the CPU's vector flags from the kernel; empty where the kernel does not list them. */
 function cpuFlags(): string[] {
   if (!existsSync('/proc/cpuinfo')) return [];
   const words = /^flags\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
   return usefulFlags.filter((flag) => words.includes(flag));
 }
 
-/** Rust is needed to build, not to run. */
+/** Returns the version of rustc, which is needed only to build. */
 function rustVersion(): string | undefined {
   const { status, stdout } = spawnSync('rustc', ['--version'], { encoding: 'utf8' });
   return status === 0 ? stdout.split(' ')[1] : undefined;
@@ -56,9 +55,9 @@ function rustVersion(): string | undefined {
 
 interface Attempt {
   readonly info: EngineInfo | undefined;
-  /** Why the addon does not load. */
+  /** The reason why the addon does not load. */
   readonly error: string | undefined;
-  /** Why the device that was asked for cannot be used, although the addon loads. */
+  /** The reason why the requested device cannot be used, although the addon loads. */
   readonly deviceError?: string;
 }
 
@@ -72,8 +71,8 @@ function tryAddon(device: string): Attempt {
   }
 }
 
-/** Why CUDA cannot be used, most basic reason first. */
-function cudaReason(driver: boolean, attempt: Attempt): string {
+/** Explains why CUDA cannot be used, the most basic reason first. */
+function explainCuda(driver: boolean, attempt: Attempt): string {
   if (attempt.info?.cudaAvailable) return 'used';
   if (!driver) return 'no NVIDIA driver on this machine';
   if (attempt.error) return 'the addon does not load';
@@ -81,14 +80,14 @@ function cudaReason(driver: boolean, attempt: Attempt): string {
   return 'libtorch has CUDA but finds no device';
 }
 
-function cudaFix(candidates: readonly LibtorchCandidate[], driver: boolean): string {
+function findCudaFix(candidates: readonly LibtorchCandidate[], driver: boolean): string {
   if (!driver) return 'nothing to do on a machine without an NVIDIA GPU';
-  if (candidates.some(({ used, cuda }) => used && cuda)) return 'look at `nvidia-smi` and CUDA_VISIBLE_DEVICES';
+  if (candidates.some(({ used, cuda }) => used && cuda)) return 'check `nvidia-smi` and CUDA_VISIBLE_DEVICES';
   return 'activate a Python environment with torch 2.11 for CUDA, or export LIBTORCH=<its site-packages/torch>';
 }
 
-/** Folders of LD_LIBRARY_PATH that hold a libtorch: the system's linker takes them before ours. */
-function shadowing(environment: NodeJS.ProcessEnv): string[] {
+/** Lists the folders of LD_LIBRARY_PATH that contain a libtorch: the system's linker prefers them to ours. */
+function findShadowing(environment: NodeJS.ProcessEnv): string[] {
   const folders = (environment.LD_LIBRARY_PATH ?? '').split(delimiter).filter(Boolean);
   return folders.filter((folder) => existsSync(join(folder, 'libtorch_cpu.so')));
 }
@@ -100,36 +99,33 @@ function findProblems(
   candidates: readonly LibtorchCandidate[],
 ): Problem[] {
   const problems: Problem[] = [];
-  if (attempt.error) problems.push({ what: attempt.error, fix: addonFix(candidates), needed: true });
+  if (attempt.error) problems.push({ what: attempt.error, fix: findAddonFix(candidates), needed: true });
   if (!cuda.usable) {
     const what = attempt.deviceError ?? `CUDA: ${cuda.reason}`;
-    problems.push({ what, fix: cudaFix(candidates, hasNvidiaDriver()), needed: wanted.startsWith('cuda') });
+    problems.push({ what, fix: findCudaFix(candidates, hasNvidiaDriver()), needed: wanted.startsWith('cuda') });
   }
-  for (const folder of shadowing(process.env)) {
-    const what = `LD_LIBRARY_PATH has a libtorch of its own: ${folder}`;
-    problems.push({ what, fix: 'take it out of LD_LIBRARY_PATH, or export LIBTORCH instead', needed: false });
+  for (const folder of findShadowing(process.env)) {
+    const what = `LD_LIBRARY_PATH contains another libtorch: ${folder}`;
+    problems.push({ what, fix: 'remove it from LD_LIBRARY_PATH, or export LIBTORCH instead', needed: false });
   }
   return problems;
 }
 
-function addonFix(candidates: readonly LibtorchCandidate[]): string {
+function findAddonFix(candidates: readonly LibtorchCandidate[]): string {
   const refused = candidates.some((candidate) => candidate.refused);
   return refused ? '`unset LIBTORCH`, or point it at libtorch 2.11' : '`npm run build` in the checkout';
 }
 
-/** Loads the addon for `device`, so that what is reported is what a run would get. */
+/** Examines the machine. Loads the addon for `device`, so that the findings equal those of a run. */
 export function examine(device = 'auto'): Examination {
   const attempt = tryAddon(device);
   const candidates = libtorchCandidates(device);
   const count = attempt.info?.cudaDevices ?? 0;
   const usable = attempt.info?.cudaAvailable ?? false;
-  const cuda: DeviceReport = { device: 'cuda', usable, count, reason: cudaReason(hasNvidiaDriver(), attempt) };
+  const cuda: DeviceReport = { device: 'cuda', usable, count, reason: explainCuda(hasNvidiaDriver(), attempt) };
   const cpuUsable = attempt.info !== undefined;
-  const cpuReason = cpuUsable
-    ? usable
-      ? 'CUDA comes first; --device cpu takes it'
-      : 'used'
-    : 'the addon does not load';
+  const preferred = usable ? 'CUDA takes precedence; --device cpu selects it' : 'used';
+  const cpuReason = cpuUsable ? preferred : 'the addon does not load';
   const problems = findProblems(device, attempt, cuda, candidates);
   return {
     ok: !problems.some(({ needed }) => needed),

@@ -1,4 +1,4 @@
-/** What a model takes of memory, for `exit-rl doctor --model`. */
+/** Estimates the memory that a model needs, for `exit-rl doctor --model`. */
 import { UsageError } from '../../errors.js';
 import type { MemoryEstimate } from '../../native.js';
 import { estimateMemory, type Workload } from '../../policy/memory.js';
@@ -13,7 +13,7 @@ export interface MemoryReport {
   readonly estimate: MemoryEstimate;
 }
 
-function workloadOf(flags: Flags): Workload {
+function readWorkload(flags: Flags): Workload {
   return {
     prompts: wholeNumber(flags, 'batch', 16, 1),
     groupSize: wholeNumber(flags, 'groupSize', 8, 1),
@@ -25,45 +25,49 @@ function workloadOf(flags: Flags): Workload {
   };
 }
 
-function stateDtypeOf({ stateDtype = 'float32' }: Flags): 'float32' | 'bfloat16' {
+function readStateDtype({ stateDtype = 'float32' }: Flags): 'float32' | 'bfloat16' {
   if (stateDtype === 'float32' || stateDtype === 'bfloat16') return stateDtype;
   throw new UsageError(`--state-dtype is float32 or bfloat16, not ${String(stateDtype)}`);
 }
 
 export async function examineMemory(model: string, flags: Flags): Promise<MemoryReport> {
   const { device, dtype, threads } = policyChoice(flags);
-  const optimizer = { stateDtype: stateDtypeOf(flags) };
+  const optimizer = { stateDtype: readStateDtype(flags) };
   const rank = wholeNumber(flags, 'loraRank', 0);
   const targets = flags.loraTargetModules === undefined ? undefined : String(flags.loraTargetModules);
   if (targets !== undefined && rank === 0) throw new UsageError('--lora-target-modules needs --lora-rank');
   const targetModules = targets === undefined || targets === 'all-linear' ? undefined : targets.split(',');
   const options = {
-    ...{ device, dtype, threads, reference: flags.reference === true, optimizer },
+    device,
+    dtype,
+    threads,
+    reference: flags.reference === true,
+    optimizer,
     ...(rank > 0 && { lora: { rank, alpha: rank, ...(targetModules && { targetModules }) } }),
   };
-  const workload = workloadOf(flags);
+  const workload = readWorkload(flags);
   return { model, device, dtype, workload, estimate: await estimateMemory(model, options, workload) };
 }
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e9 ? 3 : 2)} GB`;
 
-/** The report as lines for a person. */
+/** Formats the report as lines for a person. */
 export function describeMemory({ model, device, dtype, workload, estimate }: MemoryReport): string[] {
   const { promptTokens, maxNewTokens, prompts, groupSize } = workload;
   const parts: readonly (readonly [string, number, string])[] = [
     ['process', estimate.base, 'Node, the addon and libtorch'],
     ['tokenizer', estimate.tokenizer, ''],
     ['weights', estimate.weights, ''],
-    ['kernels', estimate.packed, 'the copies that our own kernels compute with'],
+    ['kernels', estimate.packed, 'the weights repacked for the CPU kernels'],
     ['reference', estimate.reference, 'the reference policy'],
-    ['adapter', estimate.adapter, 'LoRA, and the weights it is added to'],
+    ['adapter', estimate.adapter, 'LoRA, and the merged weights'],
     ['gradients', estimate.gradient, ''],
     ['optimizer', estimate.optimizer, "AdamW's moments"],
     ['KV cache', estimate.kvCache, ''],
     ['decoding', estimate.decoding, 'logits and sampling of a step'],
     ['activations', estimate.activations, 'of the largest microbatch'],
     ['logits', estimate.logits, ''],
-    ['save copy', estimate.saveCopy, 'what asynchronous saving writes from, in host memory, kept after the first'],
+    ['save copy', estimate.saveCopy, 'the source of asynchronous saves, in host memory, kept after the first save'],
   ];
   const width = 12;
   const place = estimate.onDevice ? `on ${device}` : 'on the CPU';
@@ -79,6 +83,6 @@ export function describeMemory({ model, device, dtype, workload, estimate }: Mem
     ...(estimate.saveCopy > 0
       ? [`  ${''.padEnd(width)}${gigabytes(estimate.peakSave).padStart(10)}  updating after an asynchronous save`]
       : []),
-    ...(estimate.onDevice ? ["Not counted: the context of CUDA on the device, whose size is the driver's."] : []),
+    ...(estimate.onDevice ? ['Not counted: the CUDA context on the device, whose size depends on the driver.'] : []),
   ];
 }

@@ -1,4 +1,4 @@
-/** A conversation at the terminal: one line is one message, and the answer appears as it is generated. */
+/** Holds a conversation at the terminal: one line is one message, and the answer appears as it is generated. */
 import type { ChatOptions } from '../../chat/template.js';
 import { CancelledError, ChatTemplateError, PromptTooLongError } from '../../errors.js';
 import type { Message } from '../../message.js';
@@ -8,7 +8,7 @@ import { createRng } from '../../rng.js';
 import { shownText } from './terminal.js';
 
 export interface ChatTerminal {
-  /** The next line of the user; undefined when there is none any more. */
+  /** Reads the user's next line; undefined at the end of the input. */
   ask(): Promise<string | undefined>;
   write(text: string): void;
 }
@@ -20,7 +20,7 @@ export interface ChatSettings {
   readonly chat: ChatOptions;
 }
 
-/** Stops the answer in progress; false when there is none, or it is stopping already. */
+/** Stops the answer in progress; returns false when there is none, or when it is already stopping. */
 export interface Interrupt {
   stopAnswer(): boolean;
 }
@@ -39,11 +39,11 @@ export class ChatSession implements Interrupt {
     this.messages = system === undefined ? [] : [{ role: 'system', content: system }];
   }
 
-  /** Until `/exit` or the end of the input. */
+  /** Runs until `/exit` or the end of the input. */
   async run(): Promise<void> {
-    for (let said = await this.terminal.ask(); said !== undefined; said = await this.terminal.ask()) {
-      if (said.trim() === '/exit') return;
-      if (said.trim() !== '') await this.answer(said);
+    for (let line = await this.terminal.ask(); line !== undefined; line = await this.terminal.ask()) {
+      if (line.trim() === '/exit') return;
+      if (line.trim() !== '') await this.answer(line);
     }
   }
 
@@ -53,9 +53,9 @@ export class ChatSession implements Interrupt {
     return true;
   }
 
-  /** A message that cannot be answered is taken back. */
-  private async answer(said: string): Promise<void> {
-    this.messages.push({ role: 'user', content: said });
+  /** Answers one message; removes it from the conversation when it cannot be answered. */
+  private async answer(line: string): Promise<void> {
+    this.messages.push({ role: 'user', content: line });
     this.answering = new AbortController();
     try {
       this.messages.push(await this.stream(this.answering.signal));
@@ -69,7 +69,7 @@ export class ChatSession implements Interrupt {
     }
   }
 
-  /** The answer's ids go into the conversation as they are, also those of an answer that was stopped. */
+  /** Streams the answer; the conversation keeps its token ids as generated, even those of a stopped answer. */
   private async stream(signal: AbortSignal): Promise<Message> {
     const { seed, sampling, chat } = this.settings;
     const requestId = createRng(seed)

@@ -1,4 +1,4 @@
-/** `exit-rl generate --chat` at a terminal. Ctrl-C stops the answer; when there is none, it leaves. */
+/** `exit-rl generate --chat` at a terminal. Ctrl-C stops the answer in progress, otherwise it ends the conversation. */
 import { createInterface } from 'node:readline/promises';
 import type { LocalPolicy } from '../../policy/local.js';
 import { say } from '../output.js';
@@ -7,7 +7,7 @@ import { ChatSession, type ChatSettings, type ChatTerminal } from './chat.js';
 /** Resolves to the exit code: 130 when Ctrl-C ended the conversation, 0 when `/exit` or the end of the input did. */
 export async function chatAtTerminal(policy: LocalPolicy, settings: ChatSettings): Promise<number> {
   const lines = createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' });
-  // Made before the first question: what is typed or pasted while an answer appears waits for its turn.
+  // Created before the first prompt, so that input typed or pasted during an answer is queued.
   const typed = lines[Symbol.asyncIterator]();
   const state = { closed: false, interrupted: false };
   const terminal: ChatTerminal = {
@@ -30,7 +30,7 @@ export async function chatAtTerminal(policy: LocalPolicy, settings: ChatSettings
     state.closed = true;
   });
   process.on('SIGINT', interrupt);
-  say('/exit leaves, Ctrl-C stops an answer');
+  say('/exit ends the conversation, Ctrl-C stops an answer');
   try {
     await session.run();
     return state.interrupted ? 130 : 0;

@@ -1,24 +1,24 @@
 /**
- * Demonstrations for the supervised base: a careless but not random player, so that reinforcement learning has
- * something to sharpen. Each prompt comes with several answers, so the base learns a distribution and not one answer.
+ * Draws demonstrations for the supervised base from a careless but not random player, so that reinforcement learning
+ * has room to improve. Each prompt has several answers, so that the base learns a distribution instead of one answer.
  */
 import type { Intent } from '../../history.js';
 import type { Rng } from '../../rng.js';
-import { type CodeBreakerData, drawInstance } from './instance.js';
 import { markedText, openColours } from './marks.js';
 import { promptText } from './prompt.js';
+import { type CodeBreakerData, drawPuzzle } from './puzzle.js';
 import { answerText, colourCount, type Row } from './words.js';
 
 /** Probabilities of the player's choices, slot by slot. */
 const care = {
-  /** An open colour of the openings in an answer to `solve` or `diverge`. */
+  /** An answer to `solve` or `diverge` takes a colour that the openings leave possible. */
   fresh: 0.8,
-  /** An open colour of the openings in the previous answer. */
+  /** The previous answer takes a colour that the openings leave possible. */
   previous: 0.7,
-  /** Share of prompts whose previous answer is moved towards the code, and how far. */
+  /** Fraction of prompts whose previous answer moves towards the code, and fraction of slots that then match it. */
   nearPrompts: 0.4,
   nearSlots: 0.6,
-  /** `improve`: keep a hit; choose an open colour elsewhere; copy a colour that was no hit. */
+  /** `improve`: keep a hit; choose a possible colour elsewhere; copy a colour that was no hit. */
   keepHit: 0.9,
   improve: 0.5,
   copy: 0.3,
@@ -33,7 +33,7 @@ export interface Demonstration {
 const chance = (rng: Rng, probability: number): boolean => rng.next() < probability;
 const chooseFrom = (rng: Rng, options: readonly number[]): number => options[rng.int(options.length)] ?? 0;
 
-/** With the given probability one of the open colours (any colour when none is open), else any colour. */
+/** Chooses, with the given probability, one of the open colours (any colour when none is open), else any colour. */
 function chooseColour(rng: Rng, open: readonly number[], probability: number): number {
   return chance(rng, probability) && open.length > 0 ? chooseFrom(rng, open) : rng.int(colourCount);
 }
@@ -48,14 +48,14 @@ function drawIntent(rng: Rng): Intent {
   return draw < 0.8 ? 'improve' : 'diverge';
 }
 
-/** A previous answer: open colours mostly, and in some prompts near the code. */
+/** Draws a previous answer: mostly open colours, and in some prompts near the code. */
 export function drawPrevious(rng: Rng, { code, openings }: CodeBreakerData): Row {
   const row = chooseRow(rng, openColours(code, openings), care.previous);
   if (!chance(rng, care.nearPrompts)) return row;
   return row.map((colour, slot) => (chance(rng, care.nearSlots) ? (code[slot] ?? colour) : colour));
 }
 
-/** One slot of an improved answer. */
+/** Chooses one slot of an improved answer. */
 function improveColour(rng: Rng, old: number, isHit: boolean, open: readonly number[]): number {
   if (isHit && chance(rng, care.keepHit)) return old;
   if (!isHit && chance(rng, care.copy)) return old;
@@ -67,7 +67,7 @@ function improveRow(rng: Rng, { code, openings }: CodeBreakerData, previous: Row
   return previous.map((old, slot) => improveColour(rng, old, old === code[slot], open[slot] ?? []));
 }
 
-/** `count` answers to one prompt with this intent. */
+/** Draws `count` answers to one prompt with this intent. */
 export function demonstrate(rng: Rng, data: CodeBreakerData, intent: Intent, count: number): Demonstration {
   const previous = drawPrevious(rng, data);
   const shown = intent === 'attempt' ? undefined : markedText(data.code, previous);
@@ -79,7 +79,7 @@ export function demonstrate(rng: Rng, data: CodeBreakerData, intent: Intent, cou
   };
 }
 
-/** A batch of `prompts` fresh instances with `answers` demonstrations each. */
+/** Draws a batch of `prompts` fresh puzzles with `answers` demonstrations each. */
 export function drawDemonstrations(rng: Rng, prompts: number, answers: number): Demonstration[] {
-  return Array.from({ length: prompts }, () => demonstrate(rng, drawInstance(rng), drawIntent(rng), answers));
+  return Array.from({ length: prompts }, () => demonstrate(rng, drawPuzzle(rng), drawIntent(rng), answers));
 }

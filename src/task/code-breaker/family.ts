@@ -1,21 +1,21 @@
 /**
  * Code breaker: find a hidden row of five colours. Two marked opening guesses narrow it down without settling it,
- * so a first attempt is limited by information and the marks on the previous answer carry what is missing.
+ * so information limits a first attempt, and the marks on the previous answer supply the rest.
  */
 import { TaskError } from '../../errors.js';
 import type { History, Intent } from '../../history.js';
 import type { TaskFamily, Verdict } from '../task.js';
-import { type CodeBreakerData, type CodeBreakerTask, drawTasks, splits } from './instance.js';
 import { markedText, rowQuality } from './marks.js';
 import { promptText } from './prompt.js';
+import { type CodeBreakerData, type CodeBreakerTask, drawTasks, splits } from './puzzle.js';
 import { answerText, parseAnswer } from './words.js';
 
 export interface CodeBreakerOptions {
-  /** Seed of the split `fresh`; `train` and `test` have seeds of their own. */
+  /** Seed of the split `fresh`, 0 by default; `train` and `test` have fixed seeds. */
   readonly freshSeed?: number;
 }
 
-/** The marked row of the latest iterate: the environment's feedback on it, absent when it was malformed. */
+/** Returns the marked row of the latest iterate, which is its feedback; undefined when the answer was malformed. */
 const previousRow = (history: History): string | undefined => history.turns.at(-1)?.iterates.at(-1)?.feedback;
 
 /** An attempt never shows a previous answer, whatever the history holds. */
@@ -45,18 +45,31 @@ function drawSplit(split: string, freshSeed: number): CodeBreakerTask[] {
   }
 }
 
-/** Its prompts are always texts. */
+/** The family of code breaker; its prompts are always texts. */
 export interface CodeBreaker extends TaskFamily<CodeBreakerData> {
   prompt(task: CodeBreakerTask, history: History, intent: Intent): string;
 }
 
-/** The task family; a split is drawn on first use and kept. */
+/**
+ * Creates the task family of code breaker: find a hidden row of five colours out of six. Splits: `train` (20,000 tasks),
+ * `test` (600) and `fresh` (600, drawn from `freshSeed`); each is drawn on first use and kept. The quality of an answer
+ * is the fraction of its slots that equal the code; the feedback is the answer with its marks.
+ *
+ * `tasks(split)` throws a TaskError for any other split.
+ *
+ * @example
+ * import { codeBreaker, emptyHistory } from 'exit-rl';
+ *
+ * const family = codeBreaker();
+ * const [task] = family.tasks('test');
+ * if (task) console.log(family.prompt(task, emptyHistory, 'attempt')); // <bos> solve … answer
+ */
 export function codeBreaker({ freshSeed = 0 }: CodeBreakerOptions = {}): CodeBreaker {
   const drawn = new Map<string, readonly CodeBreakerTask[]>();
-  const tasks = (split: string): readonly CodeBreakerTask[] => {
-    const known = drawn.get(split) ?? drawSplit(split, freshSeed);
-    drawn.set(split, known);
-    return known;
+  const readSplit = (split: string): readonly CodeBreakerTask[] => {
+    const tasks = drawn.get(split) ?? drawSplit(split, freshSeed);
+    drawn.set(split, tasks);
+    return tasks;
   };
-  return { name: 'code-breaker', turns: 1, tasks, prompt, judge, openings };
+  return { name: 'code-breaker', turns: 1, tasks: readSplit, prompt, judge, openings };
 }

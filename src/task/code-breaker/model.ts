@@ -1,4 +1,4 @@
-/** The model folder of code breaker: an ordinary Hugging Face folder, so it takes the same road as any other model. */
+/** Writes code breaker's model folder: an ordinary Hugging Face folder, which loads like any other model. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Rng } from '../../rng.js';
@@ -67,7 +67,7 @@ const tokenizerConfig = {
 
 const generationConfig = { ...ids, do_sample: true, temperature: 1 };
 
-/** Writes an untrained model into `folder` (made if missing). The same generator state gives the same bytes. */
+/** Writes an untrained model into `folder`, which is created if missing. The same generator state gives the same bytes. */
 export async function writeInitialModel(folder: string, rng: Rng): Promise<void> {
   await mkdir(folder, { recursive: true });
   const files = { config, tokenizer, tokenizer_config: tokenizerConfig, generation_config: generationConfig };

@@ -1,4 +1,4 @@
-/** The untrained policy of code breaker: Llama shape, 205,696 parameters, drawn from a seed. */
+/** Draws the untrained policy of code breaker from a seed: Llama architecture, 205,696 parameters. */
 import { type Rng, standardNormal } from '../../rng.js';
 import type { NamedTensor } from '../../safetensors.js';
 import { colourCount, colourWords, emptyWord, slotCount, vocabulary } from './words.js';
@@ -30,8 +30,8 @@ const vectors = (rng: Rng, count: number): Float32Array[] =>
   Array.from({ length: count }, () => normal(rng, shape.width, spread.wordPart));
 
 /**
- * Words that share a slot, a colour or a mark begin as sums of shared vectors, which spares the small base
- * from learning the vocabulary's grid word by word.
+ * Initialises words that share a slot, a colour or a mark as sums of shared vectors, so that the small base need not
+ * learn the structure of the vocabulary word by word.
  */
 function colourWordVectors(rng: Rng): Map<string, Float32Array> {
   const slots = vectors(rng, slotCount);
@@ -49,8 +49,8 @@ function colourWordVectors(rng: Rng): Map<string, Float32Array> {
 
 function embeddings(rng: Rng): Float32Array {
   const shared = colourWordVectors(rng.fork('words'));
-  const own = rng.fork('embeddings');
-  const rows = vocabulary.map((word) => shared.get(word) ?? normal(own, shape.width, spread.embedding));
+  const stream = rng.fork('embeddings');
+  const rows = vocabulary.map((word) => shared.get(word) ?? normal(stream, shape.width, spread.embedding));
   return Float32Array.from(rows.flatMap((row) => [...row]));
 }
 
@@ -82,7 +82,7 @@ function layer(rng: Rng, index: number): NamedTensor[] {
   ];
 }
 
-/** Every weight under its Hugging Face name; the output head is the embedding table (tied). */
+/** Draws every weight under its Hugging Face name; the output head is the embedding table (tied). */
 export function initialWeights(rng: Rng): NamedTensor[] {
   const { width } = shape;
   const layers = Array.from({ length: shape.layers }, (_, index) => layer(rng, index));

@@ -8,7 +8,7 @@ export const colourCount = 6;
 /** One colour per slot, each in [0, Q). */
 export type Row = readonly number[];
 
-/** Hit: equal to the code here. Present: the colour stands at another slot of the code. Absent: nowhere in the code. */
+/** Hit: equals the code at this slot. Present: the colour occurs at another slot. Absent: it does not occur in the code. */
 export type Mark = 'hit' | 'present' | 'absent';
 
 export const specialWords = ['<pad>', '<bos>', '<eos>'] as const;
@@ -33,10 +33,10 @@ export const emptyWord = (slot: number): string => `${letter(slot)}?`;
 /** The row shown where there is no previous answer: `a? b? c? d? e?`. */
 export const emptyRow: string = slots.map(emptyWord).join(' ');
 
-/** The row as an answer: `a2 b2 c4 d5 e1`. */
+/** Writes the row as an answer: `a2 b2 c4 d5 e1`. */
 export const answerText = (row: Row): string => row.map((colour, slot) => plainWord(slot, colour)).join(' ');
 
-/** Slot by slot, every colour of a slot together; `word` names one of them. */
+/** Lists the words of all slots and colours, slot by slot; `word` writes one of them. */
 const everySlotAndColour = (word: (slot: number, colour: number) => string): string[] =>
   slots.flatMap((slot) => colours.map((colour) => word(slot, colour)));
 
@@ -56,7 +56,7 @@ export const vocabulary: readonly string[] = [
   ...colourWords.flat(),
 ];
 
-/** Reads an answer: exactly one unmarked word per slot, in order; anything else is undefined. */
+/** Parses an answer: exactly one unmarked word per slot, in order; anything else returns undefined. */
 export function parseAnswer(text: string): Row | undefined {
   const words = text.trim().split(/\s+/);
   if (words.length !== slotCount) return undefined;

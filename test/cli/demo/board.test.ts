@@ -15,39 +15,39 @@ function board() {
 }
 
 describe('the board', () => {
-  test('knows no time left before the first update', () => {
-    expect(board().board.secondsLeft()).toBeUndefined();
+  test('gives no estimate before the first update', () => {
+    expect(board().board.estimateTotalSecondsLeft()).toBeUndefined();
   });
 
-  test('estimates what is left from the pace so far, shared out over the places', () => {
+  test('estimates the remaining time from the pace so far, divided by the runs at a time', () => {
     const { board: made } = board();
     made.enter(grpo.folder, 'training');
     made.trained(grpo, { update: 100, step_time: 5 });
     made.trained(exit, { update: 300, step_time: 15 });
-    // 0.05 s an update: 1,100 and 900 of them left, and three evaluations of 4 draws, 160 updates' time, each, in two places.
-    expect(made.secondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 3 * 8) / 2, 10);
+    // 0.05 s per update: 1,100 and 900 updates left, and three evaluations of 160 updates' time each, two runs at a time.
+    expect(made.estimateTotalSecondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 3 * 8) / 2, 10);
     made.evaluated('base', 10);
-    expect(made.secondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 2 * 10) / 2, 10);
+    expect(made.estimateTotalSecondsLeft()).toBeCloseTo((0.05 * (1100 + 900) + 2 * 10) / 2, 10);
   });
 
-  test('comes to zero when all is done', () => {
+  test('estimates zero when all runs are done', () => {
     const { board: made } = board();
     made.trained(grpo, { update: 1200, step_time: 60 });
     made.trained(exit, { update: 1200, step_time: 60 });
     for (const name of ['base', grpo.folder, exit.folder]) made.evaluated(name, 10);
-    expect(made.secondsLeft()).toBe(0);
+    expect(made.estimateTotalSecondsLeft()).toBe(0);
   });
 
-  test('adds up training time and tells of every change', () => {
+  test('sums training time and reports every change', () => {
     const { board: made, changes } = board();
     made.trained(grpo, { update: 1, step_time: 0.25 });
     made.trained(grpo, { update: 2, step_time: 0.5 });
-    expect(made.trainSecondsOf(grpo)).toBe(0.75);
+    expect(made.getTrainSeconds(grpo)).toBe(0.75);
     expect(changes()).toBe(2);
   });
 });
 
-test('the table has a row per run and one for all, with the metrics under its own names', () => {
+test('the table has a row per run and one for all, with metrics under the names of its columns', () => {
   const { board: made } = board();
   made.enter(exit.folder, 'training');
   made.trained(exit, {

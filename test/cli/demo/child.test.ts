@@ -18,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('a child process', () => {
-  test('tells its JSON lines, also the last without a line end, and nothing else', async () => {
+  test('forwards its JSON lines, including a last one without a line end, and nothing else', async () => {
     const seen: object[] = [];
     await run(`console.log('{"update":1}'); console.log('words'); process.stdout.write('{"update":2}')`, (value) =>
       seen.push(value),
@@ -26,7 +26,7 @@ describe('a child process', () => {
     expect(seen).toEqual([{ update: 1 }, { update: 2 }]);
   });
 
-  test('that fails explains itself with its last words', async () => {
+  test('that fails is reported with its last error lines', async () => {
     const failing = run(`for (let i = 0; i < 30; i++) console.error('line ' + i); process.exit(3)`);
     const error = await failing.catch((caught: Error) => caught.message);
     expect(error).toContain('exit code 3');
@@ -34,7 +34,7 @@ describe('a child process', () => {
     expect(error).not.toContain('line 9\n');
   });
 
-  test('gets one SIGINT and the time to save', async () => {
+  test('receives one SIGINT and the time to save', async () => {
     const saved = join(folder, 'saved');
     const controller = new AbortController();
     const code = `
@@ -79,7 +79,7 @@ describe('the pool', () => {
     expect(most).toBe(2);
   });
 
-  test('after a failure starts nothing, stops the others, and rejects when they have ended', async () => {
+  test('after a failure starts no job, stops the others, and rejects when they have ended', async () => {
     const ended: string[] = [];
     let stopped = 0;
     const jobs = [

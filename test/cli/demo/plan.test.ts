@@ -8,7 +8,7 @@ const plan = (changes: Partial<DemoOptions> = {}) =>
   planDemo({ quick: false, all: false, seeds: 1, seed: 1, out: 'demo', ...changes });
 
 describe('the plan of a demo', () => {
-  test('is GRPO and ExIt on one seed, as long as the recipe says', () => {
+  test("is GRPO and ExIt on one seed, with the recipe's number of updates", () => {
     const { runs, updates, draws, iterations } = plan();
     expect(runs).toEqual([
       { method: 'grpo', seed: 1, folder: 'grpo-seed-1' },
@@ -38,13 +38,13 @@ describe('the plan of a demo', () => {
     ['seeds', 1.5],
     ['seed', -1],
     ['seed', Number.NaN],
-  ])('--%s %d is wrong use', (name, value) => {
+  ])('--%s %d is wrong usage', (name, value) => {
     expect(() => plan({ [name]: value })).toThrow(`--${name} must be a whole number`);
   });
 });
 
 describe('the caveats', () => {
-  test('say that a quick demo is too short to compare, and only that one', () => {
+  test('note that a quick demo is too short to compare, and no other', () => {
     const short = /too short to compare/i;
     expect(planNotes(plan({ quick: true })).some((note) => short.test(note))).toBe(true);
     expect(planNotes(plan()).some((note) => short.test(note))).toBe(false);

@@ -1,4 +1,4 @@
-/** Runs the built command line as a user does: as a process of its own. */
+/** Runs the built command line as a user does, in a separate process. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -11,13 +11,13 @@ export const program = `${root}dist/cli/main.js`;
 /** The shipped base model of the embedded default. */
 export const tinyModel = `${root}models/tiny`;
 
-/** A prompt that the shipped model was made for. */
+/** A prompt in the vocabulary of the shipped model. */
 export const prompt = '<bos> solve a1x b2~ c3= d4x e5x a6~ b1x c2x d3~ e4= previous a? b? c? d? e? answer';
 
-/** Flags that ask for its most likely answer, a row of five words and an end. */
+/** Flags for its most likely answer, a row of five words and an end token. */
 export const greedyPrompt = ['--prompt', prompt, '--temperature', '0', '--max-new-tokens', '6'] as const;
 
-/** Why tests that need the engine cannot run; undefined when they can. */
+/** The reason why tests that need the engine cannot run; undefined when they can. */
 export const missingEngine: string | undefined = !readdirSync(root).some((name) => name.endsWith('.node'))
   ? 'the addon is not built'
   : existsSync(`${tinyModel}/model.safetensors`)
@@ -35,7 +35,7 @@ export interface Started {
   readonly ended: Promise<Ended>;
 }
 
-/** Starts a command; `onStdout` sees all that was printed so far. */
+/** Starts a command; `onStdout` receives everything printed so far. */
 export function start(
   args: readonly string[],
   options: {

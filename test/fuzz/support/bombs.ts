@@ -1,10 +1,10 @@
-/** Inputs that are small on paper and large in memory or on the stack; too dull to keep as files. */
+/** Generates inputs that are small on disk and large in memory or on the stack. */
 import type { CorpusFile } from './fuzz.js';
 
 const file = (name: string, text: string): CorpusFile => ({ name, bytes: Buffer.from(text) });
 const depth = 5_000;
 
-/** JSON, which YAML reads as well. */
+/** JSON, which YAML parsers read as well. */
 export const jsonBombs: readonly CorpusFile[] = [
   file('deep list', `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`),
   file('deep object', `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`),

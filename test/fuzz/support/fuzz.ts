@@ -1,4 +1,4 @@
-/** Fuzzing in the tests: a second or two each time, as long as EXIT_RL_FUZZ_SECONDS says on request. */
+/** Fuzzes parsers within the tests: for a second each, or for EXIT_RL_FUZZ_SECONDS. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,7 +18,7 @@ export interface CorpusFile {
   readonly bytes: Buffer;
 }
 
-/** The files of test/corpus/<parser>, by name. */
+/** Reads the files of test/corpus/<parser>, by name. */
 export function readCorpus(parser: string): CorpusFile[] {
   const folder = join(root, parser);
   return readdirSync(folder)
@@ -26,10 +26,10 @@ export function readCorpus(parser: string): CorpusFile[] {
     .map((name) => ({ name, bytes: readFileSync(join(folder, name)) }));
 }
 
-/** Milliseconds that one input may take on a busy machine. */
+/** Time limit of one input in milliseconds, for a busy machine. */
 const longest = 10_000;
 
-/** Runs the parser: it answers, or throws an error of ours that says something in one short text. */
+/** Runs the parser, which must return or throw one of our errors with a short message. */
 async function requireTyped(parse: (input: never) => unknown, input: unknown): Promise<void> {
   const began = performance.now();
   try {
@@ -42,7 +42,7 @@ async function requireTyped(parse: (input: never) => unknown, input: unknown): P
   expect(performance.now() - began).toBeLessThan(longest);
 }
 
-/** The smallest input that was found to fail is left as a file, to be kept in the corpus once it is understood. */
+/** Writes the smallest failing input to a file, which belongs in the corpus once the failure is understood. */
 function keepFailure(name: string, input: unknown): string {
   const bytes = Buffer.isBuffer(input) ? input : Buffer.from(JSON.stringify(input) ?? String(input));
   const file = join(tmpdir(), `exit-rl-fuzz-${name}-${createHash('sha256').update(bytes).digest('hex').slice(0, 12)}`);
@@ -50,7 +50,7 @@ function keepFailure(name: string, input: unknown): string {
   return file;
 }
 
-/** Declares the test of one parser: every input of `inputs` is answered or refused with a typed error, in time. */
+/** Declares the test of one parser: it must parse or refuse every input with a typed error, in time. */
 export function fuzz<Input>(name: string, inputs: fc.Arbitrary<Input>, parse: (input: Input) => unknown): void {
   test(
     `${name}: any input is read or refused by name`,
@@ -62,11 +62,11 @@ export function fuzz<Input>(name: string, inputs: fc.Arbitrary<Input>, parse: (i
         last = requireTyped(parse, input);
         return last;
       });
-      // The seed is fixed so that a commit is judged by the same inputs; a long run takes new ones each time.
+      // The seed is fixed so that a commit always gets the same inputs; a long run takes new ones each time.
       const seed = asked === undefined ? { seed: 1 } : {};
       const limits = { numRuns: 1_000_000_000, interruptAfterTimeLimit: seconds * 1000 };
       const found = await fc.check(property, { ...seed, ...limits });
-      // The time limit leaves the last one running, with files that the next test would meet.
+      // At the time limit the last input is still running, with files that would disturb the next test.
       const interrupted = await last.then(
         () => undefined,
         (error: unknown) => error,

@@ -1,7 +1,7 @@
-/** Inputs near to good ones: bytes cut, doubled and replaced, and JSON whose values turn into what nobody expects. */
+/** Mutates valid inputs: cuts, doubles and replaces bytes, and replaces JSON values by unexpected ones. */
 import fc from 'fast-check';
 
-/** Pieces that parsers have stumbled over. */
+/** Fragments that have broken parsers. */
 const fragments: readonly string[] = [
   ...[
     'null',
@@ -24,7 +24,7 @@ const fragments: readonly string[] = [
   ...['[[a]]', 'a.b.c = 1\n', "'''", '\xff\xfe', '#', '%', '{{ x }}', '{% for %}', '<|im_end|>'],
 ];
 
-/** Values in the place of another in a JSON document. */
+/** Values that replace another in a JSON document. */
 const strangers: readonly unknown[] = [
   ...[null, true, '', 'x', 0, -1, 0.5, 1e308, -1e308, 2 ** 53, 2 ** 31, [], {}, [null], [[]], { '': 1 }],
   ...['\u0000', '../../x', '/etc/passwd', 'a'.repeat(10_000), Array(1000).fill(0), nested(2000)],
@@ -69,7 +69,7 @@ function applyEdit(bytes: Buffer, other: Buffer, { kind, at, length, what }: Edi
   }
 }
 
-/** A document of the corpus after up to four edits; without any it is the document itself. */
+/** Generates a document of the corpus with up to four edits. */
 export function mutatedBytes(corpus: readonly Buffer[]): fc.Arbitrary<Buffer> {
   const document = fc.constantFrom(...corpus);
   return fc
@@ -77,13 +77,13 @@ export function mutatedBytes(corpus: readonly Buffer[]): fc.Arbitrary<Buffer> {
     .map(([first, other, edits]) => edits.reduce((bytes, one) => applyEdit(bytes, other, one), first));
 }
 
-/** All places of a document, as paths. */
+/** Lists the paths of all values of a document. */
 function pathsOf(value: unknown, path: readonly PropertyKey[] = []): (readonly PropertyKey[])[] {
   if (typeof value !== 'object' || value === null || path.length > 8) return [path];
   return [path, ...Object.entries(value).flatMap(([key, child]) => pathsOf(child, [...path, key]))];
 }
 
-/** A copy with `stranger` at `path`; with the key gone where there is none. */
+/** Copies the document with `stranger` at `path`, or without that key where `stranger` is undefined. */
 function replaced(value: unknown, path: readonly PropertyKey[], stranger: unknown): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return stranger;
@@ -94,7 +94,7 @@ function replaced(value: unknown, path: readonly PropertyKey[], stranger: unknow
   return copy;
 }
 
-/** A JSON document with one to three of its values replaced or taken away. */
+/** Generates a JSON document with one to three of its values replaced or removed. */
 export function mutatedJson(document: unknown): fc.Arbitrary<unknown> {
   const place = fc.constantFrom(...pathsOf(document));
   const stranger = fc.oneof(

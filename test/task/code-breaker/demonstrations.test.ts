@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { createRng } from '../../../src/rng.js';
 import { demonstrate, drawDemonstrations, drawPrevious } from '../../../src/task/code-breaker/demonstrations.js';
-import { drawInstance } from '../../../src/task/code-breaker/instance.js';
 import { openColours } from '../../../src/task/code-breaker/marks.js';
+import { drawPuzzle } from '../../../src/task/code-breaker/puzzle.js';
 import { colourCount, parseAnswer, type Row, slotCount, vocabulary } from '../../../src/task/code-breaker/words.js';
 
 const draws = 4000;
-const instances = Array.from({ length: draws }, (_, index) => drawInstance(createRng(3).fork('instance', index)));
+const puzzles = Array.from({ length: draws }, (_, index) => drawPuzzle(createRng(3).fork('instance', index)));
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** The previous row that a prompt shows, read back from its marked words. */
+/** Parses the previous row of a prompt from its marked words. */
 const shownRow = (prompt: string): Row =>
   prompt
     .split(' ')
@@ -51,7 +51,7 @@ describe('choices, slot by slot', () => {
   test('a fresh answer takes an open colour with probability 0.8, else any', () => {
     const rates: number[] = [];
     const expected: number[] = [];
-    for (const [index, data] of instances.entries()) {
+    for (const [index, data] of puzzles.entries()) {
       const open = openColours(data.code, data.openings);
       const answer = parseAnswer(demonstrate(createRng(4).fork('a', index), data, 'attempt', 1).answers[0] ?? '') ?? [];
       for (let slot = 0; slot < slotCount; slot++) {
@@ -66,7 +66,7 @@ describe('choices, slot by slot', () => {
   test('a previous answer lies near the code in 40 % of prompts', () => {
     const hits: number[] = [];
     const expected: number[] = [];
-    for (const [index, data] of instances.entries()) {
+    for (const [index, data] of puzzles.entries()) {
       const open = openColours(data.code, data.openings);
       const previous = drawPrevious(createRng(5).fork('p', index), data);
       for (let slot = 0; slot < slotCount; slot++) {
@@ -82,7 +82,7 @@ describe('choices, slot by slot', () => {
     const kept: number[] = [];
     const copied: number[] = [];
     const expectedCopied: number[] = [];
-    for (const [index, data] of instances.entries()) {
+    for (const [index, data] of puzzles.entries()) {
       const { prompt, answers } = demonstrate(createRng(6).fork('i', index), data, 'improve', 1);
       const previous = shownRow(prompt);
       const open = openColours(data.code, [...data.openings, previous]);
@@ -91,7 +91,7 @@ describe('choices, slot by slot', () => {
         const same = answer[slot] === previous[slot] ? 1 : 0;
         if (previous[slot] === data.code[slot]) kept.push(same);
         else copied.push(same);
-        // What was no hit is never open, so without a copy only the draw from any colour repeats it.
+        // A colour that was no hit is never open, so without a copy only the draw from any colour repeats it.
         if (previous[slot] !== data.code[slot]) expectedCopied.push(0.3 + 0.7 * 0.5 * (1 / colourCount));
         expect(open[slot]?.length).toBeGreaterThan(0);
       }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { emptyHistory, type History } from '../../../src/history.js';
 import { codeBreaker } from '../../../src/task/code-breaker/family.js';
-import type { CodeBreakerTask } from '../../../src/task/code-breaker/instance.js';
+import type { CodeBreakerTask } from '../../../src/task/code-breaker/puzzle.js';
 import { vocabulary } from '../../../src/task/code-breaker/words.js';
 
 const family = codeBreaker();
@@ -67,13 +67,13 @@ describe('verdicts', () => {
 });
 
 describe('splits', () => {
-  test('have their sizes and repeat', () => {
+  test('have fixed sizes and are repeatable', () => {
     expect(family.tasks('train')).toHaveLength(20_000);
     expect(family.tasks('test')).toHaveLength(600);
     expect(codeBreaker().tasks('test')).toEqual(family.tasks('test'));
   });
 
-  test('share no instance', () => {
+  test('share no puzzle', () => {
     const train = new Set(family.tasks('train').map(({ data }) => JSON.stringify(data)));
     expect(train.size).toBe(20_000);
     expect(family.tasks('test').filter(({ data }) => train.has(JSON.stringify(data)))).toEqual([]);
@@ -86,7 +86,7 @@ describe('splits', () => {
     expect(other.tasks('train')[5]).toEqual(family.tasks('train')[5]);
   });
 
-  test('draw every colour at every place equally often', () => {
+  test('draw every colour at every slot equally often', () => {
     const counts = new Map<string, number>();
     for (const { data } of family.tasks('train')) {
       for (const [place, colour] of [...data.code, ...data.openings.flat()].entries()) {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { markedText, markRow, openColours, rowQuality } from '../../../src/task/code-breaker/marks.js';
 import { answerText, colourCount, parseAnswer, type Row, slotCount } from '../../../src/task/code-breaker/words.js';
 
-/** A row written as players do, colours from 1. */
+/** Parses a row in which colours count from 1. */
 const row = (digits: string): Row => [...digits].map((digit) => Number(digit) - 1);
 const anyRow = fc.array(fc.integer({ min: 0, max: colourCount - 1 }), { minLength: slotCount, maxLength: slotCount });
 
@@ -33,7 +33,7 @@ describe('marks', () => {
     );
   });
 
-  test('quality is the share of hits', () => {
+  test('quality is the fraction of hits', () => {
     expect(rowQuality(row('12345'), row('12345'))).toBe(1);
     expect(rowQuality(row('12345'), row('12354'))).toBe(0.6);
     expect(rowQuality(row('12345'), row('51234'))).toBe(0);
@@ -52,7 +52,7 @@ describe('open colours', () => {
     ]);
   });
 
-  test('always hold the code, and equal the colours that no mark contradicts', () => {
+  test('always contain the code, and equal the colours that no mark contradicts', () => {
     fc.assert(
       fc.property(anyRow, fc.array(anyRow, { minLength: 1, maxLength: 3 }), (code, rows) => {
         const marks = rows.map((guess) => markRow(code, guess));

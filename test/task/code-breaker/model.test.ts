@@ -11,7 +11,7 @@ interface Stored {
   readonly values: Float32Array;
 }
 
-/** Reads safetensors by its specification, apart from the writer. */
+/** Reads safetensors by the specification, independently of the writer. */
 function readSafetensors(bytes: Buffer): Map<string, Stored> {
   const length = Number(bytes.readBigUInt64LE());
   const { __metadata__, ...entries } = JSON.parse(bytes.toString('utf8', 8, 8 + length));
@@ -52,7 +52,7 @@ function expectClose(one: readonly number[], other: readonly number[]): void {
 }
 
 describe('the weights', () => {
-  test('are 205,696 numbers in shapes that fill them', () => {
+  test('are 205,696 numbers, as many as their shapes hold', () => {
     const sizes = [...tensors.values()].map((tensor) => tensor.values.length);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(205_696);
     for (const { shape, values: numbers } of tensors.values()) {
@@ -88,7 +88,7 @@ describe('the weights', () => {
 });
 
 describe('the folder', () => {
-  test('repeats with its seed', async () => {
+  test('is the same for the same seed', async () => {
     await writeInitialModel(join(folder, 'again'), createRng(1));
     await writeInitialModel(join(folder, 'other'), createRng(2));
     const bytes = (name: string) => readFile(join(folder, name, 'model.safetensors'));
@@ -96,7 +96,7 @@ describe('the folder', () => {
     expect((await bytes('other')).equals(await bytes('one'))).toBe(false);
   });
 
-  test('names the words that its config names by id', async () => {
+  test('has the special words at the ids of its config', async () => {
     const read = async (name: string) => JSON.parse(await readFile(join(folder, 'one', name), 'utf8'));
     const { model } = await read('tokenizer.json');
     const { bos_token, eos_token, pad_token } = await read('tokenizer_config.json');

@@ -29,20 +29,20 @@ describe('the tokenizer of the folder', () => {
     expect([...(policy.encode([vocabulary.join(' ')])[0] ?? [])]).toEqual(vocabulary.map((_, id) => id));
   });
 
-  test('brings a prompt back as it was: 19 tokens', () => {
+  test('encodes a prompt to 19 tokens and decodes it unchanged', () => {
     const prompt = family.prompt(tasks[0] as (typeof tasks)[0], emptyHistory, 'attempt');
     const tokens = policy.encode([prompt]);
     expect(tokens[0]).toHaveLength(19);
     expect(policy.decode(tokens)).toEqual([prompt]);
   });
 
-  test('refuses a word that it does not know', () => {
+  test('refuses an unknown word', () => {
     expect(() => policy.encode(['<bos> solve a9'])).toThrow();
   });
 });
 
 describe('completions of the shipped base', () => {
-  test('end with the end of sequence, which their text leaves out', async () => {
+  test('end with the end-of-sequence token, which their text omits', async () => {
     const prompt = family.prompt(tasks[1] as (typeof tasks)[0], emptyHistory, 'attempt');
     const { completions } = await policy.generate({ prompt, n: 64, sampling, seed: 1, requestId: 1 });
     const ended = completions.filter(({ finishReason }) => finishReason === 'stop');
@@ -54,7 +54,7 @@ describe('completions of the shipped base', () => {
     expect(ended.filter(({ text }) => parseAnswer(text) !== undefined).length).toBeGreaterThan(60);
   });
 
-  test('solve about what the card says', async () => {
+  test('solve about the share that the model card states', async () => {
     const { solved } = await evaluateIterations({ policy, family, tasks, iterations: 8, draws: 1, sampling, seed: 3 });
     const card = await readFile(join(config.model, 'README.md'), 'utf8');
     const row = card.split('\n').find((line) => line.startsWith('| solved %')) ?? '';
