@@ -43,7 +43,13 @@ function makeBatch(groups: readonly Generated[]): UpdateBatch {
   const sequences = groups.flatMap(({ completions }, prompt) => {
     const advantages = groupAdvantages(completions.map(reward), advantageSettings);
     return completions.map(({ tokens, logprobs }, member) => {
-      return { prompt, tokens, logprobs, rollout: prompt * groupSize + member, advantage: advantages[member] ?? 0 };
+      return {
+        prompt,
+        tokens,
+        behaviourLogprobs: logprobs,
+        rollout: prompt * groupSize + member,
+        advantage: advantages[member] ?? 0,
+      };
     });
   });
   return { prompts: groups.map(({ promptTokens }) => promptTokens), sequences };

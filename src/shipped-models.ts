@@ -10,7 +10,10 @@ export type ShippedModel = 'tiny' | 'cafe';
  * `tiny` is the base of code breaker (205,696 parameters, Llama-shaped), `cafe` a small chat model (Qwen2-shaped).
  *
  * @example
+ * import { LocalPolicy, shippedModel } from 'exit-rl';
+ *
  * const policy = await LocalPolicy.load(shippedModel('tiny'), { device: 'cpu' });
+ * await policy.close();
  */
 export function shippedModel(name: ShippedModel): string {
   return join(packageRoot(), 'models', name);

@@ -34,7 +34,7 @@ const levels: readonly (readonly string[])[] = [
   /*  9 */ ['src/recipes'],
   /* 10 */ ['src/config/load'],
   /* 11 */ ['src/run'],
-  /* 12 */ ['src/index'],
+  /* 12 */ ['src/index', 'src/checkpoints'],
   /* 13 */ ['src/cli'],
 ];
 

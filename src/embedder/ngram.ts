@@ -9,7 +9,16 @@ export interface NgramSettings {
   readonly maximumLength: number;
 }
 
-/** The engine's embedder of hashed n-grams. */
+/**
+ * The engine's embedder of hashed n-grams: vectors of `dimension` float32, without a model.
+ *
+ * @example
+ * import { createNgramEmbedder } from 'exit-rl/embedders';
+ *
+ * const embedder = await createNgramEmbedder({ dimension: 256, unit: 'word', minimumLength: 1, maximumLength: 2 });
+ * const vectors = await embedder.embed([{ text: 'to be' }, { text: 'or not to be' }]);
+ * console.log(vectors.length / embedder.dimension);
+ */
 export async function createNgramEmbedder(settings: NgramSettings): Promise<Embedder> {
   const { crossing, native } = await import('../native.js');
   const { dimension, unit, minimumLength, maximumLength } = settings;

@@ -19,7 +19,7 @@ function sequenceOf(
   overlongFilter: boolean,
 ): Omit<TrainingSequence, 'prompt'> {
   const { tokens, logprobs } = completion;
-  const sequence = { tokens, rollout, advantage, logprobs };
+  const sequence = { tokens, rollout, advantage, behaviourLogprobs: logprobs };
   const overlong = overlongFilter && completion.finishReason === 'length';
   return overlong ? { ...sequence, mask: new Uint8Array(tokens.length) } : sequence;
 }

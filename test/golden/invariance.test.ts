@@ -178,7 +178,7 @@ describe.each(backends)('numbers that are not finite on %s', (backend) => {
     const batch = randomBatch(1);
     const sequences = batch.sequences.map((one) => ({
       ...one,
-      logprobs: new Float32Array(one.tokens.length).fill(-2000),
+      behaviourLogprobs: new Float32Array(one.tokens.length).fill(-2000),
     }));
     const settings = { ...plain, objective: { ...objective, useRolloutLogprobs: true } };
     await expect(policy.update({ ...batch, sequences }, settings)).rejects.toThrow(/importance ratio is not finite/);

@@ -109,7 +109,7 @@ describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, back
       sampling: { temperature: 1, maxNewTokens: 12 },
     });
     const sequences = completions.map(({ tokens, logprobs }, rollout) => ({
-      ...{ prompt: 0, tokens, rollout, logprobs },
+      ...{ prompt: 0, tokens, rollout, behaviourLogprobs: logprobs },
       advantage: rollout - 1.5,
     }));
     const metrics = await policy.update({ prompts: [promptTokens], sequences }, onPolicySettings);

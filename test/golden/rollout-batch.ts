@@ -35,7 +35,7 @@ function groupSequences({ completions }: Generated, prompt: number, groupSize: n
   return completions.map(({ tokens, logprobs }, member) => ({
     prompt,
     tokens,
-    logprobs,
+    behaviourLogprobs: logprobs,
     rollout: prompt * groupSize + member,
     advantage: advantages[member] as number,
   }));

@@ -35,6 +35,10 @@ const qualities = (printed: string): number[][] =>
     .map((line) => line.split(' ').map(Number));
 
 const specifiers = Object.keys(manifest.exports).map((path) => path.replace('.', 'exit-rl'));
+
+/** The source behind each specifier, as the checks of this checkout resolve it. */
+const sources = (): Record<string, string[]> =>
+  JSON.parse(readFileSync(join(root, 'tsconfig.test.json'), 'utf8')).compilerOptions.paths;
 const modules = specifiers.filter((name) => !name.endsWith('.json'));
 
 describe('what is packed', () => {
@@ -42,6 +46,12 @@ describe('what is packed', () => {
     const unwanted = /\.map$|\.node$|^(src|test|crates|scripts)\/|^examples\/.*train\.jsonl$/;
     expect(project.files.filter((file) => unwanted.test(file))).toEqual([]);
     expect(project.files.filter((file) => file.endsWith('binding.d.ts'))).toHaveLength(1);
+  });
+
+  test('has the files that its manifest names', () => {
+    const named = [...manifest.sideEffects, ...Object.values(manifest.bin)];
+    expect(named.filter((file) => !existsSync(join(project.installed, file)))).toEqual([]);
+    expect(project.run([join(project.installed, manifest.bin['exit-rl']), '--version'])).toContain(manifest.version);
   });
 
   test('weighs less than 1.6 MB', () => {
@@ -125,6 +135,17 @@ function problemsIn(program: ts.Program): string[] {
 }
 
 describe('every import path', () => {
+  test('is the same module here as in the package', () => {
+    const compiled = Object.entries(sources()).map(([name, [source = '']]) => [
+      name.replace('exit-rl', '.'),
+      source.replace('./src/', './dist/').replace(/\.ts$/, '.js'),
+    ]);
+    const exported = Object.entries(manifest.exports).flatMap(([name, target]) =>
+      typeof target === 'string' ? [] : [[name, target.default]],
+    );
+    expect(compiled.sort()).toEqual(exported.sort());
+  });
+
   test('is imported and required without loading the addon', () => {
     const addons = "process.report.getReport().sharedObjects.filter((path) => path.includes('binding.'))";
     const imports = modules.map((name) => `await import('${name}');`);

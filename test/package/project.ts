@@ -10,7 +10,10 @@ import { addonFile } from '../../src/native.js';
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
 export interface Manifest {
-  readonly exports: Readonly<Record<string, unknown>>;
+  readonly version: string;
+  readonly bin: { readonly 'exit-rl': string };
+  readonly sideEffects: readonly string[];
+  readonly exports: Readonly<Record<string, string | { readonly default: string }>>;
   readonly dependencies: Readonly<Record<string, string>>;
 }
 

@@ -7,13 +7,6 @@ import ts from 'typescript';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Public subpaths that package.json does not export yet, and their source files. */
-const pending: Readonly<Record<string, string>> = {
-  'exit-rl/embedders': 'src/embedder/local.ts',
-  'exit-rl/errors': 'src/errors.ts',
-  'exit-rl/hub': 'src/hub/index.ts',
-};
-
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly default?: string }>>;
 }
@@ -26,7 +19,7 @@ export function publicEntries(): ReadonlyMap<string, string> {
     const source = /^\.\/dist\/(?:src\/)?(.+)\.js$/.exec(file)?.[1];
     return source === undefined ? [] : [[posix.join('exit-rl', name), `src/${source}.ts`]];
   });
-  return new Map([...Object.entries(pending), ...exported]);
+  return new Map(exported);
 }
 
 export interface DocstringExample {

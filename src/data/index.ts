@@ -1,0 +1,14 @@
+/**
+ * `exit-rl/data`: data files of prompts, and the task family that they make with a verifier.
+ */
+export {
+  type PromptsOptions,
+  promptsFamily,
+  type RowData,
+  type Verifiable,
+  type Verification,
+  type Verifier,
+} from './family.js';
+export { type DataLimits, defaultLimits } from './limits.js';
+export { type DataSet, type DataSettings, loadData } from './load.js';
+export type { DataRow } from './row.js';

@@ -1,0 +1,7 @@
+/**
+ * `exit-rl/embedders`: text as vectors, for the diversity bonus or on its own.
+ */
+export type { CacheStatistics } from './cache.js';
+export type { Embedder, EmbeddingInput } from './embedder.js';
+export { LocalEmbedder, type LocalEmbedderOptions } from './local.js';
+export { createNgramEmbedder } from './ngram.js';
