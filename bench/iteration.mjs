@@ -1,5 +1,6 @@
 /** Update tokens/s and whole GRPO iterations/s of the embedded default's shape, against TRL's GRPOTrainer. */
 import { groupAdvantages } from '../dist/src/advantage.js';
+import { defaultUpdate } from '../dist/src/policy/settings.js';
 import { row, summarise } from './lib/measure.mjs';
 import { watchNeighbours } from './lib/neighbours.mjs';
 import { generateAll, makePrompts } from './rollout.mjs';
@@ -12,26 +13,7 @@ const steps = 10;
 const rounds = 3;
 
 /** As in peers/serve.py: TRL's settings, by our names. */
-const settings = {
-  learningRate: 3e-4,
-  adamBeta1: 0.9,
-  adamBeta2: 0.95,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
-  microbatchTokens: 4096,
-  objective: {
-    kind: 'grpo',
-    clipEpsilonLow: 0.2,
-    clipEpsilonHigh: 0.2,
-    beta: 0,
-    normalisation: 'sequence-mean',
-    maxCompletionLength: newTokens,
-    temperature: 1,
-    epochs: 1,
-    useRolloutLogprobs: false,
-  },
-};
+const settings = { ...defaultUpdate, learningRate: 3e-4, adamBeta2: 0.95, microbatchTokens: 4096 };
 
 /** The reward of peers/serve.py: the share of even tokens. */
 const reward = ({ tokens }) => tokens.filter((token) => token % 2 === 0).length / tokens.length;

@@ -23,6 +23,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LocalPolicy } from '../dist/src/policy/local.js';
 import { estimateMemory } from '../dist/src/policy/memory.js';
+import { defaultUpdate, supervisedObjective } from '../dist/src/policy/settings.js';
 import { describeCommit, describeMachine } from './lib/machine.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -138,14 +139,10 @@ function makeModel(shape, folder) {
 const peakBytes = () => 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
 
 const settings = {
+  ...defaultUpdate,
   learningRate: 1e-5,
-  adamBeta1: 0.9,
-  adamBeta2: 0.999,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
   microbatchTokens: workload.microbatchTokens,
-  objective: { kind: 'supervised' },
+  objective: supervisedObjective,
 };
 
 function optionsOf({ dtype, backend, stateDtype = 'float32', trainable = true, reference = false, lora }) {

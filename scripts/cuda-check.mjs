@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { examine } from '../dist/src/cli/doctor/examine.js';
 import { describe } from '../dist/src/cli/doctor.js';
 import { LocalPolicy } from '../dist/src/policy/local.js';
+import { defaultUpdate } from '../dist/src/policy/settings.js';
 import { createRng } from '../dist/src/rng.js';
 
 const model = fileURLToPath(new URL('../models/tiny', import.meta.url));
@@ -24,26 +25,7 @@ const bounds = {
   meanRatioBf16: 1.01,
 };
 
-const settings = {
-  objective: {
-    kind: 'grpo',
-    clipEpsilonLow: 0.2,
-    clipEpsilonHigh: 0.2,
-    beta: 0,
-    normalisation: 'sequence-mean',
-    maxCompletionLength: 6,
-    temperature: 1,
-    epochs: 1,
-    useRolloutLogprobs: false,
-  },
-  learningRate: 1e-3,
-  adamBeta1: 0.9,
-  adamBeta2: 0.95,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
-  microbatchTokens: 4096,
-};
+const settings = { ...defaultUpdate, learningRate: 1e-3, adamBeta2: 0.95, microbatchTokens: 4096 };
 const sampling = { temperature: 1, maxNewTokens: 6 };
 const comparedMetrics = ['loss', 'grad_norm', 'entropy'];
 

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { evaluateIterations } from '../dist/src/evaluation/iterate.js';
 import { LocalPolicy } from '../dist/src/policy/local.js';
+import { defaultUpdate } from '../dist/src/policy/settings.js';
 import { createRng } from '../dist/src/rng.js';
 import { drawDemonstrations } from '../dist/src/task/code-breaker/demonstrations.js';
 import { codeBreaker } from '../dist/src/task/code-breaker/family.js';
@@ -23,16 +24,13 @@ const updates = 800;
 const promptsPerUpdate = 16;
 const answersPerPrompt = 4;
 const settings = {
+  ...defaultUpdate,
   learningRate: 4e-3,
-  adamBeta1: 0.9,
   adamBeta2: 0.98,
-  adamEpsilon: 1e-8,
   weightDecay: 0.01,
-  maxGradNorm: 1,
   warmupUpdates: 100,
   schedule: 'linear',
   finalShare: 0.05,
-  microbatchTokens: 16384,
 };
 
 const { values } = parseArgs({

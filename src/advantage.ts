@@ -1,4 +1,5 @@
 /** How much better than its group each rollout was. */
+import { defaultAdvantage } from './config/schema.js';
 
 export interface AdvantageSettings {
   /** `std` divides by a standard deviation (GRPO), `mean` does not (Dr.GRPO), `leave-one-out` compares with the others. */
@@ -21,14 +22,6 @@ export interface WeightedValues {
   readonly weight: number;
   readonly values: ArrayLike<number>;
 }
-
-const defaultAdvantage: AdvantageSettings = {
-  baseline: 'std',
-  stdOver: 'group',
-  std: 'population',
-  epsilon: 1e-4,
-  groupOfOne: 'zero',
-};
 
 /**
  * A_i = (r_i − r̄) / (σ_r + ε)   ('std')   or   A_i = r_i − r̄   ('mean')   or   A_i = r_i − mean of the others.

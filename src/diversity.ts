@@ -1,4 +1,5 @@
 /** The diversity bonus, in plain TypeScript: the reference that the native `diversity` is compared with. */
+import { defaultClamp } from './config/schema.js';
 
 export interface DiversitySettings {
   /** Upper bound of d. The printed numerator is not shifted by the minimum, so d has none of its own. */
@@ -15,7 +16,7 @@ const zeroRange = 1e-6;
  */
 export function plainDiversity(
   embeddings: readonly ArrayLike<number>[],
-  { clamp }: DiversitySettings = { clamp: 3 },
+  { clamp }: DiversitySettings = { clamp: defaultClamp },
 ): Float64Array {
   const centroid = centroidOf(embeddings);
   const distances = Float64Array.from(embeddings, (embedding) => distance(embedding, centroid));

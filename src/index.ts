@@ -66,18 +66,18 @@ export type {
   FinishReason,
   Generated,
   GenerateRequest,
-  GrpoObjective,
+  Objective,
   Policy,
   PolicySnapshot,
   Sampling,
   SaveOptions,
-  SupervisedObjective,
   TrainingSequence,
   UpdateBatch,
   UpdateMetrics,
   UpdateSettings,
   WrittenFile,
 } from './policy/policy.js';
+export { defaultUpdate, supervisedObjective } from './policy/settings.js';
 export type { GenerationStream, Streamed } from './policy/stream.js';
 export { defaultTemplates, type PromptTemplates, promptFromTemplates } from './prompt.js';
 export type { RewardBatch } from './reward/batch.js';

@@ -57,7 +57,7 @@ export function trainedChoice(
   { device, dtype, threads, objective, lora, seed, optimizer, chat }: RunConfig,
   run: Pick<Run, 'adapterFolder'>,
 ): PolicyChoice {
-  const choice = { device, dtype, threads, reference: objective.beta > 0, optimizer, chat: givenChat(chat) };
+  const choice = { device, dtype, threads, reference: objective.kl.beta > 0, optimizer, chat: givenChat(chat) };
   if (lora === undefined) return choice;
   const { adapter: first, ...settings } = lora;
   const adapter = run.adapterFolder ?? first;

@@ -19,7 +19,7 @@ export interface LocalEmbedderOptions {
   /** CPU threads; 0 takes all cores. */
   readonly threads?: number;
   readonly backend?: 'auto' | 'kernels' | 'torch';
-  /** A text put in front of every text, for example `query: `; goes before `promptName`. */
+  /** A text put in front of every text, for example `query: `; overrides `promptName`. */
   readonly prompt?: string | undefined;
   /** One of the folder's own prompts; without both, the folder's default. */
   readonly promptName?: string | undefined;
@@ -28,6 +28,9 @@ export interface LocalEmbedderOptions {
   /** Vectors kept for texts that come again; 0 keeps none. */
   readonly cacheSize?: number;
 }
+
+/** Vectors that an embedder keeps for texts that come again. */
+export const defaultCacheSize = 8192;
 
 /** Texts that cross to the engine together: it sorts them by length, and the JavaScript thread copies them in an instant. */
 const textsAtOnce = 512;
@@ -55,7 +58,7 @@ export class LocalEmbedder {
 
   /** Loads a folder. @throws ModelFolderError, DeviceError, InvalidRequestError, OutOfMemoryError. */
   static async load(folder: string, options: LocalEmbedderOptions = {}): Promise<LocalEmbedder> {
-    const { device = 'auto', dtype = 'auto', threads = 0, backend = 'auto', cacheSize = 8192 } = options;
+    const { device = 'auto', dtype = 'auto', threads = 0, backend = 'auto', cacheSize = defaultCacheSize } = options;
     const engine = await crossing(() => {
       const choice = { device, dtype: resolveDtype(dtype, device), threads, backend, ...textOptions(options) };
       return native(device).NativeEmbedder.load(folder, choice);

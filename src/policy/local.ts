@@ -32,6 +32,7 @@ import type {
   WrittenFile,
 } from './policy.js';
 import { PromptEncoder } from './prompts.js';
+import { defaultUpdate } from './settings.js';
 import { type GenerationStream, streamOf } from './stream.js';
 
 export type { LocalPolicyOptions } from './options.js';
@@ -113,7 +114,7 @@ export class LocalPolicy implements Policy {
     const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
     const tokenizer = crossingNow(() => engine.tokenizer());
     const prompts = new PromptEncoder(folder, tokenizer, engine.info().endTokenIds, options.chat);
-    return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? 16384);
+    return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? defaultUpdate.microbatchTokens);
   }
 
   get version(): number {
@@ -190,15 +191,15 @@ export class LocalPolicy implements Policy {
   async update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
     const before = this.prompts.pending();
     if (before) await before;
-    const flat = nativeSettings(settings);
-    const metrics = await cancellable(signal, (ticket) => this.engine.update(nativeBatch(batch), flat, ticket));
+    const metrics = await cancellable(signal, (ticket) =>
+      this.engine.update(nativeBatch(batch), nativeSettings(settings), ticket),
+    );
     this.updates += 1;
     return metrics;
   }
 
   evaluate(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics> {
-    const flat = nativeSettings(settings);
-    return cancellable(signal, (ticket) => this.engine.evaluate(nativeBatch(batch), flat, ticket));
+    return cancellable(signal, (ticket) => this.engine.evaluate(nativeBatch(batch), nativeSettings(settings), ticket));
   }
 
   blendReference(alpha: number): Promise<void> {

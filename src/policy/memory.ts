@@ -1,6 +1,7 @@
 /** What a policy will take of memory, before it is loaded. */
 import { crossing, type MemoryEstimate, native } from '../native.js';
 import { type LocalPolicyOptions, nativeOptions } from './options.js';
+import { defaultUpdate } from './settings.js';
 
 /** What is generated and trained together. */
 export interface Workload {
@@ -30,8 +31,8 @@ export function estimateMemory(
     groupSize: workload.groupSize ?? 8,
     promptTokens: workload.promptTokens ?? 512,
     newTokens: workload.maxNewTokens ?? 512,
-    microbatchTokens: workload.microbatchTokens ?? 16384,
-    gradientCheckpointing: workload.gradientCheckpointing ?? false,
+    microbatchTokens: workload.microbatchTokens ?? defaultUpdate.microbatchTokens,
+    gradientCheckpointing: workload.gradientCheckpointing ?? defaultUpdate.gradientCheckpointing,
     asynchronousSaving: workload.asynchronousSaving ?? true,
   };
   return crossing(() => native(choice.device).estimateMemory(folder, choice, load));

@@ -1,6 +1,8 @@
 /** Evaluation while training: when it is due, and what the run remembers of it. */
+
+import type { EntropyState } from '../policy/policy.js';
 import { afterEvaluation, type BestSettings } from './best.js';
-import type { EntropyState, Progress } from './state.js';
+import type { Progress } from './state.js';
 import { untilAborted } from './until-aborted.js';
 
 export interface PeriodicEvaluation {

@@ -102,7 +102,7 @@ async function updatePolicy(
 /** θ_ref ← (1 − α) θ_ref + α θ every M updates, those among them that had nothing to train on. */
 async function blendIfDue({ config, policy }: Training, update: number): Promise<void> {
   const { blendEvery, alpha } = config.reference;
-  if (config.objective.beta > 0 && blendEvery > 0 && update % blendEvery === 0) await policy.blendReference(alpha);
+  if (config.objective.kl.beta > 0 && blendEvery > 0 && update % blendEvery === 0) await policy.blendReference(alpha);
 }
 
 /** Metrics that the rooms keep themselves, and how far apart the batch's starts lie. */

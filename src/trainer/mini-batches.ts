@@ -1,6 +1,6 @@
 /** Which optimizer step of an epoch each rollout of a batch belongs to. */
 import type { Rng } from '../rng.js';
-import type { TrainObjective } from './settings.js';
+import type { TrainSettings } from './settings.js';
 
 /**
  * The step of every rollout, in the order of groups and members; undefined when one step takes all. Whole groups are
@@ -8,7 +8,10 @@ import type { TrainObjective } from './settings.js';
  */
 export function miniBatchSteps(
   sizes: readonly number[],
-  { miniBatches = 1, miniBatchOrder = 'fixed' }: Pick<TrainObjective, 'miniBatches' | 'miniBatchOrder'>,
+  {
+    miniBatches = 1,
+    miniBatchOrder = 'fixed',
+  }: Partial<Pick<TrainSettings['objective'], 'miniBatches' | 'miniBatchOrder'>>,
   rng: Rng,
 ): number[] | undefined {
   if (miniBatches <= 1) return undefined;

@@ -15,7 +15,7 @@ const freeFields = new Set([
   'logEvery',
   'logCompletions',
   'name',
-  'epochs',
+  'passes',
   'checkpoint.asynchronous',
 ]);
 

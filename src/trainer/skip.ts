@@ -4,7 +4,7 @@ import type { ScoredGroup } from './batch.js';
 
 export interface SkipSettings {
   readonly overlongFilter: boolean;
-  readonly objective: { readonly normalisation: string };
+  readonly objective: { readonly normalisation: { readonly kind: string } };
 }
 
 const isSilent = ({ advantages }: ScoredGroup): boolean => advantages.every((advantage) => advantage === 0);
@@ -18,7 +18,7 @@ function trainedTokens(rollout: Rollout, overlongFilter: boolean): number {
 /** What the loss is divided by: trained tokens, or rollouts. */
 function weightOf(groups: readonly ScoredGroup[], { objective, overlongFilter }: SkipSettings): number {
   const rollouts = groups.flatMap(({ group }) => group.rollouts);
-  if (!objective.normalisation.endsWith('token-mean')) return rollouts.length;
+  if (!objective.normalisation.kind.endsWith('token-mean')) return rollouts.length;
   return Math.max(
     1,
     rollouts.reduce((sum, rollout) => sum + trainedTokens(rollout, overlongFilter), 0),

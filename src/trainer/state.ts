@@ -1,6 +1,7 @@
 /** state.json of a checkpoint: what the TypeScript side must know to go on as if nothing had happened. */
 import { join } from 'node:path';
 import type { CurriculumState } from '../curriculum/curriculum.js';
+import type { EntropyState } from '../policy/policy.js';
 import type { BestState } from './best.js';
 import { type Disk, realDisk } from './disk.js';
 import { onDisk, runFolderError } from './disk-errors.js';
@@ -10,13 +11,6 @@ import type { MetricsRow } from './metrics.js';
 
 export const stateName = 'state.json';
 const formatVersion = 1;
-
-/** Where the adaptive weight of the entropy bonus stands. */
-export interface EntropyState {
-  readonly coefficient: number;
-  /** Mean entropy of the last optimizer step. */
-  readonly measured: number;
-}
 
 /** Counters of a run. Random streams need none: each is a function of the run's seed and the update's number. */
 export interface Progress {

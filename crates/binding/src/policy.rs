@@ -3,7 +3,7 @@
 use super::answer::promise;
 use super::convert::generate::{generated, NativeGenerateRequest};
 use super::convert::load::{LoadOptions, PolicyInfo, PolicyStats};
-use super::convert::update::{NativeBatch, NativeUpdateSettings};
+use super::convert::update::{update_settings, NativeBatch};
 use super::snapshot::{NativeSnapshot, WrittenFile};
 use super::stream::{self, OnTokens};
 use super::tokenizer::NativeTokenizer;
@@ -20,6 +20,7 @@ use exit_rl_engine::train::metrics::Metrics;
 use exit_rl_engine::train::update::UpdateSettings;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -126,7 +127,7 @@ impl NativePolicy {
         &self,
         env: &Env,
         batch: NativeBatch,
-        settings: NativeUpdateSettings,
+        #[napi(ts_arg_type = "object")] settings: Value,
         ticket: f64,
     ) -> Result<Object<'static>> {
         self.measure(env, batch, settings, ticket, Policy::update)
@@ -138,7 +139,7 @@ impl NativePolicy {
         &self,
         env: &Env,
         batch: NativeBatch,
-        settings: NativeUpdateSettings,
+        #[napi(ts_arg_type = "object")] settings: Value,
         ticket: f64,
     ) -> Result<Object<'static>> {
         self.measure(env, batch, settings, ticket, Policy::evaluate)
@@ -200,11 +201,11 @@ impl NativePolicy {
         &self,
         env: &Env,
         batch: NativeBatch,
-        settings: NativeUpdateSettings,
+        settings: Value,
         ticket: f64,
         measure: Measure,
     ) -> Result<Object<'static>> {
-        let settings = settings.into_engine().map_err(to_napi)?;
+        let settings = update_settings(settings).map_err(to_napi)?;
         let (batch, ticket) = (batch.into_engine(), Ticket::new(ticket as u64));
         self.ask(env, move |policy| {
             let metrics = measure(policy, &batch, &settings, &ticket.flag)?;

@@ -16,6 +16,7 @@ pub mod optimizer;
 pub mod states;
 pub mod step;
 pub mod tokens;
+pub mod top_entropy;
 pub mod torch_network;
 pub mod update;
 pub mod weights;
