@@ -74,6 +74,8 @@ const kl = z.strictObject({
   beta: notNegative.default(0).meta({ trl: 'beta', was: 'objective.beta' }),
   estimator: z.enum(['k1', 'k2', 'k3']).default('k3').meta({ was: 'objective.klEstimator' }),
   ratio: z.boolean().default(false).meta({ trl: 'use_bias_correction_kl', was: 'objective.klRatio' }),
+  /** Bound of |lp − ref|; null does not bound. */
+  clamp: positive.nullable().default(null),
 });
 
 const adaptive = z.strictObject({

@@ -51,6 +51,8 @@ pub struct Kl {
     pub estimator: KlEstimator,
     /// Multiplies the KL by the importance ratio, with the gradient of both (DeepSeek-V3.2).
     pub ratio: bool,
+    /// Bound of |lp − ref|, beyond which a token has no gradient of the KL (verl).
+    pub clamp: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -126,13 +128,15 @@ fn sapo(positive: f64, negative: f64, ratio_n: &Tensor, advantage_n: &Tensor) ->
 }
 
 impl Kl {
-    /// With d = lp − ref: k1 = d, k2 = d²/2, k3 = e^(−d) + d − 1 (Schulman). Nothing is clamped.
+    /// With d = lp − ref, clamped: k1 = d, k2 = d²/2, k3 = e^(−d) + d − 1 (Schulman).
     pub(super) fn estimate(&self, logprob_n: &Tensor, reference_n: &Tensor) -> Tensor {
+        let difference = logprob_n - reference_n;
+        let difference = self.clamp.map_or_else(|| difference.shallow_clone(), |most| difference.clamp(-most, most));
         match self.estimator {
-            KlEstimator::K1 => logprob_n - reference_n,
-            KlEstimator::K2 => (logprob_n - reference_n).square() * 0.5,
+            KlEstimator::K1 => difference,
+            KlEstimator::K2 => difference.square() * 0.5,
             KlEstimator::K3 => {
-                let difference = reference_n - logprob_n;
+                let difference = -difference;
                 // expm1 keeps the digits that e^d − 1 loses where both policies nearly agree.
                 difference.expm1() - difference
             }

@@ -134,6 +134,7 @@ impl Case {
                 beta: number("beta").expect("given"),
                 estimator: KlEstimator::K3,
                 ratio: self.option("use_bias_correction_kl").as_bool().expect("a switch"),
+                clamp: None,
             },
             entropy: Entropy {
                 coefficient: number("entropy_coef").expect("given"),

@@ -28,7 +28,7 @@ fn plain(loss: Loss) -> Objective {
         loss,
         normalisation: Normalisation::TokenMean {},
         importance_ratio: Level::Token,
-        kl: Kl { beta: 0.0, estimator: KlEstimator::K3, ratio: false },
+        kl: Kl { beta: 0.0, estimator: KlEstimator::K3, ratio: false, clamp: None },
         entropy: Entropy { coefficient: 0.0, top_share: 1.0, control: EntropyControl::Constant {} },
         off_policy_threshold: None,
         correction: Correction::None {},
@@ -73,11 +73,30 @@ fn kl_estimators_are_schulmans() {
         (KlEstimator::K3, |d| (-d).exp() + d - 1.0),
     ] {
         let clip = Loss::Clip(Clip { low: 0.2, high: 0.2, delta: None, dual: None });
-        let objective = Objective { kl: Kl { beta: 1.0, estimator, ratio: false }, ..plain(clip) };
+        let objective = Objective { kl: Kl { beta: 1.0, estimator, ratio: false, clamp: None }, ..plain(clip) };
         let tokens = tokens_of(&[0.0; 3], &logprobs, Some(&reference));
         let (_, terms) = objective.token_loss(&Tensor::from_slice(&logprobs), &tokens);
         let found = Vec::<f64>::try_from(&terms.kl_n.expect("a KL")).expect("numbers");
         let expected: Vec<f64> = logprobs.iter().zip(&reference).map(|(lp, other)| formula(lp - other)).collect();
         assert!(relative_gap(&found, &expected) < 1e-12, "{estimator:?}: {found:?}");
     }
+}
+
+/// By hand, as verl's `kl_penalty`: d clamped to ±c before k3, whose gradient is 1 − e^(−d) inside and 0 beyond.
+#[test]
+fn a_clamped_kl_has_no_gradient_beyond_its_bound() {
+    let clip = Loss::Clip(Clip { low: 0.2, high: 0.2, delta: None, dual: None });
+    let kl = Kl { beta: 1.0, estimator: KlEstimator::K3, ratio: false, clamp: Some(2.0) };
+    let objective = Objective { kl, ..plain(clip) };
+    let (logprobs, reference) = ([-1.0f64, -1.0, -4.0, -1.0], [-1.5f64, -4.0, -1.0, -1.0]);
+    let logprob_n = Tensor::from_slice(&logprobs).set_requires_grad(true);
+    let (loss_n, _) = objective.token_loss(&logprob_n, &tokens_of(&[0.0; 4], &logprobs, Some(&reference)));
+    let differences: Vec<f64> = logprobs.iter().zip(&reference).map(|(lp, other)| lp - other).collect();
+    let values: Vec<f64> = differences.iter().map(|d| d.clamp(-2.0, 2.0)).map(|d| (-d).exp() + d - 1.0).collect();
+    let found = Vec::<f64>::try_from(&loss_n.detach()).expect("numbers");
+    assert!(relative_gap(&found, &values) < 1e-12, "{found:?} for {values:?}");
+    loss_n.sum(Kind::Double).backward();
+    let slopes: Vec<f64> = differences.iter().map(|d| if d.abs() <= 2.0 { 1.0 - (-d).exp() } else { 0.0 }).collect();
+    let found = Vec::<f64>::try_from(&logprob_n.grad()).expect("a gradient");
+    assert!(relative_gap(&found, &slopes) < 1e-12, "{found:?} for {slopes:?}");
 }
