@@ -124,7 +124,7 @@ describe('an addon that cannot be loaded', () => {
   };
 
   test('because it was not built', () => {
-    expect(firstUse(() => {})).toMatch(/^NativeError ADDON_MISSING .*run `npm run build`/);
+    expect(firstUse(() => {})).toMatch(/^NativeError ADDON_MISSING .*build it in a checkout of exit-rl .*`npm run build`/);
   });
 
   test('because libtorch is gone', () => {

@@ -67,10 +67,13 @@ async function demonstrate(demo: Demo): Promise<void> {
 }
 
 async function startDemo(flags: Flags): Promise<void> {
-  const [{ planDemo }, { prepareFolder }] = await Promise.all([
+  const [{ planDemo }, { prepareFolder }, { findNative }] = await Promise.all([
     import('./demo/plan.js'),
     import('./demo/comparison.js'),
+    import('../native.js'),
   ]);
+  // Before a folder is made: without the engine no child process gets anywhere.
+  findNative('cpu');
   const options = await readOptions(flags);
   const plan = planDemo(options);
   await prepareFolder(options.out);

@@ -26,10 +26,15 @@ function moduleProblem(targets: string | string[]): string {
 }
 
 export const lora = z.strictObject({
-  rank: count.default(16).meta({ trl: 'lora_r' }),
+  rank: count.default(16).meta({ trl: ['lora_r', 'lora.r'] }),
   /** The difference is scaled by alpha/rank. */
-  alpha: positive.default(32).meta({ trl: 'lora_alpha' }),
-  dropout: z.number().min(0).lt(1).default(0).meta({ trl: 'lora_dropout' }),
+  alpha: positive.default(32).meta({ trl: ['lora_alpha', 'lora.lora_alpha'] }),
+  dropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .meta({ trl: ['lora_dropout', 'lora.lora_dropout'] }),
   targetModules: z
     .union([name, z.array(name).min(1)])
     .refine((targets) => unknownModule(targets) === undefined, {
@@ -37,9 +42,12 @@ export const lora = z.strictObject({
     })
     .transform(asList)
     .default('all-linear')
-    .meta({ trl: 'lora_target_modules' }),
+    .meta({ trl: ['lora_target_modules', 'lora.target_modules'] }),
   /** Scales by alpha/√rank instead. */
-  rankStabilised: z.boolean().default(false).meta({ trl: 'use_rslora' }),
+  rankStabilised: z
+    .boolean()
+    .default(false)
+    .meta({ trl: ['use_rslora', 'lora.use_rslora'] }),
   /** A PEFT folder to begin with, of this rank, alpha and modules. */
   adapter: name.optional(),
 });

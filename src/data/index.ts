@@ -2,7 +2,14 @@
  * `exit-rl/data`: data files of prompts, and the task family that they make with a verifier.
  */
 
-export { defaultTemplates, type PromptTemplates, promptFromTemplates } from '../prompt.js';
+export {
+  defaultTemplates,
+  type MessagePrompt,
+  type PromptContent,
+  type PromptTemplates,
+  promptFromMessages,
+  promptFromTemplates,
+} from '../prompt.js';
 export {
   type PromptsOptions,
   promptsFamily,

@@ -6,6 +6,7 @@ import { withUpdates } from '../method/base-tasks.js';
 import type { LocalPolicy } from '../policy/local.js';
 import { writeReport } from '../report/page.js';
 import type { TaskFamily } from '../task/task.js';
+import { createCutOffWarning, warnOfNoReplay } from './advice.js';
 import { loadPolicy, openParts, type RunParts, resolvePaths, trainedChoice } from './assemble.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
 import { freeFolder } from './folder.js';
@@ -46,6 +47,7 @@ export interface TrainRunOptions extends Overrides {
   readonly evaluate?: boolean;
   /** Writes report.html into the run folder after training; default true. */
   readonly report?: boolean;
+  /** Receives warnings, for example that most answers are cut off; by default they go to stderr. */
   readonly warn?: (message: string) => void;
   /** Called once everything is loaded. */
   readonly onBegin?: (run: BegunRun) => RunObserver | Promise<RunObserver>;
@@ -99,9 +101,9 @@ async function trainIn(
   parts: RunParts,
   options: TrainRunOptions,
 ): Promise<TrainRunResult> {
-  const { resume, allowedChanges = [], warn } = options;
+  const { resume, allowedChanges = [], warn = warnOnStderr } = options;
   const opening = { config, path, family: parts.family, resume: resume !== undefined, allowedChanges };
-  const run = await openRun({ ...opening, ...(warn && { warn }) });
+  const run = await openRun({ ...opening, warn });
   const folder = runOf(path);
   try {
     const policy = await loadPolicy(run.modelFolder, trainedChoice(config, run));
@@ -129,6 +131,9 @@ async function trainWith(
   const rewards = options.rewards ?? configured;
   const evaluation = periodicEvaluation(config, policy, family, rewards);
   const update = run.resumed?.state.progress.update ?? 0;
+  const warn = options.warn ?? warnOnStderr;
+  warnOfNoReplay(config, family, warn);
+  const warnOfCutOff = createCutOffWarning(config, warn);
   const observer = (await onBegin?.({ path, config, family, update })) ?? {};
   try {
     return await train({
@@ -139,6 +144,7 @@ async function trainWith(
       run,
       evaluation,
       onUpdate: (row) => {
+        warnOfCutOff(row);
         options.onUpdate?.(row);
         observer.onUpdate?.(row);
       },
@@ -155,6 +161,8 @@ async function trainWith(
     observer.finish?.();
   }
 }
+
+const warnOnStderr = (message: string): void => console.warn(`warning: ${message}`);
 
 async function evaluateTrained(
   policy: LocalPolicy,
