@@ -31,7 +31,7 @@ const levels: readonly (readonly string[])[] = [
   /*  6 */ ['src/config'],
   /*  7 */ ['src/method', 'src/recipes'],
   /*  8 */ ['src/evaluation', 'src/config/load'],
-  /*  9 */ ['src/report'],
+  /*  9 */ ['src/report', 'src/config/index'],
   /* 10 */ ['src/run'],
   /* 11 */ ['src/index', 'src/checkpoints'],
   /* 12 */ ['src/cli'],

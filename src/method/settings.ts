@@ -1,5 +1,5 @@
 /** The sections of a config that a training run reads; the schema has their defaults and what they mean. */
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import type { OptimizerSettings } from '../policy/policy.js';
 
 /** Linear warm-up to `learningRate`, then `schedule` down to `finalShare` of it at the last update. */

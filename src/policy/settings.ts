@@ -156,6 +156,12 @@ export const adamW = z.strictObject({
   maxGradNorm: notNegative.default(1).meta({ trl: 'max_grad_norm' }),
 });
 
+/** A text, or a list of them; always a list afterwards. */
+const oneOrMore = z.preprocess(
+  (value) => (typeof value === 'string' ? [value] : value),
+  z.array(z.string().min(1)).default([]),
+) as unknown as z.ZodDefault<z.ZodType<string[], string | readonly string[]>>;
+
 /** How completions are drawn. */
 export const sampling = z.strictObject({
   temperature: notNegative.default(1).meta({ trl: 'temperature' }),
@@ -170,9 +176,7 @@ export const sampling = z.strictObject({
   minP: share.default(0).meta({ trl: ['min_p', 'sampling.min_p'] }),
   stopTokenIds: z.array(countOrZero).default([]).meta({ trl: 'generation_kwargs.stop_token_ids' }),
   /** Texts that end a completion; one may stand alone. */
-  stop: z
-    .preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string().min(1)).default([]))
-    .meta({ trl: 'generation_kwargs.stop' }),
+  stop: oneOrMore.meta({ trl: 'generation_kwargs.stop' }),
   /** Leaves the stop text in the completion's text, as transformers does. */
   includeStopText: z
     .boolean()

@@ -2,7 +2,7 @@
  * The embedded default: code breaker with the shipped base model, small enough to see ExIt work on a CPU within
  * minutes. The numbers are this task's own and no row of the paper's table.
  */
-import type { RunConfigInput } from '../config.js';
+import type { RunConfigInput } from '../config/parse.js';
 import { shippedModel } from '../shipped-models.js';
 
 export const codeBreaker = (): RunConfigInput => ({

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import type { ChatOptions } from '../chat/template.js';
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { modelFolder } from '../hub/cache.js';
 import type { LocalPolicy } from '../policy/local.js';
 import type { LoraOptions } from '../policy/lora.js';

@@ -1,5 +1,5 @@
 /** The evaluations that a config asks for while training, and their metrics. */
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { ConfigError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { evaluateIterations } from '../evaluation/iterate.js';

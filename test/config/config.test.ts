@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { ConfigInput } from '../../src/config/define.js';
+import { parseConfig, parseLayers } from '../../src/config/parse.js';
 import { knownKeys } from '../../src/config/problems.js';
-import { parseConfig, parseLayers } from '../../src/config.js';
 import { ConfigError } from '../../src/errors.js';
 import { editDistance, nearest } from '../../src/nearest.js';
 
@@ -141,7 +142,7 @@ describe('aliases of TRL and prime-rl', () => {
       batch_size: 128,
       rollouts_per_example: 8,
       sampling: { max_tokens: 5 },
-    });
+    } as ConfigInput);
     expect(config).toMatchObject({ task: 'reds', startsPerBatch: 16, groupSize: 8, sampling: { maxNewTokens: 5 } });
     expect(problemsOf({ ...base, batch_size: 10, rollouts_per_example: 8 }).problems[0]?.key).toBe('batch_size');
   });
@@ -273,7 +274,7 @@ describe('stop texts', () => {
 });
 
 describe('report_to', () => {
-  const tensorboardOf = (report_to: unknown) => parseConfig({ ...base, report_to }).tensorboard;
+  const tensorboardOf = (report_to: unknown) => parseConfig({ ...base, report_to } as ConfigInput).tensorboard;
 
   test.each([
     ['tensorboard', true],

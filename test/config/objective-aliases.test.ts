@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseConfig, parseLayers } from '../../src/config.js';
+import type { ConfigInput } from '../../src/config/define.js';
+import { parseConfig, parseLayers } from '../../src/config/parse.js';
 import { ConfigError } from '../../src/errors.js';
 import { readGolden } from '../golden/support.js';
 
@@ -109,7 +110,7 @@ describe('the correction of the sampler', () => {
 });
 
 test("scale_rewards is TRL's standard deviation, of the group or of the batch, or none", () => {
-  const advantageOf = (scale_rewards: unknown) => parseConfig({ ...base, scale_rewards }).advantage;
+  const advantageOf = (scale_rewards: unknown) => parseConfig({ ...base, scale_rewards } as ConfigInput).advantage;
   expect(advantageOf('group')).toMatchObject({ baseline: 'std', stdOver: 'group', std: 'sample', epsilon: 1e-4 });
   expect(advantageOf('batch')).toMatchObject({ baseline: 'std', stdOver: 'batch', std: 'sample' });
   expect(advantageOf('none')).toMatchObject({ baseline: 'mean' });

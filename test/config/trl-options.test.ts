@@ -1,8 +1,8 @@
 /** Every option of TRL's GRPO command is understood: taken, or refused with a reason and what to do instead. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parseConfig } from '../../src/config/parse.js';
 import { refusedNames } from '../../src/config/trl-options.js';
-import { parseConfig } from '../../src/config.js';
 import { ConfigError, type ConfigProblem } from '../../src/errors.js';
 
 const golden = readFileSync(new URL('../golden/trl-fields.json', import.meta.url), 'utf8');

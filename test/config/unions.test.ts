@@ -1,6 +1,8 @@
 /** Sections whose keys depend on their `kind`. */
+
 import { describe, expect, test } from 'vitest';
-import { parseConfig, parseLayers } from '../../src/config.js';
+import type { ConfigInput } from '../../src/config/define.js';
+import { parseConfig, parseLayers } from '../../src/config/parse.js';
 import { ConfigError, type ConfigProblem } from '../../src/errors.js';
 
 const base = { task: 'reds', model: 'm' };
@@ -110,6 +112,6 @@ describe('keys of earlier versions', () => {
         hint: '`behaviour` for true, `trainer` for false',
       },
     ]);
-    expect(() => parseConfig({ ...base, epochs: 2 })).toThrow('epochs: is now passes');
+    expect(() => parseConfig({ ...base, epochs: 2 } as ConfigInput)).toThrow('epochs: is now passes');
   });
 });

@@ -2,8 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseConfig, type RunConfig } from '../../src/config/parse.js';
 import { defaultAdvantage } from '../../src/config/schema.js';
-import { parseConfig, type RunConfig } from '../../src/config.js';
 import { promptsFamily } from '../../src/data/family.js';
 import { ConfigError } from '../../src/errors.js';
 import { measuredFamily } from '../../src/evaluation/measured.js';

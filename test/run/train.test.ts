@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { RunConfig } from '../../src/config.js';
+import type { RunConfig } from '../../src/config/parse.js';
 import { NonFiniteError, RunFolderError } from '../../src/errors.js';
 import { emptyHistory } from '../../src/history.js';
 import type { Curriculum, CurriculumState } from '../../src/method/curriculum.js';

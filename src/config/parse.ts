@@ -2,14 +2,16 @@
  * Reads the configuration of a run: one schema, one place for defaults, all problems at once, before any model loads.
  * Precedence: recipe < file < environment < flags.
  */
-import { resolveAliases } from './config/aliases.js';
-import { isPlainObject, type Layer, layerProblem, mergeLayers } from './config/layer.js';
-import { listProblems } from './config/problems.js';
-import { type RunConfig, type RunConfigInput, runSchema } from './config/schema.js';
-import { settleKinds } from './config/unions.js';
-import { ConfigError, type ConfigProblem } from './errors.js';
 
-export type { RunConfig, RunConfigInput } from './config/schema.js';
+import { ConfigError, type ConfigProblem } from '../errors.js';
+import { resolveAliases } from './aliases.js';
+import type { ConfigInput } from './define.js';
+import { isPlainObject, type Layer, layerProblem, mergeLayers } from './layer.js';
+import { listProblems } from './problems.js';
+import { type RunConfig, runSchema } from './schema.js';
+import { settleKinds } from './unions.js';
+
+export type { RunConfig, RunConfigInput } from './schema.js';
 
 /** Merges layers, lowest first, and checks the result. @throws ConfigError with every problem found. */
 export function parseLayers(layers: readonly Layer[], file?: string): RunConfig {
@@ -26,10 +28,17 @@ export function parseLayers(layers: readonly Layer[], file?: string): RunConfig 
 }
 
 /**
- * A complete configuration from what the user wrote.
+ * The complete configuration of a run: every key that is left open gets its default, TRL's names become ours.
+ *
+ * @param file names the source in error messages.
  * @throws ConfigError with every unknown key and wrong value, each with the nearest known name.
+ * @example
+ * import { parseConfig, shippedModel } from 'exit-rl';
+ *
+ * const config = parseConfig({ task: 'code-breaker', model: shippedModel('tiny'), num_generations: 4 });
+ * console.log(config.groupSize, config.method, config.objective.loss);
  */
-export function parseConfig(input: RunConfigInput | Layer, file?: string): RunConfig {
+export function parseConfig(input: ConfigInput, file?: string): RunConfig {
   if (!isPlainObject(input))
     throw new ConfigError([{ key: 'config', message: 'a config is an object of settings' }], file);
   return parseLayers([input], file);
