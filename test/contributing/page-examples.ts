@@ -3,7 +3,7 @@
  * none, a program; `no-run`, a program that only compiles here; `file=NAME`, a file that the later programs of the page
  * find in their working directory; `fragment`, no program.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { DocstringExample } from '../support/docstring-examples.js';
@@ -28,4 +28,11 @@ export function examplesOfPage(page: string): readonly PageExample[] {
     const place = `${page}:${text.slice(0, index).split('\n').length}`;
     return [{ place, code, runs: file === undefined && !/\bno-run\b/.test(words), files: { ...files } }];
   });
+}
+
+/** The TypeScript blocks of all pages. */
+export function pageExamples(): readonly PageExample[] {
+  const docs = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
+  const pages = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', ...docs.map((file) => `docs/${file}`)];
+  return pages.flatMap(examplesOfPage);
 }
