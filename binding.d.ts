@@ -92,7 +92,7 @@ export declare class NativeTokenizer {
 /** Cancels the request or update with this ticket, if it has not been answered. */
 export declare function cancel(ticket: number): void
 
-/** Distance of each member from its group's centroid over the group's range (method.md), cut at `clamp`. */
+/** Distance of each member from its group's centroid over the group's range (docs/method.md), cut at `clamp`. */
 export declare function diversity(embeddings: Float32Array, dimension: number, groupOffsets: Uint32Array, clamp: number): Promise<Float32Array>
 
 export interface EmbedderInfo {

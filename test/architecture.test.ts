@@ -1,4 +1,4 @@
-/** The one-way street between the rooms, and the paths that the pages for people promise. */
+/** The levels of the folders, and the paths that pages and comments name. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -118,33 +118,61 @@ function cycleFrom(start: string): string[] | undefined {
   return undefined;
 }
 
-const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'];
 const notes = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
-const present = [...pages, ...notes.map((file) => `docs/${file}`)].filter((page) => existsSync(join(root, page)));
+const pages = [
+  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'AGENTS.md', 'CHANGELOG.md'],
+  ...['models/tiny/README.md', 'models/cafe/README.md'],
+  ...notes.map((file) => `docs/${file}`),
+];
 
 /** Folders that a path in a page is taken from, beside the page's own. */
 const bases = ['.', 'crates/engine/src', 'crates'];
+
+const folders =
+  /(?<![\w./<-])(?:src|crates|test|docs|recipes|scripts|bench|models|examples)\/[\w./-]*\w\/?(?![\w*<{…-])/g;
 
 /** Paths that a page names: link targets, and words that begin with a folder of the repository or end as source does. */
 function pathsNamedIn(page: string): string[] {
   const text = readFileSync(join(root, page), 'utf8');
   const links = [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)].map(([, target = '']) => target);
-  const folders =
-    /(?<![\w./<-])(?:src|crates|test|docs|recipes|scripts|bench|models|examples)\/[\w./-]*\w\/?(?![\w*<{…-])/g;
   const sources = /`([\w-]+(?:\/[\w.-]+)+\.(?:ts|mjs|rs|py|md|json))`/g;
   const words = [...text.matchAll(folders)].map(([path]) => path);
   return [...new Set([...links, ...words, ...[...text.matchAll(sources)].map(([, path = '']) => path)])];
 }
 
+const missingFrom = (file: string, paths: readonly string[]): string[] =>
+  paths.filter((path) => ![dirname(file), ...bases].some((base) => existsSync(join(root, base, path))));
+
 describe('the pages for people', () => {
-  test('there are some', () => {
-    expect(present.length).toBeGreaterThan(0);
+  test.each(pages)('every path that %s names exists', (page) => {
+    expect(missingFrom(page, pathsNamedIn(page))).toEqual([]);
+  });
+});
+
+const sources = ['src', 'crates', 'scripts', 'bench', 'examples', 'test', '.ci'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(?:ts|mjs|rs|py|sh)$/.test(file) && !/(?:^|\/)(?:node_modules|target|\.venv)\//.test(file))
+    .map((file) => posix.join(folder, file)),
+);
+
+/** Pages and sources that the comments of a file name; folders may be made by what the comment describes. */
+function pathsInComments(file: string): string[] {
+  const lines = readFileSync(join(root, file), 'utf8').split('\n');
+  const comments = lines.filter((line) => /^\s*(?:\/\/|\/?\*|#)/.test(line)).join('\n');
+  const named = [...comments.matchAll(folders)]
+    .map(([path]) => path)
+    .filter((path) => /\.(?:ts|mjs|rs|py|md)$/.test(path));
+  return [...named, ...[...comments.matchAll(/(?<![\w./-])[\w-]+\.md\b/g)].map(([page]) => page)];
+}
+
+describe('the comments of the sources', () => {
+  test('are found', () => {
+    expect(sources.flatMap(pathsInComments).length).toBeGreaterThan(10);
   });
 
-  test.each(present)('every path that %s names exists', (page) => {
-    const missing = pathsNamedIn(page).filter(
-      (path) => ![dirname(page), ...bases].some((base) => existsSync(join(root, base, path))),
-    );
-    expect(missing).toEqual([]);
+  test('name only files that exist', () => {
+    expect(
+      sources.flatMap((file) => missingFrom(file, pathsInComments(file)).map((path) => `${file}: ${path}`)),
+    ).toEqual([]);
   });
 });

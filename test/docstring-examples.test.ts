@@ -1,6 +1,7 @@
-/** Every `@example` of the sources is a program that compiles, and runs where it can run offline. */
+/** Every `@example` of the sources is a program that compiles, and runs where it can run offline; so is the pages' TypeScript. */
 import { describe, expect, test } from 'vitest';
 import { missingEngine } from './cli/support/cli.js';
+import { pageExamples } from './contributing/page-examples.js';
 import {
   checkExamples,
   findExamples,
@@ -10,7 +11,8 @@ import {
 } from './support/docstring-examples.js';
 
 const examples = findExamples();
-const checked = checkExamples(examples);
+// One program for all of them: the compiler takes most of the time. test/contributing/pages.test.ts runs those of the pages.
+const checked = checkExamples([...examples, ...pageExamples()]);
 
 /** Where every exported function and public method has an example. */
 const exampled = [

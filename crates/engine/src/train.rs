@@ -2,7 +2,6 @@
 //! gradient → AdamW.
 
 pub mod entropy;
-pub mod evaluate;
 pub mod loss;
 pub mod metrics;
 pub mod objective;

@@ -1,8 +1,7 @@
 //! What an update reports, by TRL's names: of one optimizer step, kept on the device until its end, and the mean over
 //! steps.
 
-use super::evaluate::Evaluated;
-use super::objective::{Level, Loss, Objective, Terms};
+use super::objective::{Evaluated, Level, Loss, Objective, Terms};
 use super::step::{Part, StepTokens};
 use crate::backend::Scores;
 use crate::error::{EngineError, Result};
