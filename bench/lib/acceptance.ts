@@ -4,7 +4,7 @@ import {
   differences,
   type Measure,
   type MethodDifference,
-  rowsOf,
+  selectMethod,
   solvedAt,
   summarise,
 } from '../../src/evaluation/compare.js';
@@ -44,7 +44,7 @@ function everySeedCheck(rows: readonly ComparisonRow[], k: number): AcceptanceCh
 
 function meanCheck(rows: readonly ComparisonRow[], than: string, claim: string, measure: Measure): AcceptanceCheck {
   const mean = (method: string): number =>
-    summarise(rowsOf(rows, method).map(({ evaluation }) => measure(evaluation) ?? Number.NaN)).mean;
+    summarise(selectMethod(rows, method).map(({ evaluation }) => measure(evaluation) ?? Number.NaN)).mean;
   const [ours, theirs] = [mean('exit'), mean(than)];
   return { claim, holds: ours > theirs, measured: `${points(ours)} against ${points(theirs)}` };
 }
@@ -81,5 +81,5 @@ const ablations =
 /** Limits of the claim, to be told with the verdict. */
 export const caveats = (rows: readonly ComparisonRow[]): readonly string[] => [
   ...always,
-  ...(rowsOf(rows, 'improve').length > 0 ? [ablations] : []),
+  ...(selectMethod(rows, 'improve').length > 0 ? [ablations] : []),
 ];

@@ -6,11 +6,11 @@
 import { emptyHistory, type History, type Intent } from '../history.js';
 import {
   type AnswerContext,
-  answered,
+  appendAnswer,
   episodeQuality,
   failedOutcome,
   generateAnswers,
-  iterateOf,
+  toIterate,
   type Start,
   verifyCompletion,
 } from '../method/rollout.js';
@@ -78,7 +78,7 @@ async function verifyAnswer(
 function advance(position: Position, intent: Intent, answer: Answer | undefined): Position {
   if (answer === undefined) return position;
   const { completion, verdict } = answer;
-  const history = answered(position.history, intent, iterateOf(completion, verdict));
+  const history = appendAnswer(position.history, intent, toIterate(completion, verdict));
   return { history, answered: true, done: verdict.done === true };
 }
 

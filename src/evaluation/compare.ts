@@ -55,7 +55,7 @@ export const solvedAt =
   (evaluation) =>
     evaluation.solved[evaluation.k.indexOf(k)];
 
-export const rowsOf = (rows: readonly ComparisonRow[], method: string): ComparisonRow[] =>
+export const selectMethod = (rows: readonly ComparisonRow[], method: string): ComparisonRow[] =>
   rows.filter((row) => row.method === method);
 
 /** `method` minus `baseline` on each seed that both have run. */
@@ -65,8 +65,8 @@ export function differences(
   baseline: string,
   measure: Measure,
 ): MethodDifference {
-  const perSeed = rowsOf(rows, method).flatMap(({ seed, evaluation }) => {
-    const other = rowsOf(rows, baseline).find((row) => row.seed === seed);
+  const perSeed = selectMethod(rows, method).flatMap(({ seed, evaluation }) => {
+    const other = selectMethod(rows, baseline).find((row) => row.seed === seed);
     const ours = measure(evaluation);
     const theirs = other && measure(other.evaluation);
     return seed === null || ours === undefined || theirs === undefined ? [] : [{ seed, difference: ours - theirs }];

@@ -1,7 +1,7 @@
 /** A family whose quality is what reward functions say, as one whose verifier asks them: for answers outside of training. */
 import { RewardError } from '../errors.js';
 import type { History, Intent } from '../history.js';
-import { answered, iterateOf } from '../method/rollout.js';
+import { appendAnswer, toIterate } from '../method/rollout.js';
 import { type NamedReward, rewardAnswers } from '../reward/named.js';
 import type { Answered } from '../reward/reward.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
@@ -13,7 +13,7 @@ interface Said {
 
 function answeredStart(family: TaskFamily, task: Task, before: History, intent: Intent, said: Said): Answered {
   const tokens = Int32Array.from(said.tokens);
-  const after = answered(before, intent, iterateOf({ text: said.text, tokens }, { quality: 0, wellFormed: true }));
+  const after = appendAnswer(before, intent, toIterate({ text: said.text, tokens }, { quality: 0, wellFormed: true }));
   return { task, intent, prompt: family.prompt(task, before, intent), before, after, quality: 0, ...said };
 }
 

@@ -11,7 +11,7 @@ import type { NamedReward } from '../reward/named.js';
 import { createRng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import type { PeriodicEvaluation } from './evaluation.js';
-import { planOf } from './training.js';
+import { createRewardPlan } from './training.js';
 
 type Metrics = Record<string, number>;
 
@@ -35,7 +35,7 @@ export function periodicEvaluation(
   const { every, atStart, atEnd, iterations, draws, measure, generations } = config.evaluation;
   const { sampling } = config;
   const tasks = tasksOf(config, family);
-  const plan = planOf({ config, family, rewards });
+  const plan = createRewardPlan({ config, family, rewards });
   const chained = measuredFamily(family, plan.functions);
   const { advantage, overlongFilter } = config;
   const evaluate: PeriodicEvaluation['evaluate'] = async (update, signal, entropy) => {

@@ -70,7 +70,7 @@ export async function beginTraining(options: TrainOptions): Promise<Training> {
       protect: () => (progress.best ? [progress.best.update] : []),
     });
   const embedder = options.embedder ?? (await openEmbedder(config.diversity, policy));
-  const [plan, rng, refuseStalled] = [planOf(options), createRng(config.seed), createStallGuard()];
+  const [plan, rng, refuseStalled] = [createRewardPlan(options), createRng(config.seed), createStallGuard()];
   return { ...options, curriculum, embedder, plan, progress, saver, rng, refuseStalled };
 }
 
@@ -107,7 +107,7 @@ export interface PlanOptions {
 }
 
 /** @throws ConfigError when quality is to be measured by rewards, and they by quality. */
-export function planOf({ config, family, reward, rewards = [] }: PlanOptions): RewardPlan {
+export function createRewardPlan({ config, family, reward, rewards = [] }: PlanOptions): RewardPlan {
   if (rewards.length > 0) {
     return { functions: rewards, trained: config.reward === 'improvement' ? 'improvement' : 'sum' };
   }

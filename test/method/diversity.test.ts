@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { applyDiversity, plainDiversity, rowsOf } from '../../src/method/diversity.js';
+import { applyDiversity, plainDiversity, splitRows } from '../../src/method/diversity.js';
 
 describe('plainDiversity', () => {
   test('by hand: three points on a line', () => {
@@ -72,8 +72,8 @@ test('applyDiversity multiplies, and refuses lists of unequal length', () => {
   expect(() => applyDiversity([1], [1, 2])).toThrow(RangeError);
 });
 
-test('rowsOf views a row-major matrix', () => {
-  expect(rowsOf(Float32Array.of(1, 2, 3, 4), 2).map((row) => [...row])).toEqual([
+test('splitRows views a row-major matrix', () => {
+  expect(splitRows(Float32Array.of(1, 2, 3, 4), 2).map((row) => [...row])).toEqual([
     [1, 2],
     [3, 4],
   ]);

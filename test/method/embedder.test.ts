@@ -7,7 +7,7 @@ import { parseConfig, type RunConfig, type RunConfigInput } from '../../src/conf
 import { LocalEmbedder } from '../../src/embedder/local.js';
 import { openEmbedder } from '../../src/embedder/open.js';
 import { ConfigError, ModelFolderError, RunFolderError } from '../../src/errors.js';
-import { measureDiversity, plainDiversity, rowsOf } from '../../src/method/diversity.js';
+import { measureDiversity, plainDiversity, splitRows } from '../../src/method/diversity.js';
 import type { Group } from '../../src/method/group.js';
 import type { MetricsRow } from '../../src/run/metrics.js';
 import { missingEngine } from '../cli/support/cli.js';
@@ -88,7 +88,7 @@ describe.skipIf(missingEngine !== undefined)('the factors', () => {
     const local = await LocalEmbedder.load(encoder, { device: 'cpu', threads: 1 });
     try {
       const [factors] = await measureDiversity([group], embedder, 3);
-      const plain = plainDiversity(rowsOf(await local.embed(answers), local.dimension), { clamp: 3 });
+      const plain = plainDiversity(splitRows(await local.embed(answers), local.dimension), { clamp: 3 });
       expect(largestGap(factors ?? [], plain)).toBeLessThan(1e-5);
       expect(new Set(factors).size).toBeGreaterThan(1);
     } finally {

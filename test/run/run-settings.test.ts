@@ -19,7 +19,7 @@ import { hashList, hashValue } from '../../src/run/identity.js';
 import type { MetricsRow } from '../../src/run/metrics.js';
 import { openRun } from '../../src/run/run.js';
 import { type TrainOptions, type TrainResult, train } from '../../src/run/train.js';
-import { planOf } from '../../src/run/training.js';
+import { createRewardPlan } from '../../src/run/training.js';
 import type { TaskFamily } from '../../src/task/task.js';
 import { DigitPolicy, digitEmbedder } from './support/digit-policy.js';
 import { digitFamily, digitRuns } from './support/digit-runs.js';
@@ -265,7 +265,7 @@ describe('a data file', () => {
 
   test('rewards are evaluated on held-out rows under the prefix eval_, chains by the same quality', async () => {
     const policy = new DigitPolicy();
-    const plan = planOf({ config: { reward: 'quality' }, family: prompts, rewards: [near] });
+    const plan = createRewardPlan({ config: { reward: 'quality' }, family: prompts, rewards: [near] });
     const tasks = prompts.tasks('test');
     const sampling = { temperature: 1, maxNewTokens: 1 };
     const options = { policy, family: prompts, tasks, plan, generations: 50, sampling, seed: 1 };
@@ -314,7 +314,7 @@ describe('reward functions that are normalised one by one', () => {
     });
     const unequal = [{ ...(opposed[0] as NamedReward), weight: 3 }, opposed[1] as NamedReward];
     const config = configOf();
-    const plan = planOf({ config, family: digitFamily, rewards: unequal });
+    const plan = createRewardPlan({ config, family: digitFamily, rewards: unequal });
     const shared = { policy: evaluated, family: digitFamily, tasks: digitFamily.tasks('train').slice(0, 3), plan };
     const sampling = { temperature: 1, maxNewTokens: 1 };
     const loss = { advantage, overlongFilter: false, update: updateSettings(config, 1) };
