@@ -313,7 +313,8 @@ export class LocalPolicy implements Policy {
    * @returns metrics by TRL's names.
    * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, CancelledError, PolicyClosedError.
    * @example
-   * import { LocalPolicy, shippedModel, type UpdateSettings } from 'exit-rl';
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   * import { type UpdateSettings } from 'exit-rl/policy';
    *
    * const settings: UpdateSettings = {
    *   objective: { kind: 'supervised' },
@@ -343,7 +344,8 @@ export class LocalPolicy implements Policy {
    *
    * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, CancelledError, PolicyClosedError.
    * @example
-   * import { LocalPolicy, shippedModel, type UpdateSettings } from 'exit-rl';
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   * import { type UpdateSettings } from 'exit-rl/policy';
    *
    * const settings: UpdateSettings = {
    *   objective: { kind: 'supervised' },

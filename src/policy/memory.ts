@@ -37,7 +37,8 @@ const workloadFields: Fields<Workload> = {
  *
  * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError.
  * @example
- * import { estimateMemory, shippedModel } from 'exit-rl';
+ * import { shippedModel } from 'exit-rl';
+ * import { estimateMemory } from 'exit-rl/policy';
  *
  * const { peakUpdate } = await estimateMemory(shippedModel('tiny'), { device: 'cpu' }, { prompts: 4, groupSize: 8 });
  * console.log(`${(peakUpdate / 2 ** 20).toFixed(0)} MiB`);
