@@ -17,10 +17,15 @@ const exampled = [
   'src/chat/',
   'src/embedder/',
   'src/errors.ts',
+  'src/evaluation/',
   'src/hub/',
   'src/message.ts',
+  'src/method/',
   'src/policy/',
   'src/prompt.ts',
+  'src/recipes/',
+  'src/run/',
+  'src/shipped-models.ts',
 ];
 
 describe('an example of a docstring', () => {

@@ -100,7 +100,7 @@ describe.skipIf(missingEngine !== undefined)('the factors', () => {
   test('need a policy that gives its states', async () => {
     const opening = openEmbedder(settingsOf('policy'), new DigitPolicy());
     await expect(opening).rejects.toBeInstanceOf(ConfigError);
-    await expect(opening).rejects.toThrow(/diversity\.embedder: this policy does not give its hidden states/);
+    await expect(opening).rejects.toThrow(/diversity\.embedder: this policy does not return its hidden states/);
   });
 });
 

@@ -7,9 +7,9 @@ import {
   crc32c,
   openEvents,
   scalarsEvent,
-  scalarsOf,
   startEvent,
   tfRecord,
+  toScalars,
   versionEvent,
 } from '../../src/run/tensorboard.js';
 import { readGolden, temporaryFolder } from '../golden/support.js';
@@ -54,7 +54,7 @@ describe('records', () => {
 
 test('names are those of transformers', () => {
   const row = { update: 3, reward: 1, eval_reward: 2, 'eval_completions/mean_length': 3, 'eval/quality_4': 4 };
-  expect(scalarsOf(row)).toEqual({
+  expect(toScalars(row)).toEqual({
     'train/reward': 1,
     'eval/reward': 2,
     'eval/completions/mean_length': 3,
