@@ -7,7 +7,11 @@ export interface ModelEmbedderSettings extends LocalEmbedderOptions {
   readonly model: string;
 }
 
-/** @throws ModelFolderError for an unreadable folder, DeviceError for an absent device, InvalidRequestError for wrong options. */
+/**
+ * Loads a text embedding model.
+ * @throws ModelFolderError for an unreadable folder, DeviceError for an absent device, InvalidRequestError for wrong
+ * options.
+ */
 export async function createModelEmbedder({ model, ...options }: ModelEmbedderSettings): Promise<Embedder> {
   const { LocalEmbedder } = await import('./local.js');
   const local = await LocalEmbedder.load(model, options);

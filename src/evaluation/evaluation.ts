@@ -42,7 +42,7 @@ export interface Evaluation {
   /** Chains per task. */
   readonly draws: number;
   readonly seconds: number;
-  /** Answers that infrastructure failed to generate or verify; the chain keeps its earlier answer. Absent without failures. */
+  /** Answers that infrastructure failed to generate or verify, where the chain keeps its earlier answer; absent for none. */
   readonly failures?: { readonly count: number; readonly first: string };
   readonly example?: SolvedExample;
 }

@@ -79,7 +79,10 @@ export class Buffer<Entry> {
     return { slots: [...this.slots], insertions: this.insertions };
   }
 
-  /** Restores a snapshot: from here on the buffer draws and evicts as the one that it was taken of. @throws RangeError when the snapshot exceeds the capacity. */
+  /**
+   * Restores a snapshot: from here on the buffer draws and evicts exactly as the original.
+   * @throws RangeError when the snapshot exceeds the capacity.
+   */
   restore({ slots, insertions }: BufferState<Entry>): void {
     if (slots.length > this.capacity) {
       throw new RangeError(`buffer: a snapshot of ${slots.length} entries exceeds the capacity ${this.capacity}`);

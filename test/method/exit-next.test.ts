@@ -27,7 +27,7 @@ describe('nextBatch', () => {
   /** Four standard deviations of a share estimated from `count` draws. */
   const tolerance = (share: number, count: number): number => 4 * Math.sqrt((share * (1 - share)) / count);
 
-  test('takes base tasks, uniformly, until the buffer has its minimum fill', () => {
+  test('draws base tasks uniformly until the buffer has its minimum fill', () => {
     const starts = drawMany(holding(said('a'), { minimumFill: 2 }), 4000);
     expect(starts.every(({ intent, history }) => intent === 'attempt' && history === emptyHistory)).toBe(true);
     const counts = ladderTasks.map(({ id }) => starts.filter((start) => start.task.id === id).length);
@@ -35,7 +35,7 @@ describe('nextBatch', () => {
     expect(counts.reduce((sum, count) => sum + (count - 200) ** 2 / 200, 0)).toBeLessThan(43.8);
   });
 
-  test('from the minimum fill on replays with probability p, and diverges with p_div', () => {
+  test('replays with probability p from the minimum fill on, and diverges with p_div', () => {
     const starts = drawMany(holding(said('a'), { replayProbability: 0.5, divergeProbability: 0.2 }), 4000);
     const share = (intent: string): number => starts.filter((start) => start.intent === intent).length / 4000;
     for (const [intent, expected] of [
@@ -47,7 +47,7 @@ describe('nextBatch', () => {
     }
   });
 
-  test('a minimum fill of 0 does not draw from an empty buffer', () => {
+  test('does not draw from an empty buffer with a minimum fill of 0', () => {
     expect(create({ minimumFill: 0, replayProbability: 1 }).nextBatch(1, createRng(1))[0]?.intent).toBe('attempt');
   });
 
@@ -67,7 +67,7 @@ describe('nextBatch', () => {
     expect(starts.every((start) => start.task === task)).toBe(true);
   });
 
-  test('without expansion a replayed start is an attempt', async () => {
+  test('replays attempts without expansion', async () => {
     const curriculum = create({ expand: false, minimumFill: 1, replayProbability: 1 });
     await playUpdates(curriculum, 3);
     const starts = drawMany(curriculum, 50);
@@ -75,7 +75,7 @@ describe('nextBatch', () => {
     expect(starts.every(({ origin }) => origin !== undefined)).toBe(true);
   });
 
-  test('draws the same starts at once or one after the other, and changes nothing', async () => {
+  test('draws the same starts in one call or several, and changes no state', async () => {
     const curriculum = create({ replayProbability: 0.5, order: { order: 'shuffled', seed: 3 } });
     await playUpdates(curriculum, 6);
     const before = JSON.stringify(curriculum.snapshot());
@@ -96,7 +96,7 @@ describe('metrics', () => {
     return start;
   }
 
-  test('give depth, recency, turn, intents and distinct starts of the last batch', () => {
+  test('report depth, recency, turn, intents and distinct starts of the last batch', () => {
     const curriculum = create({ minimumFill: 1, replayProbability: 1, divergeProbability: 0 });
     observeNext(curriculum, said('a'), 'finished', 1);
     expect(curriculum.metrics()).toMatchObject({
@@ -121,14 +121,14 @@ describe('metrics', () => {
     }
   });
 
-  test('cover the batch that was observed last alone', async () => {
+  test('cover only the batch observed last', async () => {
     const curriculum = create({ minimumFill: 1000, capacity: 1000 });
     await playUpdates(curriculum, 5, { startsPerBatch: 3 });
     expect(stateOf(curriculum).record).toMatchObject({ update: 5, batch: { length: 3 } });
   });
 });
 
-test('a split without tasks, or with twins, is refused', () => {
+test('refuses a split without tasks, or with two tasks of one id', () => {
   expect(() => create({ tasks: [] })).toThrow(/at least one task/);
   expect(() => create({ tasks: [task, { ...task }] })).toThrow(/share an id/);
 });

@@ -19,14 +19,14 @@ describe('observe', () => {
     expect(storedIn(curriculum).every(({ score }) => score === 0.125)).toBe(true);
   });
 
-  test('of a base task inserts m⁺ and its partial histories, not the empty history', () => {
+  test('inserts m⁺ and its partial histories for a base task, and not the empty history', () => {
     const curriculum = create();
     curriculum.observe([groupOf(base, [rolloutOf(base, said('a', 'b'))], 0.1)], createRng(1));
     const histories = storedIn(curriculum).map(({ entry }) => entry.history);
     expect(histories).toEqual([said('a', 'b'), said('a')]);
   });
 
-  test('updates the score of a start that is there; no twin', () => {
+  test('updates the score of a start that the buffer holds, without a duplicate', () => {
     const curriculum = create();
     const observe = (score: number): void => {
       curriculum.observe([groupOf(rewritten, [rolloutOf(rewritten, said('a', 'bcd', 'e'))], score)], createRng(1));
@@ -37,7 +37,7 @@ describe('observe', () => {
     expect(storedIn(curriculum).every(({ score }) => score === 0.05)).toBe(true);
   });
 
-  test('expands a member that ended properly, uniformly', () => {
+  test('expands a uniformly drawn finished member', () => {
     const kinds = ['malformed', 'finished', 'overlong', 'finished', 'failed', 'finished'] as const;
     const members = kinds.map((kind, i) => rolloutOf(base, said(String(i)), kind));
     const chosen = new Map<string, number>();
@@ -52,26 +52,26 @@ describe('observe', () => {
     for (const count of chosen.values()) expect(Math.abs(count - 1000)).toBeLessThan(104);
   });
 
-  test('expands none when no member ended properly, and still scores the start', () => {
+  test('expands no member when none finished, and still scores the start', () => {
     const curriculum = create();
     const members = [rolloutOf(rewritten, said('a', 'bcx'), 'malformed'), rolloutOf(rewritten, said('a'), 'failed')];
     curriculum.observe([groupOf(rewritten, members, 0.1)], createRng(1));
     expect(keysIn(curriculum)).toEqual([historyKey(task.id, rewritten.history)]);
   });
 
-  test('learns nothing from a group of which every member failed', () => {
+  test('ignores a group whose members all failed', () => {
     const curriculum = create();
     curriculum.observe([groupOf(rewritten, [rolloutOf(rewritten, rewritten.history, 'failed')], 0)], createRng(1));
     expect(keysIn(curriculum)).toEqual([]);
   });
 
-  test('without expansion stores base tasks only', () => {
+  test('stores base tasks only without expansion', () => {
     const curriculum = create({ expand: false });
     curriculum.observe([groupOf(base, [rolloutOf(base, said('a', 'b'))], 0.1)], createRng(1));
     expect(storedIn(curriculum).map(({ entry, score }) => [entry.history, score])).toEqual([[emptyHistory, 0.1]]);
   });
 
-  test('never exceeds the capacity, and never holds twins', () => {
+  test('never exceeds the capacity and never holds duplicates', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(histories, fc.nat({ max: 25 })), { maxLength: 40 }), (observations) => {
         const curriculum = create({ capacity: 5 });

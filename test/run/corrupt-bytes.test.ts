@@ -30,7 +30,7 @@ async function inMemory(run: string): Promise<MemoryDisk> {
   return disk;
 }
 
-/** Named: refused. Automatic: set aside, said, and the one before it taken. Then all is as before. */
+/** Resumes from the damaged checkpoint by name, which is refused, and automatically, which falls back with a warning. */
 async function expectRefused(disk: Disk, run: string, place: string): Promise<void> {
   const newest = join(run, 'checkpoint-3');
   const named = await verifyCheckpoint(newest, disk).catch((error: unknown) => error);
@@ -62,7 +62,7 @@ describe.skipIf(missingEngine !== undefined)('a checkpoint of the engine', () =>
   const files = (): string[] =>
     disk.tree.names(join(run, 'checkpoint-3')).map((name) => join(run, 'checkpoint-3', name));
 
-  test('any byte that is another', async () => {
+  test('is refused when any byte differs', async () => {
     let damaged = 0;
     for (const file of files()) {
       const whole = disk.tree.read(file);
@@ -80,7 +80,7 @@ describe.skipIf(missingEngine !== undefined)('a checkpoint of the engine', () =>
     await verifyCheckpoint(join(run, 'checkpoint-3'), disk);
   }, 120_000);
 
-  test('any file that is shorter, longer, empty, missing, or another one of the folder', async () => {
+  test('is refused when any file is shorter, longer, empty, missing, or swapped with another', async () => {
     for (const file of files()) {
       const whole = disk.tree.read(file);
       const other = disk.tree.read(files().find((one) => one !== file) as string);
@@ -94,7 +94,7 @@ describe.skipIf(missingEngine !== undefined)('a checkpoint of the engine', () =>
     }
   });
 
-  test('on the real disk, resuming says so and goes on from the one before', async () => {
+  test('is set aside with a warning on the real disk, and the run resumes from the previous one', async () => {
     const weights = join(run, 'checkpoint-3', 'model.safetensors');
     const bytes = await readFile(weights);
     bytes[bytes.length - 5] = (bytes[bytes.length - 5] as number) ^ 4;

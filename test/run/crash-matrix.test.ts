@@ -16,7 +16,7 @@ import { family, recordScenario, type Scenario } from './support/crash/scenario.
 import { type CrashState, crashStates } from './support/crash/states.js';
 
 const wanted = 10_000;
-/** Every so many states the run also goes on and saves. */
+/** Every so many states the test also continues the run and saves. */
 const continueEvery = 25;
 
 let root = '';
@@ -75,7 +75,7 @@ async function checkGoingOn(run: Run): Promise<void> {
   expect((await latestCheckpoint(scenario.run, () => {}, disk))?.update).toBe(update);
 }
 
-test('the recorded life has everything in it that can go wrong', () => {
+test('the recorded run contains every kind of operation that a crash can interrupt', () => {
   const kinds = new Set(scenario.operations.map(({ kind }) => kind));
   expect([...kinds].sort()).toEqual(['cut', 'enter', 'leave', 'move', 'sync', 'write']);
   const moves = scenario.operations.flatMap((one) => (one.kind === 'move' ? [one.to] : []));
@@ -91,7 +91,7 @@ test('the recorded life has everything in it that can go wrong', () => {
   ]);
 });
 
-test(`recovery from each of more than ${wanted} crash states`, async () => {
+test(`recovers from each of more than ${wanted} crash states`, async () => {
   const seen = new Set<string>();
   const trees = new Set<string>();
   for (const state of crashStates(root, scenario.operations, 46)) {

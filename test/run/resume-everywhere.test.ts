@@ -64,7 +64,7 @@ describe.skipIf(missingEngine !== undefined).each(modes)('$name', (mode) => {
   }, 120_000);
   afterAll(() => rm(root, { recursive: true, force: true }));
 
-  test('the run is worth stopping: it replays histories from the buffer and learns', async () => {
+  test('the uninterrupted run replays histories from the buffer and learns', async () => {
     const expected = await lasting(twin());
     const names = Array.from({ length: updates }, (_, at) => `checkpoint-${at + 1}`);
     expect(await readdir(twin())).toEqual(expect.arrayContaining(names));
@@ -76,7 +76,7 @@ describe.skipIf(missingEngine !== undefined).each(modes)('$name', (mode) => {
   });
 
   const { every = 1 } = mode;
-  test(`resumed after each of ${updates - 1} updates (every ${every}), it ends with the same bytes`, async () => {
+  test(`ends with the same bytes when resumed after each of ${updates - 1} updates (every ${every})`, async () => {
     const expected = await lasting(twin());
     for (let k = 1; k < updates; k += every) {
       const path = join(root, `stopped-${k}`);

@@ -1,4 +1,4 @@
-/** What interruptions of a run must not change, and the folder that one leaves. */
+/** Reads the results of a run that interruptions must not change, and makes the folder that a kill leaves. */
 import { cp, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listCheckpoints } from '../../../src/run/checkpoint.js';
@@ -26,7 +26,7 @@ export async function lasting(path: string): Promise<Record<string, string>> {
   };
 }
 
-/** A run folder as a kill after update `k` leaves it: its checkpoint, and lines that go on for a while. */
+/** Makes a run folder as a kill after update `k` leaves it: its checkpoint, and some lines after it. */
 export async function stoppedAfter(k: number, twin: string, path: string): Promise<void> {
   await mkdir(path);
   for (const name of ['config.json', 'metrics.jsonl', 'traces.jsonl', `checkpoint-${k}`])
