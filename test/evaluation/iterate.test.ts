@@ -42,7 +42,7 @@ describe('one turn', () => {
     const policy = scripted((shown) => (shown.intent === 'attempt' ? '9' : 'nonsense'));
     const result = await evaluate(policy);
     expect(result.solved).toEqual([1, 1, 1, 1]);
-    expect(policy.requests.every(({ shown }) => shown.intent === 'attempt' || shown.said[0] === '9')).toBe(true);
+    expect(policy.requests.every(({ shown }) => shown.intent === 'attempt' || shown.answers[0] === '9')).toBe(true);
   });
 
   test('an overlong answer does not count, even when it is well-formed', async () => {
@@ -123,12 +123,12 @@ describe('several turns', () => {
     const result = await evaluate(policy, { family: digits(2), tasks: tasks.slice(0, 1), draws: 1, iterations: 2 });
     for (const [k, value] of result.quality.entries()) expect(value).toBeCloseTo((3 + 3 * k) / 9, 12);
     expect(result.solved).toEqual([0, 0, 1]);
-    const second = policy.requests.filter(({ shown }) => shown.said.length === 1 && shown.intent === 'attempt');
-    expect(second.map(({ shown }) => shown.said[0]).sort()).toEqual(['3', '3>6', '3>6>9']);
+    const second = policy.requests.filter(({ shown }) => shown.answers.length === 1 && shown.intent === 'attempt');
+    expect(second.map(({ shown }) => shown.answers[0]).sort()).toEqual(['3', '3>6', '3>6>9']);
   });
 
   test('ends the episode at a malformed turn and keeps the quality of earlier turns', async () => {
-    const policy = scripted((shown) => (shown.said.length === 0 ? '9' : '?'));
+    const policy = scripted((shown) => (shown.answers.length === 0 ? '9' : '?'));
     const result = await evaluate(policy, { family: digits(3), iterations: 0, draws: 1 });
     expect(result.quality[0]).toBeCloseTo(1 / 3, 12);
     expect(policy.requests).toHaveLength(6);

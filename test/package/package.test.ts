@@ -115,7 +115,7 @@ describe.skipIf(missingEngine !== undefined)('the example of the README', () => 
   });
 });
 
-/** What TypeScript says of the project's own file and of the package's declarations; others' are not ours to check. */
+/** Lists TypeScript's errors in the project's file and in the package's declarations, not in those of dependencies. */
 function problemsIn(program: ts.Program): string[] {
   const ours = program
     .getSourceFiles()
@@ -155,7 +155,7 @@ describe('every import path', () => {
 
   const strict: ts.CompilerOptions = {
     ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noEmit: true },
-    // No DOM, no types but those that the package asks for itself; its declarations are checked as well.
+    // Without the DOM, and only with types that the package references; checks its declarations as well.
     ...{ target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts'], types: [], skipLibCheck: false },
   };
   const { Node16, NodeNext, ESNext } = ts.ModuleKind;

@@ -1,4 +1,4 @@
-/** Every byte of a checkpoint, damaged in turn: refused when it was named, passed over when it was not. */
+/** Damages every byte of a checkpoint in turn: resuming refuses it by name, and skips it otherwise. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** A run folder copied into memory, where damage costs nothing. */
+/** Copies a run folder into memory, where damage costs nothing. */
 async function inMemory(run: string): Promise<MemoryDisk> {
   const disk = createMemoryDisk(new Tree(root));
   for (const entry of await readdir(run, { recursive: true, withFileTypes: true })) {
@@ -42,7 +42,7 @@ async function expectRefused(disk: Disk, run: string, place: string): Promise<vo
   await disk.rename(`${newest}.corrupt`, newest);
 }
 
-/** Every place of a small file; of a big one its header, its end, and places drawn at random. */
+/** Lists every place of a small file; of a big one its header, its end, and random places. */
 function placesOf(name: string, size: number): number[] {
   if (size <= 10_000) return Array.from({ length: size }, (_, at) => at);
   const rng = createRng(3).fork(name);

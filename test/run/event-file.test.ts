@@ -1,4 +1,4 @@
-/** TensorBoard's event files: byte for byte what its own protocol buffers make, and a resumed run's file after the first. */
+/** TensorBoard's event files: equal to those of its protocol buffers byte for byte, and a later file for a resumed run. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

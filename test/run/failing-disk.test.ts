@@ -1,4 +1,4 @@
-/** Every file operation of a run fails in turn: a typed error that names path and fix, and nothing finished is lost. */
+/** Fails every file operation of a run in turn: the error is typed and names path and fix, and no finished work is lost. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -34,7 +34,7 @@ interface Failing {
   readonly failed: () => string | undefined;
 }
 
-/** The operation at `place` fails; a write has put half its bytes on the disk by then. */
+/** Makes the operation at `place` fail; a write fails after half of its bytes. */
 function failingDisk(place: number, code: string): Failing {
   let count = 0;
   let failed: string | undefined;
@@ -107,7 +107,7 @@ function expectTyped(error: unknown, failed: string): void {
   expect((error as RunFolderError).message).toContain(String(fix));
 }
 
-/** The next process finds the lock of a dead one; here the process lives on. */
+/** Removes the lock, which the next process would recover from a dead one; here the process still runs. */
 const endProcess = (path: string): Promise<void> => rm(join(path, 'run.lock'), { force: true });
 
 test('a run continues after each of its operations failed once', async () => {

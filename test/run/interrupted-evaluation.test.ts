@@ -1,4 +1,4 @@
-/** An evaluation that a signal ends: the update stays, its line waits in the checkpoint, the resumed run makes up for it. */
+/** A cancelled evaluation keeps the update and stores its line in the checkpoint; the resumed run evaluates first. */
 import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -108,12 +108,12 @@ describe('an evaluation that is interrupted', () => {
     const [path, twin] = [join(root, 'run'), join(root, 'twin')];
     await trainOnce({ path: twin });
     await trainOnce({ path, during: 6 });
-    // As the moment between both renames leaves it.
+    // The state between both renames.
     await rename(join(path, 'checkpoint-6'), join(path, 'checkpoint-6.replaced-1'));
     const { result } = await trainOnce({ path, resume: true });
     expect(result).toMatchObject({ updates: 6, finished: true });
     expect(await lasting(path)).toEqual(await lasting(twin));
-    // And the moment before the old one goes.
+    // The state before the old one is removed.
     await trainOnce({ path: join(root, 'other'), during: 6 });
     await rename(join(root, 'other', 'checkpoint-6'), join(path, 'checkpoint-6.replaced-1'));
     await trainOnce({ path, resume: true });

@@ -80,7 +80,7 @@ describe('run folder', () => {
     await expect(open({ path: join(folder, 'file', 'run'), config: {} })).rejects.toThrow('--out');
   });
 
-  // The superuser writes where the mode forbids it.
+  // The superuser can write to a read-only folder.
   test.skipIf(process.getuid?.() === 0)('reports a read-only folder as a typed error', async () => {
     await chmod(folder, 0o555);
     await expect(open({ path: folder, config: {} })).rejects.toSatisfy(isRunFolderError);

@@ -1,4 +1,4 @@
-/** Evaluation, the best checkpoint, early stop, refilled batches, task orders: on the digit policy, and resumed. */
+/** Evaluation, the best checkpoint, early stopping, refilled batches, task orders: with the digit policy, and resumed. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -65,7 +65,7 @@ async function trainOnce({ path, resume = false, stopAfter = 0, ...attempt }: At
   }
 }
 
-/** Rises to its top at update 6 and falls from there. */
+/** Rises up to update 6 and falls from there. */
 const evaluation = (every: number) => ({
   every,
   atStart: true,
@@ -112,7 +112,7 @@ describe('evaluation and the best checkpoint', () => {
 });
 
 describe('refilled batches', () => {
-  // Digits near 0 all earn 0: most groups of a policy that knows nothing are dead.
+  // Digits near 0 all earn 0, so most groups of an untrained policy have no signal.
   const coarse = ({ quality }: { quality: number }): number => (quality > 0.85 ? 1 : 0);
   const refill = { dynamicSampling: 'refill', method: 'grpo', maximumDraws: 30 };
 
@@ -186,7 +186,7 @@ describe('task orders', () => {
   });
 });
 
-/** The best one is kept, whoever saw it. */
+/** Lists the updates of the checkpoints in a run folder. */
 const checkpoints = async (path: string): Promise<number[]> =>
   (await listCheckpoints(path)).map(({ update }) => update);
 

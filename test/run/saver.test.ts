@@ -1,4 +1,4 @@
-/** Saving beside training: one save at a time, the state of its moment, errors where they can be acted on. */
+/** Saving during training: one save at a time, the state at the call, errors where the caller can handle them. */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

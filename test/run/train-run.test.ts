@@ -1,4 +1,4 @@
-/** A whole run from a Node script: what the commands `train`, `evaluate` and `report` do takes a few lines. */
+/** A whole run from a Node script: a few lines do the same as the commands `train`, `evaluate` and `report`. */
 import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -129,7 +129,7 @@ describe('resuming', () => {
       const config = configOf({ method, traces: 'all' });
       const twin = at('twin');
       await trainOnce({ config, path: twin });
-      // In the middle of rollouts, before an update, and between updates.
+      // During rollouts, before an update, and between updates.
       for (const calls of [7, 16, 20, 31]) {
         const path = at(`cut-${calls}`);
         const stop = new AbortController();
@@ -276,7 +276,7 @@ test('blends the reference also after a refused update', async () => {
   const prepare = (policy: DigitPolicy): void => {
     policy.nonFinite = new Set([5]);
   };
-  // The policy has made one update less by then.
+  // The policy has made one update less at that point.
   expect((await trainOnce({ config, prepare })).policy.blends).toEqual([4, 9]);
 });
 

@@ -1,4 +1,4 @@
-/** A task for the fixture models, whose vocabulary is w0 to w91: answer with words of even numbers, later ones of odd. */
+/** A task for the fixture models, whose vocabulary is w0 to w91: answer with words of even numbers, then of odd ones. */
 
 import { parseConfig, type RunConfig } from '../../../src/config.js';
 import { type History, type Intent, lastIterate } from '../../../src/history.js';
