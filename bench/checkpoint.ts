@@ -10,7 +10,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseConfig, type RunConfig } from '../src/config.js';
+import { parseConfig, type RunConfig } from '../src/config/parse.js';
 import { updateSettings } from '../src/method/update-settings.js';
 import { LocalPolicy } from '../src/policy/local.js';
 import { openRun } from '../src/run/run.js';

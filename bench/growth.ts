@@ -9,7 +9,7 @@
 import { writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import { parseConfig } from '../src/config.js';
+import { parseConfig } from '../src/config/parse.js';
 import type { Embedder } from '../src/embedder/embedder.js';
 import type { Completion, Policy } from '../src/policy/policy.js';
 import { createRng } from '../src/rng.js';

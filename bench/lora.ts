@@ -11,7 +11,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseConfig } from '../src/config.js';
+import { parseConfig } from '../src/config/parse.js';
 import { updateSettings } from '../src/method/update-settings.js';
 import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
 import { describeCommit, describeMachine } from './lib/machine.js';

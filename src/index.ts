@@ -13,8 +13,10 @@
  * const { path, metrics } = await trainRun(config, { evaluate: false });
  * console.log(path, metrics?.reward);
  */
+
+export { type ConfigInput, defineConfig } from './config/define.js';
 export { loadConfig } from './config/load.js';
-export { parseConfig, type RunConfig, type RunConfigInput } from './config.js';
+export { parseConfig, type RunConfig } from './config/parse.js';
 export { ExitRlError } from './errors.js';
 export type { Evaluation } from './evaluation/evaluation.js';
 export type { History, Intent } from './history.js';

@@ -60,7 +60,7 @@ async function demonstrate(demo: Demo): Promise<void> {
   const { plan, out, json, stop } = demo;
   const screen = json ? {} : { screen: process.stdout };
   const program = process.argv[1] as string;
-  const comparison = await runDemo({ plan, out, program, signal: stop.signal, stop: stop.stop, ...screen });
+  const comparison = await runDemo({ plan, out, program, signal: stop.signal, ...screen });
   const { writeReport } = await import('../report/page.js');
   const report = await writeReport(out);
   await (json ? printJson({ ...comparison, out, report }) : printComparison(comparison, out, report));

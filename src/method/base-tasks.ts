@@ -90,23 +90,23 @@ export const countBaseDraws = (starts: readonly Start[]): number =>
 
 interface Passes {
   readonly updates: number;
-  readonly epochs?: number | undefined;
+  readonly passes?: number | undefined;
   readonly startsPerBatch: number;
 }
 
 /**
- * Fills in the number of updates: ⌈epochs · tasks / P⌉ where `epochs` is given and `updates` is 0, with P starts per batch.
+ * Fills in the number of updates: ⌈passes · tasks / P⌉ where `passes` is given and `updates` is 0, with P starts per batch.
  * A batch may span two passes over the tasks. Any other config is returned unchanged.
  *
  * @example
  * import { codeBreaker } from 'exit-rl';
  * import { withUpdates } from 'exit-rl/method';
  *
- * const { updates } = withUpdates({ updates: 0, epochs: 2, startsPerBatch: 16 }, codeBreaker());
+ * const { updates } = withUpdates({ updates: 0, passes: 2, startsPerBatch: 16 }, codeBreaker());
  * console.log(updates);
  */
 export function withUpdates<Config extends Passes>(config: Config, family: Pick<TaskFamily, 'tasks'>): Config {
-  const { updates, epochs, startsPerBatch } = config;
-  if (updates > 0 || epochs === undefined) return config;
-  return { ...config, updates: Math.ceil((epochs * family.tasks('train').length) / startsPerBatch) };
+  const { updates, passes, startsPerBatch } = config;
+  if (updates > 0 || passes === undefined) return config;
+  return { ...config, updates: Math.ceil((passes * family.tasks('train').length) / startsPerBatch) };
 }

@@ -11,12 +11,11 @@ export type {
   FinishReason,
   Generated,
   GenerateRequest,
-  GrpoObjective,
+  Objective,
   Policy,
   PolicySnapshot,
   Sampling,
   SaveOptions,
-  SupervisedObjective,
   TokenBatch,
   TokenSequence,
   TrainingSequence,
@@ -26,4 +25,5 @@ export type {
   WrittenFile,
 } from './policy.js';
 export { defaultSampling } from './sampling.js';
+export { defaultUpdate, supervisedObjective } from './settings.js';
 export type { GenerationStream, Streamed } from './stream.js';

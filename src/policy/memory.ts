@@ -2,6 +2,7 @@
 import { type Fields, flag, positiveNumber, requireFields } from '../arguments.js';
 import { crossing, type MemoryEstimate, native } from '../native.js';
 import { type LocalPolicyOptions, nativeOptions, requireLoadArguments } from './options.js';
+import { defaultUpdate } from './settings.js';
 
 /** The sizes of one batch; every key has a default. */
 export interface Workload {
@@ -56,8 +57,8 @@ export async function estimateMemory(
     groupSize: workload.groupSize ?? 8,
     promptTokens: workload.promptTokens ?? 512,
     newTokens: workload.maxNewTokens ?? 512,
-    microbatchTokens: workload.microbatchTokens ?? 16384,
-    gradientCheckpointing: workload.gradientCheckpointing ?? false,
+    microbatchTokens: workload.microbatchTokens ?? defaultUpdate.microbatchTokens,
+    gradientCheckpointing: workload.gradientCheckpointing ?? defaultUpdate.gradientCheckpointing,
     asynchronousSaving: workload.asynchronousSaving ?? true,
   };
   return crossing(() => native(choice.device).estimateMemory(folder, choice, load));

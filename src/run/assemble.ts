@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import type { ChatOptions } from '../chat/template.js';
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { modelFolder } from '../hub/cache.js';
 import type { LocalPolicy } from '../policy/local.js';
 import type { LoraOptions } from '../policy/lora.js';
@@ -97,7 +97,7 @@ export function trainedChoice(
   { device, dtype, threads, objective, lora, seed, optimizer, chat }: RunConfig,
   run: Pick<Run, 'adapterFolder'>,
 ): PolicyChoice {
-  const reference = objective.beta > 0;
+  const reference = objective.kl.beta > 0;
   const { stateDtype } = optimizer;
   const choice = { device, dtype, threads, reference, optimizer: { stateDtype }, chat: givenChat(chat) };
   if (lora === undefined) return choice;

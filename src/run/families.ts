@@ -1,6 +1,6 @@
 /** Task families by name, from a module of the user's, or from a data file with its verifier. */
 import { resolve } from 'node:path';
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { promptsFamily, type Verifier } from '../data/family.js';
 import { type DataSet, loadData } from '../data/load.js';
 import { ConfigError } from '../errors.js';

@@ -1,5 +1,5 @@
 /** Creates the evaluations during training that a config sets, with their metrics. */
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { ConfigError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { evaluateIterations } from '../evaluation/iterate.js';

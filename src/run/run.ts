@@ -173,7 +173,7 @@ const freeFields = new Set([
   'logEvery',
   'logCompletions',
   'name',
-  'epochs',
+  'passes',
   'checkpoint.asynchronous',
 ]);
 

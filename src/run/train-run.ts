@@ -1,6 +1,7 @@
 /** A whole run in one call: folder, policy, training, evaluation, report, and closing of everything that was opened. */
 import { basename, dirname, join } from 'node:path';
-import { parseConfig, type RunConfig, type RunConfigInput } from '../config.js';
+import type { ConfigInput } from '../config/define.js';
+import { parseConfig, type RunConfig } from '../config/parse.js';
 import { withUpdates } from '../method/base-tasks.js';
 import type { LocalPolicy } from '../policy/local.js';
 import { writeReport } from '../report/page.js';
@@ -59,9 +60,6 @@ export interface TrainRunResult extends TrainResult {
   readonly report?: string;
 }
 
-/** A config in which `task` may be left out where a family is passed. */
-export type TrainRunConfig = Omit<RunConfigInput, 'task'> & Partial<Pick<RunConfigInput, 'task'>>;
-
 /**
  * Trains a run from its config: reads data and reward functions, opens and locks the run folder, loads the policy, trains
  * with the evaluations and checkpoints that the config asks for, evaluates the result, writes the report, closes everything.
@@ -77,9 +75,9 @@ export type TrainRunConfig = Omit<RunConfigInput, 'task'> & Partial<Pick<RunConf
  * );
  * console.log(path, evaluation?.solved);
  */
-export async function trainRun(config: TrainRunConfig, options: TrainRunOptions = {}): Promise<TrainRunResult> {
+export async function trainRun(config: ConfigInput, options: TrainRunOptions = {}): Promise<TrainRunResult> {
   const named = options.family ? { task: options.family.name, ...config } : config;
-  return trainConfig(parseConfig(named as RunConfigInput), options);
+  return trainConfig(parseConfig(named), options);
 }
 
 /** `trainRun` of a config that is parsed already. */

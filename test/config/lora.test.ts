@@ -1,6 +1,6 @@
 /** The `lora` section, and TRL's names for it. */
 import { describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { ConfigError, type ConfigProblem } from '../../src/errors.js';
 
 const base = { task: 'code-breaker', model: 'models/tiny' };

@@ -3,7 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig, type RunConfig, type RunConfigInput } from '../../src/config.js';
+import { parseConfig, type RunConfig, type RunConfigInput } from '../../src/config/parse.js';
 import { LocalEmbedder } from '../../src/embedder/local.js';
 import { openEmbedder } from '../../src/embedder/open.js';
 import { ConfigError, ModelFolderError, RunFolderError } from '../../src/errors.js';

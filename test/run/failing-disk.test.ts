@@ -2,7 +2,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { NativeError, RunFolderError } from '../../src/errors.js';
 import { type Disk, realDisk } from '../../src/run/disk.js';
 import { verifyCheckpoint } from '../../src/run/manifest.js';

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { bestCheckpoint } from '../../src/run/checkpoint.js';
 import type { MetricsRow } from '../../src/run/metrics.js';
 import { openRun } from '../../src/run/run.js';

@@ -2,7 +2,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { RunFolderError } from '../../src/errors.js';
 import { realDisk } from '../../src/run/disk.js';
 import { manifestText, verifyCheckpoint } from '../../src/run/manifest.js';

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { RunConfig } from '../../src/config.js';
+import type { RunConfig } from '../../src/config/parse.js';
 import { NonFiniteError, RunFolderError } from '../../src/errors.js';
 import { emptyHistory } from '../../src/history.js';
 import type { Curriculum, CurriculumState } from '../../src/method/curriculum.js';
@@ -266,13 +266,13 @@ test('drops and counts groups with a failing verifier, and trains on the others'
 
 test('blends the reference every M updates, only with a KL penalty', async () => {
   const reference = { blendEvery: 5, alpha: 0.5 };
-  const { policy } = await trainOnce({ config: configOf({ reference, objective: { beta: 0.01 } }) });
+  const { policy } = await trainOnce({ config: configOf({ reference, objective: { kl: { beta: 0.01 } } }) });
   expect(policy.blends).toEqual([5, 10]);
   expect((await trainOnce({ config: configOf({ reference }) })).policy.blends).toEqual([]);
 });
 
 test('blends the reference also after a refused update', async () => {
-  const config = configOf({ reference: { blendEvery: 5, alpha: 0.5 }, objective: { beta: 0.01 } });
+  const config = configOf({ reference: { blendEvery: 5, alpha: 0.5 }, objective: { kl: { beta: 0.01 } } });
   const prepare = (policy: DigitPolicy): void => {
     policy.nonFinite = new Set([5]);
   };

@@ -122,7 +122,7 @@ export function withoutExample(program: ts.Program, folders: readonly string[]):
   return [...missing].sort();
 }
 
-/** Lists the functions that a user calls: a function itself, or the public methods of a class. */
+/** The callable parts of a declaration: a function, or the public methods of a class. */
 function callables(node: ts.Declaration): [string, ts.Node][] {
   if (ts.isFunctionDeclaration(node)) return [[node.name?.text ?? '', node]];
   if (ts.isVariableDeclaration(node)) {

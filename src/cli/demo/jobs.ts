@@ -15,15 +15,17 @@ export interface DemoJobs {
   readonly model: string;
   readonly out: string;
   readonly board: Board;
-  readonly signal: AbortSignal;
   /** Receives every finished row. */
   readonly onRow: (row: ComparisonRow) => Promise<void>;
 }
 
+/** The jobs with the signal that ends their child processes. */
+type StoppableJobs = DemoJobs & { readonly signal: AbortSignal };
+
 type Line = Readonly<Record<string, unknown>>;
 
 const runCommand = (
-  jobs: DemoJobs,
+  jobs: StoppableJobs,
   command: readonly (string | number)[],
   onLine: (line: Line) => void,
 ): Promise<void> =>
@@ -36,7 +38,7 @@ function toEvaluation(line: Line): Evaluation {
 }
 
 /** Runs `evaluate`; `subject` holds the arguments after --model, `seed` seeds the chains' random numbers. */
-async function evaluate(jobs: DemoJobs, subject: readonly string[], seed: number): Promise<Evaluation> {
+async function evaluate(jobs: StoppableJobs, subject: readonly string[], seed: number): Promise<Evaluation> {
   const { draws, iterations } = jobs.plan;
   const settings = ['--iterations', iterations, '--draws', draws, '--split', 'test', '--seed', seed, '--threads', 1];
   let evaluation: Evaluation | undefined;
@@ -47,7 +49,7 @@ async function evaluate(jobs: DemoJobs, subject: readonly string[], seed: number
   return evaluation;
 }
 
-async function evaluateBase(jobs: DemoJobs): Promise<void> {
+async function evaluateBase(jobs: StoppableJobs): Promise<void> {
   const { board, plan, model, onRow } = jobs;
   board.enter('base', 'evaluating');
   const evaluation = await evaluate(jobs, [model, '--task', 'code-breaker'], plan.seeds[0] ?? 0);
@@ -55,7 +57,7 @@ async function evaluateBase(jobs: DemoJobs): Promise<void> {
   board.evaluated('base', evaluation.seconds);
 }
 
-async function trainAndEvaluate(jobs: DemoJobs, run: PlannedRun): Promise<void> {
+async function trainAndEvaluate(jobs: StoppableJobs, run: PlannedRun): Promise<void> {
   const { board, plan, model, out, onRow } = jobs;
   const { method, seed, folder } = run;
   const path = join(out, folder);
@@ -72,6 +74,7 @@ async function trainAndEvaluate(jobs: DemoJobs, run: PlannedRun): Promise<void> 
 }
 
 /** Lists the longest jobs first, so that the cores finish together; the base, which is only evaluated, is last. */
-export function listJobs(jobs: DemoJobs): (() => Promise<void>)[] {
-  return [...jobs.plan.runs.map((run) => () => trainAndEvaluate(jobs, run)), () => evaluateBase(jobs)];
+export function listJobs(jobs: DemoJobs): ((signal: AbortSignal) => Promise<void>)[] {
+  const runs = jobs.plan.runs.map((run) => (signal: AbortSignal) => trainAndEvaluate({ ...jobs, signal }, run));
+  return [...runs, (signal) => evaluateBase({ ...jobs, signal })];
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
-import { parseConfig, type RunConfig } from '../../../src/config.js';
+import { parseConfig, type RunConfig } from '../../../src/config/parse.js';
 import type { TaskFamily } from '../../../src/task/task.js';
 import { oneRung } from '../../support/ladder.js';
 import { DigitPolicy } from './digit-policy.js';

@@ -1,6 +1,6 @@
 /** A task for the fixture models, whose vocabulary is w0 to w91: answer with words of even numbers, then of odd ones. */
 
-import { parseConfig, type RunConfig } from '../../../src/config.js';
+import { parseConfig, type RunConfig } from '../../../src/config/parse.js';
 import { type History, type Intent, lastIterate } from '../../../src/history.js';
 import { loadPolicy, trainedChoice } from '../../../src/run/assemble.js';
 import { openRun } from '../../../src/run/run.js';

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseConfig, type RunConfig } from '../../../../src/config.js';
+import { parseConfig, type RunConfig } from '../../../../src/config/parse.js';
 import { listCheckpoints } from '../../../../src/run/checkpoint.js';
 import { readManifest } from '../../../../src/run/manifest.js';
 import { openRun, type Run } from '../../../../src/run/run.js';
