@@ -12,7 +12,7 @@ import {
 const examples = findExamples();
 const checked = checkExamples(examples);
 
-/** Where every exported function and public method has an example. */
+/** Folders and files whose exported functions and public methods must have an example. */
 const exampled = [
   'src/chat/',
   'src/embedder/',
@@ -29,7 +29,7 @@ const exampled = [
 ];
 
 describe('an example of a docstring', () => {
-  test('is found, like the entries that it imports', () => {
+  test('is found, with the entries that it imports', () => {
     expect(examples.length).toBeGreaterThan(20);
     expect(publicEntries().get('exit-rl')).toBe('src/index.ts');
   });
@@ -38,7 +38,7 @@ describe('an example of a docstring', () => {
     expect(checked.errors).toEqual([]);
   });
 
-  test('stands on every exported function and public method', () => {
+  test('is present on every exported function and public method', () => {
     expect(withoutExample(checked.program, exampled)).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import type { Curriculum } from '../../src/method/curriculum.js';
 import type { ExitCurriculumOptions, ExitCurriculumState } from '../../src/method/exit.js';
 import type { Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
-import { create, groupOf, playUpdates, rolloutOf, said, stateOf, task } from '../support/exit-curriculum.js';
+import { create, groupOf, makeHistory, playUpdates, rolloutOf, stateOf, task } from '../support/exit-curriculum.js';
 import { ladderTasks } from '../support/ladder.js';
 
 describe('nextBatch', () => {
@@ -28,7 +28,7 @@ describe('nextBatch', () => {
   const tolerance = (share: number, count: number): number => 4 * Math.sqrt((share * (1 - share)) / count);
 
   test('draws base tasks uniformly until the buffer has its minimum fill', () => {
-    const starts = drawMany(holding(said('a'), { minimumFill: 2 }), 4000);
+    const starts = drawMany(holding(makeHistory('a'), { minimumFill: 2 }), 4000);
     expect(starts.every(({ intent, history }) => intent === 'attempt' && history === emptyHistory)).toBe(true);
     const counts = ladderTasks.map(({ id }) => starts.filter((start) => start.task.id === id).length);
     // χ² with 19 degrees of freedom: 43.8 at 0.1 %.
@@ -36,7 +36,7 @@ describe('nextBatch', () => {
   });
 
   test('replays with probability p from the minimum fill on, and diverges with p_div', () => {
-    const starts = drawMany(holding(said('a'), { replayProbability: 0.5, divergeProbability: 0.2 }), 4000);
+    const starts = drawMany(holding(makeHistory('a'), { replayProbability: 0.5, divergeProbability: 0.2 }), 4000);
     const share = (intent: string): number => starts.filter((start) => start.intent === intent).length / 4000;
     for (const [intent, expected] of [
       ['attempt', 0.5],
@@ -52,7 +52,7 @@ describe('nextBatch', () => {
   });
 
   test('selects a uniform turn prefix, then a uniform iterate of that turn', () => {
-    const history = said('ab', 'cde', 'f');
+    const history = makeHistory('ab', 'cde', 'f');
     const starts = drawMany(holding(history), 12_000);
     const shares = new Map<string, number>();
     for (const start of starts) {
@@ -98,7 +98,7 @@ describe('metrics', () => {
 
   test('report depth, recency, turn, intents and distinct starts of the last batch', () => {
     const curriculum = create({ minimumFill: 1, replayProbability: 1, divergeProbability: 0 });
-    observeNext(curriculum, said('a'), 'finished', 1);
+    observeNext(curriculum, makeHistory('a'), 'finished', 1);
     expect(curriculum.metrics()).toMatchObject({
       'curriculum/depth': 0,
       'curriculum/recency': 0,
@@ -109,7 +109,7 @@ describe('metrics', () => {
       'buffer/size': 1,
     });
     for (let update = 1; update <= 3; update++) {
-      expect(observeNext(curriculum, said('a'), 'malformed', update).intent).toBe('improve');
+      expect(observeNext(curriculum, makeHistory('a'), 'malformed', update).intent).toBe('improve');
       expect(curriculum.metrics()).toMatchObject({
         'curriculum/depth': 1,
         'curriculum/recency': update,

@@ -6,9 +6,9 @@ import {
   create,
   groupOf,
   keysIn,
+  makeHistory,
   playUpdates,
   rolloutOf,
-  said,
   stateOf,
   storedIn,
 } from '../support/exit-curriculum.js';
@@ -109,7 +109,7 @@ describe('snapshot and restore', () => {
 test('appending to a drawn start leaves the stored history unchanged', () => {
   const curriculum = create({ minimumFill: 1, replayProbability: 1 });
   const [base] = curriculum.nextBatch(1, createRng(1)) as [Start];
-  curriculum.observe([groupOf(base, [rolloutOf(base, said('a'))], 0.1)], createRng(1));
+  curriculum.observe([groupOf(base, [rolloutOf(base, makeHistory('a'))], 0.1)], createRng(1));
   const before = JSON.stringify(curriculum.snapshot());
   const { history } = stateOf(curriculum).buffer.slots[0]?.entry ?? { history: emptyHistory };
   const anIterate = { text: 'z', tokens: [1], quality: 0 };
