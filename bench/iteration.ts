@@ -1,4 +1,4 @@
-/** Update tokens/s and whole GRPO iterations/s of the embedded default's shape, against TRL's GRPOTrainer. */
+/** Measures update tokens/s and whole GRPO iterations/s for the shape of the built-in recipe, against TRL's GRPOTrainer. */
 import { type AdvantageSettings, groupAdvantages } from '../src/method/advantage.js';
 import type { Completion, Generated, Policy, UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
 import { defaultUpdate } from '../src/policy/settings.js';
@@ -13,7 +13,7 @@ const warmup = 3;
 const steps = 10;
 const rounds = 3;
 
-/** As in peers/serve.py: TRL's settings, by our names. */
+/** The settings of peers/serve.py under our names. */
 const settings: UpdateSettings = { ...defaultUpdate, learningRate: 3e-4, adamBeta2: 0.95, microbatchTokens: 4096 };
 
 /** The reward of peers/serve.py: the share of even tokens. */
@@ -37,13 +37,13 @@ function makeBatch(groups: readonly Generated[]): UpdateBatch {
   return { prompts: groups.map(({ promptTokens }) => promptTokens), sequences };
 }
 
-/** Seconds of each counted iteration and of its update, by the names of peers/serve.py. */
+/** Seconds of each measured iteration and of its update, under the names of peers/serve.py. */
 interface Times {
   readonly step_seconds: number[];
   readonly update_seconds: number[];
 }
 
-/** Seconds of whole iterations and of their updates, after some that are not counted. */
+/** Measures seconds of whole iterations and of their updates after some warm-up iterations. */
 async function ourIterations(
   policy: Pick<Policy, 'generate' | 'update'>,
   prompts: readonly (readonly number[])[],

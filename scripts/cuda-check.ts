@@ -1,6 +1,6 @@
 /**
- * The checks of scripts/cuda-check.sh: doctor, parity with the CPU, tokens/s, clean exits.
- * `--device cpu` walks the same road on libtorch's CPU decoder, to test the checks themselves where there is no GPU.
+ * Runs the checks of scripts/cuda-check.sh: doctor, parity with the CPU, tokens/s, clean exits.
+ * `--device cpu` runs the same steps on libtorch's CPU decoder, to test the checks themselves without a GPU.
  */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ const model = fileURLToPath(new URL('../models/tiny', import.meta.url));
 const noDeviceExit = 3;
 const inFlightExit = 7;
 
-/** Largest differences allowed against float32 on the CPU. */
+/** Largest allowed differences from float32 on the CPU. */
 const bounds = {
   logprob: 1e-4,
   logprobAfterUpdate: 1e-3,
@@ -36,7 +36,7 @@ const { values } = parseArgs({
 const { device } = values;
 const onDevice: LocalPolicyOptions = device === 'cpu' ? { device, backend: 'torch' } : { device };
 
-/** 16 prompts of ordinary words with 8 random completions each. */
+/** Draws 16 prompts of ordinary words with 8 random completions each. */
 function randomBatch(vocabularySize: number): UpdateBatch {
   const rng = createRng(7);
   const words = (count: number): Int32Array =>
@@ -56,7 +56,7 @@ interface Gap {
   readonly meanRatio: number;
 }
 
-/** Differences of two lists of log-probabilities: the largest, and the mean of exp|Δ|. */
+/** Compares two lists of log-probabilities: the largest difference, and the mean of exp|Δ|. */
 function compare(ours: readonly Float32Array[], theirs: readonly Float32Array[]): Gap {
   const differences = ours.flatMap((list, at) =>
     [...list].map((value, t) => Math.abs(value - (theirs[at]?.[t] ?? Number.NaN))),
@@ -82,9 +82,9 @@ function check(name: string, value: number, bound: number): void {
 
 const relative = (a = Number.NaN, b = Number.NaN): number => Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), 1e-6);
 
-/** Log-probabilities before and after one update on the same batch, against the CPU in float32. */
+/** Compares log-probabilities before and after one update on the same batch with the CPU in float32. */
 async function checkParity(): Promise<void> {
-  // The device first: the process loads CUDA with its first policy or never.
+  // Opens the device first, because the process loads CUDA with its first policy or never.
   const theirs = await LocalPolicy.load(model, { ...onDevice, dtype: 'float32' });
   const ours = await LocalPolicy.load(model, { device: 'cpu', backend: 'kernels', dtype: 'float32' });
   const batch = randomBatch(ours.info().vocabularySize);
@@ -96,7 +96,7 @@ async function checkParity(): Promise<void> {
   await Promise.all([ours.close(), theirs.close()]);
 }
 
-/** The sampler's log-probabilities against the trainer's, of the same weights and tokens. */
+/** Compares the sampler's log-probabilities with the trainer's for the same weights and tokens. */
 async function checkRollouts(dtype: 'float32' | 'bfloat16'): Promise<void> {
   const policy = await LocalPolicy.load(model, { ...onDevice, dtype });
   const { prompts } = randomBatch(policy.info().vocabularySize);
@@ -116,7 +116,7 @@ async function checkRollouts(dtype: 'float32' | 'bfloat16'): Promise<void> {
   await policy.close();
 }
 
-/** Generated tokens per second: the median of three runs after one that warms up. */
+/** Measures generated tokens per second: the median of three runs after a warm-up. */
 async function measureRollouts(): Promise<void> {
   const policy = await LocalPolicy.load(model, { ...onDevice, dtype: device === 'cpu' ? 'float32' : 'bfloat16' });
   const { prompts } = randomBatch(policy.info().vocabularySize);
@@ -143,7 +143,7 @@ async function rolloutRate(
   return tokens / ((performance.now() - begin) / 1000);
 }
 
-/** A process of its own that leaves with work in flight. */
+/** Runs a separate process that exits with work in flight. */
 function checkExit(): void {
   const args = [...process.execArgv, fileURLToPath(import.meta.url), '--device', device, '--in-flight'];
   const { status, signal } = spawnSync(process.execPath, args, {

@@ -1,10 +1,10 @@
 /**
  * Makes models/tiny, the base model of code breaker: draws an untrained model from a seed, trains it on demonstrations
- * with the product's own supervised training, evaluates it, and writes the folder with its card.
+ * with the product's supervised training, evaluates it, and writes the folder with its card.
  *
  *     npm run build && npx tsx scripts/make-tiny-model.ts [--seed 0] [--out models/tiny]
  *
- * On one machine the same seed gives the same bytes; about half a minute on one core.
+ * The same seed gives the same bytes on one machine; the run takes about half a minute on one core.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -39,7 +39,7 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 
-/** One list of demonstrations per update, as token ids; a demonstration ends with the end of sequence. */
+/** Yields one list of demonstrations per update, as token ids that end with the end of sequence. */
 function* batches(policy: LocalPolicy, rng: Rng): Generator<Demonstrated[], never> {
   for (;;) {
     const demonstrations = drawDemonstrations(rng, promptsPerUpdate, answersPerPrompt);
@@ -59,7 +59,7 @@ async function evaluate(policy: LocalPolicy): Promise<Evaluation> {
 async function makeBase(initial: string): Promise<void> {
   const rng = createRng(seed);
   await writeInitialModel(initial, rng.fork('weights'));
-  // The shipped weights came from libtorch's gradient; another road ends in other last bits.
+  // The shipped weights come from libtorch's gradient; another backend gives other last bits.
   const policy = await LocalPolicy.load(initial, { device: 'cpu', dtype: 'float32', threads: 1, backend: 'torch' });
   try {
     await trainSupervised({

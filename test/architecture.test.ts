@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * A file imports from lower levels and from its own room only. A room is a file of `src` or the folder of that name;
+ * A file imports from lower levels and from its own module only. A module is a file of `src` or the folder of that name;
  * of two names that fit, the longer one counts.
  */
 const levels: readonly (readonly string[])[] = [
@@ -54,31 +54,36 @@ function importsOf(file: string): string[] {
 
 const imports = new Map(filesUnder('src').map((file) => [file.replace(/\.ts$/, ''), importsOf(file)]));
 
-const isIn = (file: string, room: string): boolean => file === room || file.startsWith(`${room}/`);
+const isIn = (file: string, module: string): boolean => file === module || file.startsWith(`${module}/`);
 
-function roomOf(file: string): string | undefined {
-  const fitting = levels.flat().filter((room) => isIn(file, room));
+function moduleOf(file: string): string | undefined {
+  const fitting = levels.flat().filter((module) => isIn(file, module));
   return fitting.sort((a, b) => b.length - a.length)[0];
 }
 
-const levelOf = (room: string | undefined): number => levels.findIndex((rooms) => rooms.some((one) => one === room));
+const levelOf = (module: string | undefined): number =>
+  levels.findIndex((modules) => modules.some((one) => one === module));
 
-describe('the rooms', () => {
-  test('there are files to look at, and every one belongs to a room', () => {
+describe('the source files', () => {
+  test('all belong to a level', () => {
     expect(imports.size).toBeGreaterThan(40);
-    expect([...imports.keys()].filter((file) => roomOf(file) === undefined)).toEqual([]);
+    expect([...imports.keys()].filter((file) => moduleOf(file) === undefined)).toEqual([]);
   });
 
-  test('a file imports only from lower levels and its own room', () => {
+  test('import only from lower levels and their own folder', () => {
     const upward = [...imports].flatMap(([file, targets]) => {
-      const room = roomOf(file);
-      const wrong = targets.filter((target) => roomOf(target) !== room && !(levelOf(roomOf(target)) < levelOf(room)));
-      return wrong.map((target) => `${file} (level ${levelOf(room)}) → ${target} (level ${levelOf(roomOf(target))})`);
+      const module = moduleOf(file);
+      const wrong = targets.filter(
+        (target) => moduleOf(target) !== module && !(levelOf(moduleOf(target)) < levelOf(module)),
+      );
+      return wrong.map(
+        (target) => `${file} (level ${levelOf(module)}) → ${target} (level ${levelOf(moduleOf(target))})`,
+      );
     });
     expect(upward).toEqual([]);
   });
 
-  test('a concrete task family knows the task interface and level 0, nothing else', () => {
+  test('a concrete task family imports only the task interface and level 0', () => {
     const strangers = [...imports].flatMap(([file, targets]) => {
       const folder = /^src\/task\/[^/]+(?=\/)/.exec(file)?.[0];
       const wrong = targets.filter((target) => folder && !isIn(target, folder) && !familyImports.includes(target));
@@ -87,7 +92,7 @@ describe('the rooms', () => {
     expect(strangers).toEqual([]);
   });
 
-  test('no file imports itself, however long the way round', () => {
+  test('form no import circle', () => {
     expect([...imports.keys()].flatMap((file) => cycleFrom(file) ?? [])).toEqual([]);
   });
 
@@ -95,11 +100,11 @@ describe('the rooms', () => {
     const page = join(root, 'ARCHITECTURE.md');
     if (!existsSync(page)) return;
     const rows = readFileSync(page, 'utf8').matchAll(/^\| (\d+) \| (.+) \|$/gm);
-    const shown = [...rows].map(([, level, rooms = '']) => {
-      const names = [...rooms.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name.replace(/\.ts$|\/$/g, ''));
+    const shown = [...rows].map(([, level, modules = '']) => {
+      const names = [...modules.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name.replace(/\.ts$|\/$/g, ''));
       return [Number(level), names.sort()];
     });
-    expect(shown).toEqual(levels.map((rooms, level) => [level, [...rooms].sort()]));
+    expect(shown).toEqual(levels.map((modules, level) => [level, [...modules].sort()]));
   });
 });
 

@@ -15,7 +15,7 @@ export type CheckpointSettings = RunConfig['checkpoint'];
 /** Which rollouts are written to traces.jsonl: none, one group per update, or all. */
 export type Traces = RunConfig['traces'];
 
-/** What belongs to the command line, to the task, or to evaluation alone. */
+/** Keys that belong to the command line, to the task, or to evaluation only. */
 type Elsewhere = 'recipe' | 'task' | 'data' | 'chat' | 'verifier' | 'model' | 'passes' | 'reward' | 'rewards' | 'lora';
 
 export type TrainSettings = Readonly<

@@ -1,21 +1,21 @@
-/** The settings of one update, as the policy takes them. */
+/** Computes the settings of one update from the config of the run. */
 import type { EntropyState, OptimizerSettings, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
 import type { ScheduledOptimizer, TrainSettings } from './settings.js';
 
-/** AdamW's part of settings that hold a schedule, too. */
+/** Selects AdamW's settings from those that also hold a schedule. */
 export function optimizerSettings(optimizer: OptimizerSettings): OptimizerSettings {
   const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm } = optimizer;
   return { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm };
 }
 
-/** The state that the next update goes on from. */
+/** Reads the state of an adaptive entropy bonus for the next update; empty for a constant weight. */
 export function entropyState(metrics: UpdateMetrics): { entropy?: EntropyState } {
   const coefficient = metrics['entropy_control/coefficient'];
   const measured = metrics['entropy_control/entropy'];
   return coefficient === undefined || measured === undefined ? {} : { entropy: { coefficient, measured } };
 }
 
-/** Settings of update `update`, counted from 1. */
+/** Computes the settings of update `update`, counted from 1. */
 export function updateSettings(config: TrainSettings, update: number, entropy?: EntropyState): UpdateSettings {
   const { optimizer, objective, sampling, updates, microbatchTokens, gradientCheckpointing, logitsBytes } = config;
   const { miniBatches: _miniBatches, miniBatchOrder: _order, ...formula } = objective;

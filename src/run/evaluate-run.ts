@@ -67,7 +67,7 @@ export interface EvaluatedRun {
   readonly file?: string;
 }
 
-/** What is evaluated, with the config that decides whatever the options leave open. */
+/** The model to evaluate, with the config that completes the options. */
 interface Subject {
   readonly folder: string;
   readonly config: RunConfig;

@@ -10,7 +10,7 @@ import { IsolatedFunction } from '../reward/isolated.js';
 import { moduleFunction } from '../reward/module.js';
 import type { TaskFamily } from '../task/task.js';
 
-/** What a family may depend on beside its code. */
+/** Inputs of a family besides its code. */
 export interface FamilyOptions {
   /** Seed of the split `fresh`. */
   readonly freshSeed: number;

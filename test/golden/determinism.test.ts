@@ -1,4 +1,4 @@
-/** The same request gives the same bits, whatever else is going on; a repeated run does too. */
+/** The same request gives the same bits, whatever other requests run; so does a repeated run. */
 import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
 import type { Generated, GenerateRequest, UpdateMetrics } from '../../src/policy/policy.js';
@@ -9,7 +9,7 @@ import { onPolicySettings, openPolicy, readWeights, relativeGap, temporaryFolder
 
 const sampling = { temperature: 0.7, maxNewTokens: 12 };
 
-/** Prompts of 1 to 40 tokens, groups of 1 to 7. */
+/** Makes prompts of 1 to 40 tokens and groups of 1 to 7. */
 function makeRequests(count: number): GenerateRequest[] {
   const rng = createRng(5);
   return Array.from({ length: count }, (_, requestId) => ({
@@ -52,7 +52,7 @@ describe.each(['llama-tied', 'qwen3'])('generation of %s is bit-identical', (nam
     expect(bits(many).slice(0, 3)).toEqual(bits(few));
   });
 
-  test('and another seed, request or member gives other tokens', async () => {
+  test('another seed, request or member gives other tokens', async () => {
     const policy = await openPolicy(name);
     const request = {
       ...(makeRequests(1)[0] as GenerateRequest),
@@ -65,7 +65,7 @@ describe.each(['llama-tied', 'qwen3'])('generation of %s is bit-identical', (nam
   });
 });
 
-/** Three updates on fresh rollouts of the policy itself, from a seed. */
+/** Makes three updates on new rollouts of the policy, from a seed. */
 async function threeUpdates(name: string): Promise<{ metrics: UpdateMetrics[]; weights: Map<string, Float32Array> }> {
   const policy = await openPolicy(name, { reference: true });
   const metrics: UpdateMetrics[] = [];
@@ -89,7 +89,7 @@ test.each([
   ['grpo', onPolicySettings.objective],
   ['supervised', supervisedObjective],
 ])('%s: cutting into microbatches changes the update by rounding only', async (_, objective) => {
-  // A linear optimizer step, so that the change of the weights is the gradient.
+  // A linear optimizer step makes the change of the weights the gradient.
   const settings = {
     ...onPolicySettings,
     objective,
@@ -113,7 +113,7 @@ test.each([
   expect(relativeGap(each, whole)).toBeLessThanOrEqual(1e-6);
 });
 
-test('a batch does not depend on a mask of ones being written out', async () => {
+test('a mask of ones equals no mask', async () => {
   const prompts = [[5, 6, 7]];
   const sequence = { prompt: 0, tokens: [8, 9, 10], rollout: 0, advantage: 1 };
   const [plain, masked] = [await openPolicy('llama-tied'), await openPolicy('llama-tied')];
@@ -123,7 +123,7 @@ test('a batch does not depend on a mask of ones being written out', async () => 
   ).toEqual(found);
 });
 
-test('π_old from the sampler needs the log-probabilities of every sequence', async () => {
+test('π_old from the behaviour policy needs the log-probabilities of every sequence', async () => {
   const policy = await openPolicy('llama-tied');
   const sequence = { prompt: 0, tokens: Int32Array.of(3, 4), rollout: 0, advantage: 1 };
   const batch = { prompts: [Int32Array.of(1, 2)], sequences: [sequence] };

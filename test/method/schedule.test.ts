@@ -32,7 +32,7 @@ test.each(cases)(
   },
 );
 
-test('a share of the updates warms up, rounded up', () => {
+test('warmupRatio warms up a share of the updates, rounded up', () => {
   const { optimizer } = parseConfig({ task: 'reds', model: 'm', warmup_ratio: 0.21, learning_rate: 1 });
   expect(learningRateAt(2, 10, optimizer)).toBeCloseTo(1 / 3, 12);
   const same = parseConfig({ task: 'reds', model: 'm', warmup_steps: 0.21, learning_rate: 1 });

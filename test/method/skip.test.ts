@@ -1,4 +1,4 @@
-/** Skipping groups without signal: the gradient of the whole batch, told by the update that it makes. */
+/** Skipping groups without signal keeps the gradient of the whole batch, measured by the update that it makes. */
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { emptyHistory } from '../../src/history.js';
@@ -59,7 +59,7 @@ async function gradientOf(
   }
 }
 
-describe.skipIf(missingEngine !== undefined)('without silent groups', () => {
+describe.skipIf(missingEngine !== undefined)('skipping groups without signal', () => {
   test.each(
     [{ kind: 'sequence-mean' }, { kind: 'token-mean' }, { kind: 'constant', length: 6 }].flatMap((normalisation) =>
       [true, false].map((filter) => [normalisation, filter] as const),
@@ -78,7 +78,7 @@ describe.skipIf(missingEngine !== undefined)('without silent groups', () => {
     expect(Math.abs((careless.grad_norm ?? 0) / (whole.grad_norm ?? 1) - 1)).toBeGreaterThan(0.1);
   });
 
-  test('a batch without any signal keeps one group, one with signal everywhere all', () => {
+  test('keeps one group of a batch without signal, and every group of a batch with signal everywhere', () => {
     const settings = { objective: { normalisation: { kind: 'sequence-mean' } }, overlongFilter: true };
     expect(skipWithoutSignal([credited[1], credited[3]] as CreditedGroup[], settings)).toEqual([credited[1]]);
     const live = [credited[0], credited[2]] as CreditedGroup[];

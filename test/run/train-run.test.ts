@@ -1,4 +1,4 @@
-/** A whole run from a Node script: what the commands `train`, `evaluate` and `report` do takes a few lines. */
+/** A whole run from a Node script: a few lines do the same as the commands `train`, `evaluate` and `report`. */
 import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,7 +90,7 @@ describe.skipIf(missingEngine !== undefined)('a script', () => {
     expect(await trainRun({ ...config, updates: 3 }, longer)).toMatchObject({ updates: 3, path });
   });
 
-  test('brings its own family, reward and curriculum', async () => {
+  test('accepts a family, a reward and a curriculum of the caller', async () => {
     const family = codeBreaker() as TaskFamily;
     const curriculum = createUniformCurriculum({ tasks: family.tasks('train').slice(0, 1) });
     const rewarded = new Set<string>();
@@ -105,6 +105,6 @@ describe.skipIf(missingEngine !== undefined)('a script', () => {
   });
 });
 
-test('an evaluation without a task is refused, by key', async () => {
+test('refuses an evaluation without a task, by key', async () => {
   await expect(evaluateRun({ model: tinyModel })).rejects.toBeInstanceOf(ConfigError);
 });
