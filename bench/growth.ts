@@ -88,7 +88,8 @@ await train({
 
 const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
 const window = (end: number): number => median(milliseconds.slice(Math.max(0, end - 50), end + 50));
-const [early, late] = [window(100), window(updates - 50)];
+const early = window(100);
+const late = window(updates - 50);
 const result = {
   ...describeMachine(),
   ...describeCommit(),

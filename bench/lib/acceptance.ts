@@ -45,7 +45,8 @@ function everySeedCheck(rows: readonly ComparisonRow[], k: number): AcceptanceCh
 function meanCheck(rows: readonly ComparisonRow[], than: string, claim: string, measure: Measure): AcceptanceCheck {
   const mean = (method: string): number =>
     summarise(selectMethod(rows, method).map(({ evaluation }) => measure(evaluation) ?? Number.NaN)).mean;
-  const [ours, theirs] = [mean('exit'), mean(than)];
+  const ours = mean('exit');
+  const theirs = mean(than);
   return { claim, holds: ours > theirs, measured: `${points(ours)} against ${points(theirs)}` };
 }
 

@@ -32,6 +32,7 @@ function readText(file: string): string {
 /** Starts watching; the returned function computes the share of all cores that processes other than `own` have used. */
 export function watchNeighbours(own: readonly number[]): () => number {
   const foreign = (): number => machineSeconds() - own.reduce((sum, id) => sum + processSeconds(id), 0);
-  const [began, before] = [performance.now(), foreign()];
+  const began = performance.now();
+  const before = foreign();
   return () => Math.max(0, foreign() - before) / (((performance.now() - began) / 1000) * availableParallelism());
 }

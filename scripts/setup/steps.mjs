@@ -106,7 +106,9 @@ const firstBuildCpuSeconds = 330;
  * @param {number} begin
  */
 function buildMeter(progress, begin) {
-  let [done, total, waiting] = [0, 0, false];
+  let done = 0;
+  let total = 0;
+  let waiting = false;
   const show = () => {
     const elapsed = (performance.now() - begin) / 1000;
     if (waiting) return progress.show(`native addon: another cargo is building, waiting for it: ${duration(elapsed)}`);

@@ -21,7 +21,9 @@ export function updateSettings(config: TrainSettings, update: number, entropy?: 
   const { miniBatches: _miniBatches, miniBatchOrder: _order, ...formula } = objective;
   return {
     ...optimizerSettings({ ...optimizer, learningRate: learningRateAt(update, updates, optimizer) }),
-    ...{ microbatchTokens, gradientCheckpointing, logitsBytes },
+    microbatchTokens,
+    gradientCheckpointing,
+    logitsBytes,
     objective: formula,
     // A greedy rollout has log-probabilities at temperature 1.
     temperature: sampling.temperature === 0 ? 1 : sampling.temperature,
