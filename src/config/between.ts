@@ -27,6 +27,8 @@ export interface Rule {
   readonly key: string;
   readonly message: string;
   readonly holds: (run: Related) => boolean;
+  /** Does not apply where a script passes reward functions beside the config. */
+  readonly without?: 'rewards';
 }
 
 /** Given, and neither 0 nor false. */
@@ -64,6 +66,7 @@ export const rules: readonly Rule[] = [
     key: 'rewards',
     message: 'data needs a reward function, or a verifier',
     holds: ({ data, verifier, rewards }) => !isGiven(data) || isGiven(verifier) || (rewards ?? []).length > 0,
+    without: 'rewards',
   },
   {
     key: 'rewards',

@@ -8,20 +8,20 @@ import { resolveAliases } from './aliases.js';
 import type { ConfigInput } from './define.js';
 import { isPlainObject, type Layer, layerProblem, mergeLayers } from './layer.js';
 import { listProblems } from './problems.js';
-import { type RunConfig, runSchema } from './schema.js';
+import { type RunConfig, rewardedRunSchema, runSchema } from './schema.js';
 import { settleKinds } from './unions.js';
 
 export type { RunConfig, RunConfigInput } from './schema.js';
 
 /** Merges layers, lowest first, and checks the result. @throws ConfigError with every problem found. */
-export function parseLayers(layers: readonly Layer[], file?: string): RunConfig {
+export function parseLayers(layers: readonly Layer[], file?: string, { hasRewards = false } = {}): RunConfig {
   const unusable = layers.map((layer) => layerProblem(layer)).find((problem) => problem !== undefined);
   if (unusable !== undefined) throw new ConfigError([{ key: 'config', message: unusable }], file);
   const problems: ConfigProblem[] = [];
   const borrowed = new Set<string>();
   const input = layers.map((layer) => resolveAliases(layer, problems, borrowed)).reduce(mergeLayers, {});
   settleKinds(input, problems, borrowed);
-  const parsed = runSchema.safeParse(input);
+  const parsed = (hasRewards ? rewardedRunSchema : runSchema).safeParse(input);
   if (!parsed.success) problems.push(...listProblems(parsed.error, input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems, file);
   return parsed.data;
@@ -39,7 +39,15 @@ export function parseLayers(layers: readonly Layer[], file?: string): RunConfig 
  * console.log(config.groupSize, config.method, config.objective.loss);
  */
 export function parseConfig(input: ConfigInput, file?: string): RunConfig {
-  if (!isPlainObject(input))
-    throw new ConfigError([{ key: 'config', message: 'a config is an object of settings' }], file);
-  return parseLayers([input], file);
+  return parseLayers([requireObject(input, file)], file);
+}
+
+/** As `parseConfig`, for a run whose reward functions are passed beside the config. */
+export function parseRewardedConfig(input: ConfigInput): RunConfig {
+  return parseLayers([requireObject(input)], undefined, { hasRewards: true });
+}
+
+function requireObject(input: ConfigInput, file?: string): Layer {
+  if (isPlainObject(input)) return input;
+  throw new ConfigError([{ key: 'config', message: 'a config is an object of settings' }], file);
 }

@@ -19,7 +19,7 @@ import {
   share,
 } from '../policy/settings.js';
 import { rewardKinds } from '../reward/reward.js';
-import { type Related, rules } from './between.js';
+import { type Related, type Rule, rules } from './between.js';
 import { chat, data, verifier } from './data.js';
 import { lora } from './lora.js';
 import { rewards } from './rewards.js';
@@ -233,15 +233,16 @@ const withLength = (normalisation: z.output<typeof formula>['normalisation'], lo
   normalisation.kind === 'constant' ? { ...normalisation, length: normalisation.length ?? longest } : normalisation;
 
 // Checked where other keys are wrong as well: all problems are reported at once.
-const related = rules.reduce(
-  (schema, { key, message, holds }) =>
-    schema.refine((run) => holds((run ?? {}) as Related), { path: key.split('.'), error: message, when: () => true }),
-  keys,
-);
+const relate = (applied: readonly Rule[]) =>
+  applied.reduce(
+    (schema, { key, message, holds }) =>
+      schema.refine((run) => holds((run ?? {}) as Related), { path: key.split('.'), error: message, when: () => true }),
+    keys,
+  );
 
-export const runSchema = related
-  // What depends on other sections; the input may hold any of it already.
-  .transform((run) => ({
+// Keys that depend on other sections; the input may hold any of them already.
+const complete = (related: ReturnType<typeof relate>) =>
+  related.transform((run) => ({
     ...run,
     task: run.task ?? 'prompts',
     // 0: as many as the passes come to, once the tasks are known.
@@ -261,6 +262,11 @@ export const runSchema = related
       normalisation: withLength(run.objective.normalisation, run.sampling.maxNewTokens),
     },
   }));
+
+export const runSchema = complete(relate(rules));
+
+/** The schema of a run whose reward functions a script passes beside its config. */
+export const rewardedRunSchema = complete(relate(rules.filter(({ without }) => without !== 'rewards')));
 
 /** What a user may write: every key but `task` and `model` has a default. */
 export type RunConfigInput = z.input<typeof runSchema>;

@@ -1,10 +1,11 @@
 /** A whole run in one call: folder, policy, training, evaluation, report, and closing of everything that was opened. */
 import { basename, dirname, join } from 'node:path';
 import type { ConfigInput } from '../config/define.js';
-import { parseConfig, type RunConfig } from '../config/parse.js';
+import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
 import { withUpdates } from '../method/base-tasks.js';
 import type { LocalPolicy } from '../policy/local.js';
 import { writeReport } from '../report/page.js';
+import { type NamedReward, namedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
 import { createCutOffWarning, warnOfNoReplay } from './advice.js';
 import { loadPolicy, openParts, type RunParts, resolvePaths, trainedChoice } from './assemble.js';
@@ -79,7 +80,8 @@ export interface TrainRunResult extends TrainResult {
  */
 export async function trainRun(config: ConfigInput, options: TrainRunOptions = {}): Promise<TrainRunResult> {
   const named = options.family ? { task: options.family.name, ...config } : config;
-  return trainConfig(parseConfig(named), options);
+  const hasRewards = options.reward !== undefined || (options.rewards ?? []).length > 0;
+  return trainConfig(hasRewards ? parseRewardedConfig(named) : parseConfig(named), options);
 }
 
 /** `trainRun` of a config that is parsed already. */
@@ -127,8 +129,8 @@ async function trainWith(
   { family, rewards: configured }: RunParts,
   options: TrainRunOptions & { readonly folder: string },
 ): Promise<TrainResult> {
-  const { reward, curriculum, embedder, signal, onBegin, folder: path } = options;
-  const rewards = options.rewards ?? configured;
+  const { curriculum, embedder, signal, onBegin, folder: path } = options;
+  const rewards = chooseRewards(options, configured);
   const evaluation = periodicEvaluation(config, policy, family, rewards);
   const update = run.resumed?.state.progress.update ?? 0;
   const warn = options.warn ?? warnOnStderr;
@@ -152,7 +154,6 @@ async function trainWith(
         options.onGroups?.(groups, at);
         observer.onGroups?.(groups, at);
       },
-      ...(reward !== undefined && { reward }),
       ...(curriculum && { curriculum }),
       ...(embedder && { embedder }),
       ...(signal && { signal }),
@@ -160,6 +161,12 @@ async function trainWith(
   } finally {
     observer.finish?.();
   }
+}
+
+/** The reward functions of the script override those of the config. */
+function chooseRewards({ reward, rewards }: Overrides, configured: readonly NamedReward[]): readonly NamedReward[] {
+  if (rewards !== undefined) return rewards;
+  return reward === undefined ? configured : [namedReward(reward)];
 }
 
 const warnOnStderr = (message: string): void => console.warn(`warning: ${message}`);
@@ -174,7 +181,7 @@ async function evaluateTrained(
   const { split } = config.evaluation;
   const wanted = options.evaluate ?? family.tasks(split).length > 0;
   if (!wanted) return undefined;
-  const rewards = options.rewards ?? configured;
+  const rewards = chooseRewards(options, configured);
   const request = { config, policy, family, rewards, model: folder };
   const evaluation = await evaluatePolicy({ ...request, ...(options.signal && { signal: options.signal }) });
   await writeEvaluation(join(folder, 'evaluation.json'), evaluation);
