@@ -75,7 +75,7 @@ test('training state saved and loaded goes on bit for bit', async () => {
   const trained = await policy.update(second, settings);
   // The snapshot is of the moment it was taken, whatever training did until it was written.
   const written = await snapshot.write(folder);
-  await expect(snapshot.write(folder)).rejects.toThrow('written already');
+  await expect(snapshot.write(folder)).rejects.toThrow('already written');
   for (const { name, size, sha256 } of written) {
     const bytes = readFileSync(join(folder, name));
     expect([size, sha256]).toEqual([bytes.length, createHash('sha256').update(bytes).digest('hex')]);

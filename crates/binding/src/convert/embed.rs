@@ -1,4 +1,4 @@
-//! Settings of embedders.
+//! Options and facts of embedders.
 
 use super::load::{backend, dtype, dtype_name};
 use super::unknown;
@@ -36,24 +36,24 @@ pub struct EmbedderOptions {
     pub device: String,
     /// `fp32` or `bf16`.
     pub dtype: String,
-    /// 0: as many as there are cores.
+    /// 0: one per core.
     pub threads: u32,
-    /// `auto`, `kernels` (own, fp32 on the CPU) or `torch`.
+    /// `auto`, `kernels` (fp32 on the CPU) or `torch`.
     pub backend: String,
-    /// In front of every text; goes before `promptName`.
+    /// A prefix of every text; overrides `promptName`.
     pub prompt: Option<String>,
-    /// One of the folder's prompts.
+    /// The name of one of the folder's prompts.
     pub prompt_name: Option<String>,
-    /// Cuts texts earlier than the folder says.
+    /// Truncates texts to fewer tokens than the folder's limit.
     pub max_tokens: Option<u32>,
 }
 
 #[napi(object)]
 pub struct EmbedderInfo {
     pub dimension: u32,
-    /// Tokens after which a text is cut.
+    /// Longer texts are truncated to this number of tokens.
     pub max_tokens: u32,
-    /// What stands in front of every text.
+    /// The prefix of every text.
     pub prompt: String,
     pub device: String,
     pub dtype: String,

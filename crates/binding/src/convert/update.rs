@@ -27,7 +27,7 @@ pub struct NativeBatch {
     /// Per token; empty trains all.
     pub mask: Uint8Array,
     /// Per token; empty when unknown.
-    pub logprobs: Float32Array,
+    pub behaviour_logprobs: Float32Array,
     /// Per sequence: its optimizer step; empty when one takes all.
     pub step: Uint32Array,
 }
@@ -101,7 +101,7 @@ impl NativeBatch {
             rollout: self.rollout.to_vec(),
             advantage: self.advantage.to_vec(),
             mask: self.mask.to_vec(),
-            behaviour: self.logprobs.to_vec(),
+            behaviour_logprobs: self.behaviour_logprobs.to_vec(),
             step: self.step.to_vec(),
         }
     }

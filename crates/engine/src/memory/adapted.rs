@@ -1,4 +1,4 @@
-//! What an adapter adds to a policy.
+//! The sizes that an adapter adds to a policy.
 
 use crate::error::Result;
 use crate::model::config::DecoderConfig;
@@ -7,16 +7,16 @@ use crate::model::lora::pieces::{check_targets, is_target, pieces, LINEAR_MODULE
 use crate::model::lora::settings::LoraSettings;
 use std::collections::BTreeMap;
 
-/// Sizes, in numbers.
+/// Sizes, in parameters.
 pub struct Adapted {
     /// A and B of all modules.
     pub factors: u64,
-    /// The frozen matrices that modules are part of, kept beside the merged ones.
+    /// The frozen matrices that contain adapted modules, kept beside the merged ones.
     pub matrices: u64,
 }
 
 impl Adapted {
-    /// @error for a target that the model does not have.
+    /// @error names a target that the model does not have.
     pub fn new(config: &DecoderConfig, lora: &LoraSettings) -> Result<Self> {
         let (layout, _) = Layout::new(config);
         let all: Vec<String> = LINEAR_MODULES.map(String::from).to_vec();

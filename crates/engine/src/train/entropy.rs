@@ -62,7 +62,7 @@ impl Objective {
 }
 
 impl Step {
-    /// Scores every token of the step and chooses those that are trained; without a share all are.
+    /// TokenStats every token of the step and chooses those that are trained; without a share all are.
     pub fn choose_by_entropy(
         &mut self,
         backend: &dyn Backend,

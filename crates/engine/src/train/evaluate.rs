@@ -4,7 +4,7 @@
 use super::loss::Terms;
 use super::objective::Objective;
 use super::tokens::Tokens;
-use crate::backend::{Scores, Slopes};
+use crate::backend::{TokenGrads, TokenStats};
 use tch::{Kind, Tensor};
 
 pub struct Evaluated {
@@ -18,14 +18,14 @@ pub struct Evaluated {
 
 impl Objective {
     /// Value and gradient. Autograd sees the n numbers of the microbatch and nothing before them.
-    pub fn differentiate(&self, scores: &Scores, tokens: &Tokens) -> (Evaluated, Slopes) {
+    pub fn differentiate(&self, scores: &TokenStats, tokens: &Tokens) -> (Evaluated, TokenGrads) {
         let leaf = |values: &Tensor| exact(values).copy().set_requires_grad(true);
         let (logprob_n, entropy_n) = (leaf(&scores.logprob_n), leaf(&scores.entropy_n));
-        let inputs = Scores { logprob_n, entropy_n };
+        let inputs = TokenStats { logprob_n, entropy_n };
         let found = self.loss(&inputs, tokens);
         found.loss.backward();
         let slope = |input: &Tensor, score: &Tensor| input.grad().to_kind(score.kind());
-        let slopes = Slopes {
+        let slopes = TokenGrads {
             logprob_n: slope(&inputs.logprob_n, &scores.logprob_n),
             entropy_n: tokens.entropy_weight_n.is_some().then(|| slope(&inputs.entropy_n, &scores.entropy_n)),
         };
@@ -33,13 +33,13 @@ impl Objective {
     }
 
     /// The value alone.
-    pub fn evaluate(&self, scores: &Scores, tokens: &Tokens) -> Evaluated {
-        let inputs = Scores { logprob_n: exact(&scores.logprob_n), entropy_n: exact(&scores.entropy_n) };
+    pub fn evaluate(&self, scores: &TokenStats, tokens: &Tokens) -> Evaluated {
+        let inputs = TokenStats { logprob_n: exact(&scores.logprob_n), entropy_n: exact(&scores.entropy_n) };
         self.loss(&inputs, tokens)
     }
 
     /// loss = Σ l w − c Σ H w_H
-    fn loss(&self, scores: &Scores, tokens: &Tokens) -> Evaluated {
+    fn loss(&self, scores: &TokenStats, tokens: &Tokens) -> Evaluated {
         let (loss_n, terms) = match self.grpo() {
             Some(grpo) => {
                 let (loss_n, terms) = grpo.loss(&scores.logprob_n, tokens);

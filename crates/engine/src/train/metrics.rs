@@ -5,7 +5,7 @@ use super::evaluate::Evaluated;
 use super::loss::Terms;
 use super::objective::{Grpo, Level, Loss, Objective};
 use super::step::{Part, StepTokens};
-use crate::backend::Scores;
+use crate::backend::TokenStats;
 use crate::error::{EngineError, Result};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
@@ -43,7 +43,7 @@ impl<'a> StepSums<'a> {
         }
     }
 
-    pub fn add(&mut self, part: &Part, scores: &Scores, found: &Evaluated) {
+    pub fn add(&mut self, part: &Part, scores: &TokenStats, found: &Evaluated) {
         self.sequences += part.sequences.len() as f64;
         self.put("loss", part, &(&found.loss_n * &part.tokens.weight_n));
         self.put("entropy", part, &scores.entropy_n);

@@ -121,7 +121,7 @@ fn tokens_of(batch: &Batch, sequences: Range<usize>, weights: &Weights, device: 
         entropy_weight_n: weights.entropy.as_ref().map(|entropy| upload(&entropy[tokens.clone()])),
         kept_n: None,
         advantage_n: upload(&advantages),
-        behaviour_n: (!batch.behaviour.is_empty()).then(|| upload(&batch.behaviour[tokens])),
+        behaviour_n: (!batch.behaviour_logprobs.is_empty()).then(|| upload(&batch.behaviour_logprobs[tokens])),
         old_n: None,
         reference_n: None,
     }

@@ -89,14 +89,14 @@ pub fn evaluate(
 
 /// None where the batch brings no log-probabilities of the sampler.
 fn sampling_of(batch: &Batch, device: Device) -> Option<Sampling> {
-    (!batch.behaviour.is_empty()).then(|| Sampling::new(batch.trained_tokens() as f64, device))
+    (!batch.behaviour_logprobs.is_empty()).then(|| Sampling::new(batch.trained_tokens() as f64, device))
 }
 
 fn check_needs(batch: &Batch, has_reference: bool, objective: &Objective) -> Result<()> {
     if objective.beta() != 0.0 && !has_reference {
         return Err(EngineError::invalid("beta", "a KL penalty needs the policy to be loaded with `reference: true`"));
     }
-    if objective.needs_behaviour() && batch.behaviour.is_empty() {
+    if objective.needs_behaviour() && batch.behaviour_logprobs.is_empty() {
         let key = if objective.uses_rollout_logprobs() { "useRolloutLogprobs" } else { "samplingCorrection" };
         return Err(EngineError::invalid(
             key,
@@ -227,7 +227,7 @@ impl Run<'_> {
         let sequences = part.sequences.clone();
         let (scores, found) = if part.learns {
             let forward = self.backend.forward(weights, &part.batch, sequences)?;
-            let (found, slopes) = objective.differentiate(&forward.scores, &part.tokens);
+            let (found, slopes) = objective.differentiate(&forward.stats, &part.tokens);
             (forward.backward(&slopes)?, found)
         } else {
             let scores = self.backend.logprobs(weights, &part.batch, sequences)?;

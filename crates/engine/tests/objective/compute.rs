@@ -1,7 +1,7 @@
 //! A step of a case, computed.
 
 use crate::case::{floats, Case};
-use exit_rl_engine::backend::Scores;
+use exit_rl_engine::backend::TokenStats;
 use exit_rl_engine::train::metrics::{Metrics, Sampling, StepSums};
 use exit_rl_engine::train::objective::Objective;
 use exit_rl_engine::train::step::{Part, Step};
@@ -35,13 +35,13 @@ impl Columns {
     }
 
     /// Those of a step that begins at token `start`, cut to a part.
-    pub fn attach(&self, start: i64, part: &mut Part, kind: Kind) -> Scores {
+    pub fn attach(&self, start: i64, part: &mut Part, kind: Kind) -> TokenStats {
         let places = &part.place_n + start;
         let pick = |values: &Vec<f64>| Tensor::from_slice(values).index_select(0, &places).to_kind(kind);
         part.tokens.old_n = self.old.as_ref().map(pick);
         part.tokens.reference_n = self.reference.as_ref().map(pick);
         in_kind(&mut part.tokens, kind);
-        Scores { logprob_n: pick(&self.logprobs), entropy_n: pick(&self.entropies) }
+        TokenStats { logprob_n: pick(&self.logprobs), entropy_n: pick(&self.entropies) }
     }
 }
 

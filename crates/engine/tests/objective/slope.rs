@@ -2,7 +2,7 @@
 
 use crate::case::{cases, Case};
 use crate::compute::Columns;
-use exit_rl_engine::backend::Scores;
+use exit_rl_engine::backend::TokenStats;
 use exit_rl_engine::train::objective::{Clip, Grpo, KlEstimator, Loss, Objective};
 use exit_rl_engine::train::step::plan;
 use tch::{Device, Kind, Tensor};
@@ -40,7 +40,7 @@ fn the_gradient_is_the_slope_of_the_loss() {
             let objective = Objective::Grpo(Box::new(grpo));
             let (_, slopes) = objective.differentiate(&scores, &part.tokens);
             let value = |logprob_n: Tensor, entropy_n: Tensor| {
-                tch::no_grad(|| objective.evaluate(&Scores { logprob_n, entropy_n }, &part.tokens))
+                tch::no_grad(|| objective.evaluate(&TokenStats { logprob_n, entropy_n }, &part.tokens))
                     .loss
                     .double_value(&[])
             };
