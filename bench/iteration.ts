@@ -1,6 +1,7 @@
 /** Update tokens/s and whole GRPO iterations/s of the embedded default's shape, against TRL's GRPOTrainer. */
 import { type AdvantageSettings, groupAdvantages } from '../src/method/advantage.js';
 import type { Completion, Generated, Policy, UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
+import { defaultUpdate } from '../src/policy/settings.js';
 import { row, type Sides, type Summary, summarise, type TableRow } from './lib/measure.js';
 import { watchNeighbours } from './lib/neighbours.js';
 import { type Contest, generateAll, makePrompts, type Report } from './rollout.js';
@@ -13,26 +14,7 @@ const steps = 10;
 const rounds = 3;
 
 /** As in peers/serve.py: TRL's settings, by our names. */
-const settings: UpdateSettings = {
-  learningRate: 3e-4,
-  adamBeta1: 0.9,
-  adamBeta2: 0.95,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
-  microbatchTokens: 4096,
-  objective: {
-    kind: 'grpo',
-    clipEpsilonLow: 0.2,
-    clipEpsilonHigh: 0.2,
-    beta: 0,
-    normalisation: 'sequence-mean',
-    maxCompletionLength: newTokens,
-    temperature: 1,
-    epochs: 1,
-    useRolloutLogprobs: false,
-  },
-};
+const settings: UpdateSettings = { ...defaultUpdate, learningRate: 3e-4, adamBeta2: 0.95, microbatchTokens: 4096 };
 
 /** The reward of peers/serve.py: the share of even tokens. */
 const reward = ({ tokens }: Completion): number => tokens.filter((token) => token % 2 === 0).length / tokens.length;

@@ -25,6 +25,7 @@ import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
 import type { LoraOptions } from '../src/policy/lora.js';
 import { estimateMemory } from '../src/policy/memory.js';
 import type { UpdateSettings } from '../src/policy/policy.js';
+import { defaultUpdate, supervisedObjective } from '../src/policy/settings.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -156,14 +157,10 @@ const peakBytes = (): number =>
   1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
 
 const settings: UpdateSettings = {
+  ...defaultUpdate,
   learningRate: 1e-5,
-  adamBeta1: 0.9,
-  adamBeta2: 0.999,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
   microbatchTokens: workload.microbatchTokens,
-  objective: { kind: 'supervised' },
+  objective: supervisedObjective,
 };
 
 function optionsOf({ stateDtype = 'float32', lora, ...one }: Case): LocalPolicyOptions {

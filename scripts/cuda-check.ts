@@ -10,6 +10,7 @@ import { examine } from '../src/cli/doctor/examine.js';
 import { describe } from '../src/cli/doctor.js';
 import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
 import type { UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
+import { defaultUpdate } from '../src/policy/settings.js';
 import { createRng } from '../src/rng.js';
 
 const model = fileURLToPath(new URL('../models/tiny', import.meta.url));
@@ -25,26 +26,7 @@ const bounds = {
   meanRatioBf16: 1.01,
 };
 
-const settings: UpdateSettings = {
-  objective: {
-    kind: 'grpo',
-    clipEpsilonLow: 0.2,
-    clipEpsilonHigh: 0.2,
-    beta: 0,
-    normalisation: 'sequence-mean',
-    maxCompletionLength: 6,
-    temperature: 1,
-    epochs: 1,
-    useRolloutLogprobs: false,
-  },
-  learningRate: 1e-3,
-  adamBeta1: 0.9,
-  adamBeta2: 0.95,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
-  microbatchTokens: 4096,
-};
+const settings: UpdateSettings = { ...defaultUpdate, learningRate: 1e-3, adamBeta2: 0.95, microbatchTokens: 4096 };
 const sampling = { temperature: 1, maxNewTokens: 6 };
 const comparedMetrics = ['loss', 'grad_norm', 'entropy'] as const;
 

@@ -14,6 +14,7 @@ import type { Evaluation } from '../src/evaluation/evaluation.js';
 import { evaluateIterations } from '../src/evaluation/iterate.js';
 import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/method/supervised.js';
 import { LocalPolicy } from '../src/policy/local.js';
+import { defaultUpdate } from '../src/policy/settings.js';
 import { createRng, type Rng } from '../src/rng.js';
 import { drawDemonstrations } from '../src/task/code-breaker/demonstrations.js';
 import { codeBreaker } from '../src/task/code-breaker/family.js';
@@ -24,16 +25,13 @@ const updates = 800;
 const promptsPerUpdate = 16;
 const answersPerPrompt = 4;
 const settings: SupervisedSettings = {
+  ...defaultUpdate,
   learningRate: 4e-3,
-  adamBeta1: 0.9,
   adamBeta2: 0.98,
-  adamEpsilon: 1e-8,
   weightDecay: 0.01,
-  maxGradNorm: 1,
   warmupUpdates: 100,
   schedule: 'linear',
   finalShare: 0.05,
-  microbatchTokens: 16384,
 };
 
 const { values } = parseArgs({

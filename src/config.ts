@@ -6,6 +6,7 @@ import { resolveAliases } from './config/aliases.js';
 import { isPlainObject, type Layer, layerProblem, mergeLayers } from './config/layer.js';
 import { listProblems } from './config/problems.js';
 import { type RunConfig, type RunConfigInput, runSchema } from './config/schema.js';
+import { settleKinds } from './config/unions.js';
 import { ConfigError, type ConfigProblem } from './errors.js';
 
 export type { RunConfig, RunConfigInput } from './config/schema.js';
@@ -15,7 +16,9 @@ export function parseLayers(layers: readonly Layer[], file?: string): RunConfig 
   const unusable = layers.map((layer) => layerProblem(layer)).find((problem) => problem !== undefined);
   if (unusable !== undefined) throw new ConfigError([{ key: 'config', message: unusable }], file);
   const problems: ConfigProblem[] = [];
-  const input = layers.map((layer) => resolveAliases(layer, problems)).reduce(mergeLayers, {});
+  const borrowed = new Set<string>();
+  const input = layers.map((layer) => resolveAliases(layer, problems, borrowed)).reduce(mergeLayers, {});
+  settleKinds(input, problems, borrowed);
   const parsed = runSchema.safeParse(input);
   if (!parsed.success) problems.push(...listProblems(parsed.error, input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems, file);

@@ -24,7 +24,6 @@ export type {
   NativeRendered,
   NativeStreamed,
   NativeTokenizer,
-  NativeUpdateSettings,
   NgramOptions,
   PolicyInfo,
   PolicyStats,

@@ -28,14 +28,13 @@ const levels: readonly (readonly string[])[] = [
   /*  3 */ ['src/chat', 'src/data'],
   /*  4 */ ['src/policy'],
   /*  5 */ ['src/embedder'],
-  /*  6 */ ['src/method'],
-  /*  7 */ ['src/evaluation'],
-  /*  8 */ ['src/config', 'src/report'],
-  /*  9 */ ['src/recipes'],
-  /* 10 */ ['src/config/load'],
-  /* 11 */ ['src/run'],
-  /* 12 */ ['src/index', 'src/checkpoints'],
-  /* 13 */ ['src/cli'],
+  /*  6 */ ['src/config'],
+  /*  7 */ ['src/method', 'src/recipes'],
+  /*  8 */ ['src/evaluation', 'src/config/load'],
+  /*  9 */ ['src/report'],
+  /* 10 */ ['src/run'],
+  /* 11 */ ['src/index', 'src/checkpoints'],
+  /* 12 */ ['src/cli'],
 ];
 
 /** What a concrete task family may import, beside its own folder. */

@@ -3,20 +3,23 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, test } from 'vitest';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { missingEngine } from './cli/support/cli.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 describe.skipIf(missingEngine !== undefined)(`examples${missingEngine ? ` (${missingEngine})` : ''}`, () => {
   test('custom-task.ts teaches the model the colour it is paid for', () => {
-    const args = ['--import', 'tsx', 'examples/custom-task.ts', '25'];
-    const { stdout, stderr, status } = spawnSync(process.execPath, args, {
-      cwd: root,
-      encoding: 'utf8',
-    });
+    const cwd = mkdtempSync(join(tmpdir(), 'exit-rl-example-'));
+    onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
+    const tsx = pathToFileURL(join(root, 'node_modules/tsx/dist/loader.mjs')).href;
+    const args = ['--import', tsx, join(root, 'examples/custom-task.ts'), '25'];
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' });
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(readdirSync(join(cwd, 'runs/threes-grpo-0'))).toEqual(
+      expect.arrayContaining(['evaluation.json', 'report.html']),
+    );
     const qualities = stdout
       .trim()
       .split('\n')

@@ -3,7 +3,8 @@
  * at from a careful waiter, its habits from a careless one. Reinforcement learning has something to sharpen.
  */
 import { createHash } from 'node:crypto';
-import type { Intent, Message, Rng } from 'exit-rl';
+import type { Intent, Message } from 'exit-rl';
+import type { Rng } from 'exit-rl/method';
 import { answerText, type Course, feedbackText, menu, orderText } from './table.js';
 
 /** Courses of a meal, and dishes that the order rules out for each. */

@@ -84,7 +84,8 @@ async function verify(verifier: Verifier, { data }: Task<RowData>, text: string)
  * has quality 0 and is not well formed.
  *
  * @example
- * import { emptyHistory, promptsFamily } from 'exit-rl';
+ * import { promptsFamily } from 'exit-rl/data';
+ * import { emptyHistory } from 'exit-rl/method';
  *
  * const data = { train: [{ prompt: '2 + 3 = ?', columns: { answer: '5' } }], test: [] };
  * const verifier = ({ text, answer }: { text: string; answer?: unknown }): number => (text.trim() === answer ? 1 : 0);

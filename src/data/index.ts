@@ -1,6 +1,8 @@
 /**
  * `exit-rl/data`: data files of prompts, and the task family that they make with a verifier.
  */
+
+export { defaultTemplates, type PromptTemplates, promptFromTemplates } from '../prompt.js';
 export {
   type PromptsOptions,
   promptsFamily,

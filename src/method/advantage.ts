@@ -1,5 +1,6 @@
 /** Advantages: how much better than its group each rollout is, from rewards to one number per rollout. */
 
+import { defaultAdvantage } from '../config/schema.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { sum } from '../stats.js';
 import { applyDiversity, measureDiversity } from './diversity.js';
@@ -28,14 +29,6 @@ export interface WeightedValues {
   readonly weight: number;
   readonly values: ArrayLike<number>;
 }
-
-const defaultAdvantage: AdvantageSettings = {
-  baseline: 'std',
-  stdOver: 'group',
-  std: 'population',
-  epsilon: 1e-4,
-  groupOfOne: 'zero',
-};
 
 /**
  * A_i = (r_i − r̄) / (σ_r + ε)   ('std')   or   A_i = r_i − r̄   ('mean')   or   A_i = r_i − mean of the others.
@@ -200,7 +193,7 @@ export function aggregateAdvantages(
 
 export interface SkipSettings {
   readonly overlongFilter: boolean;
-  readonly objective: { readonly normalisation: string };
+  readonly objective: { readonly normalisation: { readonly kind: string } };
 }
 
 const hasSignal = ({ advantages }: CreditedGroup): boolean => advantages.some((advantage) => advantage !== 0);
@@ -214,7 +207,7 @@ function countTrainedTokens(rollout: Rollout, overlongFilter: boolean): number {
 /** The divisor of the loss: trained tokens, or rollouts. */
 function lossDivisor(groups: readonly CreditedGroup[], { objective, overlongFilter }: SkipSettings): number {
   const rollouts = groups.flatMap(({ group }) => group.rollouts);
-  if (!objective.normalisation.endsWith('token-mean')) return rollouts.length;
+  if (!objective.normalisation.kind.endsWith('token-mean')) return rollouts.length;
   return Math.max(1, sum(rollouts.map((rollout) => countTrainedTokens(rollout, overlongFilter))));
 }
 

@@ -89,16 +89,16 @@ export const countBaseDraws = (starts: readonly Start[]): number =>
 
 interface Passes {
   readonly updates: number;
-  readonly epochs?: number | undefined;
+  readonly passes?: number | undefined;
   readonly startsPerBatch: number;
 }
 
 /**
- * The config with its number of updates: ⌈epochs · tasks / P⌉ where `epochs` is given and `updates` is not. The last batch
+ * The config with its number of updates: ⌈passes · tasks / P⌉ where `passes` is given and `updates` is not. The last batch
  * of a pass goes on into the next one.
  */
 export function withUpdates<Config extends Passes>(config: Config, family: Pick<TaskFamily, 'tasks'>): Config {
-  const { updates, epochs, startsPerBatch } = config;
-  if (updates > 0 || epochs === undefined) return config;
-  return { ...config, updates: Math.ceil((epochs * family.tasks('train').length) / startsPerBatch) };
+  const { updates, passes, startsPerBatch } = config;
+  if (updates > 0 || passes === undefined) return config;
+  return { ...config, updates: Math.ceil((passes * family.tasks('train').length) / startsPerBatch) };
 }

@@ -4,7 +4,7 @@ import type { TrainingSequence, UpdateBatch } from '../policy/policy.js';
 import { type Rng, shuffle } from '../rng.js';
 import type { CreditedGroup } from './advantage.js';
 import type { Rollout, RolloutTurn } from './rollout.js';
-import type { TrainObjective } from './settings.js';
+import type { TrainSettings } from './settings.js';
 
 interface PromptedSequence {
   readonly promptTokens: Int32Array;
@@ -74,7 +74,10 @@ export function assembleBatch(
  */
 export function miniBatchSteps(
   sizes: readonly number[],
-  { miniBatches = 1, miniBatchOrder = 'fixed' }: Pick<TrainObjective, 'miniBatches' | 'miniBatchOrder'>,
+  {
+    miniBatches = 1,
+    miniBatchOrder = 'fixed',
+  }: Partial<Pick<TrainSettings['objective'], 'miniBatches' | 'miniBatchOrder'>>,
   rng: Rng,
 ): number[] | undefined {
   if (miniBatches <= 1) return undefined;

@@ -1,4 +1,5 @@
 /** The diversity bonus d of every rollout of a group, and the distances between the starts of a batch. */
+import { defaultClamp } from '../config/schema.js';
 import type { Embedder, EmbeddingInput } from '../embedder/embedder.js';
 import { lastIterate } from '../history.js';
 import { promptText } from '../message.js';
@@ -22,7 +23,7 @@ const zeroRange = 1e-6;
  */
 export function plainDiversity(
   embeddings: readonly ArrayLike<number>[],
-  { clamp }: DiversitySettings = { clamp: 3 },
+  { clamp }: DiversitySettings = { clamp: defaultClamp },
 ): Float64Array {
   const centroid = centroidOf(embeddings);
   const distances = Float64Array.from(embeddings, (embedding) => distance(embedding, centroid));

@@ -1,4 +1,9 @@
 /** The five methods are settings of one loop: same rollouts, same updates, another curriculum. */
+import { methodNames } from '../config/schema.js';
+
+export { methodNames };
+
+export type MethodName = (typeof methodNames)[number];
 
 export interface MethodSettings {
   /** `uniform` draws base tasks; `exit` replays scored starts from the buffer. */
@@ -18,8 +23,4 @@ export const methods = {
   improve: { curriculum: 'exit', expand: true, diverge: false, diversityBonus: false },
   diverge: { curriculum: 'exit', expand: true, diverge: true, diversityBonus: false },
   exit: { curriculum: 'exit', expand: true, diverge: true, diversityBonus: true },
-} as const satisfies Record<string, MethodSettings>;
-
-export type MethodName = keyof typeof methods;
-
-export const methodNames = Object.keys(methods) as [MethodName, ...MethodName[]];
+} as const satisfies Record<MethodName, MethodSettings>;

@@ -1,7 +1,8 @@
 /** Supervised training on demonstrations: makes base checkpoints, and warms a model up to a task's format. */
 import type { Policy, TrainingSequence, UpdateBatch, UpdateMetrics } from '../policy/policy.js';
+import { defaultUpdate, supervisedObjective } from '../policy/settings.js';
 import type { ScheduledOptimizer } from './settings.js';
-import { learningRateAt } from './update-settings.js';
+import { learningRateAt, optimizerSettings } from './update-settings.js';
 
 /** A prompt with answers to imitate; all are token ids, and an answer ends with the end token where it should end. */
 export interface Demonstrated {
@@ -9,9 +10,7 @@ export interface Demonstrated {
   readonly demonstrations: readonly Int32Array[];
 }
 
-export interface SupervisedSettings extends ScheduledOptimizer {
-  readonly microbatchTokens: number;
-}
+export type SupervisedSettings = ScheduledOptimizer & { readonly microbatchTokens: number };
 
 export interface SupervisedOptions {
   readonly policy: Pick<Policy, 'update'>;
@@ -39,14 +38,14 @@ function supervisedBatch(examples: readonly Demonstrated[]): UpdateBatch {
  */
 export async function trainSupervised(options: SupervisedOptions): Promise<number> {
   const { policy, batches, settings, updates, onUpdate, signal } = options;
-  const { warmupUpdates: _warmup, schedule: _schedule, finalShare: _share, ...optimizer } = settings;
+  const { microbatchTokens } = settings;
+  const given = { ...defaultUpdate, ...optimizerSettings(settings), microbatchTokens, objective: supervisedObjective };
   let update = 0;
   if (updates < 1) return update;
   for await (const examples of batches) {
     update += 1;
     const learningRate = learningRateAt(update, updates, settings);
-    const objective = { kind: 'supervised' } as const;
-    const metrics = await policy.update(supervisedBatch(examples), { ...optimizer, learningRate, objective }, signal);
+    const metrics = await policy.update(supervisedBatch(examples), { ...given, learningRate }, signal);
     onUpdate?.(update, { ...metrics, learning_rate: learningRate });
     if (update >= updates) break;
   }

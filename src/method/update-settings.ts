@@ -1,27 +1,14 @@
-/** What the engine is told about one update. */
-import type { EntropyControl, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
-import type { ScheduledOptimizer, TrainObjective, TrainSettings } from './settings.js';
+/** The settings of one update, as the policy takes them. */
+import type { EntropyState, OptimizerSettings, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
+import type { ScheduledOptimizer, TrainSettings } from './settings.js';
 
-/** The adaptive weight of the entropy bonus after an update. */
-export interface EntropyState {
-  readonly coefficient: number;
-  /** Mean entropy of the last optimizer step. */
-  readonly measured: number;
+/** AdamW's part of settings that hold a schedule, too. */
+export function optimizerSettings(optimizer: OptimizerSettings): OptimizerSettings {
+  const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm } = optimizer;
+  return { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm };
 }
 
-/** What the adaptive weight of the entropy bonus goes on from; nothing where it is constant. */
-function controlled(
-  { entropyControl }: TrainObjective,
-  state: EntropyState | undefined,
-): { entropyControl?: EntropyControl; entropyCoefficient?: number } {
-  if (!entropyControl?.adaptive) return {};
-  const { target, change, min, max } = entropyControl;
-  const control = { target, change, min, max };
-  if (state === undefined) return { entropyControl: control };
-  return { entropyControl: { ...control, measured: state.measured }, entropyCoefficient: state.coefficient };
-}
-
-/** What the next update goes on from. */
+/** The state that the next update goes on from. */
 export function entropyState(metrics: UpdateMetrics): { entropy?: EntropyState } {
   const coefficient = metrics['entropy_control/coefficient'];
   const measured = metrics['entropy_control/entropy'];
@@ -31,21 +18,14 @@ export function entropyState(metrics: UpdateMetrics): { entropy?: EntropyState }
 /** Settings of update `update`, counted from 1. */
 export function updateSettings(config: TrainSettings, update: number, entropy?: EntropyState): UpdateSettings {
   const { optimizer, objective, sampling, updates, microbatchTokens, gradientCheckpointing, logitsBytes } = config;
-  const { adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm } = optimizer;
-  const { miniBatches: _, miniBatchOrder: __, entropyControl: ___, ...formula } = objective;
-  // A greedy rollout has log-probabilities at temperature 1.
-  const temperature = sampling.temperature === 0 ? 1 : sampling.temperature;
+  const { miniBatches: _miniBatches, miniBatchOrder: _order, ...formula } = objective;
   return {
-    learningRate: learningRateAt(update, updates, optimizer),
-    adamBeta1,
-    adamBeta2,
-    adamEpsilon,
-    weightDecay,
-    maxGradNorm,
-    microbatchTokens,
-    ...(gradientCheckpointing !== undefined && { gradientCheckpointing }),
-    ...(logitsBytes !== undefined && { logitsBytes }),
-    objective: { kind: 'grpo', ...formula, ...controlled(objective, entropy), temperature },
+    ...optimizerSettings({ ...optimizer, learningRate: learningRateAt(update, updates, optimizer) }),
+    ...{ microbatchTokens, gradientCheckpointing, logitsBytes },
+    objective: formula,
+    // A greedy rollout has log-probabilities at temperature 1.
+    temperature: sampling.temperature === 0 ? 1 : sampling.temperature,
+    ...(entropy && { entropyState: entropy }),
   };
 }
 

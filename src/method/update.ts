@@ -1,7 +1,7 @@
 /** One update of ExIt: Algorithm 1 (arXiv 2509.04575) from its starts to the new weights and the new curriculum. */
 import type { Embedder } from '../embedder/embedder.js';
 import { NonFiniteError } from '../errors.js';
-import type { Policy, UpdateMetrics } from '../policy/policy.js';
+import type { EntropyState, Policy, UpdateMetrics } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
 import { assignAdvantages, type CreditedGroup, skipWithoutSignal } from './advantage.js';
@@ -10,7 +10,7 @@ import { collectGroups, trainedGroups } from './collect.js';
 import type { Curriculum } from './curriculum.js';
 import type { Group, RewardPlan } from './group.js';
 import type { TrainSettings } from './settings.js';
-import { type EntropyState, updateSettings } from './update-settings.js';
+import { updateSettings } from './update-settings.js';
 
 /** The parts that one update works with. */
 export interface Method {
@@ -78,5 +78,5 @@ async function updatePolicy(
 /** θ_ref ← (1 − α) θ_ref + α θ every M updates, also after an update that had nothing to train on. */
 async function blendReference({ config, policy }: Method, number: number): Promise<void> {
   const { blendEvery, alpha } = config.reference;
-  if (config.objective.beta > 0 && blendEvery > 0 && number % blendEvery === 0) await policy.blendReference(alpha);
+  if (config.objective.kl.beta > 0 && blendEvery > 0 && number % blendEvery === 0) await policy.blendReference(alpha);
 }

@@ -13,7 +13,7 @@ export const codeBreaker = (): RunConfigInput => ({
   groupSize: 8,
   // Five words and the end of sequence.
   sampling: { temperature: 1, maxNewTokens: 6 },
-  objective: { clipEpsilonLow: 0.2, beta: 0, normalisation: 'sequence-mean', epochs: 1 },
+  objective: { loss: { kind: 'clip', low: 0.2 }, kl: { beta: 0 }, normalisation: 'sequence-mean', batchEpochs: 1 },
   optimizer: { learningRate: 3e-4, adamBeta1: 0.9, adamBeta2: 0.95, weightDecay: 0, maxGradNorm: 1, warmupUpdates: 10 },
   reward: 'quality',
   advantage: { baseline: 'std', std: 'population', epsilon: 1e-4 },

@@ -94,7 +94,7 @@ export function trainedChoice(
   { device, dtype, threads, objective, lora, seed, optimizer, chat }: RunConfig,
   run: Pick<Run, 'adapterFolder'>,
 ): PolicyChoice {
-  const reference = objective.beta > 0;
+  const reference = objective.kl.beta > 0;
   const { stateDtype } = optimizer;
   const choice = { device, dtype, threads, reference, optimizer: { stateDtype }, chat: givenChat(chat) };
   if (lora === undefined) return choice;

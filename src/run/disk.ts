@@ -18,7 +18,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ExitError, NativeError, RunFolderError } from '../errors.js';
+import { ExitRlError, NativeError, RunFolderError } from '../errors.js';
 import type { WrittenFile } from '../policy/policy.js';
 
 export interface Disk {
@@ -160,7 +160,7 @@ export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T
   } catch (error) {
     const { code, path: refused, syscall } = error as NodeJS.ErrnoException;
     if (NativeError.isInstance(error) && code === 'IO') throw engineRefusal(path, error);
-    if (ExitError.isInstance(error) || code === undefined || syscall === undefined) throw error;
+    if (ExitRlError.isInstance(error) || code === undefined || syscall === undefined) throw error;
     const fix = fixes[code] ?? 'see what the system says of it, then resume';
     throw runFolderError(refused ?? path, `${syscall} failed (${code})`, fix, error);
   }

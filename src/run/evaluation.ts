@@ -2,7 +2,7 @@
 
 import { untilAborted } from '../abort.js';
 import type { BestSettings } from '../method/settings.js';
-import type { EntropyState } from '../method/update-settings.js';
+import type { EntropyState } from '../policy/policy.js';
 import { afterEvaluation, type Progress } from './state.js';
 
 export interface PeriodicEvaluation {

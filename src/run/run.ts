@@ -164,7 +164,7 @@ const freeFields = new Set([
   'logEvery',
   'logCompletions',
   'name',
-  'epochs',
+  'passes',
   'checkpoint.asynchronous',
 ]);
 

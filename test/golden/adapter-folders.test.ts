@@ -6,6 +6,7 @@ import { InvalidRequestError, ModelFolderError } from '../../src/errors.js';
 import { LocalPolicy } from '../../src/policy/local.js';
 import { mergeAdapter } from '../../src/policy/lora.js';
 import { trainingFile, type UpdateSettings } from '../../src/policy/policy.js';
+import { supervisedObjective } from '../../src/policy/settings.js';
 import { changeHeader, type Entry, type Header } from '../support/safetensors.js';
 import {
   adapterFolder,
@@ -201,7 +202,7 @@ describe.each([...backends.map((backend) => ({ backend, dropout: 0 })), { backen
       const settings = {
         ...onPolicySettings,
         learningRate: 1e-2,
-        objective: { ...onPolicySettings.objective, beta: 0.1 } as typeof onPolicySettings.objective,
+        objective: { ...onPolicySettings.objective, kl: { ...onPolicySettings.objective.kl, beta: 0.1 } },
       };
       const updates = async (policy: LocalPolicy, count: number): Promise<void> => {
         for (let at = 0; at < count; at++) {
@@ -286,7 +287,7 @@ test('own kernels refuse to train with dropout; `auto` then computes on libtorch
 
 test('in bf16 the adapter trains in fp32, the base stays, and the loss falls', async () => {
   const policy = await openPolicy('qwen2', { dtype: 'bfloat16', lora: { rank: 4, alpha: 8 } });
-  const settings = { ...onPolicySettings, learningRate: 2e-2, objective: { kind: 'supervised' } as const };
+  const settings = { ...onPolicySettings, learningRate: 2e-2, objective: supervisedObjective };
   const losses: number[] = [];
   for (let at = 0; at < 12; at++) losses.push((await policy.update(training('qwen2'), settings)).loss as number);
   expect(losses.at(-1)).toBeLessThan(0.7 * (losses[0] as number));

@@ -1,7 +1,7 @@
 /** What may not matter: the cutting into microbatches and logits, recomputation, the order of a batch, its padding. */
 import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
-import type { GrpoObjective, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
+import type { Objective, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';
 import { type Backend, backends, onPolicySettings, openPolicy, readWeights, temporaryFolder } from './support.js';
 
@@ -32,10 +32,10 @@ function reversed({ prompts, sequences }: UpdateBatch): UpdateBatch {
   };
 }
 
-const objective: GrpoObjective = {
-  ...(onPolicySettings.objective as GrpoObjective),
-  normalisation: 'token-mean',
-  entropyCoefficient: 0.01,
+const objective: Objective = {
+  ...onPolicySettings.objective,
+  normalisation: { kind: 'token-mean' },
+  entropy: { ...onPolicySettings.objective.entropy, coefficient: 0.01 },
 };
 const plain: UpdateSettings = { ...onPolicySettings, learningRate: 1e-4, objective };
 
@@ -88,7 +88,7 @@ async function weightsAfter(policy: LocalPolicy, batch: UpdateBatch, settings: U
 }
 
 describe.each(backends)('one update on %s', (backend) => {
-  const once = { ...plain, objective: { ...objective, entropyCoefficient: 0 } };
+  const once = { ...plain, objective: { ...objective, entropy: { ...objective.entropy, coefficient: 0 } } };
 
   test('with gradient checkpointing gives the same bits', async () => {
     const [kept, again] = [await openPolicy('llama-tied', { backend }), await openPolicy('llama-tied', { backend })];
@@ -101,7 +101,7 @@ describe.each(backends)('one update on %s', (backend) => {
   test.runIf(backend === 'kernels')(
     'chooses the tokens of the largest entropy alike however it is cut',
     async () => {
-      const chosen: GrpoObjective = { ...objective, topEntropyShare: 0.4, localRollouts: 3 };
+      const chosen: Objective = { ...objective, entropy: { ...objective.entropy, topShare: 0.4 }, localRollouts: 3 };
       const lossOf = async (update: number, settings: Partial<UpdateSettings>) => {
         const policy = await openPolicy('qwen3', { backend });
         const { loss } = await policy.update(randomBatch(update), { ...plain, ...settings });
@@ -112,7 +112,7 @@ describe.each(backends)('one update on %s', (backend) => {
         const whole = await lossOf(update, { objective: chosen });
         const cut = await lossOf(update, { objective: chosen, microbatchTokens: 1, gradientCheckpointing: true });
         expect(Math.abs(cut - whole)).toBeLessThanOrEqual(1e-6);
-        const all = await lossOf(update, { objective: { ...chosen, topEntropyShare: 1 } });
+        const all = await lossOf(update, { objective: { ...chosen, entropy: objective.entropy } });
         expect(Math.abs(all - whole)).toBeGreaterThan(1e-5);
       }
     },
@@ -124,7 +124,7 @@ describe.each(backends)('one update on %s', (backend) => {
     const batch = randomBatch(0);
     const found = await weightsAfter(skipping, batch, once);
     // Too small to be seen, and enough for every sequence to be differentiated.
-    const all = { ...once, objective: { ...once.objective, entropyCoefficient: 1e-30 } };
+    const all = { ...once, objective: { ...once.objective, entropy: { ...objective.entropy, coefficient: 1e-30 } } };
     const expected = await weightsAfter(computing, batch, all);
     for (const [name, values] of expected) {
       const gaps = Array.from(values, (value, at) => Math.abs(value - (found.get(name)?.[at] as number)));
@@ -154,7 +154,11 @@ describe.each(backends)('mini-batches on %s', (backend) => {
     const policy = await openPolicy('qwen3', { backend });
     const batch = randomBatch(1);
     const cut = { ...batch, sequences: batch.sequences.map((one) => ({ ...one, step: one.prompt })) };
-    const steep = { ...plain, learningRate: 3e-2, objective: { ...objective, entropyCoefficient: 0 } };
+    const steep = {
+      ...plain,
+      learningRate: 3e-2,
+      objective: { ...objective, entropy: { ...objective.entropy, coefficient: 0 } },
+    };
     const metrics = await policy.update(cut, steep);
     // On policy nothing is clipped: what is clipped here met weights that the steps before had moved.
     expect(metrics['clip_ratio/region_mean']).toBeGreaterThan(0);
@@ -180,7 +184,7 @@ describe.each(backends)('numbers that are not finite on %s', (backend) => {
       ...one,
       behaviourLogprobs: new Float32Array(one.tokens.length).fill(-2000),
     }));
-    const settings = { ...plain, objective: { ...objective, useRolloutLogprobs: true } };
+    const settings = { ...plain, objective: { ...objective, oldPolicy: 'behaviour' as const } };
     await expect(policy.update({ ...batch, sequences }, settings)).rejects.toThrow(/importance ratio is not finite/);
     const bad = batch.sequences.map((one) => ({ ...one, advantage: Number.NaN }));
     await expect(policy.update({ ...batch, sequences: bad }, plain)).rejects.toThrow(/advantage is not finite/);

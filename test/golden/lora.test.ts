@@ -7,6 +7,7 @@ import {
   type Backend,
   backends,
   bound,
+  type GoldenSettings,
   largestGap,
   modelFolder,
   onPolicySettings,
@@ -17,13 +18,14 @@ import {
   relativeGap,
   temporaryFolder,
   toBatch,
+  toSettings,
   toTokenBatch,
 } from './support.js';
 
 interface Case {
   readonly name: string;
   readonly model: string;
-  readonly steps: { batch: PlainBatch; settings: UpdateSettings; blend?: number }[];
+  readonly steps: { batch: PlainBatch; settings: GoldenSettings; blend?: number }[];
   readonly metrics: Record<string, number>[][];
   readonly change: { norms: Record<string, number>; samples: [string, number, number][] };
   readonly fp32: { loss: number; change: number };
@@ -43,7 +45,7 @@ const combinations = names.flatMap((name) => backends.map((backend) => [name, ba
 async function runSteps(policy: LocalPolicy, { steps }: Case): Promise<UpdateMetrics[]> {
   const metrics: UpdateMetrics[] = [];
   for (const { batch, settings, blend } of steps) {
-    metrics.push(await policy.update(toBatch(batch), settings));
+    metrics.push(await policy.update(toBatch(batch), toSettings(settings)));
     if (blend !== undefined) await policy.blendReference(blend);
   }
   return metrics;

@@ -65,7 +65,10 @@ test('training state saved and loaded goes on bit for bit', async () => {
     await openPolicy('qwen3', { reference: true }),
     await openPolicy('qwen3', { reference: true }),
   ];
-  const settings = { ...onPolicySettings, objective: { ...onPolicySettings.objective, beta: 0.04 } };
+  const settings = {
+    ...onPolicySettings,
+    objective: { ...onPolicySettings.objective, kl: { ...onPolicySettings.objective.kl, beta: 0.04 } },
+  };
   const first = await rolloutBatch(policy, { seed: 2, update: 0, prompts: 3, groupSize: 4 });
   await policy.update(first, settings);
   await policy.blendReference(0.5);

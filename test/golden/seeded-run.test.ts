@@ -31,7 +31,7 @@ async function seededRun(): Promise<{ readonly backend: string; readonly hash: s
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   const flags = {
     ...{ model: tinyModel, method: 'exit', updates: 6, startsPerBatch: 4, groupSize: 4, seed: 20261125, threads: 1 },
-    ...{ buffer: { minimumFill: 4, capacity: 12 }, objective: { beta: 0.02, epochs: 2 }, device: 'cpu' },
+    ...{ buffer: { minimumFill: 4, capacity: 12 }, objective: { kl: { beta: 0.02 }, batchEpochs: 2 }, device: 'cpu' },
     ...{ reference: { blendEvery: 2, alpha: 0.5 }, optimizer: { learningRate: 1e-3 }, traces: 'all' },
   };
   const config = await loadConfig({ source: 'code-breaker', flags });

@@ -7,7 +7,8 @@ import { onTestFinished } from 'vitest';
 import { type Chat, createChat } from '../../src/chat/conversation.js';
 import { crossing, type NativeTokenizer, native } from '../../src/native.js';
 import { LocalPolicy, type LocalPolicyOptions } from '../../src/policy/local.js';
-import type { TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
+import type { OptimizerSettings, TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
+import { defaultUpdate, supervisedObjective } from '../../src/policy/settings.js';
 
 export const modelNames = [
   'llama-tied',
@@ -99,25 +100,48 @@ export function toTokenBatch(
 }
 
 export const onPolicySettings: UpdateSettings = {
+  ...defaultUpdate,
   learningRate: 1e-3,
-  adamBeta1: 0.9,
   adamBeta2: 0.95,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
   microbatchTokens: 4096,
-  objective: {
-    kind: 'grpo',
-    clipEpsilonLow: 0.2,
-    clipEpsilonHigh: 0.2,
-    beta: 0,
-    normalisation: 'sequence-mean',
-    maxCompletionLength: 16,
-    temperature: 1,
-    epochs: 1,
-    useRolloutLogprobs: false,
-  },
 };
+
+/** Settings as the fixtures write them: PyTorch's side names them flat. */
+export interface GoldenSettings extends OptimizerSettings {
+  readonly microbatchTokens: number;
+  readonly objective: { readonly kind: 'supervised' } | GoldenObjective;
+}
+
+interface GoldenObjective {
+  readonly kind: 'grpo';
+  readonly clipEpsilonLow: number;
+  readonly clipEpsilonHigh: number;
+  readonly beta: number;
+  readonly normalisation: 'sequence-mean' | 'token-mean' | 'constant';
+  readonly maxCompletionLength: number;
+  readonly temperature: number;
+  readonly epochs: number;
+  readonly useRolloutLogprobs: boolean;
+  readonly entropyCoefficient?: number;
+}
+
+export function toSettings({ objective, ...optimizer }: GoldenSettings): UpdateSettings {
+  if (objective.kind === 'supervised') return { ...defaultUpdate, ...optimizer, objective: supervisedObjective };
+  const plain = defaultUpdate.objective;
+  const { clipEpsilonLow: low, clipEpsilonHigh: high, normalisation: kind, maxCompletionLength: length } = objective;
+  return {
+    ...{ ...defaultUpdate, ...optimizer, temperature: objective.temperature },
+    objective: {
+      ...plain,
+      loss: { kind: 'clip', low, high, delta: null, dual: null },
+      kl: { ...plain.kl, beta: objective.beta },
+      entropy: { ...plain.entropy, coefficient: objective.entropyCoefficient ?? 0 },
+      normalisation: kind === 'constant' ? { kind, length } : { kind },
+      oldPolicy: objective.useRolloutLogprobs ? 'behaviour' : 'trainer',
+      batchEpochs: objective.epochs,
+    },
+  };
+}
 
 /** The weights of a folder, in one file or in shards, by name. Reads F32, BF16 and F16. */
 export function readWeights(folder: string): Map<string, Float32Array> {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
-import type { UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
+import type { UpdateMetrics } from '../../src/policy/policy.js';
 import {
   backends,
   bound,
+  type GoldenSettings,
   modelFolder,
   openPolicy,
   type PlainBatch,
@@ -12,12 +13,13 @@ import {
   relativeGap,
   temporaryFolder,
   toBatch,
+  toSettings,
 } from './support.js';
 
 interface Case {
   readonly name: string;
   readonly model: string;
-  readonly steps: { batch: PlainBatch; settings: UpdateSettings }[];
+  readonly steps: { batch: PlainBatch; settings: GoldenSettings }[];
   /** Of every epoch of every step. */
   readonly metrics: Record<string, number>[][];
   readonly change: { norms: Record<string, number>; samples: [string, number, number][] };
@@ -31,7 +33,7 @@ const optimizer = readGolden<{ cases: Case[] }>('optimizer.json').cases;
 
 async function runSteps(policy: LocalPolicy, { steps }: Case): Promise<UpdateMetrics[]> {
   const metrics: UpdateMetrics[] = [];
-  for (const { batch, settings } of steps) metrics.push(await policy.update(toBatch(batch), settings));
+  for (const { batch, settings } of steps) metrics.push(await policy.update(toBatch(batch), toSettings(settings)));
   return metrics;
 }
 
@@ -96,7 +98,7 @@ describe.each(backends)('an evaluation of the objective, on %s', (backend) => {
     const policy = await openPolicy(golden.model, { reference: true, backend });
     const [{ batch, settings }] = golden.steps as [Case['steps'][number]];
     const { grad_norm: __, ...first } = golden.metrics[0]?.[0] ?? {};
-    const found = await policy.evaluate(toBatch(batch), settings);
+    const found = await policy.evaluate(toBatch(batch), toSettings(settings));
     checkMetrics(found, [first], golden);
     expect(found).not.toHaveProperty('grad_norm');
     // Nothing has moved: the update that follows is the golden one.

@@ -54,7 +54,7 @@ test('every demonstration is a sequence of its own on its prompt', async () => {
     [1, 2],
   ]);
   expect(seen[0]?.settings).toMatchObject({
-    objective: { kind: 'supervised' },
+    objective: { loss: { kind: 'supervised' }, normalisation: { kind: 'token-mean' } },
     weightDecay: 0.01,
     microbatchTokens: 1024,
   });

@@ -25,14 +25,17 @@ const modes: readonly Mode[] = [
     name: 'adaptive entropy and a reference',
     turns: 1,
     changes: {
-      objective: { beta: 0.05, topEntropyShare: 0.5, entropyControl: { adaptive: true, target: 1.5, change: 0.01 } },
+      objective: {
+        kl: { beta: 0.05 },
+        entropy: { topShare: 0.5, control: { kind: 'adaptive', target: 1.5, change: 0.01 } },
+      },
     },
   },
   { name: 'multi-turn', turns: 3 },
   {
     name: 'an adapter, with a reference',
     turns: 1,
-    changes: { lora: { rank: 4, alpha: 16 }, objective: { beta: 0.05 }, optimizer: { learningRate: 3e-2 } },
+    changes: { lora: { rank: 4, alpha: 16 }, objective: { kl: { beta: 0.05 } }, optimizer: { learningRate: 3e-2 } },
   },
   {
     // On libtorch, whose generator the masks are drawn from: each resumed run begins it anew. Its products depend in

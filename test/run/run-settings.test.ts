@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { defaultAdvantage } from '../../src/config/schema.js';
 import { parseConfig, type RunConfig } from '../../src/config.js';
 import { promptsFamily } from '../../src/data/family.js';
 import { ConfigError } from '../../src/errors.js';
@@ -180,9 +181,9 @@ describe('task orders', () => {
   });
 
   test('epochs become updates', () => {
-    const config = parseConfig({ task: 't', model: model(), epochs: 1.5, startsPerBatch: 7 });
+    const config = parseConfig({ task: 't', model: model(), passes: 1.5, startsPerBatch: 7 });
     expect(withUpdates(config, digitFamily).updates).toBe(Math.ceil((1.5 * all.length) / 7));
-    expect(withUpdates(configOf({ epochs: 3, updates: 4 }), digitFamily).updates).toBe(4);
+    expect(withUpdates(configOf({ passes: 3, updates: 4 }), digitFamily).updates).toBe(4);
   });
 });
 
@@ -293,13 +294,13 @@ describe('reward functions that are normalised one by one', () => {
     namedReward(({ text }) => (Number(text) < 3 ? 1 : 0), { name: 'low' }),
     namedReward(({ text }) => (Number(text) < 3 ? 0 : 1), { name: 'high' }),
   ];
-  const advantage = { aggregation: 'normalise-then-sum', std: 'sample' } as const;
+  const advantage = { ...defaultAdvantage, aggregation: 'normalise-then-sum', std: 'sample' } as const;
 
   test('a group is live where one of them differs, whatever their sum', async () => {
     const { groups } = await trainOnce({ config: configOf({ method: 'grpo', updates: 1 }), rewards: opposed });
     const mixed = groups.flat().find(({ columns }) => new Set(columns[0]?.values).size > 1) as Group;
     expect(new Set(mixed.rewards)).toEqual(new Set([1]));
-    expect(hasSignal(mixed, { advantage: {} })).toBe(false);
+    expect(hasSignal(mixed, { advantage: defaultAdvantage })).toBe(false);
     expect(hasSignal(mixed, { advantage })).toBe(true);
   });
 

@@ -266,13 +266,13 @@ test('groups with a failing verifier are dropped, counted, and cost nobody else'
 
 test('the reference is blended every M updates, with a KL penalty only', async () => {
   const reference = { blendEvery: 5, alpha: 0.5 };
-  const { policy } = await trainOnce({ config: configOf({ reference, objective: { beta: 0.01 } }) });
+  const { policy } = await trainOnce({ config: configOf({ reference, objective: { kl: { beta: 0.01 } } }) });
   expect(policy.blends).toEqual([5, 10]);
   expect((await trainOnce({ config: configOf({ reference }) })).policy.blends).toEqual([]);
 });
 
 test('a blend is due also where the update had a number that was not finite', async () => {
-  const config = configOf({ reference: { blendEvery: 5, alpha: 0.5 }, objective: { beta: 0.01 } });
+  const config = configOf({ reference: { blendEvery: 5, alpha: 0.5 }, objective: { kl: { beta: 0.01 } } });
   const prepare = (policy: DigitPolicy): void => {
     policy.nonFinite = new Set([5]);
   };

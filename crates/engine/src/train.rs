@@ -11,5 +11,6 @@ pub mod optimizer;
 pub mod settings;
 pub mod step;
 pub mod tokens;
+pub mod top_entropy;
 pub mod update;
 pub mod weights;

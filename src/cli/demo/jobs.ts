@@ -1,6 +1,6 @@
 /** The jobs of a demo: evaluate the base; train and evaluate each run. Each step is a child process of this program. */
 import { join } from 'node:path';
-import { ExitError } from '../../errors.js';
+import { ExitRlError } from '../../errors.js';
 import type { ComparisonRow } from '../../evaluation/compare.js';
 import type { Evaluation } from '../../evaluation/evaluation.js';
 import type { Board } from './board.js';
@@ -43,7 +43,7 @@ async function evaluate(jobs: DemoJobs, subject: readonly string[], seed: number
   await runCommand(jobs, ['evaluate', '--model', ...subject, ...settings], (line) => {
     if (Array.isArray(line.solved)) evaluation = toEvaluation(line);
   });
-  if (evaluation === undefined) throw new ExitError('CHILD_FAILED', 'an evaluation ended without a result');
+  if (evaluation === undefined) throw new ExitRlError('CHILD_FAILED', 'an evaluation ended without a result');
   return evaluation;
 }
 

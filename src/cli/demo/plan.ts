@@ -1,4 +1,4 @@
-/** What a demo runs: which methods on which seeds, and for how long. */
+/** Plans a demo: its methods, seeds and number of updates. */
 
 import { parseConfig } from '../../config.js';
 import { UsageError } from '../../errors.js';

@@ -1,8 +1,7 @@
 //! The objective of a microbatch: its value, and what it asks of log-probabilities and entropies. It is computed in fp64:
 //! a few numbers a token cost nothing, and ratios and divergences are small differences of large numbers.
 
-use super::loss::Terms;
-use super::objective::Objective;
+use super::objective::{Objective, Terms};
 use super::tokens::Tokens;
 use crate::backend::{TokenGrads, TokenStats};
 use tch::{Kind, Tensor};
@@ -12,8 +11,7 @@ pub struct Evaluated {
     pub loss: Tensor,
     /// Of every token, before weighting and without the bonus.
     pub loss_n: Tensor,
-    /// None for the supervised objective.
-    pub terms: Option<Terms>,
+    pub terms: Terms,
 }
 
 impl Objective {
@@ -40,17 +38,11 @@ impl Objective {
 
     /// loss = Σ l w − c Σ H w_H
     fn loss(&self, scores: &TokenStats, tokens: &Tokens) -> Evaluated {
-        let (loss_n, terms) = match self.grpo() {
-            Some(grpo) => {
-                let (loss_n, terms) = grpo.loss(&scores.logprob_n, tokens);
-                (loss_n, Some(terms))
-            }
-            None => (-&scores.logprob_n, None),
-        };
+        let (loss_n, terms) = self.token_loss(&scores.logprob_n, tokens);
         let kind = loss_n.kind();
         let loss = (&loss_n * &tokens.weight_n).sum(kind);
         let loss = match &tokens.entropy_weight_n {
-            Some(weight_n) => loss - (&scores.entropy_n * weight_n).sum(kind) * self.entropy_coefficient(),
+            Some(weight_n) => loss - (&scores.entropy_n * weight_n).sum(kind) * self.entropy.coefficient,
             None => loss,
         };
         Evaluated { loss, loss_n, terms }
@@ -63,12 +55,9 @@ fn exact(values: &Tensor) -> Tensor {
 
 impl Evaluated {
     fn detached(self) -> Self {
-        let terms = self.terms.map(|Terms { kl_n, ratio_n, correction_n, gamma_n }| Terms {
-            kl_n: kl_n.map(|kl_n| kl_n.detach()),
-            ratio_n: ratio_n.detach(),
-            correction_n,
-            gamma_n,
-        });
+        let Terms { kl_n, ratio_n, correction_n, gamma_n } = self.terms;
+        let (kl_n, ratio_n) = (kl_n.map(|kl_n| kl_n.detach()), ratio_n.detach());
+        let terms = Terms { kl_n, ratio_n, correction_n, gamma_n };
         Self { loss: self.loss.detach(), loss_n: self.loss_n.detach(), terms }
     }
 }
