@@ -22,7 +22,7 @@ use crate::tokenizer::worker::TextWorker;
 use crate::train::metrics::Metrics;
 use crate::train::optimizer::Optimizer;
 use crate::train::settings::UpdateSettings;
-use crate::train::update::{evaluate, score as token_logprobs, update};
+use crate::train::update::{evaluate, token_logprobs, update, Model, UpdateRequest};
 use sequence_states::sequence_states;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
@@ -142,8 +142,12 @@ impl Policy {
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
         self.check_trainable()?;
         let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
-        let (reference, backend) = (self.reference.as_ref(), self.backend.as_ref());
-        let metrics = update(&mut self.parameters, reference, optimizer, backend, batch, settings, cancel);
+        let model = Model {
+            parameters: &mut self.parameters,
+            reference: self.reference.as_ref(),
+            backend: self.backend.as_ref(),
+        };
+        let metrics = update(model, optimizer, UpdateRequest { batch, settings, cancel });
         // A failed update has changed the weights when an earlier optimizer step succeeded.
         self.backend.refresh(&self.parameters)?;
         metrics
@@ -151,7 +155,12 @@ impl Policy {
 
     /// The metrics of a batch under the current weights, which stay unchanged.
     pub fn evaluate(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
-        evaluate(&mut self.parameters, self.reference.as_ref(), self.backend.as_ref(), batch, settings, cancel)
+        let model = Model {
+            parameters: &mut self.parameters,
+            reference: self.reference.as_ref(),
+            backend: self.backend.as_ref(),
+        };
+        evaluate(model, UpdateRequest { batch, settings, cancel })
     }
 
     /// θ_ref ← (1 − α) θ_ref + α θ.

@@ -1,7 +1,7 @@
-//! What an update minimises: the settings, as the `objective` of a config has them. Each part's type stands with its
-//! formula; docs/objectives.md says whose they are.
+//! The objective that an update minimises: its settings, as in the `objective` of a config. Each part's type is defined
+//! with its formula; docs/objectives.md cites the sources.
 
-use super::off_policy::near_sampler;
+use super::off_policy::near_behaviour;
 use super::tokens::Tokens;
 use crate::error::{EngineError, Result};
 use serde::Deserialize;
@@ -20,19 +20,19 @@ pub struct Objective {
     pub importance_ratio: Level,
     pub kl: Kl,
     pub entropy: Entropy,
-    /// Beyond this mean distance from the sampler a sequence with a negative advantage leaves the policy's part.
+    /// Masks the policy term of a sequence with a negative advantage beyond this mean distance from the behaviour policy.
     pub off_policy_threshold: Option<f64>,
     pub correction: Correction,
     pub normalisation: Normalisation,
-    /// Rollouts that are averaged on their own by `LocalTokenMean` and by the entropy bonus, and whose entropies are
-    /// compared; 0 takes all of a step.
+    /// Number of rollouts in a block: `LocalTokenMean` and the entropy bonus average, and `top_share` compares entropies,
+    /// within a block; 0: all rollouts of a step.
     pub local_rollouts: usize,
     pub old_policy: OldPolicy,
     /// Passes over the batch of an update.
     pub batch_epochs: usize,
 }
 
-/// Whose log-probabilities are π_old: the sampler's, or the trainer's own before the update.
+/// The policy whose log-probabilities are π_old: the behaviour policy, or the trained one before the update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OldPolicy {
@@ -40,19 +40,19 @@ pub enum OldPolicy {
     Trainer,
 }
 
-/// What the loss was made of.
+/// The terms of the loss, for metrics.
 pub struct Terms {
     pub kl_n: Option<Tensor>,
-    /// The ratio as the loss reads it: not above δ.
+    /// The ratio of the loss, at most δ.
     pub ratio_n: Tensor,
-    /// π_old / sampler, bounded.
+    /// π_old / π_behaviour, bounded.
     pub correction_n: Option<Tensor>,
     /// φ of VESPO.
     pub gamma_n: Option<Tensor>,
 }
 
 impl Objective {
-    /// @error `InvalidRequest` for numbers that no type can refuse.
+    /// @error names a number that its type allows and the formulas do not.
     pub fn check(&self) -> Result<()> {
         if matches!(self.loss, Loss::Clip(Clip { dual: Some(dual), .. }) if dual <= 1.0) {
             return Err(EngineError::invalid("objective.loss.dual", "it bounds the loss only above 1"));
@@ -63,18 +63,18 @@ impl Objective {
         Ok(())
     }
 
-    /// ρ below 1.
+    /// ρ when it is below 1.
     pub fn top_entropy_share(&self) -> Option<f64> {
         Some(self.entropy.top_share).filter(|&share| share < 1.0)
     }
 
-    /// The trainer's own log-probabilities before the update are asked for.
+    /// Whether the loss reads the trained policy's log-probabilities before the update.
     pub fn uses_old_logprobs(&self) -> bool {
         self.loss.reads_ratio() && self.old_policy == OldPolicy::Trainer
     }
 
-    /// The key that asks for the sampler's log-probabilities.
-    pub fn needs_behaviour(&self) -> Option<&'static str> {
+    /// The setting that needs the behaviour policy's log-probabilities.
+    pub fn needs_behaviour_logprobs(&self) -> Option<&'static str> {
         if self.old_policy == OldPolicy::Behaviour {
             Some("objective.oldPolicy")
         } else {
@@ -82,40 +82,42 @@ impl Objective {
         }
     }
 
-    /// Whether a trained token of a sequence with this advantage can move a weight: without a KL penalty and an entropy
-    /// bonus, an advantage of zero makes every loss above zero whatever the policy does.
-    pub fn learns_from(&self, advantage: f32) -> bool {
+    /// Whether a sequence with this advantage contributes a gradient. Without a KL penalty and an entropy bonus, an advantage
+    /// of zero makes the loss constant.
+    pub fn has_gradient(&self, advantage: f32) -> bool {
         advantage != 0.0 || !self.loss.reads_ratio() || self.kl.beta != 0.0 || self.entropy.has_bonus()
     }
 
-    /// As the next step minimises it.
-    pub fn of_next_step(&self) -> Self {
-        Self { entropy: self.entropy.of_next_step(), ..self.clone() }
+    /// The objective of the next step.
+    pub fn for_next_step(&self) -> Self {
+        Self { entropy: self.entropy.for_next_step(), ..self.clone() }
     }
 
     /// The loss of every token, before weighting.
     pub fn token_loss(&self, logprob_n: &Tensor, tokens: &Tokens) -> (Tensor, Terms) {
         let detached = logprob_n.detach();
-        let old_n = self.old(tokens).unwrap_or(&detached);
-        let log_ratio_n = logprob_n - old_n;
+        let old_logprob_n = self.old_logprobs(tokens).unwrap_or(&detached);
+        let log_ratio_n = logprob_n - old_logprob_n;
         let ratio_n = ratio(self.importance_ratio, &log_ratio_n, tokens);
-        let kl_n = tokens.reference_n.as_ref().map(|reference_n| {
-            let kl_n = self.kl.estimate(logprob_n, reference_n);
+        let kl_n = tokens.reference_logprob_n.as_ref().map(|reference_logprob_n| {
+            let kl_n = self.kl.estimate(logprob_n, reference_logprob_n);
             if self.kl.ratio {
                 kl_n * &ratio_n
             } else {
                 kl_n
             }
         });
-        let behaviour_n = tokens.behaviour_n.as_ref();
-        let correction_n = behaviour_n.and_then(|behaviour_n| self.correction.weight(old_n, behaviour_n, tokens));
+        let behaviour_logprob_n = tokens.behaviour_logprob_n.as_ref();
+        let correction_n = behaviour_logprob_n
+            .and_then(|behaviour_logprob_n| self.correction.weight(old_logprob_n, behaviour_logprob_n, tokens));
         let gamma_n = match &self.loss {
             Loss::Vespo(vespo) => Some(vespo.weight(&log_ratio_n.detach(), correction_n.as_ref(), tokens)),
             _ => None,
         };
-        // The gamma weight holds the correction already.
-        let constants = [gamma_n.as_ref().or(correction_n.as_ref()), tokens.kept_n.as_ref()];
-        let near_n = self.off_policy_threshold.map(|threshold| near_sampler(threshold, &detached, old_n, tokens));
+        // The gamma weight includes the correction.
+        let constants = [gamma_n.as_ref().or(correction_n.as_ref()), tokens.entropy_mask_n.as_ref()];
+        let near_n =
+            self.off_policy_threshold.map(|threshold| near_behaviour(threshold, &detached, old_logprob_n, tokens));
         let policy_n = self.loss.policy(logprob_n, &ratio_n, &tokens.advantage_n);
         let policy_n = constants
             .into_iter()
@@ -129,10 +131,10 @@ impl Objective {
         (loss_n, Terms { kl_n, ratio_n: self.loss.bounded_above(ratio_n), correction_n, gamma_n })
     }
 
-    fn old<'a>(&self, tokens: &'a Tokens) -> Option<&'a Tensor> {
+    fn old_logprobs<'a>(&self, tokens: &'a Tokens) -> Option<&'a Tensor> {
         match self.old_policy {
-            OldPolicy::Behaviour => tokens.behaviour_n.as_ref(),
-            OldPolicy::Trainer => tokens.old_n.as_ref(),
+            OldPolicy::Behaviour => tokens.behaviour_logprob_n.as_ref(),
+            OldPolicy::Trainer => tokens.old_logprob_n.as_ref(),
         }
     }
 }
