@@ -3,10 +3,10 @@
 use super::{Backend, Forward, GroupId, Packed, PassSettings, PreparedWeights, Scores, Slopes, SlotId, StepRow};
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::kernels::cache::KvCache;
+use crate::kernels::kv_cache::KvCache;
 use crate::kernels::decoder::KernelDecoder;
-use crate::kernels::lm_head::HeadSlopes;
-use crate::kernels::prompt_group::{run_passes, units, Unit};
+use crate::kernels::lm_head::HeadGrads;
+use crate::kernels::prompt_group::{prompt_groups, run_passes, PromptGroup};
 use crate::kernels::segment::{Segment, Workspace};
 use crate::kernels::trainer::KernelTrainer;
 use crate::kernels::training_weights::HeadSettings;
@@ -77,7 +77,7 @@ impl Backend for KernelBackend {
             .collect();
         self.each_chunk(&mut work, 1, |chunk| {
             for (_, tokens, own) in chunk.iter_mut().filter(|(_, tokens, _)| !tokens.is_empty()) {
-                let segment = Segment { tokens, prefix: None, own };
+                let segment = Segment { tokens, prefix: None, cache: own };
                 WORKSPACE.with_borrow_mut(|workspace| self.decoder.forward(&mut [segment], workspace, false));
             }
         });
@@ -137,7 +137,7 @@ impl Backend for KernelBackend {
 
     fn logprobs(&self, weights: &PreparedWeights, batch: &Batch, sequences: Range<usize>) -> Result<Scores> {
         let packed = weights.packed.as_ref().expect(PACKED);
-        Ok(scores_of(packed.trainer.score(batch, sequences)))
+        Ok(scores_of(packed.trainer.logprobs(batch, sequences)))
     }
 
     fn forward<'a>(
@@ -149,21 +149,21 @@ impl Backend for KernelBackend {
         let Packed { trainer, grad } = weights.packed.as_mut().expect(PACKED);
         grad.resize(weights.parameters.layout.size, 0.0);
         if weights.settings.gradient_checkpointing {
-            let scores = scores_of(trainer.score(batch, sequences.clone()));
-            let again = |slopes: HeadSlopes| trainer.backward_again(batch, sequences, slopes, grad);
+            let scores = scores_of(trainer.logprobs(batch, sequences.clone()));
+            let again = |slopes: HeadGrads| trainer.backward_checkpointed(batch, sequences, slopes, grad);
             return Ok(Forward { scores, backward: Box::new(|slopes| with_head_slopes(slopes, again)) });
         }
         let kept = trainer.forward(batch, sequences);
-        let gather = |of: fn(&Unit) -> &Vec<f32>| kept.iter().flat_map(of).copied().collect::<Vec<f32>>();
+        let gather = |of: fn(&PromptGroup) -> &Vec<f32>| kept.iter().flat_map(of).copied().collect::<Vec<f32>>();
         let scores = scores_of((gather(|unit| &unit.logprobs), gather(|unit| &unit.entropies)));
-        let backward = move |slopes: HeadSlopes| trainer.backward(&kept, slopes, grad);
+        let backward = move |slopes: HeadGrads| trainer.backward(&kept, slopes, grad);
         Ok(Forward { scores, backward: Box::new(|slopes| with_head_slopes(slopes, backward)) })
     }
 
     fn hidden_states(&self, parameters: &Parameters, batch: &Batch, _microbatch_tokens: usize) -> Result<Vec<f32>> {
         let mut decoder = KernelDecoder::new(parameters)?;
         decoder.reserve_positions(batch.longest_total());
-        let units = units(batch, 0..batch.sequences.lists());
+        let units = prompt_groups(batch, 0..batch.sequences.lists());
         let one = |unit: &Range<usize>| {
             let mut workspace = Workspace::default();
             run_passes(&decoder, batch, unit.clone(), false, &mut workspace);
@@ -183,10 +183,10 @@ fn scores_of((logprobs, entropies): (Vec<f32>, Vec<f32>)) -> Scores {
     Scores { logprob_n: Tensor::from_slice(&logprobs), entropy_n: Tensor::from_slice(&entropies) }
 }
 
-fn with_head_slopes(slopes: &Slopes, backward: impl FnOnce(HeadSlopes)) -> Result<()> {
+fn with_head_slopes(slopes: &Slopes, backward: impl FnOnce(HeadGrads)) -> Result<()> {
     let logprobs = Vec::<f32>::try_from(&slopes.logprob_n)?;
     let entropies = slopes.entropy_n.as_ref().map(Vec::<f32>::try_from).transpose()?;
-    backward(HeadSlopes { logprobs: &logprobs, entropies: entropies.as_deref() });
+    backward(HeadGrads { logprobs: &logprobs, entropies: entropies.as_deref() });
     Ok(())
 }
 
@@ -196,7 +196,7 @@ fn decode(decoder: &KernelDecoder, work: &mut [RowWork], workspace: &mut Workspa
         .map(|work| Segment {
             tokens: std::slice::from_ref(&work.row.token),
             prefix: Some(&*work.prefix).filter(|prefix| prefix.length > 0),
-            own: &mut work.own,
+            cache: &mut work.own,
         })
         .collect();
     decoder.forward(&mut segments, workspace, true);

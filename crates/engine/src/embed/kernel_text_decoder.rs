@@ -3,7 +3,7 @@
 use super::packed_texts::units;
 use super::text_encoder::TextEncoder;
 use crate::error::Result;
-use crate::kernels::cache::KvCache;
+use crate::kernels::kv_cache::KvCache;
 use crate::kernels::decoder::KernelDecoder;
 use crate::kernels::segment::{Segment, Workspace};
 use crate::placement::Pool;
@@ -20,7 +20,7 @@ impl KernelTextDecoder {
         let config = &self.decoder.config;
         let mut caches: Vec<KvCache> = texts.iter().map(|text| KvCache::new(config, text.len())).collect();
         let mut segments: Vec<Segment> =
-            texts.iter().zip(&mut caches).map(|(tokens, own)| Segment { tokens, prefix: None, own }).collect();
+            texts.iter().zip(&mut caches).map(|(tokens, cache)| Segment { tokens, prefix: None, cache }).collect();
         let mut workspace = Workspace::default();
         let mut rows = self.decoder.states(&mut segments, &mut workspace);
         let split = texts.iter().map(|text| {

@@ -1,6 +1,6 @@
 //! Query, key and value heads between their projection and attention.
 
-use super::packed::Layer;
+use super::packed_weights::PackedLayer;
 use super::segment::Segment;
 use crate::model::config::DecoderConfig;
 use crate::model::rotary::RotaryTable;
@@ -11,7 +11,7 @@ use crate::simd::math::{rotate, sum};
 pub fn prepare_heads(
     config: &DecoderConfig,
     rotary: &RotaryTable,
-    layer: &Layer,
+    layer: &PackedLayer,
     segments: &[Segment],
     qkv: &mut [f32],
 ) {
@@ -41,11 +41,11 @@ pub fn store_keys_and_values(config: &DecoderConfig, layer: usize, segments: &mu
     let (dim, keys, values) = (config.head_dim, config.attention_width(), config.attention_width() + config.kv_width());
     let mut rows = qkv.chunks_exact(config.qkv_rows());
     for segment in segments {
-        let start = segment.own.length;
+        let start = segment.cache.length;
         for (offset, row) in rows.by_ref().take(segment.tokens.len()).enumerate() {
             for head in 0..config.kv_heads {
                 let (key, value) = (&row[keys + head * dim..][..dim], &row[values + head * dim..][..dim]);
-                segment.own.write(layer, head, start + offset, key, value);
+                segment.cache.write(layer, head, start + offset, key, value);
             }
         }
     }

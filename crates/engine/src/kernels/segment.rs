@@ -1,6 +1,6 @@
 //! What a pass takes and what it computes in: segments, which are some tokens of one sequence, and buffers.
 
-use super::cache::KvCache;
+use super::kv_cache::KvCache;
 use crate::model::config::DecoderConfig;
 use crate::simd::math::LANES;
 
@@ -11,7 +11,7 @@ pub(super) const MAX_QUERIES: usize = 4;
 pub struct Segment<'a> {
     pub tokens: &'a [u32],
     pub prefix: Option<&'a KvCache>,
-    pub own: &'a mut KvCache,
+    pub cache: &'a mut KvCache,
 }
 
 /// How far a pass goes.
@@ -30,7 +30,7 @@ impl Segment<'_> {
 
     /// Position of the first token in its sequence.
     pub(super) fn start(&self) -> usize {
-        self.prefix_length() + self.own.length
+        self.prefix_length() + self.cache.length
     }
 }
 
@@ -49,7 +49,7 @@ pub struct Workspace {
     pub(super) attended: Vec<f32>,
     pub(super) gate_up: Vec<f32>,
     pub(super) activated: Vec<f32>,
-    pub(super) scores: Vec<f32>,
+    pub(super) attn_weights: Vec<f32>,
     /// `[M, V]` after a pass that wants logits.
     pub logits: Vec<f32>,
 }
@@ -67,6 +67,6 @@ impl Workspace {
         self.attended.resize(rows * config.attention_width(), 0.0);
         self.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
         self.activated.resize(rows * config.intermediate_size, 0.0);
-        self.scores.resize(MAX_QUERIES * (longest + 4 * LANES), 0.0);
+        self.attn_weights.resize(MAX_QUERIES * (longest + 4 * LANES), 0.0);
     }
 }

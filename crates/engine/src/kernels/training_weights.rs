@@ -17,18 +17,18 @@ pub struct TrainingWeights {
     pub(super) decoder: KernelDecoder,
     layout: Layout,
     pub(super) leaves: DecoderLeaves,
-    pub(super) layers: Vec<Transposed>,
-    pub(super) head: PackedLinear,
+    pub(super) layers: Vec<TransposedLayer>,
+    pub(super) lm_head: PackedLinear,
     pub(super) settings: HeadSettings,
     threads: usize,
 }
 
-/// Transposed weights, for gradients of inputs.
-pub(super) struct Transposed {
-    pub qkv: PackedLinear,
-    pub output: PackedLinear,
-    pub gate_up: PackedLinear,
-    pub down: PackedLinear,
+/// TransposedLayer weights, for gradients of inputs.
+pub(super) struct TransposedLayer {
+    pub qkv_proj: PackedLinear,
+    pub o_proj: PackedLinear,
+    pub gate_up_proj: PackedLinear,
+    pub down_proj: PackedLinear,
 }
 
 impl TrainingWeights {
@@ -42,15 +42,15 @@ impl TrainingWeights {
             let weight = &flat[leaf.offset..leaf.offset + outputs * inputs];
             PackedLinear::pack_transposed(weight, outputs, inputs, decoder.instructions)
         };
-        let layers = parameters.leaves.layers.iter().map(|layer| Transposed {
-            qkv: transposed(layer.qkv),
-            output: transposed(layer.output),
-            gate_up: transposed(layer.gate_up),
-            down: transposed(layer.down),
+        let layers = parameters.leaves.layers.iter().map(|layer| TransposedLayer {
+            qkv_proj: transposed(layer.qkv_proj),
+            o_proj: transposed(layer.o_proj),
+            gate_up_proj: transposed(layer.gate_up_proj),
+            down_proj: transposed(layer.down_proj),
         });
         Ok(Self {
             layers: layers.collect(),
-            head: transposed(parameters.leaves.head),
+            lm_head: transposed(parameters.leaves.lm_head),
             layout: parameters.layout.clone(),
             leaves: parameters.leaves.clone(),
             decoder,

@@ -82,11 +82,11 @@ impl<'a> Decoder<'a> {
 
     /// Logits in fp32, `[rows, V]`.
     pub fn logits(&self, states_nd: &Tensor) -> Tensor {
-        self.linear(states_nd, self.parameters.leaves.head, None).to_kind(Kind::Float)
+        self.linear(states_nd, self.parameters.leaves.lm_head, None).to_kind(Kind::Float)
     }
 
     pub fn embed(&self, ids_n: &Tensor) -> Tensor {
-        Tensor::embedding(self.weight(self.parameters.leaves.embedding), ids_n, -1, false, false)
+        Tensor::embedding(self.weight(self.parameters.leaves.embed_tokens), ids_n, -1, false, false)
     }
 
     /// `positions` is above every number of `positions_n`.
@@ -104,11 +104,11 @@ impl<'a> Decoder<'a> {
         rotary: &Rotary,
         attend: impl FnOnce(Qkv) -> Tensor,
     ) -> Tensor {
-        let qkv = self.project(leaves, &self.normalise(&x_nd, leaves.attention_norm), rotary);
-        let x_nd = x_nd + self.linear(&attend(qkv), leaves.output, leaves.output_bias);
-        let gate_up = self.linear(&self.normalise(&x_nd, leaves.mlp_norm), leaves.gate_up, leaves.gate_up_bias);
+        let qkv = self.project(leaves, &self.normalise(&x_nd, leaves.input_layernorm), rotary);
+        let x_nd = x_nd + self.linear(&attend(qkv), leaves.o_proj, leaves.o_bias);
+        let gate_up = self.linear(&self.normalise(&x_nd, leaves.post_attention_layernorm), leaves.gate_up_proj, leaves.gate_up_bias);
         let halves = gate_up.chunk(2, -1);
-        let mlp = self.linear(&(halves[0].silu() * &halves[1]), leaves.down, leaves.down_bias);
+        let mlp = self.linear(&(halves[0].silu() * &halves[1]), leaves.down_proj, leaves.down_bias);
         x_nd + mlp
     }
 
@@ -132,7 +132,7 @@ impl<'a> Decoder<'a> {
     fn project(&self, leaves: &LayerLeaves, x_nd: &Tensor, rotary: &Rotary) -> Qkv {
         let (heads, kv_heads, dim) =
             (self.config.heads as i64, self.config.kv_heads as i64, self.config.head_dim as i64);
-        let qkv = self.linear(x_nd, leaves.qkv, leaves.qkv_bias).view([-1, heads + 2 * kv_heads, dim]);
+        let qkv = self.linear(x_nd, leaves.qkv_proj, leaves.qkv_bias).view([-1, heads + 2 * kv_heads, dim]);
         let v = qkv.narrow(1, heads + kv_heads, kv_heads);
         match leaves.qk_norm {
             None => {

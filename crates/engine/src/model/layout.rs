@@ -34,23 +34,23 @@ pub struct Layout {
 /// Indices into `Layout::leaves`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderLeaves {
-    pub embedding: usize,
+    pub embed_tokens: usize,
     pub layers: Vec<LayerLeaves>,
     pub norm: usize,
     /// The embedding's index when the head is tied.
-    pub head: usize,
+    pub lm_head: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LayerLeaves {
-    pub qkv: usize,
-    pub output: usize,
-    pub gate_up: usize,
-    pub down: usize,
-    pub attention_norm: usize,
-    pub mlp_norm: usize,
+    pub qkv_proj: usize,
+    pub o_proj: usize,
+    pub gate_up_proj: usize,
+    pub down_proj: usize,
+    pub input_layernorm: usize,
+    pub post_attention_layernorm: usize,
     pub qkv_bias: Option<usize>,
-    pub output_bias: Option<usize>,
+    pub o_bias: Option<usize>,
     pub gate_up_bias: Option<usize>,
     pub down_bias: Option<usize>,
     pub qk_norm: Option<(usize, usize)>,
@@ -77,10 +77,10 @@ impl Layout {
     pub fn new(config: &DecoderConfig) -> (Self, DecoderLeaves) {
         let mut layout = Self::default();
         let width = config.hidden_size;
-        let embedding = layout.leaf(&[("model.embed_tokens.weight".into(), config.vocab_size)], Some(width));
+        let embed_tokens = layout.leaf(&[("model.embed_tokens.weight".into(), config.vocab_size)], Some(width));
         let mut layers: Vec<_> = (0..config.layers).map(|layer| layout.matrices(config, layer)).collect();
-        let head = if config.tied_head {
-            embedding
+        let lm_head = if config.tied_head {
+            embed_tokens
         } else {
             layout.leaf(&[("lm_head.weight".into(), config.vocab_size)], Some(width))
         };
@@ -89,7 +89,7 @@ impl Layout {
             layout.vectors(config, layer, leaves);
         }
         let norm = layout.leaf(&[("model.norm.weight".into(), width)], None);
-        (layout, DecoderLeaves { embedding, layers, norm, head })
+        (layout, DecoderLeaves { embed_tokens, layers, norm, lm_head })
     }
 
     fn matrices(&mut self, config: &DecoderConfig, layer: usize) -> LayerLeaves {
@@ -99,18 +99,18 @@ impl Layout {
         let gate_up =
             [(name("mlp.gate_proj"), config.intermediate_size), (name("mlp.up_proj"), config.intermediate_size)];
         LayerLeaves {
-            qkv: self.leaf(&qkv, Some(width)),
-            output: self.leaf(&[(name("self_attn.o_proj"), width)], Some(query)),
-            gate_up: self.leaf(&gate_up, Some(width)),
-            down: self.leaf(&[(name("mlp.down_proj"), width)], Some(config.intermediate_size)),
+            qkv_proj: self.leaf(&qkv, Some(width)),
+            o_proj: self.leaf(&[(name("self_attn.o_proj"), width)], Some(query)),
+            gate_up_proj: self.leaf(&gate_up, Some(width)),
+            down_proj: self.leaf(&[(name("mlp.down_proj"), width)], Some(config.intermediate_size)),
             ..LayerLeaves::default()
         }
     }
 
     fn vectors(&mut self, config: &DecoderConfig, layer: usize, leaves: &mut LayerLeaves) {
         let name = |part: &str| format!("model.layers.{layer}.{part}");
-        leaves.attention_norm = self.leaf(&[(name("input_layernorm.weight"), config.hidden_size)], None);
-        leaves.mlp_norm = self.leaf(&[(name("post_attention_layernorm.weight"), config.hidden_size)], None);
+        leaves.input_layernorm = self.leaf(&[(name("input_layernorm.weight"), config.hidden_size)], None);
+        leaves.post_attention_layernorm = self.leaf(&[(name("post_attention_layernorm.weight"), config.hidden_size)], None);
         if config.qkv_bias {
             let key = config.kv_width();
             let parts = [
@@ -121,7 +121,7 @@ impl Layout {
             leaves.qkv_bias = Some(self.leaf(&parts, None));
         }
         if config.output_bias {
-            leaves.output_bias = Some(self.leaf(&[(name("self_attn.o_proj.bias"), config.hidden_size)], None));
+            leaves.o_bias = Some(self.leaf(&[(name("self_attn.o_proj.bias"), config.hidden_size)], None));
         }
         if config.mlp_bias {
             let inner = config.intermediate_size;

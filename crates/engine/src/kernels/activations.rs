@@ -1,7 +1,7 @@
 //! What a forward pass leaves behind for its gradient, row-major over the rows of the pass.
 
 #[derive(Default)]
-pub struct LayerTape {
+pub struct LayerActivations {
     pub x: Vec<f32>,
     pub normed: Vec<f32>,
     /// Before head normalisation; empty where the family has none.
@@ -17,17 +17,17 @@ pub struct LayerTape {
 }
 
 #[derive(Default)]
-pub struct Tape {
-    pub layers: Vec<LayerTape>,
+pub struct Activations {
+    pub layers: Vec<LayerActivations>,
     pub x: Vec<f32>,
     /// Final hidden states.
     pub normed: Vec<f32>,
 }
 
-impl Tape {
-    /// The next layer's record.
-    pub fn layer(&mut self) -> &mut LayerTape {
-        self.layers.push(LayerTape::default());
-        self.layers.last_mut().expect("a record was just pushed")
+impl Activations {
+    /// The next layer's kept.
+    pub fn layer(&mut self) -> &mut LayerActivations {
+        self.layers.push(LayerActivations::default());
+        self.layers.last_mut().expect("a kept was just pushed")
     }
 }

@@ -1,7 +1,7 @@
 //! The gradient of attention, row by row and head by head.
 
-use super::attention::{first_visible, score, softmax};
-use super::gradient;
+use super::attention::{first_visible, scaled_products, softmax};
+use super::gradients;
 use super::prompt_group::Pass;
 use super::training_weights::TrainingWeights;
 use crate::simd::isa::Isa;
@@ -13,7 +13,7 @@ pub struct AttentionInputs<'a> {
     pub prompt: Option<&'a Pass>,
 }
 
-/// With p = softmax(scores) and dp_t = dO · v_t: ds_t = p_t (dp_t − dO · O), dq = Σ ds_t k_t / √d, dk_t = ds_t q / √d,
+/// With p = softmax(attn_weights) and dp_t = dO · v_t: ds_t = p_t (dp_t − dO · O), dq = Σ ds_t k_t / √d, dk_t = ds_t q / √d,
 /// dv_t = p_t dO.
 #[inline(always)]
 pub fn backward_attention<I: Isa>(
@@ -26,42 +26,42 @@ pub fn backward_attention<I: Isa>(
     let config = &weights.decoder.config;
     let (dim, stride, width) = (config.head_dim, config.qkv_rows(), config.attention_width());
     let (share, kv_width) = (config.heads / config.kv_heads, config.kv_width());
-    let tape = &from.pass.tape.layers[from.layer];
-    let prefix = from.prompt.map(|prompt| (&prompt.caches[0], &prompt.tape.layers[from.layer].qkv));
+    let activations = &from.pass.activations.layers[from.layer];
+    let prefix = from.prompt.map(|prompt| (&prompt.caches[0], &prompt.activations.layers[from.layer].qkv));
     let before = prefix.map_or(0, |(cache, _)| cache.length);
     let window = config.windows.of(from.layer);
     let longest = before + from.pass.tokens.iter().map(Vec::len).max().unwrap_or(0);
-    let mut scores = vec![0f32; longest + 4 * LANES];
+    let mut attn_weights = vec![0f32; longest + 4 * LANES];
     let mut d_query = vec![0f32; dim];
     let mut first = 0;
-    for (tokens, own) in from.pass.tokens.iter().zip(&from.pass.caches) {
-        for (own_length, row) in (1..).zip(first..first + tokens.len()) {
-            let visible = first_visible(window, before + own_length);
-            let (seen_prefix, seen_own) = (visible.min(before), visible.saturating_sub(before));
+    for (tokens, cache) in from.pass.tokens.iter().zip(&from.pass.caches) {
+        for (length, row) in (1..).zip(first..first + tokens.len()) {
+            let visible = first_visible(window, before + length);
+            let (first_in_prefix, first_in_completion) = (visible.min(before), visible.saturating_sub(before));
             for head in 0..config.heads {
                 let kv_head = head / share;
-                let query = &tape.qkv[row * stride + head * dim..][..dim];
+                let query = &activations.qkv[row * stride + head * dim..][..dim];
                 let spot = row * width + head * dim;
-                let (d_out, out) = (&d_attended[spot..spot + dim], &tape.attended[spot..spot + dim]);
+                let (d_out, out) = (&d_attended[spot..spot + dim], &activations.attended[spot..spot + dim]);
                 if let Some((cache, _)) = prefix {
                     let keys = cache.head(from.layer, kv_head).0;
-                    score::<I, 1>(keys, cache.capacity, query, seen_prefix..before, &mut scores, 0);
+                    scaled_products::<I, 1>(keys, cache.capacity, query, first_in_prefix..before, &mut attn_weights, 0);
                 }
-                let own_keys = own.head(from.layer, kv_head).0;
-                score::<I, 1>(own_keys, own.capacity, query, seen_own..own_length, &mut scores[before..], 0);
-                softmax(&mut scores[visible..before + own_length]);
-                let (of_prefix, of_own) = scores[..before + own_length].split_at(before);
-                let head_of = HeadGradient { query, d_out, delta: gradient::dot::<I>(d_out, out), kv_width };
+                let keys = cache.head(from.layer, kv_head).0;
+                scaled_products::<I, 1>(keys, cache.capacity, query, first_in_completion..length, &mut attn_weights[before..], 0);
+                softmax(&mut attn_weights[visible..before + length]);
+                let (of_prefix, of_completion) = attn_weights[..before + length].split_at(before);
+                let head_of = HeadGradient { query, d_out, delta: gradients::dot::<I>(d_out, out), kv_width };
                 d_query.fill(0.0);
                 if let Some((_, rows)) = prefix {
                     let keys = KeyRows { rows, start: width + kv_head * dim, stride };
                     let target = &mut prompt_kv[kv_head * dim..];
-                    head_of.add::<I>(of_prefix, seen_prefix, &keys, target, 2 * kv_width, &mut d_query);
+                    head_of.add::<I>(of_prefix, first_in_prefix, &keys, target, 2 * kv_width, &mut d_query);
                 }
                 let start = first * stride + width + kv_head * dim;
-                let keys = KeyRows { rows: &tape.qkv, start, stride };
-                head_of.add::<I>(of_own, seen_own, &keys, &mut d_qkv[start..], stride, &mut d_query);
-                gradient::add_scaled(&mut d_qkv[row * stride + head * dim..][..dim], 1.0, &d_query);
+                let keys = KeyRows { rows: &activations.qkv, start, stride };
+                head_of.add::<I>(of_completion, first_in_completion, &keys, &mut d_qkv[start..], stride, &mut d_query);
+                gradients::add_scaled(&mut d_qkv[row * stride + head * dim..][..dim], 1.0, &d_query);
             }
         }
         first += tokens.len();
@@ -101,11 +101,11 @@ impl HeadGradient<'_> {
         for (position, &weight) in weights.iter().enumerate().skip(seen) {
             let source = keys.start + position * keys.stride;
             let (key, value) = (&keys.rows[source..][..dim], &keys.rows[source + self.kv_width..][..dim]);
-            let d_score = weight * (gradient::dot::<I>(self.d_out, value) - self.delta) * scale;
-            gradient::add_scaled(d_query, d_score, key);
+            let d_product = weight * (gradients::dot::<I>(self.d_out, value) - self.delta) * scale;
+            gradients::add_scaled(d_query, d_product, key);
             let target = &mut target[position * target_stride..];
-            gradient::add_scaled(&mut target[..dim], d_score, self.query);
-            gradient::add_scaled(&mut target[self.kv_width..][..dim], weight, self.d_out);
+            gradients::add_scaled(&mut target[..dim], d_product, self.query);
+            gradients::add_scaled(&mut target[self.kv_width..][..dim], weight, self.d_out);
         }
     }
 }
