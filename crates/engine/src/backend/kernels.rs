@@ -3,8 +3,8 @@
 use super::{Backend, Forward, GroupId, Packed, PassSettings, PreparedWeights, Scores, Slopes, SlotId, StepRow};
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::kernels::kv_cache::KvCache;
 use crate::kernels::decoder::KernelDecoder;
+use crate::kernels::kv_cache::KvCache;
 use crate::kernels::lm_head::HeadGrads;
 use crate::kernels::prompt_group::{prompt_groups, run_passes, PromptGroup};
 use crate::kernels::segment::{Segment, Workspace};

@@ -7,12 +7,16 @@ use super::training_weights::TrainingWeights;
 use crate::simd::isa::Isa;
 use crate::simd::math::LANES;
 
+/// The pass whose attention is differentiated, at one layer.
 pub struct AttentionInputs<'a> {
     pub layer: usize,
     pub pass: &'a Pass,
+    /// The pass of the shared prompt; None when `pass` is the prompt itself.
     pub prompt: Option<&'a Pass>,
 }
 
+/// Adds d(loss)/d(q, k, v) to `d_qkv` and that of the prompt's keys and values to `prompt_kv`.
+///
 /// With p = softmax(attn_weights) and dp_t = dO · v_t: ds_t = p_t (dp_t − dO · O), dq = Σ ds_t k_t / √d, dk_t = ds_t q / √d,
 /// dv_t = p_t dO.
 #[inline(always)]
@@ -41,14 +45,21 @@ pub fn backward_attention<I: Isa>(
             for head in 0..config.heads {
                 let kv_head = head / share;
                 let query = &activations.qkv[row * stride + head * dim..][..dim];
-                let spot = row * width + head * dim;
-                let (d_out, out) = (&d_attended[spot..spot + dim], &activations.attended[spot..spot + dim]);
+                let offset = row * width + head * dim;
+                let (d_out, out) = (&d_attended[offset..offset + dim], &activations.attended[offset..offset + dim]);
                 if let Some((cache, _)) = prefix {
                     let keys = cache.head(from.layer, kv_head).0;
                     scaled_products::<I, 1>(keys, cache.capacity, query, first_in_prefix..before, &mut attn_weights, 0);
                 }
                 let keys = cache.head(from.layer, kv_head).0;
-                scaled_products::<I, 1>(keys, cache.capacity, query, first_in_completion..length, &mut attn_weights[before..], 0);
+                scaled_products::<I, 1>(
+                    keys,
+                    cache.capacity,
+                    query,
+                    first_in_completion..length,
+                    &mut attn_weights[before..],
+                    0,
+                );
                 softmax(&mut attn_weights[visible..before + length]);
                 let (of_prefix, of_completion) = attn_weights[..before + length].split_at(before);
                 let head_of = HeadGradient { query, d_out, delta: gradients::dot::<I>(d_out, out), kv_width };
@@ -68,7 +79,7 @@ pub fn backward_attention<I: Isa>(
     }
 }
 
-/// Keys of consecutive positions, `stride` apart; their values follow a key width later.
+/// Keys of consecutive positions, `stride` apart; each value lies one key width after its key.
 struct KeyRows<'a> {
     rows: &'a [f32],
     start: usize,
@@ -85,12 +96,13 @@ struct HeadGradient<'a> {
 }
 
 impl HeadGradient<'_> {
-    /// Adds what the positions from `seen` on with these weights get: to keys and values at `target`, and to the query.
+    /// Adds the gradients of the positions from `first` on: of keys and values to `target`, of the query to `d_query`.
+    /// `weights` are the softmax weights of all positions.
     #[inline(always)]
     fn add<I: Isa>(
         &self,
         weights: &[f32],
-        seen: usize,
+        first: usize,
         keys: &KeyRows,
         target: &mut [f32],
         target_stride: usize,
@@ -98,7 +110,7 @@ impl HeadGradient<'_> {
     ) {
         let dim = self.query.len();
         let scale = 1.0 / (dim as f32).sqrt();
-        for (position, &weight) in weights.iter().enumerate().skip(seen) {
+        for (position, &weight) in weights.iter().enumerate().skip(first) {
             let source = keys.start + position * keys.stride;
             let (key, value) = (&keys.rows[source..][..dim], &keys.rows[source + self.kv_width..][..dim]);
             let d_product = weight * (gradients::dot::<I>(self.d_out, value) - self.delta) * scale;

@@ -1,14 +1,14 @@
 //! The decoder's forward pass on the CPU kernels.
 //!
-//! A pass takes segments: some tokens of one sequence, which follow a shared prompt (`prefix`) and the sequence's own
-//! earlier tokens (`own`). Decoding is one token a segment, prefilling all tokens of a prompt in one.
+//! A pass computes segments: consecutive tokens of one sequence, which follow a shared prompt (`prefix`) and the tokens
+//! that the sequence's `cache` already holds. Decoding computes one token a segment, prefill all tokens of a prompt in one.
 
+use super::activations::{Activations, LayerActivations};
 use super::attention::attend;
 use super::linear::PackedLinear;
 use super::packed_weights::{FlatWeights, PackedLayer};
 use super::qk_heads::{prepare_heads, store_keys_and_values};
 use super::segment::{longest, Output, Segment, Workspace};
-use super::activations::{Activations, LayerActivations};
 use crate::error::Result;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::DecoderLeaves;
@@ -18,6 +18,7 @@ use crate::simd::isa::{Instructions, Isa};
 use crate::simd::math::{rms_norm, silu};
 use crate::with_instructions;
 
+/// The decoder with its weights packed for the kernels.
 pub struct KernelDecoder {
     pub config: DecoderConfig,
     pub(super) instructions: Instructions,
@@ -29,6 +30,10 @@ pub struct KernelDecoder {
 }
 
 impl KernelDecoder {
+    /// Packs a copy of the weights.
+    ///
+    /// # Errors
+    /// `backend` where the parameters are not fp32 on the CPU.
     pub fn new(parameters: &Parameters) -> Result<Self> {
         let config = parameters.config.clone();
         let flat = parameters.on_host()?;
@@ -36,10 +41,10 @@ impl KernelDecoder {
         Ok(Self::pack(&weights, &parameters.leaves, config, RotaryTable::default()))
     }
 
-    /// Makes rotary tables for sequences of up to `positions` tokens; passes over longer ones would be out of bounds.
+    /// Extends the rotary tables to sequences of `positions` tokens; a pass over a longer one panics.
     pub fn reserve_positions(&mut self, positions: usize) {
         if self.rotary.positions < positions {
-            self.rotary = RotaryTable::new(&self.config, positions.next_power_of_two());
+            self.rotary = RotaryTable::new(&self.config.rope, self.config.head_dim, positions.next_power_of_two());
         }
     }
 
@@ -55,7 +60,7 @@ impl KernelDecoder {
         }
     }
 
-    /// Takes over changed weights.
+    /// Packs the weights again after they changed. Errors as `new`.
     pub fn refresh(&mut self, parameters: &Parameters) -> Result<()> {
         let flat = parameters.on_host()?;
         let weights = FlatWeights { flat, layout: &parameters.layout, instructions: self.instructions };
@@ -64,13 +69,14 @@ impl KernelDecoder {
         Ok(())
     }
 
-    /// Computes the segments' tokens and appends them to their own caches; `logits` asks for every row's logits.
+    /// Computes the segments' tokens and appends keys and values to their caches; with `logits`, `workspace.logits` holds
+    /// every row's logits `[R, V]` afterwards.
     pub fn forward(&self, segments: &mut [Segment], workspace: &mut Workspace, logits: bool) {
         let output = if logits { Output::Logits } else { Output::KeysAndValues };
         self.forward_with_activations(segments, workspace, output, None);
     }
 
-    /// Logits of final states, row by row.
+    /// Logits `[R, V]` of final hidden states `[R, D]`.
     pub fn logits(&self, states: &[f32], logits: &mut Vec<f32>) {
         let rows = states.len() / self.config.hidden_size;
         logits.resize(rows * self.config.vocab_size, 0.0);
@@ -78,13 +84,13 @@ impl KernelDecoder {
         with_instructions!(self.instructions, fn apply_lm_head<I>(head: &PackedLinear, states: &[f32], target: &mut [f32]));
     }
 
-    /// As `forward`; gives every row's final hidden state, normalised, `[M, D]`.
+    /// As `forward`; returns every row's final hidden state, normalised, `[R, D]`.
     pub fn states<'a>(&self, segments: &mut [Segment], workspace: &'a mut Workspace) -> &'a [f32] {
         self.forward_with_activations(segments, workspace, Output::States, None);
         workspace.states()
     }
 
-    /// As `forward`, keeping on the activations what the gradient needs.
+    /// As `forward`, up to `output`; fills `activations` for the backward pass.
     pub fn forward_with_activations(
         &self,
         segments: &mut [Segment],
@@ -110,10 +116,10 @@ fn forward<I: Isa>(
     workspace.resize(config, rows, longest(segments));
     embed(decoder, segments, &mut workspace.x);
     for index in 0..config.layers {
-        let mut kept = activations.as_deref_mut().map(|activations| activations.layer());
+        let mut kept = activations.as_deref_mut().map(|activations| activations.push_layer());
         project_qkv::<I>(decoder, index, segments, workspace, kept.as_deref_mut());
         if output == Output::KeysAndValues && index + 1 == config.layers {
-            // Of a prompt's last layer nobody reads more than keys and values.
+            // Only keys and values of a prompt's last layer are read.
             break;
         }
         attend::<I>(config, index, segments, &workspace.qkv, &mut workspace.attn_weights, &mut workspace.attended);
@@ -135,7 +141,7 @@ fn forward<I: Isa>(
     }
 }
 
-/// Queries, keys and values of a layer; keys and values go into the segments' caches.
+/// Projects, normalises and rotates queries, keys and values of a layer; stores keys and values in the caches.
 #[inline(always)]
 fn project_qkv<I: Isa>(
     decoder: &KernelDecoder,
@@ -164,7 +170,7 @@ fn project_qkv<I: Isa>(
     }
 }
 
-/// The rest of a layer: what was attended to, then the MLP, added to the residual.
+/// Output projection and MLP of a layer, each added to the residual stream.
 #[inline(always)]
 fn project_and_mlp<I: Isa>(
     decoder: &KernelDecoder,
@@ -197,6 +203,7 @@ fn apply_lm_head<I: Isa>(head: &PackedLinear, states: &[f32], target: &mut [f32]
     head.apply::<I>(states, target, false);
 }
 
+/// Rows of the embedding table.
 #[inline(always)]
 fn embed(decoder: &KernelDecoder, segments: &[Segment], x: &mut [f32]) {
     let width = decoder.config.hidden_size;
@@ -222,7 +229,7 @@ fn add_bias(bias: Option<&[f32]>, rows: &mut [f32]) {
     }
 }
 
-/// silu(gate) · up, rows of `[gate | up]`.
+/// SwiGLU: silu(gate) · up for rows `[gate | up]`.
 #[inline(always)]
 fn activate(gate_up: &[f32], width: usize, out: &mut [f32]) {
     for (row, out) in gate_up.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {

@@ -1,22 +1,22 @@
-//! The gradient of a group, layer by layer from the logits down. R rows · D width.
+//! The gradient of a prompt group, layer by layer from the logits to the embedding. R rows · D width.
 
+use super::activations::LayerActivations;
 use super::attention_backward::{backward_attention, AttentionInputs};
 use super::gradients;
 use super::lm_head::{self, HeadGrads};
 use super::prompt_group::{Pass, PromptGroup};
-use super::activations::LayerActivations;
 use super::training_weights::{TrainingWeights, TransposedLayer};
 use crate::model::config::DecoderConfig;
 use crate::model::layout::LayerLeaves;
 use crate::simd::isa::Isa;
 use crate::simd::math::rotate;
 
-/// Gradient of keys and values of a prompt's positions: per layer `[positions, 2 · kv width]`.
+/// Gradient of the keys and values of a prompt's positions, per layer `[positions, 2 · kv width]`.
 struct KvGradient {
     layers: Vec<Vec<f32>>,
 }
 
-/// Adds the gradient of one group to `grad`.
+/// Adds the gradient of one prompt group to `grad`, which is laid out like the parameters.
 #[inline(always)]
 pub fn backward_group<I: Isa>(weights: &TrainingWeights, group: &PromptGroup, grads: HeadGrads, grad: &mut [f32]) {
     let (config, leaves) = (&weights.decoder.config, &weights.leaves);
@@ -36,8 +36,8 @@ pub fn backward_group<I: Isa>(weights: &TrainingWeights, group: &PromptGroup, gr
     }
 }
 
-/// From d(final residual) down to the embedding. Completions add to the prompt's keys and values; the prompt's own pass
-/// begins from what they added.
+/// From d(final residual) to the embedding. The pass of the completions adds to the gradient of the prompt's keys and
+/// values, `prompt_kv`; the pass of the prompt starts from that sum.
 #[inline(always)]
 fn backward_pass<I: Isa>(
     weights: &TrainingWeights,
@@ -56,7 +56,7 @@ fn backward_pass<I: Isa>(
         if prompt.is_none() {
             add_prompt_gradient(weights, &prompt_kv.layers[index], &mut buffers.qkv);
         }
-        // A prompt's last layer was computed up to its keys and values.
+        // The forward pass of a prompt ends with the keys and values of its last layer.
         if prompt.is_some() || index + 1 < config.layers {
             backward_mlp::<I>(weights, index, leaves, activations, &mut dx, &mut buffers, grad);
             add_bias_gradient(weights, leaves.o_bias, &dx, grad);
@@ -80,6 +80,7 @@ fn backward_pass<I: Isa>(
     }
 }
 
+/// Gradients of one layer's activations, reused from layer to layer.
 struct Buffers {
     normed: Vec<f32>,
     attended: Vec<f32>,
@@ -100,6 +101,7 @@ impl Buffers {
     }
 }
 
+/// Backward of RMSNorm over rows: adds to `dx` and to the gradient of the weight, `dw`.
 #[inline(always)]
 fn norm_rows<I: Isa>(x: &[f32], weight: &[f32], eps: f64, dy: &[f32], dx: &mut [f32], dw: &mut [f32]) {
     let width = weight.len();
@@ -109,6 +111,7 @@ fn norm_rows<I: Isa>(x: &[f32], weight: &[f32], eps: f64, dy: &[f32], dx: &mut [
     }
 }
 
+/// Backward of norm, gate, up and down projections; adds to `dx`.
 #[inline(always)]
 fn backward_mlp<I: Isa>(
     weights: &TrainingWeights,
@@ -135,7 +138,7 @@ fn backward_mlp<I: Isa>(
     norm_rows::<I>(&activations.middle, weight, config.rms_norm_eps, &buffers.normed, dx, norm);
 }
 
-/// A bias, where there is one, gets the sum of its outputs' gradients over the rows.
+/// The gradient of a bias is the sum of the outputs' gradients over the rows; None has no bias.
 #[inline(always)]
 fn add_bias_gradient(weights: &TrainingWeights, leaf: Option<usize>, d_rows: &[f32], grad: &mut [f32]) {
     if let Some(leaf) = leaf {
@@ -144,7 +147,7 @@ fn add_bias_gradient(weights: &TrainingWeights, leaf: Option<usize>, d_rows: &[f
     }
 }
 
-/// d(keys, values) of the prompt that its completions found.
+/// Adds d(keys, values) of the prompt, which its completions computed.
 #[inline(always)]
 fn add_prompt_gradient(weights: &TrainingWeights, kv: &[f32], qkv: &mut [f32]) {
     let config = &weights.decoder.config;
@@ -154,7 +157,7 @@ fn add_prompt_gradient(weights: &TrainingWeights, kv: &[f32], qkv: &mut [f32]) {
     }
 }
 
-/// Back through rotation, head normalisation and bias: d(rotated q, k, v) becomes d(projection).
+/// Backward of rotary embedding, head norm and bias: turns d(rotated q, k, v) into d(projection) in place.
 #[inline(always)]
 fn backward_heads<I: Isa>(
     weights: &TrainingWeights,
@@ -175,10 +178,10 @@ fn backward_heads<I: Isa>(
     let mut d_head = vec![0f32; dim];
     for (row, position) in d_qkv.chunks_exact_mut(config.qkv_rows()).zip(positions) {
         let cos = &rotary.cos[position * half..][..half];
-        let back: Vec<f32> = rotary.sin[position * half..][..half].iter().map(|sin| -sin).collect();
+        let inverse_sin: Vec<f32> = rotary.sin[position * half..][..half].iter().map(|sin| -sin).collect();
         let raw = raw.next();
         for (head, values) in row.chunks_exact_mut(dim).take(config.heads + config.kv_heads).enumerate() {
-            rotate(values, cos, &back);
+            rotate(values, cos, &inverse_sin);
             if let (Some((query, key)), Some((query_leaf, key_leaf)), Some(raw)) = (&layer.qk_norm, leaves.qk_norm, raw)
             {
                 let is_query = head < config.heads;

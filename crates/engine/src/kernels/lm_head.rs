@@ -1,4 +1,5 @@
-//! From final states to log-probabilities and entropies, and back, a few rows of logits at a time. R rows · V vocabulary.
+//! The language-model head: final hidden states to log-probabilities and entropies, and back, a few rows of logits at a
+//! time. R rows · V vocabulary.
 
 use super::decoder::KernelDecoder;
 use super::gradients;
@@ -8,7 +9,7 @@ use crate::simd::isa::Isa;
 use crate::simd::math::{exp, max, LANES};
 use crate::with_instructions;
 
-/// d(loss) by log-probability, and by entropy where the loss reads it, of every token.
+/// d(loss)/d(log-probability) of every token, and d(loss)/d(entropy) where the loss depends on it.
 #[derive(Clone, Copy)]
 pub struct HeadGrads<'a> {
     pub logprobs: &'a [f32],
@@ -24,15 +25,16 @@ impl<'a> HeadGrads<'a> {
     }
 }
 
-/// Log-probabilities and entropies of rows of final states.
+/// Log-probabilities and entropies `[R]` of rows of final hidden states.
 #[derive(Default)]
 pub(super) struct HeadOutput {
     pub logprobs: Vec<f32>,
     pub entropies: Vec<f32>,
+    /// Softmax `[R, V]`, kept for the backward pass.
     pub probabilities: Option<Vec<f32>>,
 }
 
-/// `chunk` rows at a time; `keep` holds on to their probabilities.
+/// Computes `chunk` rows of logits at a time, or all at once with `keep`, which keeps their probabilities.
 pub(super) fn forward(
     decoder: &KernelDecoder,
     states: &[f32],
@@ -86,7 +88,7 @@ fn normalise_row(row: &mut [f32], target: u32, scale: f32) -> (f32, f32) {
     (logprob as f32, (total.ln() - weighted / total) as f32)
 }
 
-/// Adds the head's gradient, and returns that of the final states.
+/// Adds the gradient of the head to `grad` and returns that of the final hidden states, `[R, D]`.
 #[inline(always)]
 pub(super) fn backward<I: Isa>(
     weights: &TrainingWeights,
@@ -124,7 +126,7 @@ pub(super) fn backward<I: Isa>(
     d_states
 }
 
-/// Probabilities to d(logits). With z the logits over the temperature T: d log p_t / dz_v = 1[v = t] − p_v and
+/// Turns a row of probabilities into d(loss)/d(logits). With z the logits over the temperature T: d log p_t / dz_v = 1[v = t] − p_v and
 /// dH / dz_v = −p_v (log p_v + H).
 #[inline(always)]
 fn differentiate_row(row: &mut [f32], group: &PromptGroup, token: usize, grads: HeadGrads, temperature: f32) {
@@ -134,7 +136,7 @@ fn differentiate_row(row: &mut [f32], group: &PromptGroup, token: usize, grads: 
         Some(entropies) => {
             let (of_entropy, entropy) = (entropies[token] / temperature, group.entropies[token]);
             for value in row.iter_mut() {
-                // The smallest positive number stands for 0: p log p is 0 there.
+                // p log p → 0 as p → 0: the smallest positive number replaces 0.
                 let log = value.max(f32::MIN_POSITIVE).ln();
                 *value *= -scale - of_entropy * (log + entropy);
             }

@@ -1,13 +1,15 @@
-//! The decoder's weights as the kernels read them.
+//! The decoder's weights packed for the kernels, one field a weight of the Hugging Face layer.
 
 use super::linear::PackedLinear;
 use crate::model::layout::{LayerLeaves, Layout};
 use crate::simd::isa::Instructions;
 
+/// Weights of one layer. `qkv_proj` and `gate_up_proj` stack the projections that read the same input.
 pub struct PackedLayer {
     pub input_layernorm: Vec<f32>,
     pub qkv_proj: PackedLinear,
     pub qkv_bias: Option<Vec<f32>>,
+    /// (q_norm, k_norm).
     pub qk_norm: Option<(Vec<f32>, Vec<f32>)>,
     pub o_proj: PackedLinear,
     pub o_bias: Option<Vec<f32>>,
@@ -18,6 +20,7 @@ pub struct PackedLayer {
     pub down_bias: Option<Vec<f32>>,
 }
 
+/// The flat parameters with their layout.
 pub struct FlatWeights<'a> {
     pub flat: &'a [f32],
     pub layout: &'a Layout,

@@ -1,31 +1,32 @@
-//! A prompt with completions of it: what one thread computes.
+//! A prompt group: a prompt and some of its completions, the work of one thread.
 
-use super::kv_cache::KvCache;
-use super::decoder::KernelDecoder;
-use super::segment::{Output, Segment, Workspace};
 use super::activations::Activations;
+use super::decoder::KernelDecoder;
+use super::kv_cache::KvCache;
+use super::segment::{Output, Segment, Workspace};
 use crate::batch::Batch;
 use std::ops::Range;
 
+/// The forward pass of a prompt group, with everything that its gradient needs. n completion tokens · V vocabulary.
 pub struct PromptGroup {
     pub(super) prompt: Pass,
     pub(super) completions: Pass,
-    /// Softmax of every completion row at the temperature, `[n, V]`; None when it is to be computed again.
+    /// Softmax of every completion row at the temperature, `[n, V]`; None where the backward pass recomputes it.
     pub(super) probabilities: Option<Vec<f32>>,
     pub(super) targets: Vec<u32>,
     pub logprobs: Vec<f32>,
     pub entropies: Vec<f32>,
 }
 
-/// Segments computed together, their caches and the activations.
+/// Segments computed together, with their caches and activations.
 pub struct Pass {
     pub tokens: Vec<Vec<u32>>,
     pub caches: Vec<KvCache>,
-    /// Empty when no gradient is wanted.
+    /// Empty without a gradient.
     pub activations: Activations,
 }
 
-/// Neighbours with the same prompt.
+/// Consecutive sequences with the same prompt.
 pub fn prompt_groups(batch: &Batch, sequences: Range<usize>) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for index in sequences {
@@ -37,7 +38,8 @@ pub fn prompt_groups(batch: &Batch, sequences: Range<usize>) -> Vec<Range<usize>
     groups
 }
 
-/// The passes of a group, its targets, and the final states of every completion row in `workspace`.
+/// Runs the prompt and then its completions. Returns both passes and the target tokens; `workspace` holds the final
+/// hidden states of every completion row afterwards.
 pub fn run_passes(
     decoder: &KernelDecoder,
     batch: &Batch,
@@ -79,9 +81,15 @@ impl Pass {
         }
         let pairs = self.tokens.iter().zip(&mut self.caches);
         let mut segments: Vec<Segment> = pairs.map(|(tokens, cache)| Segment { tokens, prefix, cache }).collect();
-        decoder.forward_with_activations(&mut segments, workspace, output, keep_activations.then_some(&mut self.activations));
+        decoder.forward_with_activations(
+            &mut segments,
+            workspace,
+            output,
+            keep_activations.then_some(&mut self.activations),
+        );
     }
 
+    /// Tokens computed.
     pub fn rows(&self) -> usize {
         self.tokens.iter().map(Vec::len).sum()
     }

@@ -1,4 +1,4 @@
-//! Query, key and value heads between their projection and attention.
+//! Query and key heads between their projection and attention: RMSNorm, rotary embedding, KV cache.
 
 use super::packed_weights::PackedLayer;
 use super::segment::Segment;
@@ -6,7 +6,7 @@ use crate::model::config::DecoderConfig;
 use crate::model::rotary::RotaryTable;
 use crate::simd::math::{rotate, sum};
 
-/// Normalises heads where the family does, and rotates queries and keys.
+/// Normalises query and key heads in families with `qk_norm`, then rotates them.
 #[inline(always)]
 pub fn prepare_heads(
     config: &DecoderConfig,
@@ -36,6 +36,7 @@ fn normalise_head(values: &mut [f32], weight: &[f32], config: &DecoderConfig) {
     values.iter_mut().zip(weight).for_each(|(value, weight)| *value *= scale * weight);
 }
 
+/// Appends the segments' keys and values to their caches.
 #[inline(always)]
 pub fn store_keys_and_values(config: &DecoderConfig, layer: usize, segments: &mut [Segment], qkv: &[f32]) {
     let (dim, keys, values) = (config.head_dim, config.attention_width(), config.attention_width() + config.kv_width());

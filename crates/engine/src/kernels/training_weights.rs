@@ -1,4 +1,4 @@
-//! The weights as training reads them: packed for the forward pass, and transposed for the gradients of inputs.
+//! The weights packed for training: for the forward pass, and transposed for the gradients of inputs.
 
 use super::decoder::KernelDecoder;
 use super::linear::PackedLinear;
@@ -6,10 +6,11 @@ use crate::error::Result;
 use crate::model::layout::{DecoderLeaves, Layout};
 use crate::model::parameters::Parameters;
 
+/// Settings of the language-model head.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadSettings {
     pub temperature: f64,
-    /// Logits (or probabilities) that may lie in memory at a time, over all threads.
+    /// Bytes of logits or probabilities in memory at a time, over all threads.
     pub logits_bytes: usize,
 }
 
@@ -59,11 +60,12 @@ impl TrainingWeights {
         })
     }
 
-    /// Rows of logits that one thread may hold.
+    /// Rows of logits that one thread holds at a time, at least one.
     pub(super) fn logit_rows(&self) -> usize {
         (self.settings.logits_bytes / self.threads / (4 * self.decoder.config.vocab_size)).max(1)
     }
 
+    /// The part of `grad` that belongs to a leaf.
     pub(super) fn grad_of<'a>(&self, leaf: usize, grad: &'a mut [f32]) -> &'a mut [f32] {
         let leaf = &self.layout.leaves[leaf];
         let size = leaf.shape.iter().product::<i64>() as usize;

@@ -1,16 +1,17 @@
-//! Where every weight lies in one flat tensor.
+//! The place of every weight in one flat tensor.
 //!
-//! One flat tensor makes the optimizer, the gradient norm, the reference blend and saving single operations,
-//! and lets weights that are multiplied together (query, key, value; gate, up) be one matrix without a copy.
-//! Matrices come first, so that weight decay covers a prefix.
+//! With one flat tensor the optimizer, the gradient norm, the reference blend and saving are single operations, and weights
+//! that are multiplied together (query, key, value; gate, up) are one matrix without a copy. Matrices come first, so that
+//! weight decay covers a prefix.
 
 use super::config::DecoderConfig;
 
-/// A weight of the Hugging Face folder: rows of a leaf.
+/// A weight of the Hugging Face folder: some rows of a leaf.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     pub name: String,
     pub shape: Vec<i64>,
+    /// First number in the flat tensor.
     pub offset: usize,
 }
 
@@ -21,6 +22,7 @@ pub struct Leaf {
     pub offset: usize,
 }
 
+/// The leaves and the weights in them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Layout {
     pub leaves: Vec<Leaf>,
@@ -31,16 +33,17 @@ pub struct Layout {
     pub decayed: usize,
 }
 
-/// Indices into `Layout::leaves`.
+/// The decoder's leaves as indices into `Layout::leaves`, under the names of the Hugging Face weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderLeaves {
     pub embed_tokens: usize,
     pub layers: Vec<LayerLeaves>,
     pub norm: usize,
-    /// The embedding's index when the head is tied.
+    /// The index of `embed_tokens` where the head is tied.
     pub lm_head: usize,
 }
 
+/// The leaves of one layer. `qkv_proj` and `gate_up_proj` stack the projections that read the same input.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LayerLeaves {
     pub qkv_proj: usize,
@@ -53,13 +56,14 @@ pub struct LayerLeaves {
     pub o_bias: Option<usize>,
     pub gate_up_bias: Option<usize>,
     pub down_bias: Option<usize>,
+    /// (q_norm, k_norm).
     pub qk_norm: Option<(usize, usize)>,
 }
 
-/// Leaves start on 64-byte lines, so that vector kernels see the same alignment for every weight.
+/// Leaves start on 64-byte lines: every weight has the same alignment for vector kernels.
 const ALIGNMENT: usize = 16;
 
-/// Numbers that the weights of a config have, without padding. Wide enough for the largest sizes a config may name.
+/// The number of parameters of a config, without padding; 128 bits hold the largest sizes that a config may state.
 pub fn elements(config: &DecoderConfig) -> u128 {
     let wide = |size: usize| size as u128;
     let (width, inner, dim) = (wide(config.hidden_size), wide(config.intermediate_size), wide(config.head_dim));
@@ -110,7 +114,8 @@ impl Layout {
     fn vectors(&mut self, config: &DecoderConfig, layer: usize, leaves: &mut LayerLeaves) {
         let name = |part: &str| format!("model.layers.{layer}.{part}");
         leaves.input_layernorm = self.leaf(&[(name("input_layernorm.weight"), config.hidden_size)], None);
-        leaves.post_attention_layernorm = self.leaf(&[(name("post_attention_layernorm.weight"), config.hidden_size)], None);
+        leaves.post_attention_layernorm =
+            self.leaf(&[(name("post_attention_layernorm.weight"), config.hidden_size)], None);
         if config.qkv_bias {
             let key = config.kv_width();
             let parts = [
@@ -136,7 +141,7 @@ impl Layout {
         }
     }
 
-    /// Appends a leaf made of `parts` (name, rows) stacked along the first axis; without `columns` it is a vector.
+    /// Appends a leaf of `parts` (name, rows) stacked along the first axis, a vector without `columns`. Returns its index.
     fn leaf(&mut self, parts: &[(String, usize)], columns: Option<usize>) -> usize {
         let shape =
             |rows: usize| -> Vec<i64> { std::iter::once(rows).chain(columns).map(|size| size as i64).collect() };
@@ -156,7 +161,7 @@ impl Part {
         self.shape.iter().product::<i64>() as usize
     }
 
-    /// The shape as files have it.
+    /// The shape in the type of safetensors.
     pub fn sizes(&self) -> Vec<usize> {
         self.shape.iter().map(|&size| size as usize).collect()
     }

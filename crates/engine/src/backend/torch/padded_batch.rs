@@ -1,7 +1,7 @@
 //! A microbatch as libtorch computes it: padded to one length, its prompts computed once.
 
 use crate::batch::Batch;
-use crate::model::shared_prompt::SharedPromptBatch;
+use crate::model::attention::SharedPromptBatch;
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 

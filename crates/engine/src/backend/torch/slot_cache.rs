@@ -1,7 +1,7 @@
 //! What decoding slots hold of a layer, and what their rows see of it. Letters as in the backend.
 
-use crate::model::shared_prompt::Qkv;
-use crate::model::window::LayerWindows;
+use crate::model::attention::Qkv;
+use crate::model::config::LayerWindows;
 use tch::{Kind, Tensor};
 
 /// `[S, K, C, d]`

@@ -1,6 +1,6 @@
 //! tokenizer.json, and all that is done with one: both ways, a conversation with marks, and a text as it grows.
 
-use super::folder::Folder;
+use super::scratch_folder::ScratchFolder;
 use exit_rl_engine::error::Result;
 use exit_rl_engine::tokenizer::rendered::{Marks, Rendered};
 use exit_rl_engine::tokenizer::stream::TextStream;
@@ -11,7 +11,7 @@ const TEXT: &str = "Café <|im_end|> \u{1f600} a1x 12";
 const MARKS: Marks = Marks { guard: '\u{fdd0}', splice: '\u{fdd1}' };
 
 pub fn tokenizer(bytes: &[u8]) -> bool {
-    let folder = Folder::with(&[("tokenizer.json", bytes)]);
+    let folder = ScratchFolder::with(&[("tokenizer.json", bytes)]);
     Tokenizer::load(&folder.0, 1 << 20).is_ok_and(|tokenizer| speak(&tokenizer).is_ok())
 }
 

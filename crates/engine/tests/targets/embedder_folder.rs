@@ -1,6 +1,6 @@
 //! A sentence-transformers folder of which one file is the input: loaded, and asked for vectors.
 
-use super::folder::Folder;
+use super::scratch_folder::ScratchFolder;
 use exit_rl_engine::embed::embedder::{Embedder, EmbedderOptions};
 use exit_rl_engine::error::Result;
 use exit_rl_engine::placement::{BackendChoice, Dtype};
@@ -77,12 +77,12 @@ pub fn vocabulary(bytes: &[u8]) -> bool {
     let mut files: Vec<_> = others.map(|(name, (_, content))| (name, content)).collect();
     files.push(("vocab.txt", bytes));
     files.retain(|(name, _)| *name != "tokenizer_config.json");
-    embed(&Folder::with(&files).0).is_ok()
+    embed(&ScratchFolder::with(&files).0).is_ok()
 }
 
 fn in_place_of(changed: &str, bytes: &[u8]) -> bool {
     let files = FILES.map(|(name, (_, content))| (name, if name == changed { bytes } else { content }));
-    embed(&Folder::with(&files).0).is_ok()
+    embed(&ScratchFolder::with(&files).0).is_ok()
 }
 
 fn embed(folder: &Path) -> Result<()> {
