@@ -61,7 +61,7 @@ impl TensorFile {
         file.read_exact_at(&mut size, 0).map_err(|_| bad(format!("it has {length} bytes, too few for a header")))?;
         let size = u64::from_le_bytes(size);
         if size > MAX_HEADER {
-            return Err(bad(format!("its header says to be {size} bytes long; at most {MAX_HEADER} are read")));
+            return Err(bad(format!("its header states a length of {size} bytes; at most {MAX_HEADER} are read")));
         }
         let mut header = vec![0u8; size as usize];
         file.read_exact_at(&mut header, 8).map_err(|_| bad("it ends within its header".into()))?;

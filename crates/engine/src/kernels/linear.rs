@@ -136,7 +136,7 @@ impl PackedLinear {
     }
 }
 
-/// Where a panel's results go.
+/// The outputs of one panel: its first column and row, and whether to add to them.
 struct Tile<'a> {
     panel: &'a [f32],
     column: usize,

@@ -110,7 +110,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
     explicit_attention(q, k, v, mask)
 }
 
-/// Causal attention of q `[B, H, T, d]` over k, v `[B, K, T, d]`, within the sliding window where there is one.
+/// Causal attention of q `[B, H, T, d]` over k, v `[B, K, T, d]`, within the sliding window if given.
 pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, window: Option<usize>) -> Tensor {
     let length = q.size()[2];
     if window.is_none_or(|window| window as i64 >= length) && length * length > EXPLICIT_ENTRIES {

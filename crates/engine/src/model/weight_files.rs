@@ -47,7 +47,7 @@ impl WeightFiles {
                 }
                 let listed = map.as_ref().map(|map| map.get(name).map(String::as_str));
                 if listed.is_some_and(|listed| listed != Some(file)) {
-                    let reason = format!("`{file}` holds `{name}`, which the index does not say");
+                    let reason = format!("`{file}` holds `{name}`, which the index does not list there");
                     return Err(EngineError::model_file(&folder.join(INDEX), reason));
                 }
             }
@@ -114,7 +114,7 @@ impl WeightFiles {
         match self.shard_of.keys().find(|name| !known.contains(name.as_str()) && !derived(name)) {
             None => Ok(()),
             Some(name) => {
-                let reason = format!("weight `{name}` belongs to nothing that config.json describes");
+                let reason = format!("weight `{name}` is not part of the model that config.json describes");
                 Err(EngineError::model_file(&self.folder, reason))
             }
         }
@@ -155,7 +155,7 @@ fn weight_map(index: &Path, bytes: &[u8]) -> Result<BTreeMap<String, String>> {
     let map = map.ok_or_else(|| bad("`weight_map` names no files".into()))?;
     let files = map.iter().map(|(weight, file)| match file.as_str() {
         Some(name) if !name.ends_with(".safetensors") || name.contains(['/', '\\']) || name.starts_with('.') => {
-            Err(bad(format!("`{weight}` is said to be in `{name}`, which is no safetensors file of the folder")))
+            Err(bad(format!("`weight_map` puts `{weight}` in `{name}`, which is not a safetensors file of the folder")))
         }
         Some(name) => Ok((weight.clone(), name.to_string())),
         None => Err(bad(format!("`weight_map` has {file} for `{weight}`, not a file"))),

@@ -38,7 +38,9 @@ pub fn check_growth(file: &[u8]) -> Result<(), String> {
     let encoding = growth(&steps.normalizer, 0)?.saturating_mul(growth(&steps.pre_tokenizer, 0)?);
     for (name, growth) in [("normalizer and pre_tokenizer", encoding), ("decoder", growth(&steps.decoder, 0)?)] {
         if growth > MOST_GROWTH {
-            return Err(format!("its {name} can make a text {growth} times as long; at most {MOST_GROWTH} is taken"));
+            return Err(format!(
+                "its {name} can make a text {growth} times as long; at most {MOST_GROWTH} is accepted"
+            ));
         }
     }
     check_added(&steps.added_tokens)
@@ -49,7 +51,7 @@ fn check_added(tokens: &Value) -> Result<(), String> {
     let (longest, total) = lengths.fold((0, 0), |(longest, total), length| (length.max(longest), total + length));
     if longest > LONGEST_ADDED as u64 || total > MOST_ADDED as u64 {
         return Err(format!(
-            "its added tokens have up to {longest} bytes each, {total} in all; at most {LONGEST_ADDED} and {MOST_ADDED} are taken"
+            "its added tokens have up to {longest} bytes each, {total} in all; at most {LONGEST_ADDED} and {MOST_ADDED} are accepted"
         ));
     }
     Ok(())
@@ -58,7 +60,7 @@ fn check_added(tokens: &Value) -> Result<(), String> {
 /// Refuses a vocabulary in which a few ids would decode to a text of any length.
 pub fn check_tokens(vocabulary: &HashMap<String, u32>) -> Result<(), String> {
     match vocabulary.iter().find(|(token, _)| token.len() > LONGEST_TOKEN) {
-        Some((token, id)) => Err(format!("token {id} has {} bytes; at most {LONGEST_TOKEN} are taken", token.len())),
+        Some((token, id)) => Err(format!("token {id} has {} bytes; at most {LONGEST_TOKEN} are accepted", token.len())),
         None => Ok(()),
     }
 }

@@ -1,12 +1,12 @@
-//! One function per parser of model folders that is ours: bytes in, an answer or a typed error out. The replay of the
-//! corpus and the fuzzer run the same functions.
+//! Fuzz targets: one function for each of our parsers of model folders. Each returns a result or a typed error for any
+//! bytes. The replay of the corpus and the fuzzer run the same functions.
 
 mod embedder_folder;
 mod policy_folder;
 mod scratch_folder;
 mod tokenizer_file;
 
-/// A parser by the name of its corpus, and whether it took an input; others are refused with a typed error.
+/// The name of a corpus, and the parser of its inputs; true where the parser accepts, false for a typed error.
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 pub const TARGETS: [Target; 22] = [

@@ -1,4 +1,4 @@
-//! Parsers of a causal language model's folder, of its adapters and of what a run saved.
+//! Parsers of a model folder of a policy, of its adapters and of training checkpoints.
 
 use super::scratch_folder::ScratchFolder;
 use exit_rl_engine::memory::{estimate, Workload};
@@ -28,7 +28,7 @@ pub fn config(bytes: &[u8]) -> bool {
     config.is_ok_and(|config| elements(&config) > 0)
 }
 
-/// The whole door: what `doctor --model` says of a folder, then the folder loaded.
+/// The memory estimate of `doctor --model`, then loading the folder.
 pub fn policy(bytes: &[u8]) -> bool {
     let files = [("config.json", bytes), ("model.safetensors", WEIGHTS), ("tokenizer.json", TOKENIZER)];
     let folder = ScratchFolder::with(&files);
@@ -90,7 +90,7 @@ pub fn training(bytes: &[u8]) -> bool {
     parameters.is_some_and(|parameters| resumes(parameters, bytes))
 }
 
-/// An adapter's training file holds earlier adapters as well, as many as it says.
+/// An adapter's training file also holds earlier adapters, in the number that it states.
 pub fn adapter_training(bytes: &[u8]) -> bool {
     let folder = ScratchFolder::with(&[("config.json", CONFIG), ("model.safetensors", WEIGHTS)]);
     let Ok(mut parameters) = Parameters::load(&folder.0, Device::Cpu, Kind::Float, false) else { return false };

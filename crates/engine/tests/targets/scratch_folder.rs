@@ -1,8 +1,8 @@
-//! A folder for one input.
+//! A temporary folder for one input.
 
 use std::path::{Path, PathBuf};
 
-/// A folder in memory where there is one; it goes when the value goes.
+/// A folder, in memory where the system has /dev/shm; dropping it removes the folder.
 pub struct ScratchFolder(pub PathBuf);
 
 impl ScratchFolder {

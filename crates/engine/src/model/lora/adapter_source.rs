@@ -73,7 +73,7 @@ impl Adapter {
         } else {
             return Ok(());
         };
-        let reason = format!("the adapter in `{}` has {here}; ask for the same", folder.display());
+        let reason = format!("the adapter in `{}` has {here}; set the same value", folder.display());
         Err(EngineError::invalid(&format!("lora.{key}"), reason))
     }
 }

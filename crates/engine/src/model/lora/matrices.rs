@@ -68,7 +68,7 @@ pub fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
     for target in targets {
         if !modules.iter().any(|module| is_target(module, std::slice::from_ref(target))) {
             let known = LINEAR_MODULES.join(", ");
-            let reason = format!("`{target}` is no linear module of this model; it has {known}, or `all-linear`");
+            let reason = format!("`{target}` is not a linear module of this model, which has {known}, or `all-linear`");
             return Err(EngineError::invalid("lora.targetModules", reason));
         }
     }

@@ -72,7 +72,10 @@ impl PeftConfig {
         refuse_variants(&json, &file)?;
         let fields = ConfigFields::new(&json, &file)?;
         let config = Self {
-            rank: fields.size("r")?.filter(|&rank| rank <= MAX_RANK).ok_or_else(|| fields.bad("`r` is no rank"))?,
+            rank: fields
+                .size("r")?
+                .filter(|&rank| rank <= MAX_RANK)
+                .ok_or_else(|| fields.bad(format!("`r` is not a rank from 1 to {MAX_RANK}")))?,
             alpha: fields.number("lora_alpha")?.ok_or_else(|| fields.bad("`lora_alpha` is missing"))?,
             dropout: fields.number("lora_dropout")?.unwrap_or(0.0),
             rslora: fields.flag("use_rslora")?,
@@ -198,7 +201,7 @@ pub fn base_of(folder: &Path) -> Result<Option<PathBuf>> {
     let base = PeftConfig::read(folder)?.base.unwrap_or_default();
     if !Path::new(&base).join("config.json").exists() {
         let reason = format!(
-            "its base model `{base}` (base_model_name_or_path) is no model folder here; name the base as model and this folder as adapter"
+            "its base model `{base}` (base_model_name_or_path) is not a model folder on this machine; name the base as model and this folder as adapter"
         );
         return Err(EngineError::model_file(&file, reason));
     }

@@ -35,8 +35,9 @@ impl PeftFolder {
     pub fn check_base(&self, fingerprint: &str) -> Result<()> {
         match self.file.metadata.get(BASE_FINGERPRINT) {
             Some(base) if base != fingerprint => {
-                let reason =
-                    format!("the adapter belongs to another base model: its weights are {base}, these {fingerprint}");
+                let reason = format!(
+                    "the adapter belongs to another base model: it was trained on {base}, this base is {fingerprint}"
+                );
                 Err(EngineError::model_file(self.file.path(), reason))
             }
             _ => Ok(()),
@@ -105,7 +106,7 @@ fn refuse_pickle(folder: &Path) -> Result<()> {
 fn module_names(file: &TensorFile) -> Result<BTreeSet<String>> {
     let bad = |reason: String| EngineError::model_file(file.path(), reason);
     let module = |name: &String| {
-        let unknown = || bad(format!("tensor `{name}` is no `lora_A` or `lora_B` of a linear module"));
+        let unknown = || bad(format!("tensor `{name}` is not a `lora_A` or `lora_B` of a linear module"));
         module_of_tensor(name).map(String::from).ok_or_else(unknown)
     };
     let names: BTreeSet<String> = file.tensors.keys().map(module).collect::<Result<_>>()?;

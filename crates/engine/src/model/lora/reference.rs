@@ -67,10 +67,10 @@ impl AdapterReference {
 pub fn read_shares(shares: &str, held: usize, size: usize) -> std::result::Result<Vec<f64>, String> {
     let shares: Vec<f64> = serde_json::from_str(shares).map_err(|error| error.to_string())?;
     if shares.len().checked_mul(size) != Some(held) {
-        return Err(format!("{} shares of {size} numbers each, and {held} are stored", shares.len()));
+        return Err(format!("{} shares of {size} numbers each, but {held} numbers are stored", shares.len()));
     }
     match shares.iter().find(|share| !(0.0..=1.0).contains(*share)) {
-        Some(share) => Err(format!("{share} is no share")),
+        Some(share) => Err(format!("{share} is not a share from 0 to 1")),
         None => Ok(shares),
     }
 }

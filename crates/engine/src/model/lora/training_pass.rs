@@ -63,7 +63,7 @@ impl Adapter {
             completion: pass.microbatch,
             position: MASKS | module as u32,
         };
-        // A panic elsewhere leaves no state behind: every mask seeds the generator first.
+        // A panic elsewhere leaves no state: every mask seeds the generator first.
         let _guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
         tch::manual_seed(place.seed());
         let mask = x.detach().empty_like().bernoulli_float_(keep);
@@ -183,7 +183,7 @@ mod tests {
         assert!(gap < 0.08, "{gap}");
     }
 
-    /// y is linear in A, in B and in x, so differences are exact whatever their step; the mask stays the same.
+    /// y is linear in A, in B and in x, so differences are exact for every step; the mask is fixed.
     #[test]
     fn gradients_with_a_fixed_mask_are_finite_differences() {
         let (adapter, merged) = adapter(0.5);
