@@ -20,6 +20,7 @@ const covered = [
   'src/rng.ts',
   'src/history.ts',
   'src/nesting.ts',
+  ...['model', 'kernels', 'embed', 'tokenizer', 'io', 'simd'].map((name) => `crates/engine/src/${name}`),
   'test/report',
   'test/cli',
   'test/data',

@@ -3,8 +3,8 @@
 use super::answer::{on_engine, promise, Answer};
 use super::convert::embed::{EmbedderInfo, EmbedderOptions};
 use super::errors::to_napi;
+use exit_rl_engine::embed::embed_job::EmbedJob;
 use exit_rl_engine::embed::embedder::{self, Embedder};
-use exit_rl_engine::embed::job::EmbedJob;
 use exit_rl_engine::engine_thread::job::Job;
 use exit_rl_engine::engine_thread::policies::{EmbedderId, Policies};
 use exit_rl_engine::engine_thread::send;

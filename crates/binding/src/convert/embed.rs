@@ -3,7 +3,7 @@
 use super::load::{backend, dtype, dtype_name};
 use super::unknown;
 use exit_rl_engine::embed::embedder;
-use exit_rl_engine::embed::ngram::{Ngrams, Unit};
+use exit_rl_engine::embed::ngram::{NgramUnit, Ngrams};
 use exit_rl_engine::error::Result;
 use napi_derive::napi;
 
@@ -19,8 +19,8 @@ pub struct NgramOptions {
 impl NgramOptions {
     pub fn into_engine(self) -> Result<Ngrams> {
         let unit = match self.unit.as_str() {
-            "word" => Unit::Word,
-            "character" => Unit::Character,
+            "word" => NgramUnit::Word,
+            "character" => NgramUnit::Character,
             other => return Err(unknown("unit", other, "word and character")),
         };
         let (minimum, maximum) = (self.minimum as usize, self.maximum as usize);

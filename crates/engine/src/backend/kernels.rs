@@ -5,10 +5,10 @@ use super::{
 };
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::kernels::cache::KvCache;
 use crate::kernels::decoder::KernelDecoder;
-use crate::kernels::lm_head::HeadSlopes;
-use crate::kernels::prompt_group::{run_passes, units, Unit};
+use crate::kernels::kv_cache::KvCache;
+use crate::kernels::lm_head::HeadGrads;
+use crate::kernels::prompt_group::{prompt_groups, run_passes, PromptGroup};
 use crate::kernels::segment::{Segment, Workspace};
 use crate::kernels::trainer::KernelTrainer;
 use crate::kernels::training_weights::HeadSettings;
@@ -79,7 +79,7 @@ impl Backend for KernelBackend {
             .collect();
         self.each_chunk(&mut work, 1, |chunk| {
             for (_, tokens, cache) in chunk.iter_mut().filter(|(_, tokens, _)| !tokens.is_empty()) {
-                let segment = Segment { tokens, prefix: None, own: cache };
+                let segment = Segment { tokens, prefix: None, cache };
                 WORKSPACE.with_borrow_mut(|workspace| self.decoder.forward(&mut [segment], workspace, false));
             }
         });
@@ -139,7 +139,7 @@ impl Backend for KernelBackend {
 
     fn logprobs(&self, weights: &PreparedWeights, batch: &Batch, sequences: Range<usize>) -> Result<TokenStats> {
         let packed = weights.packed.as_ref().expect(PACKED);
-        Ok(token_stats(packed.trainer.score(batch, sequences)))
+        Ok(token_stats(packed.trainer.logprobs(batch, sequences)))
     }
 
     fn forward<'a>(
@@ -151,29 +151,29 @@ impl Backend for KernelBackend {
         let Packed { trainer, grad } = weights.packed.as_mut().expect(PACKED);
         grad.resize(weights.parameters.layout.size, 0.0);
         if weights.settings.gradient_checkpointing {
-            let stats = token_stats(trainer.score(batch, sequences.clone()));
-            let recompute = |grads: HeadSlopes| trainer.backward_again(batch, sequences, grads, grad);
+            let stats = token_stats(trainer.logprobs(batch, sequences.clone()));
+            let recompute = |grads: HeadGrads| trainer.backward_checkpointed(batch, sequences, grads, grad);
             return Ok(Forward { stats, backward: Box::new(|grads| with_head_grads(grads, recompute)) });
         }
         let kept = trainer.forward(batch, sequences);
-        let gather = |of: fn(&Unit) -> &Vec<f32>| kept.iter().flat_map(of).copied().collect::<Vec<f32>>();
-        let stats = token_stats((gather(|unit| &unit.logprobs), gather(|unit| &unit.entropies)));
-        let backward = move |grads: HeadSlopes| trainer.backward(&kept, grads, grad);
+        let gather = |of: fn(&PromptGroup) -> &Vec<f32>| kept.iter().flat_map(of).copied().collect::<Vec<f32>>();
+        let stats = token_stats((gather(|group| &group.logprobs), gather(|group| &group.entropies)));
+        let backward = move |grads: HeadGrads| trainer.backward(&kept, grads, grad);
         Ok(Forward { stats, backward: Box::new(|grads| with_head_grads(grads, backward)) })
     }
 
     fn hidden_states(&self, parameters: &Parameters, batch: &Batch, _microbatch_tokens: usize) -> Result<Vec<f32>> {
         let mut decoder = KernelDecoder::new(parameters)?;
         decoder.reserve_positions(batch.longest_total());
-        let units = units(batch, 0..batch.sequences.lists());
-        let unit_states = |unit: &Range<usize>| {
+        let groups = prompt_groups(batch, 0..batch.sequences.lists());
+        let group_states = |group: &Range<usize>| {
             let mut workspace = Workspace::default();
-            run_passes(&decoder, batch, unit.clone(), false, &mut workspace);
+            run_passes(&decoder, batch, group.clone(), false, &mut workspace);
             workspace.states().to_vec()
         };
         let states: Vec<Vec<f32>> = match &self.pool {
-            Some(pool) => pool.install(|| units.par_iter().map(unit_states).collect()),
-            None => units.iter().map(unit_states).collect(),
+            Some(pool) => pool.install(|| groups.par_iter().map(group_states).collect()),
+            None => groups.iter().map(group_states).collect(),
         };
         Ok(states.concat())
     }
@@ -185,10 +185,10 @@ fn token_stats((logprobs, entropies): (Vec<f32>, Vec<f32>)) -> TokenStats {
     TokenStats { logprob_n: Tensor::from_slice(&logprobs), entropy_n: Tensor::from_slice(&entropies) }
 }
 
-fn with_head_grads(grads: &TokenGrads, backward: impl FnOnce(HeadSlopes)) -> Result<()> {
+fn with_head_grads(grads: &TokenGrads, backward: impl FnOnce(HeadGrads)) -> Result<()> {
     let logprobs = Vec::<f32>::try_from(&grads.logprob_n)?;
     let entropies = grads.entropy_n.as_ref().map(Vec::<f32>::try_from).transpose()?;
-    backward(HeadSlopes { logprobs: &logprobs, entropies: entropies.as_deref() });
+    backward(HeadGrads { logprobs: &logprobs, entropies: entropies.as_deref() });
     Ok(())
 }
 
@@ -198,7 +198,7 @@ fn decode_rows(decoder: &KernelDecoder, work: &mut [RowWork], workspace: &mut Wo
         .map(|work| Segment {
             tokens: std::slice::from_ref(&work.row.token),
             prefix: Some(&*work.prefix).filter(|prefix| prefix.length > 0),
-            own: &mut work.cache,
+            cache: &mut work.cache,
         })
         .collect();
     decoder.forward(&mut segments, workspace, true);

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::Layout;
-use crate::model::lora::pieces::{check_targets, is_target, pieces, LINEAR_MODULES};
+use crate::model::lora::matrices::{adapted_modules, check_targets, is_target, LINEAR_MODULES};
 use crate::model::lora::settings::LoraSettings;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ impl Adapted {
         let all: Vec<String> = LINEAR_MODULES.map(String::from).to_vec();
         let targets = lora.targets.as_ref().unwrap_or(&all);
         check_targets(&layout, targets)?;
-        let (pieces, factors) = pieces(&layout, lora.rank, |module| is_target(module, targets));
+        let (pieces, factors) = adapted_modules(&layout, lora.rank, |module| is_target(module, targets));
         let leaves: BTreeMap<usize, usize> = pieces
             .iter()
             .map(|piece| (piece.leaf, layout.leaves[piece.leaf].shape.iter().product::<i64>() as usize))

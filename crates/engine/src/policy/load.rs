@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::generate::scheduler::Scheduler;
 use crate::host_copy::Copier;
 use crate::io::companions::Companions;
+use crate::model::lora::adapter_source;
 use crate::model::lora::fingerprint::fingerprint;
-use crate::model::lora::open;
 use crate::model::parameters::Parameters;
 use crate::placement::{self, start_pool};
 use crate::simd::isa::Instructions;
@@ -76,7 +76,7 @@ impl Policy {
 
 fn open_folder(folder: &Path, options: &LoadOptions) -> Result<Opened> {
     let device = placement::parse(&options.device)?;
-    let source = open::source(folder, options.adapter.as_deref())?;
+    let source = adapter_source::source(folder, options.adapter.as_deref())?;
     let folder = source.base.as_path();
     let adapted = source.adapter.is_some() || options.lora.is_some();
     // The base weights of an adapter are frozen: no fp32 copy of them is kept.
@@ -84,7 +84,7 @@ fn open_folder(folder: &Path, options: &LoadOptions) -> Result<Opened> {
     let mut companions = read_companions(folder, options.dtype)?;
     let base_fingerprint = if adapted { fingerprint(&parameters)? } else { String::new() };
     if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint)? {
-        companions = open::companions(&adapter, &parameters.layout, folder, companions);
+        companions = adapter_source::companions(&adapter, &parameters.layout, folder, companions);
         parameters.adapt(adapter)?;
     }
     let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;

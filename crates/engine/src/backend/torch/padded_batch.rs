@@ -1,7 +1,7 @@
 //! The layout of a microbatch on libtorch: padded to one length, each prompt computed once.
 
 use crate::batch::Batch;
-use crate::model::shared_prompt::SharedPromptBatch;
+use crate::model::attention::SharedPromptBatch;
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 

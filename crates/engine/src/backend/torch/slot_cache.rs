@@ -1,8 +1,8 @@
 //! Keys and values of one layer for all decoding slots, and the positions that each row attends to. Letters as in the
 //! backend.
 
-use crate::model::shared_prompt::Qkv;
-use crate::model::window::LayerWindows;
+use crate::model::attention::Qkv;
+use crate::model::config::LayerWindows;
 use tch::{Kind, Tensor};
 
 /// `[S, K, C, d]`
