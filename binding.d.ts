@@ -9,11 +9,11 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** A sentence-transformers folder. Close it to free its memory. */
+/** An embedder of a sentence-transformers folder. Close it to free its memory. */
 export declare class NativeEmbedder {
   static load(folder: string, options: EmbedderOptions): Promise<NativeEmbedder>
   info(): EmbedderInfo
-  /** Vectors, row-major `[texts, dimension]`; policies go on generating between its slices. */
+  /** One vector per text, row-major `[texts, dimension]`. Policies continue to generate between its slices. */
   embed(texts: Array<string>, ticket: number): Promise<Float32Array>
   close(): Promise<void>
 }
@@ -25,81 +25,85 @@ export declare class NativePolicy {
   info(): PolicyInfo
   tokenizer(): NativeTokenizer
   /**
-   * `n` completions of one prompt; requests in flight together are batched. `onTokens` sees them grow: it is called
-   * now and then with what is new, and the last of it comes with the answer.
+   * Generates `n` completions of one prompt; requests in flight are batched. `onTokens` receives new tokens from time to
+   * time; the result holds the last ones.
    */
   generate(request: NativeGenerateRequest, onTokens?: (streamed: NativeStreamed) => void): Promise<NativeGenerated>
-  /** Log-probabilities of every sequence's tokens after its prompt, flat. */
-  score(batch: NativeBatch, temperature: number, microbatchTokens: number): Promise<Float32Array>
+  /** Log-probabilities of every sequence's tokens after its prompt, flat, in nats, with logits divided by `temperature`. */
+  logprobs(batch: NativeBatch, temperature: number, microbatchTokens: number): Promise<Float32Array>
   /**
-   * One vector a sequence, row-major `[sequences, width]`: the hidden states that its tokens were drawn from, pooled
-   * by `mean`, `lasttoken` or another of sentence-transformers' modes.
+   * One vector per sequence, row-major `[sequences, width]`: the hidden states that its tokens were drawn from, pooled by
+   * `mean`, `lasttoken` or another mode of sentence-transformers.
    */
   states(batch: NativeBatch, pooling: string, microbatchTokens: number): Promise<Float32Array>
   /**
-   * One update; resolves to its metrics by TRL's names. Cancelled, or failed in its first optimizer step, it leaves the
-   * weights as they were.
+   * Trains on a batch; resolves to the metrics by TRL's names. The weights are unchanged when it is cancelled or its first
+   * optimizer step fails.
    */
   update(batch: NativeBatch, settings: object, ticket: number): Promise<Record<string, number>>
-  /** The metrics of a batch by TRL's names, with the weights as they are; nothing is changed. */
+  /** The metrics of a batch by TRL's names under the current weights, which stay unchanged. */
   evaluate(batch: NativeBatch, settings: object, ticket: number): Promise<Record<string, number>>
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>
-  /** Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`. */
+  /** Writes a Hugging Face folder without copying the weights, in files of at most `maxShardBytes`. */
   save(folder: string, maxShardBytes: number): Promise<Array<WrittenFile>>
-  /** Writes what a snapshot would, from where it lies: nothing is copied, and later work waits for it. */
+  /** Writes the files of a snapshot without copying; later work waits until they are written. */
   saveTraining(folder: string, maxShardBytes: number): Promise<Array<WrittenFile>>
   /** Copies weights, optimizer state and reference policy to host memory. */
   snapshot(): Promise<NativeSnapshot>
   loadTraining(file: string): Promise<void>
   stats(): Promise<PolicyStats>
-  /** Frees the policy after the requests before it; later ones are refused with the code CLOSED. */
+  /** Frees the policy after the earlier requests; later ones are rejected with the code CLOSED. */
   close(): Promise<void>
 }
 
 /** A copy of a policy in host memory. Writing it frees the memory. */
 export declare class NativeSnapshot {
   /**
-   * Writes a Hugging Face folder, and `training.safetensors` beside it where the snapshot holds training state, on a
-   * thread of its own; weights go into files of at most `max_shard_bytes`. Resolves when every file is on the disk.
+   * Writes a Hugging Face folder and, when the snapshot holds training state, its `training.safetensors`, on a thread of
+   * its own. Weights go into files of at most `maxShardBytes`. Resolves when every file is on the disk.
    */
   write(folder: string, maxShardBytes: number): Promise<Array<WrittenFile>>
 }
 
-/** What of a growing list of ids is final as text; special tokens are left out. */
+/** Decodes a growing list of ids to the text that is final; leaves special tokens out. */
 export declare class NativeTextStream {
   push(tokens: Int32Array): string
 }
 
 /** The tokenizer of a model folder. */
 export declare class NativeTokenizer {
-  /** Reads the tokenizer of a folder, without its weights. */
+  /** Loads the tokenizer of a model folder without its weights. */
   static load(folder: string): Promise<NativeTokenizer>
   addedTokens(): Array<NativeAddedToken>
-  /** Token ids of texts, at once. Special tokens are parsed, none are added. */
+  /** Encodes texts synchronously. Special tokens are parsed, none are added. */
   encode(texts: Array<string>): Ragged
   decode(tokens: Int32Array, offsets: Uint32Array, skipSpecialTokens: boolean): Array<string>
-  /** As `encode`, of one text, on the tokenizer's own thread. */
+  /** Encodes one text on the tokenizer's thread. */
   encodeText(text: string): Promise<Int32Array>
-  /** Texts with a guard inside everything that would be found as one of the `control` tokens. */
+  /** Inserts the guard into every spelling of a `control` token in the texts. */
   guard(texts: Array<string>, control: Uint32Array, guard: string): Array<string>
-  /** Token ids of a rendered conversation. */
+  /** Encodes a rendered conversation on the tokenizer's thread. */
   encodeRendered(rendered: NativeRendered): Promise<Int32Array>
-  /** The text of a list of ids piece by piece, as it is said while they are generated. */
+  /** Starts to decode a growing list of ids, piece by piece. */
   stream(): NativeTextStream
 }
 
-/** Cancels the request or update with this ticket, if it has not been answered. */
+/** Cancels the request or update with this ticket if it is unanswered. */
 export declare function cancel(ticket: number): void
 
-/** Distance of each member from its group's centroid over the group's range (docs/method.md), cut at `clamp`. */
+/**
+ * The distance of each member from its group's centroid over the range of the group's distances (arXiv 2509.04575),
+ * clamped to `clamp`. `embeddings` is row-major `[members, dimension]`; group g holds the members
+ * `groupOffsets[g] .. groupOffsets[g + 1]`.
+ */
 export declare function diversity(embeddings: Float32Array, dimension: number, groupOffsets: Uint32Array, clamp: number): Promise<Float32Array>
 
 export interface EmbedderInfo {
   dimension: number
-  /** Tokens after which a text is cut. */
+  /** Longer texts are truncated to this number of tokens. */
   maxTokens: number
-  /** What stands in front of every text. */
+  /** The prefix of every text. */
   prompt: string
   device: string
   dtype: string
@@ -113,19 +117,19 @@ export interface EmbedderOptions {
   device: string
   /** `fp32` or `bf16`. */
   dtype: string
-  /** 0: as many as there are cores. */
+  /** 0: one per core. */
   threads: number
-  /** `auto`, `kernels` (own, fp32 on the CPU) or `torch`. */
+  /** `auto`, `kernels` (fp32 on the CPU) or `torch`. */
   backend: string
-  /** In front of every text; goes before `promptName`. */
+  /** A prefix of every text; overrides `promptName`. */
   prompt?: string
-  /** One of the folder's prompts. */
+  /** The name of one of the folder's prompts. */
   promptName?: string
-  /** Cuts texts earlier than the folder says. */
+  /** Truncates texts to fewer tokens than the folder's limit. */
   maxTokens?: number
 }
 
-/** Vectors of hashed n-grams, row-major `[texts, dimension]`. */
+/** Counts hashed n-grams of texts: vectors, row-major `[texts, dimension]`. */
 export declare function embedNgrams(texts: Array<string>, options: NgramOptions): Promise<Float32Array>
 
 export declare function engineInfo(): EngineInfo
@@ -133,15 +137,15 @@ export declare function engineInfo(): EngineInfo
 export interface EngineInfo {
   cudaAvailable: boolean
   cudaDevices: number
-  /** Vector instructions of the decoding kernels. */
+  /** The vector instructions of the kernels: `avx512`, `avx2` or `portable`. */
   instructions: string
   threads: number
 }
 
-/** What a policy would take of memory; reads its config and the headers of its files, and loads nothing. */
+/** Estimates the memory of a policy from its config and the headers of its files; it loads nothing. */
 export declare function estimateMemory(folder: string, options: LoadOptions, workload: MemoryWorkload): Promise<MemoryEstimate>
 
-/** Maps libtorch_cuda from the build that is loaded, before the first question about CUDA. */
+/** Maps libtorch_cuda of the loaded build. Call it before anything asks libtorch about CUDA. */
 export declare function loadCuda(library: string): void
 
 export interface LoadOptions {
@@ -149,21 +153,21 @@ export interface LoadOptions {
   device: string
   /** `fp32` or `bf16`. */
   dtype: string
-  /** 0: as many as there are cores. */
+  /** 0: one per core. */
   threads: number
   /** Keeps a reference policy, for the KL penalty. */
   reference: boolean
   /** Completions generated at a time; 0 chooses for the backend. */
   slots: number
-  /** `auto`, `kernels` (own, fp32 on the CPU) or `torch`. */
+  /** `auto`, `kernels` (fp32 on the CPU) or `torch`. */
   backend: string
-  /** False keeps nothing for updates; weights of a bf16 policy are then bf16 alone. */
+  /** False keeps nothing for updates; a bf16 policy then has no fp32 copy of its weights. */
   trainable: boolean
-  /** `fp32` or `bf16`: the optimizer's moments. */
+  /** The precision of the optimizer's moments: `fp32` or `bf16`. */
   stateDtype: string
-  /** Trains an adapter in place of the weights. */
+  /** Trains an adapter instead of the weights. */
   lora?: LoraOptions
-  /** A PEFT folder to begin with. */
+  /** A PEFT folder with the initial adapter. */
   adapter?: string
 }
 
@@ -171,20 +175,20 @@ export interface LoraOptions {
   rank: number
   alpha: number
   dropout: number
-  /** Ends of module paths; absent: every linear module but the head. */
+  /** Suffixes of module paths; absent: every linear module but the head. */
   targetModules?: Array<string>
   /** Scales by α/√rank instead of α/rank. */
   rankStabilised: boolean
-  /** Decides the first A and every dropout mask. */
+  /** Determines the initial A and every dropout mask. */
   seed: number
 }
 
-/** Bytes, and what they are for. */
+/** The estimate in bytes, but for `parameters`, `backend` and `onDevice`. */
 export interface MemoryEstimate {
   parameters: number
   /** `kernels` or `torch`. */
   backend: string
-  /** True when all but `base` and `tokenizer` is the device's memory. */
+  /** True when everything but `base`, `tokenizer` and `saveCopy` is memory of the device. */
   onDevice: boolean
   base: number
   weights: number
@@ -198,13 +202,13 @@ export interface MemoryEstimate {
   decoding: number
   activations: number
   logits: number
-  /** In host memory wherever the rest is. */
+  /** Always in host memory. */
   saveCopy: number
   peakLoad: number
   peakGenerate: number
-  /** 0 when the policy is not to be trained. */
+  /** 0 when the policy is not trained. */
   peakUpdate: number
-  /** Updating after the first asynchronous save, and while one is written. */
+  /** During an update after the first asynchronous save, while one is written. */
   peakSave: number
 }
 
@@ -216,19 +220,19 @@ export interface MemoryWorkload {
   newTokens: number
   microbatchTokens: number
   gradientCheckpointing: boolean
-  /** Checkpoints are written from a copy, while training goes on. */
+  /** Checkpoints are written from a copy while training continues. */
   asynchronousSaving: boolean
 }
 
 /** Writes a model folder with an adapter merged into its base. Resolves to the number of adapted weights. */
 export declare function mergeAdapter(model: string, adapter: string, out: string): Promise<number>
 
-/** A token found in text before anything else; `special` ones are left out of decoded text. */
+/** A token that is matched in a text before tokenization; decoded text can leave `special` ones out. */
 export interface NativeAddedToken {
   id: number
   content: string
   special: boolean
-  /** Found in normalised text: other spellings may match as well. */
+  /** Matched in normalised text: other spellings may match too. */
   normalized: boolean
 }
 
@@ -237,28 +241,28 @@ export interface NativeBatch {
   promptOffsets: Uint32Array
   tokens: Int32Array
   offsets: Uint32Array
-  /** Per sequence: its prompt; sequences of one prompt stand together. */
+  /** Per sequence: the index of its prompt; sequences of one prompt are adjacent. */
   prompt: Uint32Array
-  /** Per sequence: its rollout. */
+  /** Per sequence: the id of its rollout. */
   rollout: Uint32Array
   /** Per sequence. */
   advantage: Float32Array
-  /** Per token; empty trains all. */
+  /** Per token: 1 trains it, 0 does not; empty trains all. */
   mask: Uint8Array
-  /** Per token; empty when unknown. */
-  logprobs: Float32Array
-  /** Per sequence: its optimizer step; empty when one takes all. */
+  /** Per token: its log-probability under the behaviour policy, in nats; empty when unknown. */
+  behaviourLogprobs: Float32Array
+  /** Per sequence: its optimizer step; empty when one step trains on all. */
   step: Uint32Array
 }
 
 export interface NativeGenerated {
   tokens: Int32Array
   offsets: Uint32Array
-  /** One per token. */
+  /** Per token, in nats, at the sampling temperature. */
   logprobs: Float32Array
   /** Without special tokens. */
   texts: Array<string>
-  /** Per completion: ended by an end token or a stop text (else by length). */
+  /** Per completion: true when an end token or a stop text ended it, false when it reached its length limit. */
   stopped: Array<boolean>
 }
 
@@ -274,32 +278,32 @@ export interface NativeGenerateRequest {
   /** 0 keeps all. */
   minP: number
   maxNewTokens: number
-  /** Beside the folder's own end tokens. */
+  /** Added to the folder's end tokens. */
   stopTokenIds: Array<number>
-  /** Texts that end a completion; its text is cut before them, unless `include_stop_text`. */
+  /** Texts that end a completion. Its text is cut before them unless `includeStopText` is true. */
   stopTexts: Array<string>
   includeStopText: boolean
-  /** Generate past end tokens, for benchmarks of fixed length. */
+  /** Generates past the folder's end tokens, for benchmarks of a fixed length. */
   ignoreEndTokens: boolean
-  /** With `requestId`, completion and position it decides every random number; whole numbers below 2^53. */
+  /** Determines every random number together with `requestId`, completion and position; a whole number below 2^53. */
   seed: number
   requestId: number
-  /** For `cancel`; 0 cannot be cancelled. */
+  /** The argument of `cancel`; 0 cannot be cancelled. */
   ticket: number
 }
 
-/** A conversation as its chat template rendered it: one text with marks. */
+/** A conversation that a chat template has rendered to one text with marks. */
 export interface NativeRendered {
   text: string
-  /** Stands inside special tokens that a message spells out, which are text. */
+  /** The mark inside special tokens that a message spells out, which are encoded as text. */
   guard: string
-  /** Stands where the next list of ids goes. */
+  /** The mark that the next list of ids replaces. */
   splice: string
   tokens: Int32Array
   offsets: Uint32Array
 }
 
-/** New tokens of some completions, and what of their texts has become final. */
+/** New tokens of some completions, and the text that has become final. */
 export interface NativeStreamed {
   completions: Uint32Array
   tokens: Int32Array
@@ -318,7 +322,7 @@ export interface NgramOptions {
 
 export interface PolicyInfo {
   parameters: number
-  /** All of them, or those of the adapter. */
+  /** All parameters, or those of the adapter. */
   trainedParameters: number
   vocabularySize: number
   contextLength: number
@@ -342,7 +346,7 @@ export interface Ragged {
   offsets: Uint32Array
 }
 
-/** Cancels everything and joins the engine thread; call it once, before the process ends. */
+/** Cancels all work and joins the engine thread. Call it once, before the process ends. */
 export declare function shutdown(): void
 
 export interface WrittenFile {

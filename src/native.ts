@@ -186,7 +186,10 @@ export function crossingNow<Value>(call: () => Value): Value {
 
 let tickets = 0;
 
-/** Runs a native call that `signal` can cancel: the engine checks the ticket before every step. */
+/**
+ * Like `crossing`, for a call that `signal` can cancel: the engine checks the ticket before every step.
+ * @throws CancelledError.
+ */
 export async function cancellable<Value>(
   signal: AbortSignal | undefined,
   call: (ticket: number) => Promise<Value>,
@@ -198,7 +201,9 @@ export async function cancellable<Value>(
   if (signal) setMaxListeners(0, signal);
   signal?.addEventListener('abort', cancel, { once: true });
   try {
-    return await crossing(() => call(ticket));
+    return await call(ticket);
+  } catch (error) {
+    throw translateError(error);
   } finally {
     signal?.removeEventListener('abort', cancel);
   }

@@ -1,10 +1,10 @@
-//! Compiles the one C++ file against the libtorch that torch-sys found.
+//! Compiles the C++ file against the libtorch that torch-sys has found.
 
 use std::{env, path::PathBuf};
 
 fn main() {
     println!("cargo:rerun-if-changed=cpp");
-    // torch-sys names the lib folder; the headers lie beside it.
+    // torch-sys exports the lib folder; the headers are beside it.
     let lib = PathBuf::from(env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys exports its libtorch folder"));
     let include = lib.parent().expect("lib has a parent").join("include");
     cc::Build::new()

@@ -282,7 +282,7 @@ export class LocalPolicy implements Policy {
   async logprobs(batch: TokenBatch, temperature = 1): Promise<Float32Array[]> {
     const flat = nativeTokenBatch('logprobs', batch);
     requireArgument('logprobs', { temperature }, number);
-    return split(await crossing(() => this.engine.score(flat, temperature, this.microbatchTokens)), flat.offsets);
+    return split(await crossing(() => this.engine.logprobs(flat, temperature, this.microbatchTokens)), flat.offsets);
   }
 
   /**

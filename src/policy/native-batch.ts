@@ -52,7 +52,7 @@ function flatMask(sequences: readonly Sequence[]): Uint8Array {
 }
 
 /** Empty unless every sequence has them. */
-function flatLogprobs(sequences: readonly Sequence[]): Float32Array {
+function flatBehaviourLogprobs(sequences: readonly Sequence[]): Float32Array {
   const known = sequences.flatMap(({ behaviourLogprobs: logprobs }) => (logprobs === undefined ? [] : [logprobs]));
   return known.length === sequences.length ? concat(Float32Array, known) : new Float32Array();
 }
@@ -74,7 +74,7 @@ function flat(prompts: readonly Int32Array[], sequences: readonly Sequence[]): N
     rollout: Uint32Array.from(sequences, ({ rollout }, at) => rollout ?? at),
     advantage: Float32Array.from(sequences, ({ advantage = 0 }) => advantage),
     mask: flatMask(sequences),
-    logprobs: flatLogprobs(sequences),
+    behaviourLogprobs: flatBehaviourLogprobs(sequences),
     step: flatSteps(sequences),
   };
 }

@@ -78,7 +78,7 @@ test('training continues bit for bit from a saved state', async () => {
   const trained = await policy.update(second, settings);
   // The snapshot holds the state at its creation, whatever training does before it is written.
   const written = await snapshot.write(folder);
-  await expect(snapshot.write(folder)).rejects.toThrow('written already');
+  await expect(snapshot.write(folder)).rejects.toThrow('already written');
   for (const { name, size, sha256 } of written) {
     const bytes = readFileSync(join(folder, name));
     expect([size, sha256]).toEqual([bytes.length, createHash('sha256').update(bytes).digest('hex')]);

@@ -1,24 +1,24 @@
-//! A promise that another thread settles.
+//! Promises that another thread settles.
 
 use crate::errors::to_napi;
 use exit_rl_engine::engine_thread::job::Job;
 use exit_rl_engine::engine_thread::policies::{Policies, PolicyId};
 use exit_rl_engine::engine_thread::send;
 use exit_rl_engine::error::{EngineError, Result as EngineResult};
-use exit_rl_engine::guard::guarded;
 use napi::bindgen_prelude::*;
 use napi::{Env, JsDeferred};
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 
 type Resolver<T> = Box<dyn FnOnce(Env) -> Result<T> + Send>;
 
-/// Settles its promise, once; when nobody is left who could, it rejects, so that no caller waits forever.
+/// Settles its promise once. When the last clone is dropped unsettled, the promise rejects, so that no caller waits forever.
 pub struct Answer<T: ToNapiValue + 'static>(Arc<Unsettled<T>>);
 
 struct Unsettled<T: ToNapiValue + 'static>(Mutex<Option<JsDeferred<T, Resolver<T>>>>);
 
-/// A promise, once `start` has handed its answer to whoever will settle it. Where that fails the promise rejects with the
-/// reason: an exception would leave behind a rejection that nobody can handle.
+/// Returns a promise whose answer `start` passes to the code that settles it. When `start` fails, the promise rejects: a
+/// thrown exception would leave a rejected promise that nobody can handle.
 pub fn promise<T: ToNapiValue + Send + 'static>(
     env: &Env,
     start: impl FnOnce(Answer<T>) -> EngineResult<()>,
@@ -30,8 +30,8 @@ pub fn promise<T: ToNapiValue + Send + 'static>(
     Ok(promise)
 }
 
-/// A promise of what `body` finds on the engine thread, where it waits for what was asked of the policy before. A panic
-/// rejects it.
+/// Runs `body` on the engine thread, after the earlier jobs of `policy`, and returns a promise of its result. An error or a
+/// panic rejects the promise.
 pub fn on_engine<T: ToNapiValue + Send + 'static>(
     env: &Env,
     policy: Option<PolicyId>,
@@ -39,7 +39,10 @@ pub fn on_engine<T: ToNapiValue + Send + 'static>(
 ) -> Result<Object<'static>> {
     let (answer, promise) = Answer::new(env)?;
     let worker = answer.clone();
-    let work = Box::new(move |policies: &mut Policies| worker.settle(guarded(|| body(policies))));
+    let work = Box::new(move |policies: &mut Policies| {
+        let result = catch_unwind(AssertUnwindSafe(|| body(policies)));
+        worker.settle(result.unwrap_or_else(|payload| Err(EngineError::from_panic(payload))));
+    });
     if let Err(error) = send(Job::Work(policy, work)) {
         answer.settle(Err(error));
     }
@@ -49,11 +52,12 @@ pub fn on_engine<T: ToNapiValue + Send + 'static>(
 impl<T: ToNapiValue + Send + 'static> Answer<T> {
     fn new(env: &Env) -> Result<(Self, Object<'static>)> {
         let (deferred, promise) = env.create_deferred()?;
-        // The promise lives in the JavaScript heap; the handle is returned to the caller at once.
+        // The promise lives in the JavaScript heap, and the handle returns to the caller at once.
         let promise: Object<'static> = Object::from_raw(env.raw(), promise.raw());
         Ok((Self(Arc::new(Unsettled(Mutex::new(Some(deferred))))), promise))
     }
 
+    /// Resolves or rejects the promise; later calls do nothing.
     pub fn settle(&self, result: EngineResult<T>) {
         if let Some(deferred) = self.0.take() {
             deferred.resolve(Box::new(move |_| result.map_err(to_napi)));

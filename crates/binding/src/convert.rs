@@ -1,4 +1,4 @@
-//! JavaScript's objects and the engine's, one conversion each; a file a subject.
+//! Conversions between the objects of JavaScript and of the engine, one file per subject.
 
 pub mod embed;
 pub mod generate;
@@ -25,6 +25,7 @@ impl Ragged {
     }
 }
 
+/// Offsets of consecutive lists of these lengths, from 0 to their sum.
 pub fn offsets(lengths: impl Iterator<Item = usize>) -> Vec<u32> {
     let ends = lengths.scan(0u32, |end, length| {
         *end += length as u32;
@@ -38,15 +39,18 @@ pub fn ragged(tokens: &[i32], offsets: &[u32]) -> batch::Ragged {
 }
 
 /// The lists between consecutive offsets.
+///
+/// @error when the offsets do not rise or exceed the number of tokens.
 pub fn token_lists(tokens: &[i32], offsets: &[u32]) -> Result<Vec<Vec<u32>>> {
     let list = |ends: &[u32]| {
         let ids = tokens.get(ends[0] as usize..ends[1] as usize)?;
         Some(ids.iter().map(|&id| id as u32).collect())
     };
     let lists: Option<Vec<_>> = offsets.windows(2).map(list).collect();
-    lists.ok_or_else(|| EngineError::invalid("offsets", "they must rise, up to the number of tokens at most"))
+    lists.ok_or_else(|| EngineError::invalid("offsets", "they must rise and not exceed the number of tokens"))
 }
 
+/// The error for a name that is none of `choices`.
 pub fn unknown(key: &str, found: &str, choices: &str) -> EngineError {
     EngineError::invalid(key, format!("`{found}` is none of {choices}"))
 }

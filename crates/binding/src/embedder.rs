@@ -3,8 +3,8 @@
 use super::answer::{on_engine, promise, Answer};
 use super::convert::embed::{EmbedderInfo, EmbedderOptions};
 use super::errors::to_napi;
+use exit_rl_engine::embed::embed_job::EmbedJob;
 use exit_rl_engine::embed::embedder::{self, Embedder};
-use exit_rl_engine::embed::job::EmbedJob;
 use exit_rl_engine::engine_thread::job::Job;
 use exit_rl_engine::engine_thread::policies::{EmbedderId, Policies};
 use exit_rl_engine::engine_thread::send;
@@ -14,7 +14,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use std::path::Path;
 
-/// A sentence-transformers folder. Close it to free its memory.
+/// An embedder of a sentence-transformers folder. Close it to free its memory.
 #[napi]
 pub struct NativeEmbedder {
     id: EmbedderId,
@@ -38,7 +38,7 @@ impl NativeEmbedder {
         EmbedderInfo::from(&self.info)
     }
 
-    /// Vectors, row-major `[texts, dimension]`; policies go on generating between its slices.
+    /// One vector per text, row-major `[texts, dimension]`. Policies continue to generate between its slices.
     #[napi(ts_return_type = "Promise<Float32Array>")]
     pub fn embed(&self, env: &Env, texts: Vec<String>, ticket: f64) -> Result<Object<'static>> {
         let (id, ticket) = (self.id, Ticket::new(ticket as u64));
@@ -60,7 +60,7 @@ impl NativeEmbedder {
     }
 }
 
-/// An embedding under way. Cancelling works as long as the ticket lives.
+/// An embedding in progress. It can be cancelled as long as the ticket lives.
 struct Running {
     id: EmbedderId,
     job: EmbedJob,

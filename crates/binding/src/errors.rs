@@ -1,9 +1,9 @@
-//! The engine's errors as JavaScript gets them.
+//! Conversion of the engine's errors to JavaScript.
 
 use exit_rl_engine::error::EngineError;
 use napi::bindgen_prelude::Error;
 
-/// Errors cross as data: code and fields as JSON in the message, rebuilt as classes in TypeScript.
+/// Errors cross as data: the message holds code and fields as JSON, and TypeScript rebuilds the class.
 pub fn to_napi(error: EngineError) -> Error {
     Error::from_reason(error_json(&error))
 }

@@ -1,4 +1,4 @@
-//! What JavaScript sees: conversions, promises and error mapping. No arithmetic, no policy.
+//! The addon: conversions, promises and error mapping. It holds no arithmetic and no policy.
 
 mod answer;
 mod convert;
@@ -21,19 +21,21 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use std::path::Path;
 
-/// Passes allocate and free megabytes on every thread; glibc gives them back to the system each time, and the unmapping
-/// stops all threads.
+/// Passes allocate and free megabytes on every thread. glibc returns them to the system each time, and the unmapping stops
+/// all threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Vectors of hashed n-grams, row-major `[texts, dimension]`.
+/// Counts hashed n-grams of texts: vectors, row-major `[texts, dimension]`.
 #[napi(ts_return_type = "Promise<Float32Array>")]
 pub fn embed_ngrams(env: &Env, texts: Vec<String>, options: NgramOptions) -> Result<Object<'static>> {
     let ngrams = options.into_engine().map_err(to_napi)?;
     on_engine(env, None, move |_| Ok(Float32Array::new(ngrams.embed(&texts))))
 }
 
-/// Distance of each member from its group's centroid over the group's range (docs/method.md), cut at `clamp`.
+/// The distance of each member from its group's centroid over the range of the group's distances (arXiv 2509.04575),
+/// clamped to `clamp`. `embeddings` is row-major `[members, dimension]`; group g holds the members
+/// `groupOffsets[g] .. groupOffsets[g + 1]`.
 #[napi(ts_return_type = "Promise<Float32Array>")]
 pub fn diversity(
     env: &Env,
@@ -58,7 +60,7 @@ pub fn merge_adapter(env: &Env, model: String, adapter: String, out: String) -> 
     })
 }
 
-/// What a policy would take of memory; reads its config and the headers of its files, and loads nothing.
+/// Estimates the memory of a policy from its config and the headers of its files; it loads nothing.
 #[napi(ts_return_type = "Promise<MemoryEstimate>")]
 pub fn estimate_memory(
     env: &Env,
@@ -78,19 +80,19 @@ pub fn engine_info() -> EngineInfo {
     EngineInfo::from(placement::info())
 }
 
-/// Maps libtorch_cuda from the build that is loaded, before the first question about CUDA.
+/// Maps libtorch_cuda of the loaded build. Call it before anything asks libtorch about CUDA.
 #[napi]
 pub fn load_cuda(library: String) -> Result<()> {
     placement::load_cuda(&library).map_err(to_napi)
 }
 
-/// Cancels the request or update with this ticket, if it has not been answered.
+/// Cancels the request or update with this ticket if it is unanswered.
 #[napi]
 pub fn cancel(ticket: f64) {
     tickets::cancel(ticket as u64);
 }
 
-/// Cancels everything and joins the engine thread; call it once, before the process ends.
+/// Cancels all work and joins the engine thread. Call it once, before the process ends.
 #[napi]
 pub fn shutdown() {
     engine_thread::shutdown();

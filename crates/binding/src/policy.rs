@@ -1,4 +1,4 @@
-//! A policy on the engine thread.
+//! Policies on the engine thread.
 
 use super::answer::{on_engine, promise};
 use super::convert::generate::{generated, NativeGenerateRequest};
@@ -57,8 +57,8 @@ impl NativePolicy {
         NativeTokenizer::of(self.shared.text.clone())
     }
 
-    /// `n` completions of one prompt; requests in flight together are batched. `onTokens` sees them grow: it is called
-    /// now and then with what is new, and the last of it comes with the answer.
+    /// Generates `n` completions of one prompt; requests in flight are batched. `onTokens` receives new tokens from time to
+    /// time; the result holds the last ones.
     #[napi(ts_return_type = "Promise<NativeGenerated>")]
     pub fn generate(
         &self,
@@ -88,9 +88,9 @@ impl NativePolicy {
         })
     }
 
-    /// Log-probabilities of every sequence's tokens after its prompt, flat.
+    /// Log-probabilities of every sequence's tokens after its prompt, flat, in nats, with logits divided by `temperature`.
     #[napi(ts_return_type = "Promise<Float32Array>")]
-    pub fn score(
+    pub fn logprobs(
         &self,
         env: &Env,
         batch: NativeBatch,
@@ -99,13 +99,13 @@ impl NativePolicy {
     ) -> Result<Object<'static>> {
         let (id, batch) = (self.id, batch.into_engine());
         on_engine(env, Some(id), move |policies| {
-            let logprobs = policies.get(id)?.score(&batch, temperature, microbatch_tokens as usize)?;
+            let logprobs = policies.get(id)?.logprobs(&batch, temperature, microbatch_tokens as usize)?;
             Ok(Float32Array::new(logprobs))
         })
     }
 
-    /// One vector a sequence, row-major `[sequences, width]`: the hidden states that its tokens were drawn from, pooled
-    /// by `mean`, `lasttoken` or another of sentence-transformers' modes.
+    /// One vector per sequence, row-major `[sequences, width]`: the hidden states that its tokens were drawn from, pooled by
+    /// `mean`, `lasttoken` or another mode of sentence-transformers.
     #[napi(ts_return_type = "Promise<Float32Array>")]
     pub fn states(
         &self,
@@ -121,8 +121,8 @@ impl NativePolicy {
         })
     }
 
-    /// One update; resolves to its metrics by TRL's names. Cancelled, or failed in its first optimizer step, it leaves the
-    /// weights as they were.
+    /// Trains on a batch; resolves to the metrics by TRL's names. The weights are unchanged when it is cancelled or its first
+    /// optimizer step fails.
     #[napi(ts_return_type = "Promise<Record<string, number>>")]
     pub fn update(
         &self,
@@ -136,7 +136,7 @@ impl NativePolicy {
         on_engine(env, Some(id), move |policies| policies.get(id)?.update(&batch, &settings, &ticket.flag).map(record))
     }
 
-    /// The metrics of a batch by TRL's names, with the weights as they are; nothing is changed.
+    /// The metrics of a batch by TRL's names under the current weights, which stay unchanged.
     #[napi(ts_return_type = "Promise<Record<string, number>>")]
     pub fn evaluate(
         &self,
@@ -159,7 +159,7 @@ impl NativePolicy {
         on_engine(env, Some(id), move |policies| policies.get(id)?.blend_reference(alpha))
     }
 
-    /// Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`.
+    /// Writes a Hugging Face folder without copying the weights, in files of at most `maxShardBytes`.
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn save(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
         let id = self.id;
@@ -169,7 +169,7 @@ impl NativePolicy {
         })
     }
 
-    /// Writes what a snapshot would, from where it lies: nothing is copied, and later work waits for it.
+    /// Writes the files of a snapshot without copying; later work waits until they are written.
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn save_training(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
         let id = self.id;
@@ -198,7 +198,7 @@ impl NativePolicy {
         on_engine(env, Some(id), move |policies| Ok(PolicyStats::from(policies.get(id)?.stats())))
     }
 
-    /// Frees the policy after the requests before it; later ones are refused with the code CLOSED.
+    /// Frees the policy after the earlier requests; later ones are rejected with the code CLOSED.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close(&self, env: &Env) -> Result<Object<'static>> {
         let id = self.id;
@@ -206,7 +206,6 @@ impl NativePolicy {
     }
 }
 
-/// Metrics as a record.
 fn record(metrics: Metrics) -> HashMap<String, f64> {
     metrics.into_iter().collect()
 }

@@ -1,8 +1,8 @@
-//! A snapshot in JavaScript's hands: written once, then gone.
+//! A snapshot that JavaScript holds and writes once.
 
 use crate::answer::promise;
 use crate::errors::to_napi;
-use exit_rl_engine::engine_thread::beside;
+use exit_rl_engine::engine_thread::spawn_writer;
 use exit_rl_engine::error::EngineError;
 use exit_rl_engine::guard::guarded;
 use exit_rl_engine::io::new_file;
@@ -26,14 +26,16 @@ pub struct WrittenFile {
 
 #[napi]
 impl NativeSnapshot {
-    /// Writes a Hugging Face folder, and `training.safetensors` beside it where the snapshot holds training state, on a
-    /// thread of its own; weights go into files of at most `max_shard_bytes`. Resolves when every file is on the disk.
+    /// Writes a Hugging Face folder and, when the snapshot holds training state, its `training.safetensors`, on a thread of
+    /// its own. Weights go into files of at most `maxShardBytes`. Resolves when every file is on the disk.
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn write(&mut self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
-        let snapshot =
-            self.0.take().ok_or_else(|| to_napi(EngineError::invalid("snapshot", "it was written already")))?;
+        let snapshot = self
+            .0
+            .take()
+            .ok_or_else(|| to_napi(EngineError::invalid("snapshot", "it is already written; take another snapshot")))?;
         promise(env, move |answer| {
-            beside(move || {
+            spawn_writer(move || {
                 let written = guarded(|| snapshot.write(Path::new(&folder), max_shard_bytes as u64));
                 drop(snapshot);
                 answer.settle(written.map(|files| files.into_iter().map(WrittenFile::from).collect::<Vec<_>>()));

@@ -1,4 +1,4 @@
-//! A tokenizer as JavaScript sees it, with or without a policy around it.
+//! Tokenizers, with or without a policy.
 
 use crate::answer::{promise, Answer};
 use crate::convert::{token_lists, Ragged};
@@ -20,23 +20,23 @@ pub struct NativeTokenizer {
     text: Arc<TextWorker>,
 }
 
-/// A token found in text before anything else; `special` ones are left out of decoded text.
+/// A token that is matched in a text before tokenization; decoded text can leave `special` ones out.
 #[napi(object)]
 pub struct NativeAddedToken {
     pub id: u32,
     pub content: String,
     pub special: bool,
-    /// Found in normalised text: other spellings may match as well.
+    /// Matched in normalised text: other spellings may match too.
     pub normalized: bool,
 }
 
-/// A conversation as its chat template rendered it: one text with marks.
+/// A conversation that a chat template has rendered to one text with marks.
 #[napi(object)]
 pub struct NativeRendered {
     pub text: String,
-    /// Stands inside special tokens that a message spells out, which are text.
+    /// The mark inside special tokens that a message spells out, which are encoded as text.
     pub guard: String,
-    /// Stands where the next list of ids goes.
+    /// The mark that the next list of ids replaces.
     pub splice: String,
     pub tokens: Int32Array,
     pub offsets: Uint32Array,
@@ -44,14 +44,14 @@ pub struct NativeRendered {
 
 #[napi]
 impl NativeTokenizer {
-    /// Reads the tokenizer of a folder, without its weights.
+    /// Loads the tokenizer of a model folder without its weights.
     #[napi(ts_return_type = "Promise<NativeTokenizer>")]
     pub fn load(env: &Env, folder: String) -> Result<Object<'static>> {
         let load = move || {
             let tokenizer = Tokenizer::load(Path::new(&folder), u32::MAX as usize)?;
             Ok(NativeTokenizer::of(Arc::new(TextWorker::start(tokenizer, DEADLINE)?)))
         };
-        promise(env, |answer| on_own_thread(answer, load))
+        promise(env, |answer| spawn_load(answer, load))
     }
 
     #[napi]
@@ -67,7 +67,7 @@ impl NativeTokenizer {
             .collect()
     }
 
-    /// Token ids of texts, at once. Special tokens are parsed, none are added.
+    /// Encodes texts synchronously. Special tokens are parsed, none are added.
     #[napi]
     pub fn encode(&self, texts: Vec<String>) -> Result<Ragged> {
         let lists = texts.iter().map(|text| self.text.tokenizer().encode(text));
@@ -82,13 +82,13 @@ impl NativeTokenizer {
         texts.collect::<EngineResult<_>>().map_err(to_napi)
     }
 
-    /// As `encode`, of one text, on the tokenizer's own thread.
+    /// Encodes one text on the tokenizer's thread.
     #[napi(ts_return_type = "Promise<Int32Array>")]
     pub fn encode_text(&self, env: &Env, text: String) -> Result<Object<'static>> {
         self.ids(env, move |tokenizer| tokenizer.encode(&text))
     }
 
-    /// Texts with a guard inside everything that would be found as one of the `control` tokens.
+    /// Inserts the guard into every spelling of a `control` token in the texts.
     #[napi]
     pub fn guard(&self, texts: Vec<String>, control: Uint32Array, guard: String) -> Result<Vec<String>> {
         let (control, guard) = (control.iter().copied().collect(), mark(&guard).map_err(to_napi)?);
@@ -96,21 +96,21 @@ impl NativeTokenizer {
         guarded.collect::<EngineResult<_>>().map_err(to_napi)
     }
 
-    /// Token ids of a rendered conversation.
+    /// Encodes a rendered conversation on the tokenizer's thread.
     #[napi(ts_return_type = "Promise<Int32Array>")]
     pub fn encode_rendered(&self, env: &Env, rendered: NativeRendered) -> Result<Object<'static>> {
         let rendered = rendered.into_engine().map_err(to_napi)?;
         self.ids(env, move |tokenizer| tokenizer.encode_rendered(&rendered))
     }
 
-    /// The text of a list of ids piece by piece, as it is said while they are generated.
+    /// Starts to decode a growing list of ids, piece by piece.
     #[napi]
     pub fn stream(&self) -> NativeTextStream {
         NativeTextStream { text: self.text.clone(), stream: Mutex::default() }
     }
 }
 
-/// What of a growing list of ids is final as text; special tokens are left out.
+/// Decodes a growing list of ids to the text that is final; leaves special tokens out.
 #[napi]
 pub struct NativeTextStream {
     text: Arc<TextWorker>,
@@ -161,7 +161,8 @@ fn mark(text: &str) -> EngineResult<char> {
     }
 }
 
-fn on_own_thread<T: Send + ToNapiValue + 'static>(
+/// Settles `answer` with the result of `work` on a thread of its own.
+fn spawn_load<T: Send + ToNapiValue + 'static>(
     answer: Answer<T>,
     work: impl FnOnce() -> EngineResult<T> + Send + 'static,
 ) -> EngineResult<()> {

@@ -1,5 +1,6 @@
-//! What computes with a policy's weights: generation, log-probabilities and their gradient, hidden states. One
-//! implementation on our own kernels and one on libtorch; whoever generates or trains knows this interface alone.
+//! The interface of an engine that computes with a policy's weights: generation, log-probabilities and their gradient,
+//! hidden states. `kernels` implements it on our kernels and `torch` on libtorch; generation and training use the trait
+//! alone. n tokens · D width.
 
 pub mod kernels;
 pub mod torch;
@@ -18,91 +19,92 @@ use tch::Tensor;
 pub type GroupId = u64;
 pub type SlotId = usize;
 
-/// Logits in memory at a time unless something else is asked for.
+/// Default bytes of logits in memory at a time.
 pub const LOGITS_BYTES: usize = 256 << 20;
 
-/// One running completion's next token.
-pub struct StepRow {
+/// The next token of one running completion.
+pub struct DecodeRow {
     pub slot: SlotId,
     pub group: GroupId,
     pub token: u32,
     pub place: Place,
     pub sampling: Arc<Sampling>,
-    /// Filled by the step.
+    /// Filled by `Backend::decode`.
     pub sampled: Sampled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PassSettings {
     pub temperature: f64,
-    /// Computes a layer's (own kernels: a prompt's) activations again in the backward pass instead of keeping them.
+    /// Recomputes the activations of a layer (kernels: of a prompt) in the backward pass instead of keeping them.
     pub gradient_checkpointing: bool,
-    /// Logits that may lie in memory at a time; more are computed in parts, and again for the gradient.
+    /// Bytes of logits in memory at a time; more are computed in chunks, and recomputed for the gradient.
     pub logits_bytes: usize,
 }
 
-/// Of n tokens in the order of the batch, fp32.
-pub struct Scores {
+/// Log-probability, in nats, and entropy of n tokens in the order of the batch, fp32.
+pub struct TokenStats {
     pub logprob_n: Tensor,
     pub entropy_n: Tensor,
 }
 
-/// d(loss) by log-probability, and by entropy where the loss reads it.
-pub struct Slopes {
+/// The gradient of the objective with respect to each token's log-probability, and to its entropy where the loss reads it.
+pub struct TokenGrads {
     pub logprob_n: Tensor,
     pub entropy_n: Option<Tensor>,
 }
 
 pub trait Backend {
-    /// Takes over changed weights for generation.
+    /// Loads changed weights for generation.
     fn refresh(&mut self, parameters: &Parameters) -> Result<()>;
     /// Computes keys and values of prompts without their last token, once for all completions of a group.
     fn prefill(&mut self, parameters: &Parameters, prompts: &[(GroupId, &[u32])]) -> Result<()>;
-    /// Gives a slot room for `capacity` tokens after the group's prompt.
-    fn start(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()>;
+    /// Reserves a slot for a completion of `capacity` tokens after the group's prompt.
+    fn open_slot(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()>;
     /// Feeds every row's token and samples the next.
-    fn step(&mut self, parameters: &Parameters, rows: &mut [StepRow]) -> Result<()>;
-    fn finish(&mut self, slot: SlotId);
-    fn release(&mut self, group: GroupId);
+    fn decode(&mut self, parameters: &Parameters, rows: &mut [DecodeRow]) -> Result<()>;
+    fn free_slot(&mut self, slot: SlotId);
+    /// Frees the keys and values of a group's prompt.
+    fn free_prompt(&mut self, group: GroupId);
 
-    /// The weights as they are now, ready for passes over batches with at most `longest` tokens in a sequence with its
-    /// prompt.
+    /// Prepares the current weights for passes over batches whose sequences have at most `longest` tokens, prompt
+    /// included.
     fn prepare<'p>(
         &self,
         parameters: &'p Parameters,
         longest: usize,
         settings: PassSettings,
     ) -> Result<PreparedWeights<'p>>;
-    /// Log-probabilities and entropies of the sequences' tokens; no gradient can follow.
-    fn logprobs(&self, weights: &PreparedWeights, batch: &Batch, sequences: Range<usize>) -> Result<Scores>;
-    /// The same, with all that their gradient needs.
+    /// Computes log-probabilities and entropies of the sequences' tokens, without what a gradient needs.
+    fn logprobs(&self, weights: &PreparedWeights, batch: &Batch, sequences: Range<usize>) -> Result<TokenStats>;
+    /// Computes the same and keeps what the gradient needs.
     fn forward<'a>(
         &self,
         weights: &'a mut PreparedWeights,
         batch: &'a Batch,
         sequences: Range<usize>,
     ) -> Result<Forward<'a>>;
-    /// The final hidden states that the tokens of every sequence were drawn from, `[tokens, D]`, fp32 and flat.
+    /// Computes the final hidden states that the tokens of every sequence were drawn from, `[n, D]`, fp32 and flat.
     fn hidden_states(&self, parameters: &Parameters, batch: &Batch, microbatch_tokens: usize) -> Result<Vec<f32>>;
 }
 
-/// A policy's weights as a backend computes with them in training. They cannot change while it lives.
+/// A policy's weights in the form that a backend's training passes read. They cannot change while this value lives.
 pub struct PreparedWeights<'p> {
     parameters: &'p Parameters,
     settings: PassSettings,
-    /// Packed copies and what was added to their gradient; libtorch reads the parameters themselves.
+    /// Packed copies and their gradient (kernels); libtorch reads the parameters themselves.
     packed: Option<Packed>,
 }
 
 struct Packed {
     trainer: KernelTrainer,
-    /// Laid out like the parameters; made when there is one.
+    /// Laid out like the parameters; empty before the first backward pass.
     grad: Vec<f32>,
 }
 
 impl PreparedWeights<'_> {
-    /// The gradient that was added up, of what is trained. None where there is none, and where autograd has added it into
-    /// the optimizer's own tensor.
+    /// The accumulated gradient of the trained parameters. None before a backward pass, and on libtorch, where autograd
+    /// accumulates into the optimizer's tensor.
     pub fn gradient(&self) -> Result<Option<Cow<'_, [f32]>>> {
         let Some(grad) = self.packed.as_ref().map(|packed| &packed.grad).filter(|grad| !grad.is_empty()) else {
             return Ok(None);
@@ -114,19 +116,19 @@ impl PreparedWeights<'_> {
     }
 }
 
-/// Adds the gradient that follows from the slopes.
-type Backward<'a> = Box<dyn FnOnce(&Slopes) -> Result<()> + 'a>;
+/// Accumulates the gradient of the weights.
+type Backward<'a> = Box<dyn FnOnce(&TokenGrads) -> Result<()> + 'a>;
 
-/// A forward pass that waits for the slopes of its numbers.
+/// A forward pass that waits for the gradient of its outputs.
 pub struct Forward<'a> {
-    pub scores: Scores,
+    pub stats: TokenStats,
     backward: Backward<'a>,
 }
 
 impl Forward<'_> {
-    /// Adds the gradient of the weights that follows from the slopes; the scores stay.
-    pub fn backward(self, slopes: &Slopes) -> Result<Scores> {
-        (self.backward)(slopes)?;
-        Ok(self.scores)
+    /// Accumulates the gradient of the weights and returns the outputs of the forward pass.
+    pub fn backward(self, grads: &TokenGrads) -> Result<TokenStats> {
+        (self.backward)(grads)?;
+        Ok(self.stats)
     }
 }

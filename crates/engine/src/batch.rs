@@ -1,10 +1,10 @@
-//! The sequences of an update, and how they are cut into microbatches.
+//! The sequences of an update, and their division into microbatches.
 
 use crate::error::{EngineError, Result};
 use crate::model::config::DecoderConfig;
 use std::ops::Range;
 
-/// Token ids after their prompts, flat: list i is `flat[offsets[i]..offsets[i + 1]]`.
+/// Lists of token ids, flat: list i is `flat[offsets[i]..offsets[i + 1]]`.
 #[derive(Debug, Clone, Default)]
 pub struct Ragged {
     pub tokens: Vec<i32>,
@@ -15,18 +15,17 @@ pub struct Ragged {
 pub struct Batch {
     pub prompts: Ragged,
     pub sequences: Ragged,
-    /// Per sequence: its prompt. Sequences of one prompt stand together.
+    /// Per sequence: the index of its prompt. Sequences of one prompt are adjacent.
     pub prompt: Vec<u32>,
-    /// Per sequence: its rollout. Turns of one rollout are normalised together.
+    /// Per sequence: the id of its rollout. Turns of one rollout are normalised together.
     pub rollout: Vec<u32>,
     /// Per sequence.
     pub advantage: Vec<f32>,
     /// Per token: 1 trains it. Empty trains all.
     pub mask: Vec<u8>,
-    /// Per token: the sampler's log-probability. Empty when unknown.
-    pub behaviour: Vec<f32>,
-    /// Per sequence: the optimizer step, of those that one pass over the batch takes, that it belongs to. Empty: one
-    /// step takes all.
+    /// Per token: its log-probability under the behaviour policy, in nats. Empty when unknown.
+    pub behaviour_logprobs: Vec<f32>,
+    /// Per sequence: the optimizer step of each pass over the batch that trains on it. Empty: one step trains on all.
     pub step: Vec<u32>,
 }
 
@@ -60,6 +59,7 @@ impl Ragged {
 }
 
 impl Batch {
+    /// @error names the field whose length, tokens or numbers do not fit the model of `config`.
     pub fn check(&self, config: &DecoderConfig) -> Result<()> {
         self.prompts.check("prompts", config.vocab_size)?;
         self.sequences.check("sequences", config.vocab_size)?;
@@ -70,13 +70,17 @@ impl Batch {
             ("advantage", self.advantage.len(), sequences),
             ("step", self.step.len(), if self.step.is_empty() { 0 } else { sequences }),
             ("mask", self.mask.len(), if self.mask.is_empty() { 0 } else { tokens }),
-            ("logprobs", self.behaviour.len(), if self.behaviour.is_empty() { 0 } else { tokens }),
+            (
+                "behaviourLogprobs",
+                self.behaviour_logprobs.len(),
+                if self.behaviour_logprobs.is_empty() { 0 } else { tokens },
+            ),
         ];
         if let Some((key, found, wanted)) = lengths.into_iter().find(|(_, found, wanted)| found != wanted) {
             return Err(EngineError::invalid(key, format!("{found} entries where {wanted} belong")));
         }
         (0..sequences).try_for_each(|index| self.check_sequence(index, config))?;
-        for (key, values) in [("advantage", &self.advantage), ("logprobs", &self.behaviour)] {
+        for (key, values) in [("advantage", &self.advantage), ("behaviourLogprobs", &self.behaviour_logprobs)] {
             if values.iter().any(|value| !value.is_finite()) {
                 return Err(EngineError::NonFinite { what: key.into() });
             }
@@ -103,7 +107,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Most tokens of a prompt with its sequence.
+    /// The most tokens of a sequence with its prompt.
     pub fn longest_total(&self) -> usize {
         let total =
             |index: usize| self.prompts.get(self.prompt[index] as usize).len() + self.sequences.get(index).len();
@@ -114,7 +118,7 @@ impl Batch {
         self.mask.is_empty() || self.mask[token] != 0
     }
 
-    /// Trained tokens of a sequence.
+    /// Number of trained tokens of a sequence.
     pub fn trained_in(&self, sequence: usize) -> usize {
         self.sequences.range(sequence).filter(|&token| self.trained(token)).count()
     }
@@ -123,33 +127,33 @@ impl Batch {
         (0..self.sequences.tokens.len()).filter(|&token| self.trained(token)).count()
     }
 
-    /// Flat token range of consecutive sequences.
+    /// The flat token range of consecutive sequences.
     pub fn tokens(&self, sequences: Range<usize>) -> Range<usize> {
         self.sequences.offsets[sequences.start] as usize..self.sequences.offsets[sequences.end] as usize
     }
 
-    /// Some of the sequences, in the order given.
-    pub fn select(&self, chosen: &[usize]) -> Self {
-        let mut part = Self { prompts: self.prompts.clone(), ..Self::default() };
-        part.sequences.offsets.push(0);
-        for &index in chosen {
+    /// Copies the sequences of these indices, in the order given.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        let mut selected = Self { prompts: self.prompts.clone(), ..Self::default() };
+        selected.sequences.offsets.push(0);
+        for &index in indices {
             let tokens = self.sequences.range(index);
-            part.sequences.tokens.extend(&self.sequences.tokens[tokens.clone()]);
-            part.sequences.offsets.push(part.sequences.tokens.len() as u32);
-            part.prompt.push(self.prompt[index]);
-            part.rollout.push(self.rollout[index]);
-            part.advantage.push(self.advantage[index]);
+            selected.sequences.tokens.extend(&self.sequences.tokens[tokens.clone()]);
+            selected.sequences.offsets.push(selected.sequences.tokens.len() as u32);
+            selected.prompt.push(self.prompt[index]);
+            selected.rollout.push(self.rollout[index]);
+            selected.advantage.push(self.advantage[index]);
             if !self.mask.is_empty() {
-                part.mask.extend(&self.mask[tokens.clone()]);
+                selected.mask.extend(&self.mask[tokens.clone()]);
             }
-            if !self.behaviour.is_empty() {
-                part.behaviour.extend(&self.behaviour[tokens]);
+            if !self.behaviour_logprobs.is_empty() {
+                selected.behaviour_logprobs.extend(&self.behaviour_logprobs[tokens]);
             }
         }
-        part
+        selected
     }
 
-    /// Consecutive sequences whose padded rows stay within `limit`; at least one sequence each.
+    /// Ranges of consecutive sequences whose padded rows stay within `limit`; at least one sequence each.
     pub fn microbatches(&self, limit: usize) -> Vec<Range<usize>> {
         let mut ranges = Vec::new();
         let mut start = 0;
@@ -169,7 +173,7 @@ impl Batch {
         prompts.len() * self.prompt_rows(&prompts) + sequences.len() * self.longest(sequences)
     }
 
-    /// Prompts in order of first use; equal neighbours are one.
+    /// Prompts in order of use; equal neighbours are merged.
     pub(crate) fn distinct_prompts(&self, sequences: Range<usize>) -> Vec<u32> {
         let mut prompts = self.prompt[sequences].to_vec();
         prompts.dedup();

@@ -1,13 +1,16 @@
-//! How far each member of a group lies from the group's centroid.
+//! Distances of the members of a group from its centroid.
 
 use crate::error::{EngineError, Result};
 
 /// d_i = ‖e_i − c‖ / (max_j ‖e_j − c‖ − min_j ‖e_j − c‖), c the group's centroid (arXiv 2509.04575).
 ///
-/// As printed the numerator is not shifted by the minimum, so d_i may exceed 1; it is cut at `clamp`.
-/// A group whose members are equally far (a range of 0) gives 1 for all.
+/// As printed, the numerator is not shifted by the minimum, so d_i may exceed 1; it is clamped to `clamp`. When all members
+/// are equally distant (a range of 0), every d_i is 1.
 ///
-/// `embeddings` is row-major `[members, dimension]`, group g holds members `offsets[g]..offsets[g + 1]`.
+/// `embeddings` is row-major `[members, dimension]`; group g holds members `offsets[g]..offsets[g + 1]`. Returns one factor
+/// per member.
+///
+/// @error when the offsets do not rise from 0 to the number of embeddings.
 pub fn diversity(embeddings: &[f32], dimension: usize, offsets: &[u32], clamp: f64) -> Result<Vec<f32>> {
     let members = offsets.last().map_or(0, |&end| end as usize);
     if offsets.first() != Some(&0) || !offsets.is_sorted() || members * dimension != embeddings.len() {
@@ -17,7 +20,7 @@ pub fn diversity(embeddings: &[f32], dimension: usize, offsets: &[u32], clamp: f
     Ok(groups.flat_map(|range| group_diversity(&embeddings[range], dimension, clamp)).collect())
 }
 
-/// Ranges below this are rounding, not distance.
+/// A smaller range is rounding error.
 const SMALLEST_RANGE: f64 = 1e-6;
 
 fn group_diversity(embeddings: &[f32], dimension: usize, clamp: f64) -> Vec<f32> {
@@ -42,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn follows_the_printed_formula() {
+    fn matches_the_printed_formula() {
         let factors = diversity(&[0.0, 0.0, 3.0], 1, &[0, 3], 10.0).unwrap();
         assert_eq!(factors, [1.0, 1.0, 2.0]);
         assert_eq!(diversity(&[0.0, 0.0, 3.0], 1, &[0, 3], 1.5).unwrap(), [1.0, 1.0, 1.5]);

@@ -1,26 +1,25 @@
 //! Text to vectors: hashed n-grams without a model, and sentence-transformers folders.
 //!
-//! A folder is a pipeline: tokens → hidden states (`text_encoder`) → one vector a text (`pooling`) → `modules`' last stages.
+//! A folder is a pipeline: tokens (`embed_tokenizer`) → hidden states (`text_encoder`) → one vector a text (`pooling`) →
+//! the stages after it (`stages`). `modules` reads which of them a folder has.
 
 mod architecture;
-pub mod attention;
-pub mod config;
+pub mod embed_job;
+pub mod embed_tokenizer;
 pub mod embedder;
-mod forward;
-pub mod functions;
-pub mod job;
-pub mod json;
+pub mod encoder_attention;
+pub mod encoder_config;
+mod encoder_forward;
+pub mod encoder_weights;
+pub mod gelu;
+pub mod json_file;
 pub mod kernel_encoder;
-mod kernel_text_decoder;
-pub mod layout;
-pub mod linear;
+pub mod kernel_linear;
 pub mod modules;
 pub mod ngram;
-mod packed_texts;
-mod padded_texts;
 pub mod pooling;
 pub mod stages;
+mod text_batches;
+mod text_decoder;
 pub mod text_encoder;
-pub mod tokens;
 pub mod torch_encoder;
-mod torch_text_decoder;

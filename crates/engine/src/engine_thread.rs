@@ -1,8 +1,8 @@
 //! The one thread that owns every tensor of the process.
 //!
-//! Jobs come through a bounded queue. While a policy has requests in flight the thread alternates between one decoding
-//! step and whatever has arrived: generation requests join the batch at once, everything else waits until the requests
-//! before it are answered and holds back those after it.
+//! Jobs arrive through a bounded queue. While a policy has requests in flight, the thread alternates between one decoding
+//! step and new jobs: generation requests join the batch at once; any other job of that policy waits until the earlier
+//! requests are answered and blocks the later ones.
 
 pub mod job;
 mod job_loop;
@@ -18,7 +18,7 @@ use std::sync::mpsc::{channel, Sender};
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
-/// Requests that may wait in the queue; far beyond what a batch needs, so that only a runaway caller meets it.
+/// The most jobs that wait in the queue: far beyond the size of a batch, so that only a runaway caller reaches it.
 pub const QUEUE_CAPACITY: usize = 1 << 16;
 
 struct Engine {
@@ -30,10 +30,12 @@ static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
 /// Threads that write snapshots.
 static WRITERS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
-/// Queues a job, starting the thread at the first one.
+/// Queues a job; the first call starts the thread.
+///
+/// @error `CLOSED` after `shutdown`, `QUEUE_FULL`.
 pub fn send(job: Job) -> Result<()> {
     let mut engine = lock(&ENGINE);
-    // Under the lock: what stops the thread must not find another one after it.
+    // Checked under the lock, so that no thread starts after `shutdown` has joined the last one.
     if is_stopping() {
         return Err(EngineError::Closed {});
     }
@@ -48,8 +50,8 @@ pub fn send(job: Job) -> Result<()> {
     engine.sender.send(job).map_err(|_| EngineError::Closed {})
 }
 
-/// Runs `body` beside the engine thread, on a thread that `shutdown` waits for.
-pub fn beside(body: impl FnOnce() + Send + 'static) -> Result<()> {
+/// Runs `body` on a thread of its own, which `shutdown` joins.
+pub fn spawn_writer(body: impl FnOnce() + Send + 'static) -> Result<()> {
     let mut writers = lock(&WRITERS);
     if is_stopping() {
         return Err(EngineError::Closed {});
@@ -61,13 +63,13 @@ pub fn beside(body: impl FnOnce() + Send + 'static) -> Result<()> {
     Ok(())
 }
 
-/// Cancels what is in flight, lets the thread finish its step, and joins it. Later jobs are refused.
+/// Cancels requests in flight, lets the thread finish its step, and joins it. Later jobs are refused.
 pub fn shutdown() {
     stop();
     tickets::cancel_all();
     let engine = lock(&ENGINE).take();
     if let Some(mut engine) = engine {
-        // A failed send means that the thread is gone already.
+        // Sending fails when the thread has already ended.
         let _ = engine.sender.send(Job::Stop);
         if let Some(thread) = engine.thread.take() {
             let _ = thread.join();
@@ -87,7 +89,7 @@ fn start() -> Result<Engine> {
     Ok(Engine { sender, thread: Some(thread) })
 }
 
-/// The system has no room for another thread.
+/// The system refuses another thread.
 fn no_thread(error: std::io::Error) -> EngineError {
-    EngineError::OutOfMemory { message: format!("no thread can be started ({error})") }
+    EngineError::OutOfMemory { message: format!("the system cannot start another thread ({error})") }
 }

@@ -1,4 +1,4 @@
-//! Everything that can go wrong, as data: a stable code and named fields that cross into JavaScript unchanged.
+//! The errors of the engine, as data: a stable code and named fields, which cross into JavaScript unchanged.
 
 use serde::Serialize;
 use std::path::Path;
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 pub type Result<T> = std::result::Result<T, EngineError>;
 
-/// Serialises as `{"code": "WEIGHT_SHAPE", "fields": {…}}`; `Display` is the sentence a person reads.
+/// Serialises to `{"code": "WEIGHT_SHAPE", "fields": {…}}`; `Display` is the sentence a person reads.
 #[derive(Debug, Clone, PartialEq, Error, Serialize)]
 #[serde(tag = "code", content = "fields", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EngineError {
@@ -14,7 +14,7 @@ pub enum EngineError {
     ModelFileMissing { folder: String, file: String },
     #[error("`{file}` cannot be read: {reason}")]
     ModelFile { file: String, reason: String },
-    #[error("`{file}`: `{key}` is {found}, and only {supported} can be computed here")]
+    #[error("`{file}`: `{key}` is {found}, and the engine supports only {supported}")]
     ModelUnsupported { file: String, key: String, found: String, supported: String },
     #[error("the tokenizer of `{file}` cannot take the {key}: {reason}")]
     Tokenizer { file: String, key: String, reason: String },
@@ -30,7 +30,7 @@ pub enum EngineError {
     InvalidRequest { key: String, reason: String },
     #[error("the prompt has {tokens} tokens and the context holds {limit}, one of them for the answer")]
     PromptTooLong { tokens: usize, limit: usize },
-    #[error("{what} is not finite; the weights were left as they were")]
+    #[error("{what} is not finite; the weights are unchanged")]
     NonFinite { what: String },
     #[error("cancelled")]
     Cancelled {},
@@ -72,7 +72,7 @@ impl EngineError {
         Self::Torch { message }
     }
 
-    /// What a caught panic carried. Infallible tch calls panic with libtorch's own message.
+    /// Converts the payload of a caught panic. Infallible tch calls panic with libtorch's message.
     pub fn from_panic(payload: Box<dyn std::any::Any + Send>) -> Self {
         let text = payload
             .downcast_ref::<String>()

@@ -1,4 +1,4 @@
-//! Tokens out, log-probabilities out: requests are batched continuously over fixed slots.
+//! Generation: a scheduler batches requests continuously over a fixed number of slots.
 
 mod group;
 pub mod request;

@@ -1,22 +1,22 @@
-//! What keeps the process alive while the engine's threads work: panics become errors, and a process that is about to end
-//! is told apart.
+//! Keeps the process alive while the engine's threads work: turns panics into errors and signals that the process is about
+//! to end.
 
 use crate::error::{EngineError, Result};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-/// Threads of the engine carry this name or begin with it.
+/// The name, or the start of the name, of every thread of the engine.
 pub const THREAD_NAME: &str = "exit-rl-engine";
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// The process is about to end: whatever takes long should give up.
+/// Whether the process is about to end: long work should give up.
 pub fn is_stopping() -> bool {
     STOPPING.load(Ordering::Acquire)
 }
 
-/// From now on `is_stopping`.
+/// Makes `is_stopping` true for the rest of the process.
 pub fn stop() {
     STOPPING.store(true, Ordering::Release);
 }
@@ -26,12 +26,12 @@ pub fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| Err(EngineError::from_panic(payload)))
 }
 
-/// A poisoned lock only means that another caller panicked; the data are plain maps.
+/// Locks `mutex`, also after a panic of another holder: the data are plain maps and lists.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A panic on the engine's threads becomes an error for whoever asked; printing it as well would only alarm.
+/// Suppresses the message of panics on the engine's threads: the caller gets each as an error.
 pub fn silence_engine_panics() {
     static SILENCED: Once = Once::new();
     SILENCED.call_once(|| {

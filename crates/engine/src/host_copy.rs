@@ -1,5 +1,5 @@
-//! Tensors in host memory to write a checkpoint from: copied, which is the pause that training sees, or lent where they
-//! lie, while training waits for the writing.
+//! Tensors in host memory that a checkpoint is written from. They are copied, which pauses training for the copy, or lent
+//! in place, which pauses training until the checkpoint is written.
 
 use crate::error::{EngineError, Result};
 use safetensors::tensor::View;
@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
 
-/// A flat tensor's bytes, little-endian as in safetensors.
+/// The bytes of a flat tensor, little-endian as in safetensors.
 pub struct HostTensor {
     pub dtype: Dtype,
     shape: [usize; 1],
@@ -17,14 +17,14 @@ pub struct HostTensor {
 }
 
 enum Held {
-    /// `home` is where the buffer goes when the copy has been written.
-    Copied { bytes: Vec<u8>, home: Buffers },
+    /// The buffer returns to `buffers` on drop.
+    Copied { bytes: Vec<u8>, buffers: Buffers },
     /// Contiguous and on the host.
     Lent(Mutex<Tensor>),
 }
 
-/// Buffers of copies that have been written, kept for the next ones: to make their pages anew would take most of the
-/// time of a copy, and training waits for it.
+/// Buffers of earlier copies, kept for reuse: mapping fresh pages takes most of the time of a copy, and training waits for
+/// it.
 #[derive(Clone, Default)]
 struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -33,8 +33,10 @@ impl Buffers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An empty buffer that holds `size` bytes without growing.
-    fn take(&self, size: usize) -> Result<Vec<u8>> {
+    /// Returns an empty buffer that holds `size` bytes without growing.
+    ///
+    /// @error `OUT_OF_MEMORY`.
+    fn reuse(&self, size: usize) -> Result<Vec<u8>> {
         let mut kept = self.lock();
         if let Some(place) = kept.iter().position(|buffer| buffer.capacity() == size) {
             return Ok(kept.swap_remove(place));
@@ -42,7 +44,7 @@ impl Buffers {
         drop(kept);
         let mut fresh = Vec::new();
         fresh.try_reserve_exact(size).map_err(|_| EngineError::OutOfMemory {
-            message: format!("the copy that a checkpoint is written from needs {size} bytes more"),
+            message: format!("a checkpoint is written from a copy, which needs another {size} bytes"),
         })?;
         Ok(fresh)
     }
@@ -57,25 +59,25 @@ impl HostTensor {
     }
 }
 
-/// The memory of a contiguous tensor on the host, which whoever holds the tensor keeps alive.
+/// The memory of a contiguous tensor on the host, valid as long as the tensor lives.
 fn bytes_of<'a>(tensor: &Tensor, size: usize) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>().cast_const(), size) }
 }
 
 impl Drop for HostTensor {
     fn drop(&mut self) {
-        if let Held::Copied { bytes, home } = &mut self.held {
+        if let Held::Copied { bytes, buffers } = &mut self.held {
             let mut buffer = std::mem::take(bytes);
             buffer.clear();
-            home.lock().push(buffer);
+            buffers.lock().push(buffer);
         }
     }
 }
 
-/// Below this a second thread costs more than it copies.
+/// Bytes per thread below which a second thread costs more than it saves.
 const COPY_PER_THREAD: usize = 4 << 20;
 
-/// Copies tensors to host memory, with several threads and into buffers that it keeps.
+/// Copies tensors to host memory, with several threads and into reused buffers.
 #[derive(Clone, Default)]
 pub struct Copier {
     threads: usize,
@@ -88,11 +90,12 @@ impl Copier {
         Self { threads, ..Self::default() }
     }
 
-    /// Takes no copies of what lies in host memory: it must not change before it has been written.
+    /// Lends tensors in host memory instead of copying them: they must not change before they are written.
     pub fn lender() -> Self {
         Self { lends: true, ..Self::default() }
     }
 
+    /// @error for a dtype other than fp32 and bf16, `OUT_OF_MEMORY`.
     pub fn copy(&self, tensor: &Tensor) -> Result<HostTensor> {
         let flat = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
         let (dtype, width) = match flat.f_kind()? {
@@ -104,20 +107,20 @@ impl Copier {
         let held = if self.lends {
             Held::Lent(Mutex::new(flat))
         } else {
-            Held::Copied { bytes: self.copy_bytes(bytes_of(&flat, size))?, home: self.buffers.clone() }
+            Held::Copied { bytes: self.copy_bytes(bytes_of(&flat, size))?, buffers: self.buffers.clone() }
         };
         Ok(HostTensor { dtype, shape: [numel], size, held })
     }
 
     fn copy_bytes(&self, source: &[u8]) -> Result<Vec<u8>> {
-        let mut bytes = self.buffers.take(source.len())?;
+        let mut bytes = self.buffers.reuse(source.len())?;
         let pieces = (source.len() / COPY_PER_THREAD).clamp(1, self.threads.max(1));
         let piece = source.len().div_ceil(pieces).max(1);
         let target = &mut bytes.spare_capacity_mut()[..source.len()];
         std::thread::scope(|scope| {
             for (from, to) in source.chunks(piece).zip(target.chunks_mut(piece)) {
                 let mut copy = move || {
-                    // Equal lengths, and `to` is reserved memory that nothing else sees.
+                    // SAFETY: equal lengths, and `to` is reserved memory without another reference.
                     unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_mut_ptr().cast(), from.len()) }
                 };
                 if pieces == 1 {
@@ -127,7 +130,7 @@ impl Copier {
                 }
             }
         });
-        // All of it was written above.
+        // SAFETY: the loop above has written all of it.
         unsafe { bytes.set_len(source.len()) };
         Ok(bytes)
     }
@@ -165,21 +168,21 @@ mod tests {
     }
 
     #[test]
-    fn a_written_copy_leaves_its_buffer_to_the_next() {
+    fn the_next_copy_reuses_the_buffer_of_a_dropped_one() {
         let copier = Copier::new(1);
         let tensor = Tensor::from_slice(&[1f32; 1000]);
         let (first, second) = (copier.copy(&tensor).unwrap(), copier.copy(&tensor).unwrap());
         let places = [first.bytes().as_ptr(), second.bytes().as_ptr()];
         assert_ne!(places[0], places[1]);
         drop((first, second));
-        let again = copier.copy(&(tensor * 2.0)).unwrap();
-        assert!(places.contains(&again.bytes().as_ptr()));
-        assert_eq!(again.bytes()[..4], 2f32.to_le_bytes());
+        let next = copier.copy(&(tensor * 2.0)).unwrap();
+        assert!(places.contains(&next.bytes().as_ptr()));
+        assert_eq!(next.bytes()[..4], 2f32.to_le_bytes());
         assert_eq!(copier.buffers.lock().len(), 1);
     }
 
     #[test]
-    fn a_snapshot_keeps_what_was_there() {
+    fn a_copy_does_not_follow_its_tensor() {
         let tensor = Tensor::from_slice(&[1f32, -2.5, 3.0]);
         let copy = Copier::new(1).copy(&tensor).unwrap();
         let _ = tensor.shallow_clone().fill_(9.0);
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lent_is_the_tensor_itself() {
+    fn a_lent_tensor_is_not_copied() {
         let tensor = Tensor::from_slice(&[1f32, -2.5, 3.0]);
         let lent = Copier::lender().copy(&tensor).unwrap();
         assert_eq!(lent.bytes().as_ptr(), tensor.data_ptr().cast_const().cast());

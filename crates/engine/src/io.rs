@@ -1,4 +1,4 @@
-//! Files in and out: read as hostile input, hashed while they are written.
+//! Files: read as hostile input, hashed while they are written.
 
 pub mod companions;
 pub mod new_file;

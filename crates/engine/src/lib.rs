@@ -1,6 +1,7 @@
-//! The engine: tensors and tokens, nothing of Node, tasks or curricula.
+//! The engine: tensors and tokens. It knows nothing of Node, tasks or curricula.
 //!
-//! A file uses lower levels and its own module only, and no file comes back to itself: `tests/levels.rs` holds the table.
+//! A file depends on lower levels and on its own module only, and no dependency is circular: `tests/levels.rs` holds the
+//! table and checks it.
 
 pub mod backend;
 pub mod batch;

@@ -1,8 +1,7 @@
-//! What a policy will take of memory, from its config and the headers of its files: nothing is allocated for it.
+//! Estimates a policy's memory from its config and the headers of its files, and allocates nothing.
 //!
-//! P parameters · D width · Q query width · K key width · I inner width · V vocabulary · H heads. Every term below is one
-//! allocation of the code it names, so an estimate is wrong where the code changes and this page does not:
-//! `bench/memory.ts` measures both.
+//! Every term below is one allocation of the code that it names. An estimate is therefore wrong when that code changes and
+//! this file does not: `bench/memory.ts` compares both.
 
 mod adapted;
 
@@ -15,11 +14,11 @@ use crate::model::layout::elements;
 use crate::model::weight_files::WeightFiles;
 use crate::placement;
 use crate::placement::Dtype;
-use crate::policy::{default_slots, own_kernels, LoadOptions};
+use crate::policy::{default_slots, uses_kernels, LoadOptions};
 use std::path::Path;
 use tch::Device;
 
-/// What is generated and trained at a time.
+/// The sizes of generation and training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     pub prompts: usize,
@@ -28,47 +27,48 @@ pub struct Workload {
     pub new_tokens: usize,
     pub microbatch_tokens: usize,
     pub gradient_checkpointing: bool,
-    /// Checkpoints are written from a copy in host memory, which is kept for the next one.
+    /// Checkpoints are written from a copy in host memory, whose buffers are reused.
     pub asynchronous_saving: bool,
 }
 
-/// Bytes.
+/// The estimate, in bytes, but for `parameters` and the flags.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Memory {
     pub parameters: u64,
     pub kernels: bool,
     pub on_device: bool,
-    /// The process before any model: Node, the addon and libtorch.
+    /// The process before it loads a model: Node, the addon and libtorch.
     pub base: u64,
     pub weights: u64,
-    /// Copies that own kernels compute with.
+    /// Packed weights of the kernels.
     pub packed: u64,
     pub reference: u64,
-    /// An adapter's numbers, and the weights that it is added to apart from the merged ones.
+    /// An adapter's parameters, and the frozen weights beside the merged ones.
     pub adapter: u64,
     pub tokenizer: u64,
     pub gradient: u64,
     pub optimizer: u64,
     pub kv_cache: u64,
-    /// Of one decoding step.
+    /// The temporaries of one decoding step.
     pub decoding: u64,
     pub activations: u64,
     pub logits: u64,
-    /// What checkpoints are written from, in host memory.
+    /// The copy that checkpoints are written from, in host memory.
     pub save_copy: u64,
     pub peak_load: u64,
     pub peak_generate: u64,
     pub peak_update: u64,
-    /// Updating while a checkpoint is written.
+    /// During an update while a checkpoint is written.
     pub peak_save: u64,
 }
 
-/// Resident memory of Node with the addon and libtorch mapped and one small policy at work, measured; the context of CUDA
-/// comes on top and is not counted: its size is the driver's.
+/// Measured resident memory of Node with the addon, libtorch and one small policy. The CUDA context is extra and not
+/// counted: the driver decides its size.
 const BASE: u64 = 210 << 20;
-/// A parsed tokenizer by byte of its file: tokens and merges in hash maps.
+/// Bytes of a parsed tokenizer per byte of its file: tokens and merges are in hash maps.
 const TOKENIZER_FACTOR: u64 = 8;
 
+/// @error when the folder's config or weights cannot be read, or the options do not fit the model.
 pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Result<Memory> {
     let config = DecoderConfig::read(folder)?;
     let files = WeightFiles::open(folder)?;
@@ -76,7 +76,7 @@ pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Re
     let device = placement::parse(&options.device)?;
     let tokenizer = std::fs::metadata(folder.join("tokenizer.json")).map_or(0, |data| data.len());
     let parameters = elements(&config) as u64;
-    let kernels = own_kernels(options, options.lora.as_ref(), device, parameters as usize)?;
+    let kernels = uses_kernels(options, options.lora.as_ref(), device, parameters as usize)?;
     let threads = if options.threads == 0 { placement::default_threads() } else { options.threads };
     let on_device = device != Device::Cpu;
     let adapted = options.lora.as_ref().map(|lora| Adapted::new(&config, lora)).transpose()?;
@@ -88,7 +88,7 @@ pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Re
         base: BASE,
         weights: plan.weights(),
         packed: if kernels { plan.packed() } else { 0 },
-        // An adapter brings its reference.
+        // The reference of an adapter needs no second copy of the weights.
         reference: if options.reference && options.lora.is_none() { plan.weights() } else { 0 },
         adapter: plan.adapter(),
         tokenizer: TOKENIZER_FACTOR * tokenizer,
@@ -129,7 +129,7 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// `Parameters`: fp32 to be trained, and a rounded copy in bf16.
+    /// `Parameters`: fp32 when trained, and a rounded copy in bf16.
     fn weights(&self) -> u64 {
         let bytes = match (self.options.dtype, self.options.trainable && self.options.lora.is_none()) {
             (Dtype::Fp32, _) => 4,
@@ -139,7 +139,7 @@ impl Plan<'_> {
         bytes * self.parameters
     }
 
-    /// Numbers that the optimizer updates.
+    /// Number of parameters that the optimizer updates.
     fn trained(&self) -> u64 {
         self.adapted.as_ref().map_or(self.parameters, |adapted| adapted.factors)
     }
@@ -149,21 +149,21 @@ impl Plan<'_> {
         self.adapted.as_ref().map_or(0, |adapted| 4 * adapted.factors + width(self.options.dtype) * adapted.matrices)
     }
 
-    /// `Snapshot`: the trained numbers in fp32, their moments, and the reference.
+    /// `Snapshot`: the trained parameters in fp32, their moments, and the reference.
     fn save_copy(&self, reference: bool) -> u64 {
         let reference = if reference { 4 * self.parameters } else { 0 };
         (4 + 2 * width(self.options.state_dtype)) * self.trained() + reference
     }
 
-    /// `KernelDecoder`: every weight once, a tied head and its embedding apart.
+    /// `KernelDecoder`: every weight once; a tied head and its embedding are stored separately.
     fn packed(&self) -> u64 {
         let config = self.config;
         let table = if config.tied_head { config.vocab_size * config.hidden_size } else { 0 };
         4 * (self.parameters + table as u64)
     }
 
-    /// One number for each that is trained. Own kernels: beside it the sum over all weights, every further thread's part,
-    /// and the trainer's weights, packed and transposed.
+    /// One number per trained parameter. Kernels also hold the gradient of all weights, one partial gradient per thread,
+    /// and the trainer's packed and transposed weights.
     fn gradient(&self) -> u64 {
         if !self.kernels {
             let bytes = if self.options.lora.is_some() { 4 } else { width(self.options.dtype) };
@@ -181,23 +181,23 @@ impl Plan<'_> {
         slots.min(self.workload.prompts * self.workload.group_size)
     }
 
-    /// Own kernels: each completion's new tokens, each prompt once. libtorch: every slot holds its prompt as well, and
-    /// while slots are added the old tensors and the new ones are there together.
+    /// Kernels: each completion's new tokens, each prompt once. libtorch: every slot also holds its prompt, and the old and
+    /// the new tensors coexist while slots are added.
     fn kv_cache(&self) -> u64 {
         let (config, load) = (self.config, self.workload);
         let token = (2 * config.layers * config.kv_width()) as u64 * width(self.options.dtype);
         let (running, prompts) = (self.completions(), load.prompts.min(self.completions().div_ceil(load.group_size)));
         let shared = (prompts * load.prompt_tokens) as u64 * token;
         if self.kernels {
-            let own = running * (load.new_tokens.next_multiple_of(16) + 16);
-            return shared + own as u64 * token;
+            let positions = running * (load.new_tokens.next_multiple_of(16) + 16);
+            return shared + positions as u64 * token;
         }
         let slots = running.next_multiple_of(SLOT_STEP);
         let capacity = (load.prompt_tokens + load.new_tokens).next_multiple_of(CAPACITY_STEP);
         shared + ((2 * slots - SLOT_STEP.min(slots)) * capacity) as u64 * token
     }
 
-    /// Logits and what sampling makes of them; prompts are computed one at a time.
+    /// Logits and the temporaries of sampling; prompts are computed one at a time.
     fn decoding(&self) -> u64 {
         let (config, load) = (self.config, self.workload);
         let rows = self.completions() as u64;
@@ -206,7 +206,7 @@ impl Plan<'_> {
             let pass = 32.min(rows) * self.threads as u64;
             return 4 * pass * (vocabulary + 4 * config.intermediate_size as u64);
         }
-        // oneDNN reorders a bf16 weight before it multiplies with it; the head is the largest.
+        // oneDNN reorders a bf16 weight before it multiplies by it; the head is the largest.
         let reordered = match (self.options.dtype, self.on_device) {
             (Dtype::Bf16, false) => 2 * vocabulary * config.hidden_size as u64,
             _ => 0,
@@ -217,9 +217,9 @@ impl Plan<'_> {
         sampling.max(prefill) + reordered
     }
 
-    /// Numbers that one layer's pass makes of a row that looks at `keys` positions: two norms of three (input, scaled,
-    /// weighted), query and key before and after rotation and scaled, attention's weights and output, gate, up, their
-    /// product's parts.
+    /// Numbers that one layer computes for a row that attends to `keys` positions: two norms of three each (input, scaled,
+    /// weighted), query and key before and after rotation and scaling, attention weights and output, gate, up and their
+    /// product.
     fn layer_row(&self, keys: usize) -> u64 {
         let config = self.config;
         let (width, query, key) = (config.hidden_size, config.attention_width(), config.kv_width());
@@ -241,7 +241,7 @@ impl Plan<'_> {
         let at_once = tokens.min((LOGITS_BYTES / (4 * config.vocab_size)).max(1) as u64);
         let logits = at_once * config.vocab_size as u64 * 4;
         if self.kernels {
-            // The tape, and the probabilities with their gradient.
+            // The tape, the probabilities and their gradient.
             return (rows * kept * bytes, 2 * logits);
         }
         // Logits, log-softmax, its exponential for the entropy, and two gradients.

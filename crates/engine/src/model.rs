@@ -1,16 +1,14 @@
 //! One decoder for the Llama, Mistral and Qwen families; families differ in their config.
+//!
+//! Settings (`config`, `config_fields`), rotary embedding, attention and decoder; the weights in `layout`, `parameters`
+//! and `weight_files`; adapters in `lora`.
 
 pub mod attention;
 pub mod config;
+pub mod config_fields;
 pub mod decoder;
-pub mod family;
-pub mod fields;
-pub mod keys;
 pub mod layout;
 pub mod lora;
 pub mod parameters;
-pub mod rope;
 pub mod rotary;
-pub mod shared_prompt;
 pub mod weight_files;
-pub mod window;

@@ -1,7 +1,7 @@
-//! Philox4x32-10: a random number as a pure function of its place.
+//! Philox4x32-10: random numbers as a pure function of a token's place.
 //!
-//! Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). Counter-based, so that a token's number
-//! depends on (seed, request, completion, position) and on nothing that happened before.
+//! Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). The generator is counter-based: the number of a
+//! token depends on (seed, request, completion, position) alone.
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
@@ -21,7 +21,7 @@ pub fn philox4x32(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// Where a sampled token stands.
+/// The coordinates of a sampled token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     pub seed: u64,
@@ -39,7 +39,7 @@ impl Place {
         bits as f64 / (1u64 << 53) as f64
     }
 
-    /// A seed for a generator that is not ours, 63 bits.
+    /// A seed for another generator, 63 bits.
     pub fn seed(self) -> i64 {
         let counter = [self.request as u32, (self.request >> 32) as u32, self.completion, self.position];
         let words = philox4x32(counter, [self.seed as u32, (self.seed >> 32) as u32]);
@@ -51,7 +51,7 @@ impl Place {
 mod tests {
     use super::*;
 
-    /// Known answers of the authors' Random123 distribution.
+    /// Known answers from the authors' Random123 distribution.
     #[test]
     fn matches_the_authors_known_answers() {
         assert_eq!(philox4x32([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn every_coordinate_matters() {
+    fn every_coordinate_changes_the_number() {
         let place = Place { seed: 1, request: 2, completion: 3, position: 4 };
         let others = [
             Place { seed: 2, ..place },

@@ -1,4 +1,4 @@
-//! Where the engine computes and with what: device, precision, backend, threads; and what libtorch reports of itself.
+//! The device, precision, backend and threads of the engine; and the facts that libtorch reports.
 
 use crate::error::{EngineError, Result};
 use crate::guard::THREAD_NAME;
@@ -7,7 +7,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 use tch::{Cuda, Device, Kind};
 
-/// Threads to share work among; None computes on the calling thread.
+/// A thread pool; None computes on the calling thread.
 pub type Pool = Option<Arc<rayon::ThreadPool>>;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ pub fn info() -> EngineInfo {
     }
 }
 
-/// As many as there are cores this process may use.
+/// One thread per core that this process may use.
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
@@ -49,13 +49,13 @@ impl Dtype {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// Own kernels for small models in fp32 on the CPU, libtorch elsewhere.
+    /// Kernels for small models in fp32 on the CPU, libtorch otherwise.
     Auto,
     Kernels,
     Torch,
 }
 
-/// None for a single thread: everything then runs on the engine thread.
+/// Starts a pool. None for a single thread: the engine thread then does all work.
 pub fn start_pool(threads: usize) -> Result<Pool> {
     if threads <= 1 {
         return Ok(None);
@@ -65,7 +65,9 @@ pub fn start_pool(threads: usize) -> Result<Pool> {
     pool.map(|pool| Some(Arc::new(pool))).map_err(EngineError::torch)
 }
 
-/// `auto`, `cpu`, `cuda` or `cuda:N`.
+/// Parses `auto`, `cpu`, `cuda` or `cuda:N`.
+///
+/// @error `DEVICE` when this machine does not have the device.
 pub fn parse(device: &str) -> Result<Device> {
     let refuse = |reason: String| Err(EngineError::Device { device: device.into(), reason });
     let index = match device {
@@ -86,18 +88,20 @@ pub fn parse(device: &str) -> Result<Device> {
     Ok(Device::Cuda(index))
 }
 
-/// Refuses what would not fit in this machine however empty it were; a system that promises more than it has would end
-/// the process instead.
+/// Refuses a size that exceeds the memory of this machine. A system that overcommits memory would otherwise kill the
+/// process.
+///
+/// @error `OUT_OF_MEMORY`.
 pub fn refuse_beyond_memory(bytes: u64) -> Result<()> {
     match host_memory() {
         Some(memory) if bytes > memory => Err(EngineError::OutOfMemory {
-            message: format!("the weights need {bytes} bytes, this machine has {memory}"),
+            message: format!("the weights need {bytes} bytes and this machine has {memory}"),
         }),
         _ => Ok(()),
     }
 }
 
-/// Bytes of memory and swap, or what the process's control group may use of them.
+/// Bytes of memory and swap of this machine, or the limit of the process's control group when it is lower.
 pub fn host_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let field = |name: &str| -> Option<u64> {
@@ -123,11 +127,11 @@ extern "C" {
 const RTLD_NOW: i32 = 2;
 const RTLD_GLOBAL: i32 = 0x100;
 
-/// Maps libtorch_cuda, whose initialisers register the CUDA backend. It must come from the build that is loaded, and
-/// before the first question about CUDA.
+/// Maps libtorch_cuda, whose initialisers register the CUDA backend. It must belong to the loaded build, and be mapped
+/// before libtorch is first asked about CUDA.
 pub fn load_cuda(library: &str) -> Result<()> {
     let refuse = |reason: String| Err(EngineError::Device { device: "cuda".into(), reason });
-    let Ok(path) = CString::new(library) else { return refuse(format!("`{library}` is no path")) };
+    let Ok(path) = CString::new(library) else { return refuse(format!("`{library}` is not a path")) };
     let handle = unsafe { dlopen(path.as_ptr(), RTLD_NOW | RTLD_GLOBAL) };
     if !handle.is_null() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! A loaded policy: weights, tokenizer, optimizer, reference, and the requests it is generating.
+//! A loaded policy: weights, tokenizer, optimizer, reference policy and the requests in flight.
 
 mod load;
 mod options;
@@ -6,7 +6,7 @@ mod read_companions;
 mod save;
 mod sequence_states;
 
-pub use options::{default_slots, own_kernels, LoadOptions, MOST_FOR_KERNELS};
+pub use options::{default_slots, uses_kernels, LoadOptions, MOST_FOR_KERNELS};
 
 use crate::backend::{Backend, PassSettings, LOGITS_BYTES};
 use crate::batch::Batch;
@@ -22,20 +22,20 @@ use crate::tokenizer::worker::TextWorker;
 use crate::train::metrics::Metrics;
 use crate::train::optimizer::Optimizer;
 use crate::train::settings::UpdateSettings;
-use crate::train::update::{evaluate, score, update};
+use crate::train::update::{evaluate, token_logprobs, update, Model, UpdateRequest};
 use sequence_states::sequence_states;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use tch::Tensor;
 
-/// Completions of one request: beyond it the number is an accident.
+/// The most completions of one request; a larger number is an accident.
 const MOST_COMPLETIONS: usize = 1 << 20;
 
-/// What a caller may want to know of a loaded policy.
+/// Facts of a loaded policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PolicyInfo {
     pub parameters: usize,
-    /// All of them, or those of the adapter.
+    /// All parameters, or those of the adapter.
     pub trained_parameters: usize,
     pub vocabulary: usize,
     pub context_length: usize,
@@ -47,22 +47,22 @@ pub struct PolicyInfo {
     pub has_reference: bool,
 }
 
-/// The parts that other threads may use while the engine works.
+/// The parts that other threads may use while the engine thread computes.
 pub struct Shared {
     pub text: Arc<TextWorker>,
     pub info: PolicyInfo,
 }
 
 pub struct Policy {
-    /// Files that go with the weights, kept in memory: the folder they came from may be gone when we save.
+    /// Files saved beside the weights, kept in memory: the folder that they came from may be gone at the next save.
     companions: Arc<Companions>,
     copier: Copier,
-    /// What an adapter says of the model it belongs to; empty without one.
+    /// Identifies the base model of an adapter; empty without one.
     base_fingerprint: String,
     shared: Arc<Shared>,
     parameters: Parameters,
     reference: Option<Parameters>,
-    /// Made at the first update: evaluation needs no moments.
+    /// Created at the first update: evaluation needs no moments.
     optimizer: Option<Optimizer>,
     trainable: bool,
     state_dtype: Dtype,
@@ -81,7 +81,7 @@ impl Policy {
         self.shared.clone()
     }
 
-    /// Queues a request; its reply comes from a later `generate_step`, or at once when it cannot be served.
+    /// Queues a request, which a later `generate_step` answers. Rejects an invalid one at once.
     pub fn submit(&mut self, request: Request) {
         match self.check(&request) {
             Ok(()) => self.scheduler.submit(request),
@@ -89,6 +89,7 @@ impl Policy {
         }
     }
 
+    /// @error names the field that is invalid.
     fn check(&self, request: &Request) -> Result<()> {
         let config = &self.parameters.config;
         request.sampling.check()?;
@@ -96,7 +97,7 @@ impl Policy {
             return Err(EngineError::invalid("n", format!("{} is not from 1 to {MOST_COMPLETIONS}", request.n)));
         }
         if request.max_new_tokens == 0 {
-            return Err(EngineError::invalid("maxNewTokens", "at least one token must be asked for"));
+            return Err(EngineError::invalid("maxNewTokens", "it must be at least 1"));
         }
         if request.prompt.is_empty() {
             return Err(EngineError::invalid("prompt", "it has no token"));
@@ -119,34 +120,47 @@ impl Policy {
         self.scheduler.step(self.backend.as_mut(), &self.parameters);
     }
 
-    /// Answers everything in flight with `error`.
+    /// Rejects every request in flight with `error`.
     pub fn fail_requests(&mut self, error: &EngineError) {
         self.scheduler.fail_all(self.backend.as_mut(), error);
     }
 
-    pub fn score(&self, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
+    /// log π of every sequence's tokens after its prompt, flat, in nats, with logits divided by `temperature`.
+    pub fn logprobs(&self, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
         let settings = PassSettings { temperature, gradient_checkpointing: false, logits_bytes: LOGITS_BYTES };
-        score(&self.parameters, self.backend.as_ref(), batch, settings, microbatch_tokens)
+        token_logprobs(&self.parameters, self.backend.as_ref(), batch, settings, microbatch_tokens)
     }
 
-    /// One vector a sequence: its hidden states, pooled.
+    /// The pooled hidden states of every sequence, row-major `[sequences, D]`.
     pub fn states(&self, batch: &Batch, pooling: &Pooling, microbatch_tokens: usize) -> Result<Vec<f32>> {
         sequence_states(&self.parameters, self.backend.as_ref(), batch, pooling, microbatch_tokens)
     }
 
+    /// Trains on a batch and returns the metrics by TRL's names.
+    ///
+    /// @error `NON_FINITE`, `CANCELLED`, `OUT_OF_MEMORY`: when the first optimizer step fails the weights are unchanged.
     pub fn update(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
         self.check_trainable()?;
         let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;
-        let (reference, backend) = (self.reference.as_ref(), self.backend.as_ref());
-        let metrics = update(&mut self.parameters, reference, optimizer, backend, batch, settings, cancel);
-        // Steps before one that failed are taken.
+        let model = Model {
+            parameters: &mut self.parameters,
+            reference: self.reference.as_ref(),
+            backend: self.backend.as_ref(),
+        };
+        let metrics = update(model, optimizer, UpdateRequest { batch, settings, cancel });
+        // A failed update has changed the weights when an earlier optimizer step succeeded.
         self.backend.refresh(&self.parameters)?;
         metrics
     }
 
-    /// The metrics of a batch under the weights as they are.
+    /// The metrics of a batch under the current weights, which stay unchanged.
     pub fn evaluate(&mut self, batch: &Batch, settings: &UpdateSettings, cancel: &AtomicBool) -> Result<Metrics> {
-        evaluate(&mut self.parameters, self.reference.as_ref(), self.backend.as_ref(), batch, settings, cancel)
+        let model = Model {
+            parameters: &mut self.parameters,
+            reference: self.reference.as_ref(),
+            backend: self.backend.as_ref(),
+        };
+        evaluate(model, UpdateRequest { batch, settings, cancel })
     }
 
     /// θ_ref ← (1 − α) θ_ref + α θ.
@@ -170,7 +184,7 @@ impl Policy {
         if self.trainable {
             return Ok(());
         }
-        Err(EngineError::invalid("trainable", "the policy was loaded with `trainable: false`: it can only be asked"))
+        Err(EngineError::invalid("trainable", "the policy was loaded with `trainable: false` and cannot be updated"))
     }
 
     pub fn stats(&self) -> Stats {
@@ -178,6 +192,7 @@ impl Policy {
     }
 }
 
+/// Returns the optimizer, which the first call creates.
 fn optimizer<'a>(
     slot: &'a mut Option<Optimizer>,
     parameters: &mut Parameters,
@@ -189,7 +204,7 @@ fn optimizer<'a>(
     Ok(slot.as_mut().expect("it was just made"))
 }
 
-/// Exact at both ends: α = 1 copies, α = 0 keeps.
+/// (1 − α) reference + α policy, exact at both ends: α = 1 copies the policy, α = 0 keeps the reference.
 fn blend(reference: &Tensor, policy: &Tensor, alpha: f64) -> Tensor {
     reference * (1.0 - alpha) + policy * alpha
 }

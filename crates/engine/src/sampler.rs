@@ -1,4 +1,4 @@
-//! From a row of logits to a token and its log-probability.
+//! Samples a token from a row of logits.
 
 use crate::error::{EngineError, Result};
 use crate::philox::Place;
@@ -8,24 +8,25 @@ use crate::with_instructions;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
-    /// 0 is greedy.
+    /// 0 takes the likeliest token.
     pub temperature: f64,
-    /// Keep the k likeliest; 0 keeps all.
+    /// Keeps the k likeliest tokens; 0 keeps all.
     pub top_k: usize,
-    /// Keep the smallest set with at least this probability; 1 keeps all.
+    /// Keeps the smallest set of tokens with at least this probability; 1 keeps all.
     pub top_p: f64,
-    /// Drop tokens below this share of the likeliest one's probability; 0 keeps all.
+    /// Drops tokens below this share of the likeliest one's probability; 0 keeps all.
     pub min_p: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampled {
     pub token: u32,
-    /// Under the full softmax at the sampling temperature (at 1 when greedy).
+    /// In nats, under the full softmax at the sampling temperature (1 when greedy).
     pub logprob: f32,
 }
 
 impl Sampling {
+    /// @error names the setting that is out of range.
     pub fn check(&self) -> Result<()> {
         let range = |key: &str, value: f64, low: f64, high: f64| {
             if value.is_finite() && (low..=high).contains(&value) {
@@ -38,12 +39,12 @@ impl Sampling {
         range("minP", self.min_p, 0.0, 1.0)
     }
 
-    /// True when every token may be drawn.
+    /// True when no truncation applies and every token may be drawn.
     pub fn is_plain(&self) -> bool {
         self.top_k == 0 && self.top_p >= 1.0 && self.min_p == 0.0
     }
 
-    /// What logits are divided by: the temperature, or 1 when greedy.
+    /// The divisor of the logits: the temperature, or 1 when greedy.
     pub fn divisor(&self) -> f64 {
         if self.temperature == 0.0 {
             1.0
@@ -69,7 +70,7 @@ pub fn sample(logits: &mut [f32], sampling: &Sampling, place: Place, instruction
     Sampled { token: token as u32, logprob }
 }
 
-/// The first of the largest.
+/// The first index of the maximum.
 fn argmax(logits: &[f32]) -> usize {
     (1..logits.len()).fold(0, |best, index| if logits[index] > logits[best] { index } else { best })
 }
@@ -92,7 +93,7 @@ fn logprob(weight: f32, total: f64) -> f32 {
     (f64::from(weight).ln() - total.ln()) as f32
 }
 
-/// Inverse of the cumulative distribution, in the order given.
+/// Draws by the inverse of the cumulative distribution, in the order given.
 fn draw(weights: impl Iterator<Item = (usize, f32)>, mut target: f64) -> usize {
     let mut last = 0;
     for (index, weight) in weights {
@@ -104,11 +105,11 @@ fn draw(weights: impl Iterator<Item = (usize, f32)>, mut target: f64) -> usize {
             }
         }
     }
-    // Rounding may leave a remainder: it belongs to the last possible token.
+    // Rounding may leave a remainder, which falls to the last token with a positive weight.
     last
 }
 
-/// Top-k, then top-p over what is left, then min-p: the order of transformers' warpers.
+/// Draws after top-k, then top-p over the rest, then min-p: the order of transformers' warpers.
 fn draw_truncated(weights: &[f32], total: f64, sampling: &Sampling, uniform: f64) -> usize {
     let mut ranked: Vec<(usize, f32)> = weights.iter().copied().enumerate().collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -129,12 +130,12 @@ fn mass(ranked: &[(usize, f32)]) -> f64 {
     ranked.iter().map(|(_, weight)| f64::from(*weight)).sum()
 }
 
-/// Length of the shortest prefix with at least `wanted` mass, at least 1.
-fn nucleus(ranked: &[(usize, f32)], wanted: f64) -> usize {
-    let mut reached = 0.0;
+/// The length of the shortest prefix with a mass of at least `target`, at least 1.
+fn nucleus(ranked: &[(usize, f32)], target: f64) -> usize {
+    let mut mass = 0.0;
     for (index, (_, weight)) in ranked.iter().enumerate() {
-        reached += f64::from(*weight);
-        if reached >= wanted {
+        mass += f64::from(*weight);
+        if mass >= target {
             return index + 1;
         }
     }

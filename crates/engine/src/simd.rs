@@ -1,4 +1,4 @@
-//! Vector instructions, chosen at run time, and the elementary functions that are computed with them.
+//! Vector instructions, chosen at run time, and elementary functions that vectorise.
 
 pub mod isa;
 pub mod math;

@@ -1,5 +1,5 @@
-//! Everything that a checkpoint holds of a policy, in host memory. A copy is the pause that training sees, and is written
-//! on another thread while training goes on; without a copy training waits for the writing.
+//! The contents of a policy's checkpoint in host memory. A copy pauses training while it is made, and is written on another
+//! thread while training continues; without a copy training waits until the files are written.
 
 use crate::error::Result;
 use crate::host_copy::HostTensor;
@@ -25,11 +25,11 @@ pub const TRAINING_FILE: &str = "training.safetensors";
 pub struct Snapshot {
     pub companions: Arc<Companions>,
     pub weights: Weights,
-    /// Absent when only the model is saved.
+    /// None when only the model is saved.
     pub training: Option<Training>,
 }
 
-/// The flat fp32 numbers of a model or an adapter, and how they are cut into the parts of its file.
+/// The flat fp32 parameters of a model or an adapter, and their division into the tensors of its file.
 pub struct Weights {
     file: &'static str,
     parts: Vec<Part>,
@@ -44,8 +44,8 @@ pub struct Training {
 }
 
 impl Snapshot {
-    /// Writes a Hugging Face folder, and beside it the training state where there is one. Weights go into files of at
-    /// most `shard_bytes`.
+    /// Writes a Hugging Face folder and, when there is one, the training state. Weights go into files of at most
+    /// `shard_bytes`.
     pub fn write(&self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
         let mut written = write_companions(folder, &self.companions)?;
         written.extend(self.weights.write(folder, shard_bytes)?);
@@ -86,7 +86,7 @@ impl Weights {
     }
 }
 
-/// Writes a Hugging Face folder from the weights where they lie: nothing is copied but, from another device, one weight.
+/// Writes a Hugging Face folder from the weights in place; from another device it copies one weight at a time.
 pub fn write_live(
     folder: &Path,
     companions: &Companions,
@@ -102,12 +102,12 @@ pub fn write_live(
     Ok(written)
 }
 
-/// transformers refuses files that do not name their framework.
+/// Names PyTorch as the framework: transformers refuses files that name none.
 fn pytorch() -> HashMap<String, String> {
     HashMap::from([("format".to_string(), "pt".to_string())])
 }
 
-/// One weight in the flat tensor of a policy that nothing changes meanwhile.
+/// One weight in a policy's flat tensor, which must not change while it is written.
 struct LivePart<'a> {
     part: &'a Part,
     shape: Vec<usize>,
@@ -128,15 +128,15 @@ impl View for LivePart<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let own = self.flat.narrow(0, self.part.offset as i64, self.part.elements() as i64);
+        let weight = self.flat.narrow(0, self.part.offset as i64, self.part.elements() as i64);
         // SAFETY: a narrow of a flat tensor is contiguous; on the host it shares memory that lives as long as `flat`.
         let bytes = |tensor: &Tensor| unsafe {
             std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>().cast_const(), self.data_len())
         };
         if self.flat.device() == Device::Cpu {
-            return Cow::Borrowed(bytes(&own));
+            return Cow::Borrowed(bytes(&weight));
         }
-        Cow::Owned(bytes(&own.to_device(Device::Cpu)).to_vec())
+        Cow::Owned(bytes(&weight.to_device(Device::Cpu)).to_vec())
     }
 
     fn data_len(&self) -> usize {
@@ -144,7 +144,7 @@ impl View for LivePart<'_> {
     }
 }
 
-/// One weight: fp32 as it lies in the flat copy, rounded when it is written where the model computes in bf16.
+/// One weight of the flat fp32 copy, rounded when it is written if the model computes in bf16.
 struct PartView<'a> {
     held: Dtype,
     dtype: Dtype,

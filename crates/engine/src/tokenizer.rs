@@ -1,4 +1,4 @@
-//! Text and token ids, and which ids end a completion.
+//! Text to token ids and back, and the ids and texts that end a completion.
 
 pub mod end_tokens;
 pub mod files;
@@ -14,36 +14,41 @@ use end_tokens::read_end_tokens;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
-/// Real files are below 40 MB.
+/// Bytes of tokenizer.json; real files are below 40 MB.
 pub const MAX_TOKENIZER: u64 = 256 << 20;
 
+/// The tokenizer of a model folder.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     file: PathBuf,
+    /// `eos_token_id`: ids that end a completion.
     pub end_tokens: Vec<u32>,
 }
 
-/// A token that was added to the model's vocabulary and is found in text before anything else.
+/// A token added to the model's vocabulary; it is matched in text before any other step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddedToken {
     pub id: u32,
     pub content: String,
-    /// Left out of decoded text.
+    /// Omitted from decoded text.
     pub special: bool,
-    /// Found in normalised text, so that other spellings may match as well.
+    /// Matched in normalised text, so that other spellings may match too.
     pub normalized: bool,
 }
 
 impl Tokenizer {
+    /// # Errors
+    /// `ModelFileMissing`, or `ModelFile` for a tokenizer.json that is malformed, multiplies texts, or has ids outside the
+    /// model's `vocabulary`.
     pub fn load(folder: &Path, vocabulary: usize) -> Result<Self> {
         let file = folder.join("tokenizer.json");
         let mut inner = parse(&file, &read_bounded(folder, "tokenizer.json", MAX_TOKENIZER)?)?;
-        // What the file says about cutting and filling texts is for training runs of encoders.
+        // Truncation and padding settings serve the training of encoders.
         let _ = inner.with_truncation(None);
         inner.with_padding(None);
-        let known = inner.get_vocab(true);
-        growth::check_tokens(&known).map_err(|reason| EngineError::model_file(&file, reason))?;
-        let largest = known.into_values().max().unwrap_or(0) as usize;
+        let vocab = inner.get_vocab(true);
+        growth::check_tokens(&vocab).map_err(|reason| EngineError::model_file(&file, reason))?;
+        let largest = vocab.into_values().max().unwrap_or(0) as usize;
         if largest >= vocabulary {
             let reason = format!("token id {largest} is outside the model's vocabulary of {vocabulary}");
             return Err(EngineError::model_file(&file, reason));
@@ -51,7 +56,7 @@ impl Tokenizer {
         Ok(Self { inner, file, end_tokens: read_end_tokens(folder, vocabulary)? })
     }
 
-    /// Ids of a text in which special tokens are parsed; none are added.
+    /// Ids of a text; special tokens in it are parsed, none are added.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         self.guarded("text", || Ok(self.inner.encode_fast(text, false)?.get_ids().to_vec()))
     }
@@ -72,7 +77,7 @@ impl Tokenizer {
         AddedToken { id, content: token.content.clone(), special: token.special, normalized }
     }
 
-    /// The tokenizer library panics on some files and texts instead of answering with an error.
+    /// Turns a panic of the tokenizer library into an error: it panics on some files and texts.
     fn guarded<T>(&self, key: &str, body: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
         let reason = match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(value)) => return Ok(value),
@@ -83,10 +88,10 @@ impl Tokenizer {
     }
 }
 
-/// The library's tokenizer of a file's content, refused where a text could grow without bound.
+/// Parses a tokenizer.json, refused where it could multiply a text without bound.
 pub(crate) fn parse(file: &Path, bytes: &[u8]) -> Result<tokenizers::Tokenizer> {
     growth::check_growth(bytes).map_err(|reason| EngineError::model_file(file, reason))?;
-    // The library panics on some malformed files instead of answering with an error.
+    // The library panics on some malformed files instead of returning an error.
     match catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes)) {
         Ok(parsed) => parsed.map_err(|error| EngineError::model_file(file, error)),
         Err(_) => Err(EngineError::model_file(file, "the tokenizer library failed on it")),

@@ -1,5 +1,4 @@
-//! Batches in, gradients and metrics out: sequences → log-probabilities and entropies → objective → their slopes →
-//! gradient → AdamW.
+//! Training: sequences → log-probabilities and entropies → objective → their gradient → gradient of the weights → AdamW.
 
 pub mod entropy;
 pub mod loss;

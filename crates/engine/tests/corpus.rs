@@ -1,4 +1,4 @@
-//! Replays test/corpus: what the parsers of model folders must survive, seeds of the fuzzer and all that ever failed.
+//! Replays test/corpus, the fuzzer's seeds and every input that has failed, through the parsers of model folders.
 
 #[path = "targets/mod.rs"]
 mod targets;
@@ -6,7 +6,7 @@ mod targets;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// On a busy machine; each takes milliseconds.
+/// Generous for a busy machine: each file takes milliseconds.
 const LONGEST: Duration = Duration::from_secs(20);
 
 #[test]
@@ -17,36 +17,36 @@ fn every_file_of_the_corpus_is_read_or_refused_in_time() {
         let mut files: Vec<_> = entries.map(|entry| entry.expect("a file of the corpus").path()).collect();
         files.sort();
         assert!(!files.is_empty(), "test/corpus/{name} is empty");
-        let mut taken = 0;
+        let mut accepted = 0;
         for file in files {
             let bytes = std::fs::read(&file).expect("a file of the corpus");
             let began = Instant::now();
-            taken += usize::from(target(&bytes));
+            accepted += usize::from(target(&bytes));
             assert!(began.elapsed() < LONGEST, "{} took {:?}", file.display(), began.elapsed());
         }
-        // Changes of a file that is refused from the start reach nothing.
-        assert!(taken > 0, "no file of test/corpus/{name} is taken");
+        // Mutations of a file that is refused at once would reach little of the parser.
+        assert!(accepted > 0, "the parser accepts no file of test/corpus/{name}");
     }
 }
 
-/// Single bytes changed, cut and doubled all over each seed: the cheap part of what the fuzzer does, every time.
+/// Single bytes changed, removed and inserted across each seed: the cheap part of fuzzing, in every run.
 #[test]
-fn small_changes_of_the_seeds_are_read_or_refused() {
+fn every_mutation_of_a_seed_is_read_or_refused() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/corpus");
     for (name, target) in targets::TARGETS {
         for entry in std::fs::read_dir(root.join(name)).expect("a corpus folder").flatten() {
             let seed = std::fs::read(entry.path()).expect("a file of the corpus");
             for round in 0..25 {
-                target(&changed(&seed, round));
+                target(&mutate(&seed, round));
             }
         }
     }
 }
 
-fn changed(seed: &[u8], round: u64) -> Vec<u8> {
+fn mutate(seed: &[u8], round: u64) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     let draw = (round + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    // Headers are where it hurts: half of the changes fall on the first bytes.
+    // Headers are the most sensitive: half of the mutations change the first bytes.
     let reach = if round.is_multiple_of(2) { seed.len().min(400) } else { seed.len() };
     let Some(at) = (draw >> 32).checked_rem(reach as u64) else { return bytes };
     let at = at as usize;

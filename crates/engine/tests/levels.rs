@@ -1,4 +1,4 @@
-//! The one-way street of the Rust half: a file uses lower levels and its own module only, and no file comes back to itself.
+//! The levels of the Rust half: a file depends on lower levels and on its own module only, and no dependency is circular.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const LEVELS: [&[&str]; 12] = [
     /* 11 */ &["lib"],
 ];
 
-/// The files of a crate by their module path (`model::lora::peft`; the root is `lib`), and which of them each one uses.
+/// The files of a crate by their module path (`model::lora::peft`; the root is `lib`), and the files that each one uses.
 struct Crate {
     uses: BTreeMap<String, BTreeSet<String>>,
 }
@@ -40,7 +40,7 @@ impl Crate {
         Self { uses }
     }
 
-    /// The files on the way from `start` back to itself; None when there is no such way.
+    /// A path of dependencies from `start` back to itself; None when there is none.
     fn circle_from<'a>(&'a self, start: &'a str) -> Option<Vec<&'a str>> {
         let (mut seen, mut ways) = (BTreeSet::new(), vec![vec![start]]);
         while let Some(way) = ways.pop() {
@@ -87,7 +87,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A text without its line comments; every run of white space is one blank.
+/// Removes line comments and collapses white space to single blanks.
 fn code(text: &str) -> String {
     let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     lines.collect::<Vec<_>>().join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
@@ -101,7 +101,7 @@ fn word(text: &str) -> &str {
     text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().unwrap_or_default()
 }
 
-/// Every file that the paths of a text lead to: those from `crate` and `super`, and those from a module of the file's own.
+/// Every file that a text's paths name, from `crate`, `super` or a child module of the file.
 fn used(
     file: &str,
     text: &str,
@@ -140,7 +140,7 @@ fn begins_a_path(text: &str, at: usize) -> bool {
     !text[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':')
 }
 
-/// The paths of a use tree, or of a path in an expression, and how much of the text they take.
+/// The paths of a use tree or of a path in an expression, and the position after them.
 fn paths(text: &str, from: usize) -> (Vec<String>, usize) {
     if !text[from..].starts_with('{') {
         let name = word(&text[from..]);
@@ -164,7 +164,7 @@ fn paths(text: &str, from: usize) -> (Vec<String>, usize) {
     (found, at + 1)
 }
 
-/// The file whose module is the longest beginning of a path; a macro stands at the root, whatever file it is in.
+/// The file whose module is the longest prefix of a path; a macro is at the root, whatever file defines it.
 fn file_of(path: &str, files: &BTreeMap<String, String>, macros: &BTreeMap<String, String>) -> Option<String> {
     if let Some(file) = macros.get(word(path)) {
         return Some(file.clone());
@@ -189,37 +189,37 @@ fn every_file_belongs_to_a_level() {
 }
 
 #[test]
-fn a_file_uses_lower_levels_and_its_own_module_only() {
+fn a_file_depends_on_lower_levels_and_its_own_module_only() {
     let upward = engine().upward();
-    assert!(upward.is_empty(), "{} arrows run upward:\n{}", upward.len(), upward.join("\n"));
+    assert!(upward.is_empty(), "{} dependencies point upward:\n{}", upward.len(), upward.join("\n"));
 }
 
 #[test]
-fn no_file_comes_back_to_itself() {
+fn no_dependency_is_circular() {
     let circles = engine().circles();
-    assert!(circles.is_empty(), "{} files stand in circles:\n{}", circles.len(), circles.join("\n"));
+    assert!(circles.is_empty(), "{} files depend on themselves:\n{}", circles.len(), circles.join("\n"));
 }
 
 #[test]
-fn nothing_comes_back_to_itself_at_the_border() {
+fn no_dependency_is_circular_in_the_binding() {
     let binding = Crate::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../binding/src"));
     assert!(binding.uses.len() > 10);
     let circles = binding.circles();
     assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
-/// What the parser must see, or the tests above would pass whatever the files say.
+/// Without these the tests above would pass whatever the files contain.
 #[test]
-fn paths_are_found_wherever_they_stand() {
+fn the_parser_finds_every_kind_of_path() {
     let engine = engine();
     let uses = |file: &str, target: &str| engine.uses[file].contains(target);
     assert!(uses("policy::load", "policy"), "super::{{Policy}}");
-    assert!(uses("policy", "policy::options"), "a module of the file's own");
+    assert!(uses("policy", "policy::options"), "a child module");
     assert!(uses("engine_thread", "guard"), "a tree of names");
     assert!(uses("kernels::decoder", "simd::isa"), "an exported macro");
-    assert!(uses("embed::stages", "embed::functions"), "a path inside an expression");
+    assert!(uses("embed::stages", "embed::gelu"), "a path inside an expression");
     assert!(uses("model::lora::merge", "io::companions"), "a path three names long");
-    assert!(!uses("error", "guard"), "a comment is no use");
+    assert!(!uses("error", "guard"), "a comment is not a dependency");
 }
 
 #[test]

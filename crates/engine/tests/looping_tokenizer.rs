@@ -1,4 +1,4 @@
-//! A tokenizer that does not come back: a text costs its caller the deadline, and those behind it nothing.
+//! A tokenizer that does not return: the caller gets an error at the deadline, and later callers get theirs.
 
 use exit_rl_engine::error::EngineError;
 use exit_rl_engine::tokenizer::worker::TextWorker;
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 type Ids = Result<Vec<u32>, EngineError>;
 
-/// Word pieces of one character and words without end: every piece is sought by trying all that remains of the word,
-/// which takes the cube of its length.
+/// Word pieces of one character and words of unbounded length. The tokenizer searches each piece by trying the rest of the
+/// word, which takes time cubic in its length.
 const DEFINITION: &str = r###"{
     "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
     "pre_tokenizer": { "type": "WhitespaceSplit" }, "post_processor": null, "decoder": null,
@@ -19,7 +19,7 @@ const DEFINITION: &str = r###"{
 }"###;
 
 const DEADLINE: Duration = Duration::from_millis(300);
-/// On a busy machine.
+/// Generous for a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 
 fn folder() -> PathBuf {
@@ -36,9 +36,9 @@ fn ask(worker: &TextWorker, text: String) -> Receiver<Ids> {
 }
 
 #[test]
-fn a_text_that_takes_for_ever_is_given_up_and_what_follows_is_answered() {
+fn a_text_without_end_is_given_up_at_the_deadline_and_later_texts_are_answered() {
     let folder = folder();
-    let tokenizer = Tokenizer::load(&folder, 8).expect("the file is a good one");
+    let tokenizer = Tokenizer::load(&folder, 8).expect("the file is valid");
     let _ = std::fs::remove_dir_all(&folder);
     let worker = TextWorker::start(tokenizer, DEADLINE).expect("two threads");
 
@@ -55,7 +55,7 @@ fn a_text_that_takes_for_ever_is_given_up_and_what_follows_is_answered() {
             }
             other => panic!("{other:?}"),
         }
-        assert!(answers.recv().is_err(), "it is answered once");
+        assert!(answers.recv().is_err(), "each text is answered once");
     }
     assert!(began.elapsed() >= DEADLINE);
 }

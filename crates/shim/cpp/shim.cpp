@@ -17,7 +17,7 @@ template <typename Body> char *guarded(Body body) {
   } catch (const std::exception &error) {
     return strdup(error.what());
   } catch (...) {
-    return strdup("a C++ exception that is no std::exception");
+    return strdup("a C++ exception that is not a std::exception");
   }
 }
 

@@ -1,4 +1,4 @@
-// What tch 0.24 leaves out of libtorch 2.11. A `tensor` is an `at::Tensor*`, as in torch-sys.
+// Functions of libtorch 2.11 that tch 0.24 does not expose. A `tensor` is an `at::Tensor*`, as in torch-sys.
 // Every function returns nullptr, or a message allocated with malloc that the caller frees.
 #pragma once
 

@@ -1,4 +1,4 @@
-//! The few pieces of libtorch that tch does not expose, as safe functions on tch tensors.
+//! Safe functions on tch tensors for the parts of libtorch that tch does not expose.
 
 use std::ffi::{c_char, c_void, CStr};
 use tch::Tensor;
@@ -24,7 +24,7 @@ mod ffi {
     }
 }
 
-/// AdamW's numbers, as in PyTorch's `torch.optim.AdamW`.
+/// The hyperparameters of AdamW, as in PyTorch's `torch.optim.AdamW`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamW {
     pub lr: f64,
@@ -34,16 +34,19 @@ pub struct AdamW {
     pub eps: f64,
 }
 
-/// One fused AdamW step in place; `step` holds the number of this step, 1 for the first.
+/// Takes one fused AdamW step in place on flat tensors of one dtype; `step` is an fp32 scalar that counts this step, 1 for
+/// the first.
+///
+/// @error libtorch's message.
 pub fn fused_adamw(
     param: &Tensor,
     grad: &Tensor,
     exp_avg: &Tensor,
     exp_avg_sq: &Tensor,
     step: &Tensor,
-    numbers: AdamW,
+    adamw: AdamW,
 ) -> Result<(), String> {
-    let AdamW { lr, beta1, beta2, weight_decay, eps } = numbers;
+    let AdamW { lr, beta1, beta2, weight_decay, eps } = adamw;
     checked(unsafe {
         ffi::exit_rl_fused_adamw(
             pointer(param),
@@ -60,7 +63,7 @@ pub fn fused_adamw(
     })
 }
 
-/// Makes `grad` the gradient of the leaf `param`; the backward pass then adds into it in place.
+/// Makes `grad` the gradient of the leaf `param`; backward passes then accumulate into it in place.
 pub fn set_grad(param: &Tensor, grad: &Tensor) -> Result<(), String> {
     checked(unsafe { ffi::exit_rl_set_grad(pointer(param), pointer(grad)) })
 }
@@ -69,7 +72,7 @@ fn pointer(tensor: &Tensor) -> *mut c_void {
     tensor.as_ptr() as *mut c_void
 }
 
-/// Takes over the message of a shim call; null means success.
+/// Takes ownership of the message of a shim call and frees it; null means success.
 fn checked(message: *mut c_char) -> Result<(), String> {
     if message.is_null() {
         return Ok(());

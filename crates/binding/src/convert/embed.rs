@@ -1,9 +1,9 @@
-//! Settings of embedders.
+//! Options and facts of embedders.
 
 use super::load::{backend, dtype, dtype_name};
 use super::unknown;
 use exit_rl_engine::embed::embedder;
-use exit_rl_engine::embed::ngram::{Ngrams, Unit};
+use exit_rl_engine::embed::ngram::{NgramUnit, Ngrams};
 use exit_rl_engine::error::Result;
 use napi_derive::napi;
 
@@ -19,8 +19,8 @@ pub struct NgramOptions {
 impl NgramOptions {
     pub fn into_engine(self) -> Result<Ngrams> {
         let unit = match self.unit.as_str() {
-            "word" => Unit::Word,
-            "character" => Unit::Character,
+            "word" => NgramUnit::Word,
+            "character" => NgramUnit::Character,
             other => return Err(unknown("unit", other, "word and character")),
         };
         let (minimum, maximum) = (self.minimum as usize, self.maximum as usize);
@@ -36,24 +36,24 @@ pub struct EmbedderOptions {
     pub device: String,
     /// `fp32` or `bf16`.
     pub dtype: String,
-    /// 0: as many as there are cores.
+    /// 0: one per core.
     pub threads: u32,
-    /// `auto`, `kernels` (own, fp32 on the CPU) or `torch`.
+    /// `auto`, `kernels` (fp32 on the CPU) or `torch`.
     pub backend: String,
-    /// In front of every text; goes before `promptName`.
+    /// A prefix of every text; overrides `promptName`.
     pub prompt: Option<String>,
-    /// One of the folder's prompts.
+    /// The name of one of the folder's prompts.
     pub prompt_name: Option<String>,
-    /// Cuts texts earlier than the folder says.
+    /// Truncates texts to fewer tokens than the folder's limit.
     pub max_tokens: Option<u32>,
 }
 
 #[napi(object)]
 pub struct EmbedderInfo {
     pub dimension: u32,
-    /// Tokens after which a text is cut.
+    /// Longer texts are truncated to this number of tokens.
     pub max_tokens: u32,
-    /// What stands in front of every text.
+    /// The prefix of every text.
     pub prompt: String,
     pub device: String,
     pub dtype: String,

@@ -24,17 +24,17 @@ pub struct NativeGenerateRequest {
     /// 0 keeps all.
     pub min_p: f64,
     pub max_new_tokens: u32,
-    /// Beside the folder's own end tokens.
+    /// Added to the folder's end tokens.
     pub stop_token_ids: Vec<u32>,
-    /// Texts that end a completion; its text is cut before them, unless `include_stop_text`.
+    /// Texts that end a completion. Its text is cut before them unless `includeStopText` is true.
     pub stop_texts: Vec<String>,
     pub include_stop_text: bool,
-    /// Generate past end tokens, for benchmarks of fixed length.
+    /// Generates past the folder's end tokens, for benchmarks of a fixed length.
     pub ignore_end_tokens: bool,
-    /// With `requestId`, completion and position it decides every random number; whole numbers below 2^53.
+    /// Determines every random number together with `requestId`, completion and position; a whole number below 2^53.
     pub seed: f64,
     pub request_id: f64,
-    /// For `cancel`; 0 cannot be cancelled.
+    /// The argument of `cancel`; 0 cannot be cancelled.
     pub ticket: f64,
 }
 
@@ -42,11 +42,11 @@ pub struct NativeGenerateRequest {
 pub struct NativeGenerated {
     pub tokens: Int32Array,
     pub offsets: Uint32Array,
-    /// One per token.
+    /// Per token, in nats, at the sampling temperature.
     pub logprobs: Float32Array,
     /// Without special tokens.
     pub texts: Vec<String>,
-    /// Per completion: ended by an end token or a stop text (else by length).
+    /// Per completion: true when an end token or a stop text ended it, false when it reached its length limit.
     pub stopped: Vec<bool>,
 }
 
@@ -90,21 +90,22 @@ pub fn generated(
     completions: &[Completion],
     stops: Option<&StopTexts>,
 ) -> Result<NativeGenerated> {
-    let texts = completions.iter().map(|one| {
-        let mut text = tokenizer.decode(&one.tokens, true)?;
+    let texts = completions.iter().map(|completion| {
+        let mut text = tokenizer.decode(&completion.tokens, true)?;
         if let Some(at) = stops.and_then(|stops| stops.cut(&text)) {
             text.truncate(at);
         }
         Ok(text)
     });
     let texts: Result<Vec<_>> = texts.collect();
-    let tokens: Vec<i32> = completions.iter().flat_map(|one| &one.tokens).map(|&token| token as i32).collect();
-    let logprobs: Vec<f32> = completions.iter().flat_map(|one| &one.logprobs).copied().collect();
+    let tokens: Vec<i32> =
+        completions.iter().flat_map(|completion| &completion.tokens).map(|&token| token as i32).collect();
+    let logprobs: Vec<f32> = completions.iter().flat_map(|completion| &completion.logprobs).copied().collect();
     Ok(NativeGenerated {
         tokens: Int32Array::new(tokens),
-        offsets: Uint32Array::new(offsets(completions.iter().map(|one| one.tokens.len()))),
+        offsets: Uint32Array::new(offsets(completions.iter().map(|completion| completion.tokens.len()))),
         logprobs: Float32Array::new(logprobs),
         texts: texts?,
-        stopped: completions.iter().map(|one| one.stopped).collect(),
+        stopped: completions.iter().map(|completion| completion.stopped).collect(),
     })
 }

@@ -1,4 +1,4 @@
-//! What a policy is loaded with, and what is told of it.
+//! Options and facts of policies.
 
 use super::unknown;
 use exit_rl_engine::error::Result;
@@ -15,21 +15,21 @@ pub struct LoadOptions {
     pub device: String,
     /// `fp32` or `bf16`.
     pub dtype: String,
-    /// 0: as many as there are cores.
+    /// 0: one per core.
     pub threads: u32,
     /// Keeps a reference policy, for the KL penalty.
     pub reference: bool,
     /// Completions generated at a time; 0 chooses for the backend.
     pub slots: u32,
-    /// `auto`, `kernels` (own, fp32 on the CPU) or `torch`.
+    /// `auto`, `kernels` (fp32 on the CPU) or `torch`.
     pub backend: String,
-    /// False keeps nothing for updates; weights of a bf16 policy are then bf16 alone.
+    /// False keeps nothing for updates; a bf16 policy then has no fp32 copy of its weights.
     pub trainable: bool,
-    /// `fp32` or `bf16`: the optimizer's moments.
+    /// The precision of the optimizer's moments: `fp32` or `bf16`.
     pub state_dtype: String,
-    /// Trains an adapter in place of the weights.
+    /// Trains an adapter instead of the weights.
     pub lora: Option<LoraOptions>,
-    /// A PEFT folder to begin with.
+    /// A PEFT folder with the initial adapter.
     pub adapter: Option<String>,
 }
 
@@ -38,18 +38,18 @@ pub struct LoraOptions {
     pub rank: u32,
     pub alpha: f64,
     pub dropout: f64,
-    /// Ends of module paths; absent: every linear module but the head.
+    /// Suffixes of module paths; absent: every linear module but the head.
     pub target_modules: Option<Vec<String>>,
     /// Scales by α/√rank instead of α/rank.
     pub rank_stabilised: bool,
-    /// Decides the first A and every dropout mask.
+    /// Determines the initial A and every dropout mask.
     pub seed: f64,
 }
 
 #[napi(object)]
 pub struct PolicyInfo {
     pub parameters: f64,
-    /// All of them, or those of the adapter.
+    /// All parameters, or those of the adapter.
     pub trained_parameters: f64,
     pub vocabulary_size: u32,
     pub context_length: u32,
@@ -72,7 +72,7 @@ pub struct PolicyStats {
 pub struct EngineInfo {
     pub cuda_available: bool,
     pub cuda_devices: u32,
-    /// Vector instructions of the decoding kernels.
+    /// The vector instructions of the kernels: `avx512`, `avx2` or `portable`.
     pub instructions: String,
     pub threads: u32,
 }

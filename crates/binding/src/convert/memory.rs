@@ -1,4 +1,4 @@
-//! What is asked and told of memory.
+//! Estimates of memory.
 
 use exit_rl_engine::memory;
 use napi_derive::napi;
@@ -12,17 +12,17 @@ pub struct MemoryWorkload {
     pub new_tokens: u32,
     pub microbatch_tokens: u32,
     pub gradient_checkpointing: bool,
-    /// Checkpoints are written from a copy, while training goes on.
+    /// Checkpoints are written from a copy while training continues.
     pub asynchronous_saving: bool,
 }
 
-/// Bytes, and what they are for.
+/// The estimate in bytes, but for `parameters`, `backend` and `onDevice`.
 #[napi(object)]
 pub struct MemoryEstimate {
     pub parameters: f64,
     /// `kernels` or `torch`.
     pub backend: String,
-    /// True when all but `base` and `tokenizer` is the device's memory.
+    /// True when everything but `base`, `tokenizer` and `saveCopy` is memory of the device.
     pub on_device: bool,
     pub base: f64,
     pub weights: f64,
@@ -36,13 +36,13 @@ pub struct MemoryEstimate {
     pub decoding: f64,
     pub activations: f64,
     pub logits: f64,
-    /// In host memory wherever the rest is.
+    /// Always in host memory.
     pub save_copy: f64,
     pub peak_load: f64,
     pub peak_generate: f64,
-    /// 0 when the policy is not to be trained.
+    /// 0 when the policy is not trained.
     pub peak_update: f64,
-    /// Updating after the first asynchronous save, and while one is written.
+    /// During an update after the first asynchronous save, while one is written.
     pub peak_save: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Batches and the settings of an update.
+//! Batches and the settings of updates.
 
 use super::ragged;
 use exit_rl_engine::batch;
@@ -18,21 +18,21 @@ pub struct NativeBatch {
     pub prompt_offsets: Uint32Array,
     pub tokens: Int32Array,
     pub offsets: Uint32Array,
-    /// Per sequence: its prompt; sequences of one prompt stand together.
+    /// Per sequence: the index of its prompt; sequences of one prompt are adjacent.
     pub prompt: Uint32Array,
-    /// Per sequence: its rollout.
+    /// Per sequence: the id of its rollout.
     pub rollout: Uint32Array,
     /// Per sequence.
     pub advantage: Float32Array,
-    /// Per token; empty trains all.
+    /// Per token: 1 trains it, 0 does not; empty trains all.
     pub mask: Uint8Array,
-    /// Per token; empty when unknown.
-    pub logprobs: Float32Array,
-    /// Per sequence: its optimizer step; empty when one takes all.
+    /// Per token: its log-probability under the behaviour policy, in nats; empty when unknown.
+    pub behaviour_logprobs: Float32Array,
+    /// Per sequence: its optimizer step; empty when one step trains on all.
     pub step: Uint32Array,
 }
 
-/// `UpdateSettings` of `src/policy/policy.ts`, key by key.
+/// The keys of `UpdateSettings` in `src/policy/settings.ts`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Settings {
@@ -60,13 +60,15 @@ impl NativeBatch {
             rollout: self.rollout.to_vec(),
             advantage: self.advantage.to_vec(),
             mask: self.mask.to_vec(),
-            behaviour: self.logprobs.to_vec(),
+            behaviour_logprobs: self.behaviour_logprobs.to_vec(),
             step: self.step.to_vec(),
         }
     }
 }
 
-/// @error `InvalidRequest` naming the key that is missing, unknown, or of another type.
+/// Deserialises the settings of an update.
+///
+/// @error `INVALID_REQUEST` names the key that is missing, unknown, of the wrong type or out of range.
 pub fn update_settings(settings: Value) -> Result<UpdateSettings> {
     let settings: Settings = serde_path_to_error::deserialize(settings)
         .map_err(|error| EngineError::invalid(&error.path().to_string(), error.inner().to_string()))?;

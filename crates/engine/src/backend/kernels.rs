@@ -1,12 +1,14 @@
-//! Our own kernels as a backend: fp32 on the CPU.
+//! The kernel backend: fp32 on the CPU.
 
-use super::{Backend, Forward, GroupId, Packed, PassSettings, PreparedWeights, Scores, Slopes, SlotId, StepRow};
+use super::{
+    Backend, DecodeRow, Forward, GroupId, Packed, PassSettings, PreparedWeights, SlotId, TokenGrads, TokenStats,
+};
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::kernels::cache::KvCache;
 use crate::kernels::decoder::KernelDecoder;
-use crate::kernels::lm_head::HeadSlopes;
-use crate::kernels::prompt_group::{run_passes, units, Unit};
+use crate::kernels::kv_cache::KvCache;
+use crate::kernels::lm_head::HeadGrads;
+use crate::kernels::prompt_group::{prompt_groups, run_passes, PromptGroup};
 use crate::kernels::segment::{Segment, Workspace};
 use crate::kernels::trainer::KernelTrainer;
 use crate::kernels::training_weights::HeadSettings;
@@ -31,11 +33,11 @@ pub struct KernelBackend {
     slots: Vec<Option<KvCache>>,
 }
 
-/// A row with the caches it works on, movable to another thread.
+/// A row with its caches, movable to another thread.
 struct RowWork<'a> {
-    row: &'a mut StepRow,
+    row: &'a mut DecodeRow,
     prefix: Arc<KvCache>,
-    own: KvCache,
+    cache: KvCache,
 }
 
 thread_local! {
@@ -47,7 +49,7 @@ impl KernelBackend {
         Ok(Self { decoder: KernelDecoder::new(parameters)?, pool, prompts: HashMap::new(), slots: Vec::new() })
     }
 
-    /// Runs `work` on every chunk, over the threads when there is more than one chunk.
+    /// Runs `work` on every chunk, in parallel when there is more than one chunk.
     fn each_chunk<T: Send>(&self, items: &mut [T], size: usize, work: impl Fn(&mut [T]) + Sync) {
         match &self.pool {
             Some(pool) if items.len() > size => pool.install(|| items.par_chunks_mut(size).for_each(&work)),
@@ -76,8 +78,8 @@ impl Backend for KernelBackend {
             })
             .collect();
         self.each_chunk(&mut work, 1, |chunk| {
-            for (_, tokens, own) in chunk.iter_mut().filter(|(_, tokens, _)| !tokens.is_empty()) {
-                let segment = Segment { tokens, prefix: None, own };
+            for (_, tokens, cache) in chunk.iter_mut().filter(|(_, tokens, _)| !tokens.is_empty()) {
+                let segment = Segment { tokens, prefix: None, cache };
                 WORKSPACE.with_borrow_mut(|workspace| self.decoder.forward(&mut [segment], workspace, false));
             }
         });
@@ -85,7 +87,7 @@ impl Backend for KernelBackend {
         Ok(())
     }
 
-    fn start(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()> {
+    fn open_slot(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()> {
         self.decoder.reserve_positions(self.prompts[&group].length + capacity);
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
@@ -94,7 +96,7 @@ impl Backend for KernelBackend {
         Ok(())
     }
 
-    fn step(&mut self, _: &Parameters, rows: &mut [StepRow]) -> Result<()> {
+    fn decode(&mut self, _: &Parameters, rows: &mut [DecodeRow]) -> Result<()> {
         let chunk = rows.len().div_ceil(self.threads()).clamp(1, ROWS_PER_PASS);
         let slots = &mut self.slots;
         let prompts = &self.prompts;
@@ -102,25 +104,25 @@ impl Backend for KernelBackend {
             .iter_mut()
             .map(|row| RowWork {
                 prefix: prompts[&row.group].clone(),
-                own: slots[row.slot].take().expect("a running completion has its slot"),
+                cache: slots[row.slot].take().expect("a running completion has its slot"),
                 row,
             })
             .collect();
         self.each_chunk(&mut work, chunk, |chunk| {
-            WORKSPACE.with_borrow_mut(|workspace| decode(&self.decoder, chunk, workspace));
+            WORKSPACE.with_borrow_mut(|workspace| decode_rows(&self.decoder, chunk, workspace));
         });
-        let caches: Vec<_> = work.into_iter().map(|work| (work.row.slot, work.own)).collect();
+        let caches: Vec<_> = work.into_iter().map(|work| (work.row.slot, work.cache)).collect();
         for (slot, cache) in caches {
             self.slots[slot] = Some(cache);
         }
         Ok(())
     }
 
-    fn finish(&mut self, slot: SlotId) {
+    fn free_slot(&mut self, slot: SlotId) {
         self.slots[slot] = None;
     }
 
-    fn release(&mut self, group: GroupId) {
+    fn free_prompt(&mut self, group: GroupId) {
         self.prompts.remove(&group);
     }
 
@@ -135,9 +137,9 @@ impl Backend for KernelBackend {
         Ok(PreparedWeights { parameters, settings, packed: Some(Packed { trainer, grad: Vec::new() }) })
     }
 
-    fn logprobs(&self, weights: &PreparedWeights, batch: &Batch, sequences: Range<usize>) -> Result<Scores> {
+    fn logprobs(&self, weights: &PreparedWeights, batch: &Batch, sequences: Range<usize>) -> Result<TokenStats> {
         let packed = weights.packed.as_ref().expect(PACKED);
-        Ok(scores_of(packed.trainer.score(batch, sequences)))
+        Ok(token_stats(packed.trainer.logprobs(batch, sequences)))
     }
 
     fn forward<'a>(
@@ -149,54 +151,54 @@ impl Backend for KernelBackend {
         let Packed { trainer, grad } = weights.packed.as_mut().expect(PACKED);
         grad.resize(weights.parameters.layout.size, 0.0);
         if weights.settings.gradient_checkpointing {
-            let scores = scores_of(trainer.score(batch, sequences.clone()));
-            let again = |slopes: HeadSlopes| trainer.backward_again(batch, sequences, slopes, grad);
-            return Ok(Forward { scores, backward: Box::new(|slopes| with_head_slopes(slopes, again)) });
+            let stats = token_stats(trainer.logprobs(batch, sequences.clone()));
+            let recompute = |grads: HeadGrads| trainer.backward_checkpointed(batch, sequences, grads, grad);
+            return Ok(Forward { stats, backward: Box::new(|grads| with_head_grads(grads, recompute)) });
         }
         let kept = trainer.forward(batch, sequences);
-        let gather = |of: fn(&Unit) -> &Vec<f32>| kept.iter().flat_map(of).copied().collect::<Vec<f32>>();
-        let scores = scores_of((gather(|unit| &unit.logprobs), gather(|unit| &unit.entropies)));
-        let backward = move |slopes: HeadSlopes| trainer.backward(&kept, slopes, grad);
-        Ok(Forward { scores, backward: Box::new(|slopes| with_head_slopes(slopes, backward)) })
+        let gather = |of: fn(&PromptGroup) -> &Vec<f32>| kept.iter().flat_map(of).copied().collect::<Vec<f32>>();
+        let stats = token_stats((gather(|group| &group.logprobs), gather(|group| &group.entropies)));
+        let backward = move |grads: HeadGrads| trainer.backward(&kept, grads, grad);
+        Ok(Forward { stats, backward: Box::new(|grads| with_head_grads(grads, backward)) })
     }
 
     fn hidden_states(&self, parameters: &Parameters, batch: &Batch, _microbatch_tokens: usize) -> Result<Vec<f32>> {
         let mut decoder = KernelDecoder::new(parameters)?;
         decoder.reserve_positions(batch.longest_total());
-        let units = units(batch, 0..batch.sequences.lists());
-        let one = |unit: &Range<usize>| {
+        let groups = prompt_groups(batch, 0..batch.sequences.lists());
+        let group_states = |group: &Range<usize>| {
             let mut workspace = Workspace::default();
-            run_passes(&decoder, batch, unit.clone(), false, &mut workspace);
+            run_passes(&decoder, batch, group.clone(), false, &mut workspace);
             workspace.states().to_vec()
         };
         let states: Vec<Vec<f32>> = match &self.pool {
-            Some(pool) => pool.install(|| units.par_iter().map(one).collect()),
-            None => units.iter().map(one).collect(),
+            Some(pool) => pool.install(|| groups.par_iter().map(group_states).collect()),
+            None => groups.iter().map(group_states).collect(),
         };
         Ok(states.concat())
     }
 }
 
-const PACKED: &str = "weights that this backend has prepared are packed";
+const PACKED: &str = "this backend packs the weights that it prepares";
 
-fn scores_of((logprobs, entropies): (Vec<f32>, Vec<f32>)) -> Scores {
-    Scores { logprob_n: Tensor::from_slice(&logprobs), entropy_n: Tensor::from_slice(&entropies) }
+fn token_stats((logprobs, entropies): (Vec<f32>, Vec<f32>)) -> TokenStats {
+    TokenStats { logprob_n: Tensor::from_slice(&logprobs), entropy_n: Tensor::from_slice(&entropies) }
 }
 
-fn with_head_slopes(slopes: &Slopes, backward: impl FnOnce(HeadSlopes)) -> Result<()> {
-    let logprobs = Vec::<f32>::try_from(&slopes.logprob_n)?;
-    let entropies = slopes.entropy_n.as_ref().map(Vec::<f32>::try_from).transpose()?;
-    backward(HeadSlopes { logprobs: &logprobs, entropies: entropies.as_deref() });
+fn with_head_grads(grads: &TokenGrads, backward: impl FnOnce(HeadGrads)) -> Result<()> {
+    let logprobs = Vec::<f32>::try_from(&grads.logprob_n)?;
+    let entropies = grads.entropy_n.as_ref().map(Vec::<f32>::try_from).transpose()?;
+    backward(HeadGrads { logprobs: &logprobs, entropies: entropies.as_deref() });
     Ok(())
 }
 
-fn decode(decoder: &KernelDecoder, work: &mut [RowWork], workspace: &mut Workspace) {
+fn decode_rows(decoder: &KernelDecoder, work: &mut [RowWork], workspace: &mut Workspace) {
     let mut segments: Vec<_> = work
         .iter_mut()
         .map(|work| Segment {
             tokens: std::slice::from_ref(&work.row.token),
             prefix: Some(&*work.prefix).filter(|prefix| prefix.length > 0),
-            own: &mut work.own,
+            cache: &mut work.cache,
         })
         .collect();
     decoder.forward(&mut segments, workspace, true);

@@ -1,7 +1,8 @@
-//! libtorch as a backend: every device and precision.
+//! The libtorch backend: every device and precision.
 //!
-//! In decoding every slot is a row of one key and one value tensor per layer; a step computes the rows up to the highest slot in
-//! use, idle ones included, so that nothing is gathered. R rows · S slots · C capacity · other letters as in the decoder.
+//! In decoding every slot is a row of one key and one value tensor per layer. A step computes the rows up to the highest
+//! slot in use, idle ones included, so that nothing is gathered. R rows · S slots · C capacity · other letters as in the
+//! decoder.
 
 mod autograd;
 mod lm_head_torch;
@@ -10,13 +11,12 @@ mod sample_rows;
 mod slot_cache;
 mod states;
 
-use super::{Backend, Forward, GroupId, PassSettings, PreparedWeights, Scores, SlotId, StepRow};
+use super::{Backend, DecodeRow, Forward, GroupId, PassSettings, PreparedWeights, SlotId, TokenStats};
 use crate::batch::Batch;
 use crate::error::Result;
-use crate::model::attention::{attention, causal_mask, merge_heads};
+use crate::model::attention::{attention, causal_mask, merge_heads, Qkv};
 use crate::model::decoder::Decoder;
 use crate::model::parameters::Parameters;
-use crate::model::shared_prompt::Qkv;
 use lm_head_torch::Head;
 use padded_batch::PaddedBatch;
 use sample_rows::{sample_on_device, sample_on_host};
@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use tch::{Device, IndexOp, Kind, Tensor};
 
-/// Slots and capacities grow in these steps, so that few allocations serve many requests.
+/// Slots and capacities grow in these increments, so that few allocations serve many requests.
 pub const SLOT_STEP: usize = 16;
 pub const CAPACITY_STEP: usize = 64;
 
@@ -70,7 +70,7 @@ impl TorchBackend {
         Ok(SlotCache { keys: zeros()?, values: zeros()? })
     }
 
-    /// Where memory does not suffice, everything stays as it was.
+    /// Grows the caches to `slots` and `capacity`. @error leaves them as they were when memory does not suffice.
     fn reserve(&mut self, slots: usize, capacity: usize) -> Result<()> {
         if slots <= self.slots && capacity <= self.capacity {
             return Ok(());
@@ -109,8 +109,8 @@ impl TorchBackend {
         stored
     }
 
-    /// Logits `[R, V]` after every slot's next token; R counts slots up to the highest in use.
-    fn advance(&mut self, parameters: &Parameters, rows: &[StepRow]) -> Tensor {
+    /// Feeds every slot's next token and returns logits `[R, V]`; R counts slots up to the highest in use.
+    fn advance(&mut self, parameters: &Parameters, rows: &[DecodeRow]) -> Tensor {
         let used = rows.iter().map(|row| row.slot).max().map_or(0, |slot| slot + 1);
         let (mut ids, mut positions) = (vec![0i64; used], vec![0i64; used]);
         for row in rows {
@@ -121,9 +121,9 @@ impl TorchBackend {
         let keys = positions.iter().max().map_or(1, |longest| longest + 1);
         let positions = Tensor::from_slice(&positions).to_device(self.device);
         let masks = Windowed::new(&parameters.config.windows, |window| {
-            let seen = visible(keys, &positions, window);
+            let is_visible = visible(keys, &positions, window);
             let mask = Tensor::zeros([used as i64, keys], (self.kind, self.device));
-            mask.masked_fill(&seen.logical_not(), f64::NEG_INFINITY).view([used as i64, 1, 1, keys])
+            mask.masked_fill(&is_visible.logical_not(), f64::NEG_INFINITY).view([used as i64, 1, 1, keys])
         });
         let slots = Tensor::arange(used as i64, (Kind::Int64, self.device));
         let decoder = Decoder::new(parameters);
@@ -157,7 +157,7 @@ impl Backend for TorchBackend {
         Ok(())
     }
 
-    fn start(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()> {
+    fn open_slot(&mut self, slot: SlotId, group: GroupId, capacity: usize) -> Result<()> {
         let length = self.lengths[&group];
         tch::no_grad(|| {
             self.reserve(slot + 1, length + capacity)?;
@@ -170,7 +170,7 @@ impl Backend for TorchBackend {
         })
     }
 
-    fn step(&mut self, parameters: &Parameters, rows: &mut [StepRow]) -> Result<()> {
+    fn decode(&mut self, parameters: &Parameters, rows: &mut [DecodeRow]) -> Result<()> {
         tch::no_grad(|| {
             let logits = self.advance(parameters, rows);
             let slots: Vec<i64> = rows.iter().map(|row| row.slot as i64).collect();
@@ -182,11 +182,11 @@ impl Backend for TorchBackend {
         })
     }
 
-    fn finish(&mut self, slot: SlotId) {
+    fn free_slot(&mut self, slot: SlotId) {
         self.filled[slot] = 0;
     }
 
-    fn release(&mut self, group: GroupId) {
+    fn free_prompt(&mut self, group: GroupId) {
         self.prompts.remove(&group);
         self.lengths.remove(&group);
     }
@@ -200,12 +200,12 @@ impl Backend for TorchBackend {
         Ok(PreparedWeights { parameters, settings, packed: None })
     }
 
-    fn logprobs(&self, weights: &PreparedWeights, batch: &Batch, sequences: Range<usize>) -> Result<Scores> {
+    fn logprobs(&self, weights: &PreparedWeights, batch: &Batch, sequences: Range<usize>) -> Result<TokenStats> {
         let parameters = weights.parameters;
         let padded = PaddedBatch::new(batch, sequences, parameters.device(), parameters.kind());
         let decoder = Decoder::new(parameters);
         let head = Head::new(&decoder, &padded.targets, weights.settings);
-        Ok(tch::no_grad(|| head.score(&padded.select(&decoder.completion_states(&padded.layout)))))
+        Ok(tch::no_grad(|| head.token_stats(&padded.select(&decoder.completion_states(&padded.layout)))))
     }
 
     fn forward<'a>(
@@ -216,31 +216,31 @@ impl Backend for TorchBackend {
     ) -> Result<Forward<'a>> {
         let (parameters, settings) = (weights.parameters, weights.settings);
         let padded = PaddedBatch::new(batch, sequences, parameters.device(), parameters.kind());
-        // Held until the gradient is there: it computes some of the pass again.
+        // Held until the backward pass is done: checkpointing recomputes parts of the forward pass under it.
         let training = parameters.training_pass();
         let decoder = Decoder::new(parameters);
         let head = Head::new(&decoder, &padded.targets, settings);
         let states = States::compute(&decoder, &padded, settings.gradient_checkpointing);
         if states.has_graph() && head.fits() {
             let graph = head.graph(&states.output_nd);
-            let scores = graph.scores();
-            let backward = move |slopes: &_| {
+            let stats = graph.token_stats();
+            let backward = move |grads: &_| {
                 let _training = training;
-                graph.backward(slopes);
+                graph.backward(grads);
                 Ok(())
             };
-            return Ok(Forward { scores, backward: Box::new(backward) });
+            return Ok(Forward { stats, backward: Box::new(backward) });
         }
-        let scores = tch::no_grad(|| head.score(&states.output_nd));
-        let backward = move |slopes: &_| {
+        let stats = tch::no_grad(|| head.token_stats(&states.output_nd));
+        let backward = move |grads: &_| {
             let _training = training;
             let decoder = Decoder::new(parameters);
             let head = Head::new(&decoder, &padded.targets, settings);
-            let d_states = head.backward(&states.output_nd.detach(), slopes);
+            let d_states = head.backward(&states.output_nd.detach(), grads);
             states.backward(&decoder, &padded, d_states);
             Ok(())
         };
-        Ok(Forward { scores, backward: Box::new(backward) })
+        Ok(Forward { stats, backward: Box::new(backward) })
     }
 
     fn hidden_states(&self, parameters: &Parameters, batch: &Batch, microbatch_tokens: usize) -> Result<Vec<f32>> {
@@ -261,7 +261,7 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn room_that_cannot_be_made_leaves_the_room_that_is_there() {
+    fn a_reservation_that_fails_leaves_the_caches_as_they_were() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/golden/models/llama-tied");
         let parameters = Parameters::load(&folder, Device::Cpu, Kind::Float, false).unwrap();
         let mut backend = TorchBackend::new(&parameters).unwrap();

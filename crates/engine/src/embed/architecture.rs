@@ -1,26 +1,29 @@
-//! Which network a folder holds.
+//! The network of a folder, by its `model_type`.
 
-use super::config::EncoderConfig;
-use super::json::JsonFile;
+use super::encoder_config::EncoderConfig;
+use super::encoder_weights::EncoderWeights;
+use super::json_file::JsonFile;
 use super::kernel_encoder::KernelEncoder;
-use super::kernel_text_decoder::KernelTextDecoder;
-use super::layout::EncoderWeights;
+use super::text_decoder::{KernelTextDecoder, TorchTextDecoder};
 use super::text_encoder::{Placement, TextEncoder};
 use super::torch_encoder::TorchEncoder;
-use super::torch_text_decoder::TorchTextDecoder;
 use crate::error::Result;
 use crate::kernels::decoder::KernelDecoder;
 use crate::model::config::DecoderConfig;
 use crate::model::parameters::Parameters;
 use std::path::Path;
 
-/// The families: encoders by their own config, decoders by the policy's.
+/// An encoder with its own config, or a decoder with the policy's.
 pub enum Architecture {
     Encoder(EncoderConfig),
     Decoder(DecoderConfig),
 }
 
 impl Architecture {
+    /// Reads the config.
+    ///
+    /// # Errors
+    /// `ModelFile` for malformed settings, `ModelUnsupported` for those that are not computed.
     pub fn of(folder: &Path, config: &JsonFile) -> Result<Self> {
         match config.fields()?.text("model_type")? {
             Some("qwen2" | "qwen3" | "llama" | "mistral") => DecoderConfig::read(folder).map(Self::Decoder),
@@ -28,6 +31,7 @@ impl Architecture {
         }
     }
 
+    /// Loads the weights onto the placement.
     pub fn load(self, folder: &Path, placement: &Placement) -> Result<Box<dyn TextEncoder>> {
         match self {
             Self::Encoder(config) => {

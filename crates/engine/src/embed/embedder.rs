@@ -1,12 +1,12 @@
-//! A sentence-transformers folder, loaded: texts in, vectors out.
+//! A loaded sentence-transformers folder: texts in, vectors out.
 
 use super::architecture::Architecture;
-use super::json::{flag_or, JsonFile};
+use super::embed_tokenizer::{EmbedTokenizer, TokenSettings};
+use super::json_file::{flag_or, JsonFile};
 use super::modules::{Modules, Prompts};
 use super::pooling::Pooling;
 use super::stages::Stage;
 use super::text_encoder::{Placement, TextEncoder};
-use super::tokens::{EmbedTokenizer, TokenSettings};
 use crate::error::{EngineError, Result};
 use crate::placement;
 use crate::placement::{start_pool, BackendChoice, Dtype};
@@ -16,22 +16,24 @@ use serde_json::Value;
 use std::path::Path;
 use tch::{Device, Kind};
 
+/// Options of loading a folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbedderOptions {
     /// `auto`, `cpu`, `cuda`, `cuda:N`.
     pub device: String,
     pub dtype: Dtype,
-    /// 0: as many as there are cores.
+    /// 0 means one a core.
     pub threads: usize,
     pub backend: BackendChoice,
-    /// In front of every text; goes before `prompt_name`.
+    /// Prepended to every text; overrides `prompt_name`.
     pub prompt: Option<String>,
-    /// One of the folder's prompts.
+    /// The name of one of the folder's prompts.
     pub prompt_name: Option<String>,
-    /// Cuts texts earlier than the folder says.
+    /// Truncates texts to fewer tokens than the folder does.
     pub max_tokens: Option<usize>,
 }
 
+/// The properties of a loaded embedder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbedderInfo {
     pub dimension: usize,
@@ -43,6 +45,7 @@ pub struct EmbedderInfo {
     pub threads: usize,
 }
 
+/// The pipeline of a folder: tokenizer, network, pooling, stages.
 pub struct Embedder {
     tokenizer: EmbedTokenizer,
     network: Box<dyn TextEncoder>,
@@ -55,6 +58,8 @@ pub struct Embedder {
 }
 
 impl Embedder {
+    /// # Errors
+    /// `ModelFileMissing`, `ModelFile` and `ModelUnsupported` for the folder, `backend` and `promptName` for the options.
     pub fn load(folder: &Path, options: &EmbedderOptions) -> Result<Self> {
         let (placement, threads) = placement(options)?;
         let modules = Modules::read(folder)?;
@@ -82,7 +87,7 @@ impl Embedder {
         Ok(Self { tokenizer, network, pooling, stages: modules.stages, truncate, prompt_tokens, placement, info })
     }
 
-    /// Token ids of each text with the prompt before it.
+    /// Token ids of each text with the prompt prepended.
     pub fn tokenize(&self, texts: &[String]) -> Result<Vec<Vec<u32>>> {
         let (tokenizer, prompt) = (&self.tokenizer, &self.info.prompt);
         let encode = |text: &String| tokenizer.encode(&format!("{prompt}{text}"));
@@ -92,19 +97,22 @@ impl Embedder {
         }
     }
 
-    /// One vector a text, in order. Texts of like length stand together where padding costs.
+    /// One vector `[dimension]` a text, in order. Texts sorted by length need the least padding.
+    ///
+    /// # Errors
+    /// `NonFinite` for a vector that is not finite.
     pub fn vectors(&mut self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
         let filled: Vec<&[u32]> = texts.iter().copied().filter(|text| !text.is_empty()).collect();
         self.network.reserve(filled.iter().map(|text| text.len()).max().unwrap_or(0))?;
-        let mut states = if self.placement.kernels.is_some() {
+        let mut hidden = if self.placement.kernels.is_some() {
             self.network.states(&filled)?
         } else {
             with_torch_threads(self.info.threads, || self.network.states(&filled))?
         }
         .into_iter();
         let vectors = texts.iter().map(|text| {
-            let own = if text.is_empty() { vec![] } else { states.next().unwrap_or_default() };
-            self.finish(&own)
+            let states = if text.is_empty() { vec![] } else { hidden.next().unwrap_or_default() };
+            self.finish(&states)
         });
         vectors.collect()
     }
@@ -124,15 +132,15 @@ fn placement(options: &EmbedderOptions) -> Result<(Placement, usize)> {
     let device = placement::parse(&options.device)?;
     let threads = if options.threads == 0 { placement::default_threads() } else { options.threads };
     let kind = if options.dtype == Dtype::Fp32 { Kind::Float } else { Kind::BFloat16 };
-    let possible = device == Device::Cpu && options.dtype == Dtype::Fp32;
-    if options.backend == BackendChoice::Kernels && !possible {
-        return Err(EngineError::invalid("backend", "own kernels compute fp32 on the CPU only"));
+    let kernels_fit = device == Device::Cpu && options.dtype == Dtype::Fp32;
+    if options.backend == BackendChoice::Kernels && !kernels_fit {
+        return Err(EngineError::invalid("backend", "the kernels compute fp32 on the CPU only"));
     }
-    let kernels = (possible && options.backend != BackendChoice::Torch).then(|| start_pool(threads)).transpose()?;
+    let kernels = (kernels_fit && options.backend != BackendChoice::Torch).then(|| start_pool(threads)).transpose()?;
     Ok((Placement { device, kind, kernels }, threads))
 }
 
-/// A policy on our kernels leaves libtorch one thread; an embedder on libtorch takes its own for as long as it works.
+/// Sets libtorch's threads while `body` runs: a policy on the kernels leaves libtorch one thread.
 fn with_torch_threads<T>(threads: usize, body: impl FnOnce() -> T) -> T {
     let before = tch::get_num_threads();
     tch::set_num_threads(threads as i32);
@@ -141,7 +149,8 @@ fn with_torch_threads<T>(threads: usize, body: impl FnOnce() -> T) -> T {
     result
 }
 
-/// sentence-transformers gives a plain folder with a chat template its texts as messages; that is not computed here.
+/// Refuses a plain folder with a chat template: sentence-transformers renders its texts as messages, which is not computed
+/// here.
 fn refuse_chat(modules: &Modules) -> Result<()> {
     let template = modules.transformer.join("chat_template.jinja");
     let config = JsonFile::read_or_empty(&modules.transformer, "tokenizer_config.json")?;
@@ -165,10 +174,10 @@ fn token_settings(
     options: &EmbedderOptions,
 ) -> Result<TokenSettings> {
     let config = config.fields()?;
-    let of_folder = modules.sentence.max_seq_length;
-    let max_seq_length = match (of_folder, options.max_tokens) {
-        (Some(folder), Some(asked)) => Some(folder.min(asked)),
-        (folder, asked) => folder.or(asked),
+    let folder_length = modules.sentence.max_seq_length;
+    let max_seq_length = match (folder_length, options.max_tokens) {
+        (Some(folder), Some(option)) => Some(folder.min(option)),
+        (folder, option) => folder.or(option),
     };
     let (vocab_size, context_length, absolute_positions) = match architecture {
         Architecture::Encoder(encoder) => (encoder.vocab_size, encoder.context_length, !encoder.norm_first()),
@@ -189,7 +198,7 @@ fn prompt(prompts: &Prompts, options: &EmbedderOptions) -> Result<String> {
     prompts.resolve(options.prompt.as_deref(), options.prompt_name.as_deref())
 }
 
-/// The width of the last stage's vectors.
+/// Checks that the widths of the stages fit; returns the width of the last one.
 fn check_stages(folder: &Path, stages: &[Stage], pooled: usize) -> Result<usize> {
     stages.iter().try_fold(pooled, |width, stage| match stage {
         Stage::Dense(dense) if dense.inputs != width => {

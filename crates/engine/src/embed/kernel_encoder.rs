@@ -1,11 +1,11 @@
-//! An encoder on the CPU kernels, fp32. Texts are packed without padding, and every number of a text is computed from
-//! that text alone, in one order: a vector does not depend on the batch it was computed in, bit for bit.
+//! An encoder on the kernels, fp32. Texts are packed without padding, and every number of a text is computed from that text
+//! alone in one order: a vector does not depend on its batch, bit for bit.
 
-use super::config::EncoderConfig;
-use super::forward::{forward, Layer, Norm, PackedEncoder, Space};
-use super::layout::{Affine, EncoderWeights};
-use super::linear::KernelLinear;
-use super::packed_texts::{units, UNIT_ROWS};
+use super::encoder_config::EncoderConfig;
+use super::encoder_forward::{forward, EncoderWorkspace, Layer, Norm, PackedEncoder};
+use super::encoder_weights::{Affine, EncoderWeights};
+use super::kernel_linear::KernelLinear;
+use super::text_batches::{packed_batches, PACKED_ROWS};
 use super::text_encoder::{rotary_table, TextEncoder};
 use crate::error::Result;
 use crate::placement::Pool;
@@ -15,64 +15,67 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+/// An encoder with its weights packed for the kernels.
 pub struct KernelEncoder {
     packed: PackedEncoder,
     instructions: Instructions,
     pool: Pool,
-    /// Buffers of finished units, for the next ones: to make their pages anew takes a twentieth of the time.
-    spaces: Mutex<Vec<Space>>,
+    /// Buffers of finished batches for the next ones; allocating their pages again takes 5 % of the time.
+    workspaces: Mutex<Vec<EncoderWorkspace>>,
 }
 
 impl KernelEncoder {
     pub fn new(config: EncoderConfig, weights: &EncoderWeights, pool: Pool) -> Self {
-        let build = Build { weights, instructions: Instructions::detect(), eps: config.norm_eps as f32 };
+        let packer = EncoderPacker { weights, instructions: Instructions::detect(), eps: config.norm_eps as f32 };
         let spans = &weights.spans;
-        let kinds = config.layers.iter().zip(&spans.layers);
+        let layers = config.layers.iter().zip(&spans.layers);
         let packed = PackedEncoder {
-            words: weights.slice(spans.words).to_vec(),
-            positions: spans.positions.zip(spans.types).map(|(positions, types)| {
-                let first = &weights.slice(types)[..config.hidden_size];
-                weights
-                    .slice(positions)
-                    .iter()
-                    .zip(first.iter().cycle())
-                    .map(|(position, kind)| position + kind)
-                    .collect()
-            }),
-            norm: build.norm(&spans.norm),
-            layers: kinds
+            word_embeddings: weights.slice(spans.word_embeddings).to_vec(),
+            position_embeddings: spans.position_embeddings.zip(spans.token_type_embeddings).map(
+                |(positions, types)| {
+                    let first = &weights.slice(types)[..config.hidden_size];
+                    weights
+                        .slice(positions)
+                        .iter()
+                        .zip(first.iter().cycle())
+                        .map(|(position, kind)| position + kind)
+                        .collect()
+                },
+            ),
+            embedding_norm: packer.norm(&spans.embedding_norm),
+            layers: layers
                 .map(|(kind, spans)| Layer {
-                    attention_norm: spans.attention_norm.as_ref().map(|norm| build.norm(norm)),
-                    qkv: build.linear(&spans.qkv),
-                    output: build.linear(&spans.output),
-                    mlp_norm: build.norm(&spans.mlp_norm),
-                    up: build.linear(&spans.up),
-                    down: build.linear(&spans.down),
+                    attention_norm: spans.attention_norm.as_ref().map(|norm| packer.norm(norm)),
+                    qkv: packer.linear(&spans.qkv),
+                    output: packer.linear(&spans.output),
+                    mlp_norm: packer.norm(&spans.mlp_norm),
+                    up: packer.linear(&spans.up),
+                    down: packer.linear(&spans.down),
                     window: kind.window,
                     theta: kind.theta.map(f64::to_bits),
                 })
                 .collect(),
-            final_norm: spans.final_norm.as_ref().map(|norm| build.norm(norm)),
+            final_norm: spans.final_norm.as_ref().map(|norm| packer.norm(norm)),
             tables: HashMap::new(),
             config,
         };
-        Self { packed, instructions: build.instructions, pool, spaces: Mutex::default() }
+        Self { packed, instructions: packer.instructions, pool, workspaces: Mutex::default() }
     }
 
-    fn unit(&self, texts: &[&[u32]]) -> Vec<Vec<f32>> {
-        let kept = self.spaces.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (encoder, mut space) = (&self.packed, kept.unwrap_or_default());
-        let buffers = &mut space;
-        with_instructions!(self.instructions, fn forward<I>(encoder: &PackedEncoder, texts: &[&[u32]], buffers: &mut Space));
-        let mut rows = space.x.as_slice();
+    fn forward_batch(&self, texts: &[&[u32]]) -> Vec<Vec<f32>> {
+        let reused = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (encoder, mut workspace) = (&self.packed, reused.unwrap_or_default());
+        let buffers = &mut workspace;
+        with_instructions!(self.instructions, fn forward<I>(encoder: &PackedEncoder, texts: &[&[u32]], buffers: &mut EncoderWorkspace));
+        let mut rows = workspace.x.as_slice();
         let split = texts.iter().map(|text| {
-            let (own, rest) = rows.split_at(text.len() * self.packed.config.hidden_size);
+            let (states, rest) = rows.split_at(text.len() * self.packed.config.hidden_size);
             rows = rest;
-            own.to_vec()
+            states.to_vec()
         });
         let states = split.collect();
-        if space.x.len() <= UNIT_ROWS * self.packed.config.hidden_size {
-            self.spaces.lock().unwrap_or_else(PoisonError::into_inner).push(space);
+        if workspace.x.len() <= PACKED_ROWS * self.packed.config.hidden_size {
+            self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         }
         states
     }
@@ -95,21 +98,24 @@ impl TextEncoder for KernelEncoder {
     }
 
     fn states(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
-        let units = units(texts);
+        let batches = packed_batches(texts);
         Ok(match &self.pool {
-            Some(pool) => pool.install(|| units.par_iter().flat_map_iter(|unit| self.unit(unit)).collect()),
-            None => units.iter().flat_map(|unit| self.unit(unit)).collect(),
+            Some(pool) => {
+                pool.install(|| batches.par_iter().flat_map_iter(|batch| self.forward_batch(batch)).collect())
+            }
+            None => batches.iter().flat_map(|batch| self.forward_batch(batch)).collect(),
         })
     }
 }
 
-struct Build<'a> {
+/// Packs the weights.
+struct EncoderPacker<'a> {
     weights: &'a EncoderWeights,
     instructions: Instructions,
     eps: f32,
 }
 
-impl Build<'_> {
+impl EncoderPacker<'_> {
     fn norm(&self, norm: &Affine) -> Norm {
         let bias = norm.bias.map(|bias| self.weights.slice(bias).to_vec());
         Norm { weight: self.weights.slice(norm.weight).to_vec(), bias, eps: self.eps }

@@ -1,6 +1,6 @@
-//! A sentence-transformers folder: which modules it has and what they are set to. Names before and since version 5.4.
+//! The modules of a sentence-transformers folder and their settings, under the names before and since version 5.4.
 
-use super::json::{allow, only, JsonFile};
+use super::json_file::{refuse_other_keys, require, JsonFile};
 use super::pooling::{Pooling, PoolingMode};
 use super::stages::{check_features, Dense, Stage};
 use crate::error::{EngineError, Result};
@@ -8,34 +8,35 @@ use serde_json::{json, Value};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-/// A folder's modules, in order, before weights of the network are read.
+/// A folder's modules, read before the weights of the network.
 pub struct Modules {
-    /// The transformer's own folder.
+    /// The folder of the transformer.
     pub transformer: PathBuf,
-    /// None: a plain transformers folder, whose pooling follows from its architecture.
+    /// None in a plain transformers folder, whose pooling follows from its architecture.
     pub pooling: Option<PathBuf>,
     pub stages: Vec<Stage>,
     pub sentence: SentenceConfig,
     pub prompts: Prompts,
 }
 
-/// sentence_bert_config.json.
+/// Settings of sentence_bert_config.json.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SentenceConfig {
     pub max_seq_length: Option<usize>,
     pub lower_case: bool,
 }
 
-/// config_sentence_transformers.json.
+/// Settings of config_sentence_transformers.json.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Prompts {
     pub named: BTreeMap<String, String>,
     pub default: Option<String>,
-    /// Entries of a vector that are kept.
+    /// `truncate_dim`: entries of a vector that are kept.
     pub truncate_dimension: Option<usize>,
 }
 
-enum Kind {
+/// The supported modules.
+enum ModuleKind {
     Transformer,
     Pooling,
     Dense,
@@ -43,6 +44,8 @@ enum Kind {
 }
 
 impl Modules {
+    /// # Errors
+    /// `ModelFile` for a malformed pipeline, `ModelUnsupported` for modules and settings that are not computed.
     pub fn read(folder: &Path) -> Result<Self> {
         if !folder.join("modules.json").exists() {
             return Ok(Self {
@@ -55,9 +58,10 @@ impl Modules {
         }
         let json = JsonFile::read(folder, "modules.json")?;
         let entries = json.value.as_array().ok_or_else(|| json.bad("it holds no list of modules"))?;
-        let found = entries.iter().map(|entry| module(folder, &json, entry)).collect::<Result<Vec<_>>>()?;
-        let mut rest = found.into_iter();
-        let (Some((Kind::Transformer, transformer)), Some((Kind::Pooling, pooling))) = (rest.next(), rest.next())
+        let modules = entries.iter().map(|entry| module(folder, &json, entry)).collect::<Result<Vec<_>>>()?;
+        let mut rest = modules.into_iter();
+        let (Some((ModuleKind::Transformer, transformer)), Some((ModuleKind::Pooling, pooling))) =
+            (rest.next(), rest.next())
         else {
             return Err(json.bad("the modules must begin with Transformer and Pooling"));
         };
@@ -71,7 +75,7 @@ impl Modules {
         })
     }
 
-    /// The pooling module's settings, or those of a plain folder: the last token of a causal model, else the mean.
+    /// Settings of the pooling module; without one, the last token of a causal model and the mean of any other.
     pub fn pooling(&self, width: usize, causal: bool) -> Result<Pooling> {
         match &self.pooling {
             Some(folder) => Pooling::parse(&JsonFile::read(folder, "config.json")?, width),
@@ -80,19 +84,19 @@ impl Modules {
     }
 }
 
-/// Kind and folder of an entry `{idx, name, path, type}`.
-fn module(folder: &Path, json: &JsonFile, entry: &Value) -> Result<(Kind, PathBuf)> {
+/// ModuleKind and folder of an entry `{idx, name, path, type}`.
+fn module(folder: &Path, json: &JsonFile, entry: &Value) -> Result<(ModuleKind, PathBuf)> {
     let (path, kind) = (entry["path"].as_str().unwrap_or_default(), entry["type"].as_str().unwrap_or_default());
     if Path::new(path).components().any(|part| !matches!(part, Component::Normal(_))) {
         return Err(json.bad(format!("`{path}` leads out of the folder")));
     }
     // `sentence_transformers.models.Pooling`, or since 5.4 `sentence_transformers.….modules.pooling.Pooling`.
-    let own = kind.starts_with("sentence_transformers.");
-    let kind = match kind.rsplit('.').next().filter(|_| own) {
-        Some("Transformer") => Kind::Transformer,
-        Some("Pooling") => Kind::Pooling,
-        Some("Dense") => Kind::Dense,
-        Some("Normalize") => Kind::Normalize,
+    let known = kind.starts_with("sentence_transformers.");
+    let kind = match kind.rsplit('.').next().filter(|_| known) {
+        Some("Transformer") => ModuleKind::Transformer,
+        Some("Pooling") => ModuleKind::Pooling,
+        Some("Dense") => ModuleKind::Dense,
+        Some("Normalize") => ModuleKind::Normalize,
         _ => {
             let supported = "sentence-transformers' Transformer, Pooling, Dense and Normalize";
             return Err(json.unsupported("type", &format!("`{kind}`"), supported));
@@ -101,21 +105,23 @@ fn module(folder: &Path, json: &JsonFile, entry: &Value) -> Result<(Kind, PathBu
     Ok((kind, folder.join(path)))
 }
 
-fn stage(json: &JsonFile, kind: Kind, folder: &Path) -> Result<Stage> {
+fn stage(json: &JsonFile, kind: ModuleKind, folder: &Path) -> Result<Stage> {
     match kind {
-        Kind::Dense => Ok(Stage::Dense(Box::new(Dense::load(folder)?))),
-        Kind::Normalize => {
-            // Its settings came with 5.4; older folders have no file, or no folder at all.
+        ModuleKind::Dense => Ok(Stage::Dense(Box::new(Dense::load(folder)?))),
+        ModuleKind::Normalize => {
+            // Version 5.4 added its settings; older folders lack the file or the whole folder.
             let config = JsonFile::read_or_empty(folder, "config.json")?;
-            only(&config.fields()?, &["module_input_name", "module_output_name"])?;
+            refuse_other_keys(&config.fields()?, &["module_input_name", "module_output_name"])?;
             check_features(&config.fields()?)?;
             Ok(Stage::Normalize)
         }
-        Kind::Transformer | Kind::Pooling => Err(json.bad("after Pooling only Dense and Normalize may follow")),
+        ModuleKind::Transformer | ModuleKind::Pooling => {
+            Err(json.bad("after Pooling only Dense and Normalize may follow"))
+        }
     }
 }
 
-/// Names under which sentence_bert_config.json went for other architectures.
+/// sentence_bert_config.json and its names for other architectures.
 const SENTENCE_FILES: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
@@ -132,7 +138,7 @@ impl SentenceConfig {
         let Some(file) = file else { return Ok(Self::default()) };
         let file = JsonFile::read(transformer, file)?;
         let json = &file.fields()?;
-        only(
+        refuse_other_keys(
             json,
             &[
                 "max_seq_length",
@@ -143,10 +149,10 @@ impl SentenceConfig {
                 "unpad_inputs",
             ],
         )?;
-        allow(json, "transformer_task", &[json!("feature-extraction")], "feature-extraction")?;
-        allow(json, "module_output_name", &[json!("token_embeddings")], "token_embeddings")?;
+        require(json, "transformer_task", &[json!("feature-extraction")], "feature-extraction")?;
+        require(json, "module_output_name", &[json!("token_embeddings")], "token_embeddings")?;
         let text_only = json!({ "text": { "method": "forward", "method_output_name": "last_hidden_state" } });
-        allow(
+        require(
             json,
             "modality_config",
             &[text_only],
@@ -170,7 +176,10 @@ impl Prompts {
         Ok(Self { named, default, truncate_dimension: json.size("truncate_dim")? })
     }
 
-    /// The text in front of every text: the one given, the one named, or the folder's default.
+    /// The prompt of every text: `prompt`, or the one named `name`, or the folder's default.
+    ///
+    /// # Errors
+    /// `promptName` for an unknown name, with the names of the folder.
     pub fn resolve(&self, prompt: Option<&str>, name: Option<&str>) -> Result<String> {
         let name = match (prompt, name.or(self.default.as_deref())) {
             (Some(prompt), _) => return Ok(prompt.to_string()),

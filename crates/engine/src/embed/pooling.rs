@@ -1,33 +1,35 @@
-//! One vector from the hidden states of a text's tokens, as sentence-transformers' Pooling computes it.
+//! Pools the hidden states of a text's tokens into one vector, as sentence-transformers' Pooling does.
 
-use super::json::{flag_or, only, JsonFile};
+use super::json_file::{flag_or, refuse_other_keys, JsonFile};
 use crate::error::{EngineError, Result};
-use crate::model::fields::Fields;
+use crate::model::config_fields::ConfigFields;
 use serde_json::Value;
 
+/// How hidden states h_t become one vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolingMode {
     Cls,
     Max,
     Mean,
-    /// Σ h / √n.
+    /// Σ h_t / √n.
     MeanSqrtLength,
-    /// Σ t·h_t / Σ t, t counted from 1 at the text's first token.
+    /// Σ t·h_t / Σ t with t = 1 at the text's first token.
     WeightedMean,
     LastToken,
 }
 
+/// Settings of the pooling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pooling {
-    /// Several are concatenated in this order.
+    /// The vectors of several modes are concatenated in this order.
     pub modes: Vec<PoolingMode>,
-    /// False leaves the tokens of a prompt out.
+    /// False excludes the tokens of the prompt.
     pub include_prompt: bool,
 }
 
 use PoolingMode::{Cls, LastToken, Max, Mean, MeanSqrtLength, WeightedMean};
 
-/// Name since sentence-transformers 5.4, flag before it, in the order of concatenation.
+/// (name since sentence-transformers 5.4, flag before it, mode) in the order of concatenation.
 const NAMES: [(&str, &str, PoolingMode); 6] = [
     ("cls", "pooling_mode_cls_token", Cls),
     ("max", "pooling_mode_max_tokens", Max),
@@ -44,7 +46,10 @@ impl Pooling {
         Self { modes: vec![mode], include_prompt: true }
     }
 
-    /// By its name since sentence-transformers 5.4.
+    /// The mode of this name (since sentence-transformers 5.4).
+    ///
+    /// # Errors
+    /// `pooling` for an unknown name.
     pub fn named(name: &str) -> Result<Self> {
         let mode = NAMES.iter().find(|(known, _, _)| name == *known).map(|&(_, _, mode)| Self::of(mode));
         mode.ok_or_else(|| EngineError::invalid("pooling", format!("`{name}` is none of {MODE_NAMES}")))
@@ -54,9 +59,9 @@ impl Pooling {
         let flags = NAMES.map(|(_, flag, _)| flag);
         let known = ["embedding_dimension", "word_embedding_dimension", "pooling_mode", "include_prompt"];
         let json = &json.fields()?;
-        only(json, &[&known[..], &flags[..]].concat())?;
+        refuse_other_keys(json, &[&known[..], &flags[..]].concat())?;
         for key in ["embedding_dimension", "word_embedding_dimension"] {
-            if json.size(key)?.is_some_and(|found| found != width) {
+            if json.size(key)?.is_some_and(|size| size != width) {
                 return Err(json.unsupported(key, &format!("the model's width of {width}")));
             }
         }
@@ -68,15 +73,15 @@ impl Pooling {
         self.modes.len() * width
     }
 
-    /// `states` is `[tokens, width]`; `prompt` tokens come first. A text without tokens gives zeros.
+    /// Pools `states` `[tokens, width]`, of which the first `prompt` tokens are the prompt. A text without tokens gives zeros.
     pub fn pool(&self, states: &[f32], width: usize, prompt: usize) -> Vec<f32> {
         let skipped = if self.include_prompt { 0 } else { prompt.min(states.len() / width) };
         self.modes.iter().flat_map(|mode| mode.pool(states, width, skipped)).collect()
     }
 }
 
-/// `pooling_mode`, a name or a list; before 5.4 one flag a mode; without either the mean.
-fn modes(json: &Fields) -> Result<Vec<PoolingMode>> {
+/// `pooling_mode`, a name or a list; before 5.4 one flag a mode; the mean without either.
+fn modes(json: &ConfigFields) -> Result<Vec<PoolingMode>> {
     let named = |name: &Value| {
         let mode = NAMES.iter().find(|(known, _, _)| name == known).map(|&(_, _, mode)| mode);
         mode.ok_or_else(|| json.unsupported("pooling_mode", MODE_NAMES))
@@ -99,7 +104,7 @@ impl PoolingMode {
         let rows = || states.chunks_exact(width).enumerate().skip(skipped);
         let count = states.len() / width - skipped;
         match self {
-            // With every token skipped the first one is left, as there.
+            // With every token excluded, the first one counts, as in sentence-transformers.
             Cls => states
                 .chunks_exact(width)
                 .nth(if count > 0 { skipped } else { 0 })
@@ -120,7 +125,7 @@ impl PoolingMode {
     }
 }
 
-/// Σ weight(t) · h_t / total; 0 when no token is left.
+/// Σ weight(t) · h_t / total; zeros without tokens.
 fn weighted<'a>(
     rows: impl Iterator<Item = (usize, &'a [f32])>,
     width: usize,
@@ -146,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn modes_by_hand() {
+    fn every_mode_equals_its_formula() {
         assert_eq!(pool(Cls, 0), [1.0, -1.0]);
         assert_eq!(pool(LastToken, 0), [2.0, 2.0]);
         assert_eq!(pool(Max, 0), [3.0, 5.0]);
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_is_left_out_where_the_folder_says_so() {
+    fn include_prompt_false_excludes_the_prompt() {
         assert_eq!(pool(Cls, 1), [3.0, 5.0]);
         assert_eq!(pool(Mean, 1), [2.5, 3.5]);
         assert_eq!(pool(WeightedMean, 1), [12.0 / 5.0, 16.0 / 5.0]);

@@ -1,21 +1,22 @@
-//! What follows the pooling: Dense and Normalize.
+//! The modules after the pooling: Dense and Normalize.
 
-use super::json::{allow, flag_or, only, JsonFile};
-use super::layout::{open_weights, HostWeights, Span};
-use super::linear::KernelLinear;
+use super::encoder_weights::{open_weights, HostWeights, Span};
+use super::json_file::{flag_or, refuse_other_keys, require, JsonFile};
+use super::kernel_linear::KernelLinear;
 use crate::error::Result;
-use crate::model::fields::Fields;
+use crate::model::config_fields::ConfigFields;
 use crate::model::layout::{Layout, Part};
 use crate::simd::isa::Instructions;
 use serde_json::{json, Value};
 use std::path::Path;
 
+/// A module after the pooling.
 pub enum Stage {
     Dense(Box<Dense>),
     Normalize,
 }
 
-/// y = f(x Wᵀ + b), plus x or its projection where the folder asks for it.
+/// y = f(x Wᵀ + b), plus x or its projection with `use_residual`.
 pub struct Dense {
     linear: KernelLinear,
     activation: fn(f32) -> f32,
@@ -25,6 +26,7 @@ pub struct Dense {
 }
 
 enum Residual {
+    /// x itself.
     Same,
     Projected(KernelLinear),
 }
@@ -38,6 +40,7 @@ impl Stage {
         }
     }
 
+    /// Width of the output for an input of width `inputs`.
     pub fn outputs(&self, inputs: usize) -> usize {
         match self {
             Self::Dense(dense) => dense.outputs,
@@ -53,19 +56,21 @@ fn normalise(mut vector: Vec<f32>) -> Vec<f32> {
     vector
 }
 
-/// Both stages may name the feature they read and write; only the sentence's own vector exists here.
-pub fn check_features(json: &Fields) -> Result<()> {
+/// Checks the features that a module reads and writes: the sentence embedding is the only one here.
+pub fn check_features(json: &ConfigFields) -> Result<()> {
     for key in ["module_input_name", "module_output_name"] {
-        allow(json, key, &[json!("sentence_embedding")], "sentence_embedding")?;
+        require(json, key, &[json!("sentence_embedding")], "sentence_embedding")?;
     }
     Ok(())
 }
 
 impl Dense {
+    /// # Errors
+    /// `ModelFile` for malformed settings, `ModelUnsupported` for those that are not computed, and those of the weights.
     pub fn load(folder: &Path) -> Result<Self> {
         let file = JsonFile::read(folder, "config.json")?;
         let json = file.fields()?;
-        only(
+        refuse_other_keys(
             &json,
             &[
                 "in_features",
@@ -122,14 +127,14 @@ impl Dense {
     }
 }
 
-/// A torch.nn class by its path, as sentence-transformers writes it; absent is Tanh, its default.
-fn activation(json: &Fields) -> Result<fn(f32) -> f32> {
+/// The torch.nn class of `activation_function`; Tanh, the default of sentence-transformers, where absent.
+fn activation(json: &ConfigFields) -> Result<fn(f32) -> f32> {
     let path = json.get("activation_function").map_or(Some("torch.nn.Tanh"), Value::as_str).unwrap_or_default();
     let known: fn(f32) -> f32 = match (path.starts_with("torch.nn."), path.rsplit('.').next().unwrap_or_default()) {
         (true, "Identity") => |x| x,
         (true, "Tanh") => f32::tanh,
         (true, "ReLU") => |x| x.max(0.0),
-        (true, "GELU") => super::functions::gelu,
+        (true, "GELU") => super::gelu::gelu,
         (true, "SiLU") => crate::simd::math::silu,
         (true, "Sigmoid") => |x| 1.0 / (1.0 + (-x).exp()),
         _ => {

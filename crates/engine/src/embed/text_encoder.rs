@@ -1,36 +1,33 @@
-//! What turns the tokens of texts into hidden states: an encoder or a decoder, on our kernels or on libtorch.
+//! The interface to a network that computes hidden states of texts: an encoder or a decoder, on the kernels or on libtorch.
 //!
-//! It is narrower than a policy's `Backend`: an encoder has no cache, samples nothing and learns nothing, and its texts
-//! are no batch with prompts.
+//! It is narrower than a policy's `Backend`: an encoder has no KV cache, neither samples nor trains, and its texts share no
+//! prompts.
 
 use crate::error::Result;
-use crate::model::rotary::RotaryTable;
+use crate::model::rotary::{RopeConfig, RopeScaling, RotaryTable};
 use crate::placement::Pool;
 use tch::{Device, Kind};
 
+/// A network that computes hidden states of texts.
 pub trait TextEncoder {
+    /// Width of the hidden states.
     fn width(&self) -> usize;
-    /// Called before `states` with the longest text's length.
+    /// Prepares for texts of up to `longest` tokens; precedes `states`.
     fn reserve(&mut self, longest: usize) -> Result<()>;
-    /// Hidden states `[tokens, width]` of each text; no text is empty.
+    /// Hidden states `[tokens, width]` of each text; texts are not empty.
     fn states(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>>;
 }
 
-/// Where and how a network computes.
+/// Device, precision and backend of a network.
 #[derive(Clone)]
 pub struct Placement {
     pub device: Device,
     pub kind: Kind,
-    /// Our own kernels, with these threads; else libtorch.
+    /// The kernels with these threads; None means libtorch.
     pub kernels: Option<Pool>,
 }
 
-/// cos and sin of θ_i = base^(−2i/d) at every position below `positions`, as transformers computes them.
+/// The rotary table of a plain base, `[positions, d/2]`: θ_i = base^(−2i/d) without rescaling.
 pub fn rotary_table(base: f64, dim: usize, positions: usize) -> RotaryTable {
-    let frequencies: Vec<f32> =
-        (0..dim / 2).map(|index| (1.0 / base.powf(2.0 * index as f64 / dim as f64)) as f32).collect();
-    let angles = (0..positions)
-        .flat_map(|position| frequencies.iter().map(move |frequency| f64::from(frequency * position as f32)));
-    let (cos, sin) = angles.map(|angle| (angle.cos() as f32, angle.sin() as f32)).unzip();
-    RotaryTable { cos, sin, positions, half: dim / 2 }
+    RotaryTable::new(&RopeConfig { theta: base, scaling: RopeScaling::None }, dim, positions)
 }

@@ -2,38 +2,41 @@
 //!
 //! Shapes: B texts · T tokens with padding · N = B·T · D width · H heads · d head width.
 
-use super::config::{Activation, EncoderConfig};
-use super::layout::{Affine, EncoderWeights, Span};
-use super::padded_texts::{buckets, Padded};
+use super::encoder_config::{Activation, EncoderConfig};
+use super::encoder_weights::{Affine, EncoderWeights, Span};
+use super::text_batches::{padded_batches, Padded};
 use super::text_encoder::{rotary_table, Placement, TextEncoder};
 use crate::error::Result;
 use crate::model::attention::merge_heads;
 use tch::{Device, Kind, Tensor};
 
-struct Pair {
+/// The weight and bias of a projection or a norm.
+struct AffineTensors {
     weight: Tensor,
     bias: Option<Tensor>,
 }
 
+/// The weights of one layer.
 struct Layer {
-    attention_norm: Option<Pair>,
-    qkv: Pair,
-    output: Pair,
-    mlp_norm: Pair,
-    up: Pair,
-    down: Pair,
+    attention_norm: Option<AffineTensors>,
+    qkv: AffineTensors,
+    output: AffineTensors,
+    mlp_norm: AffineTensors,
+    up: AffineTensors,
+    down: AffineTensors,
 }
 
+/// An encoder with its weights as tensors.
 pub struct TorchEncoder {
     config: EncoderConfig,
     device: Device,
     kind: Kind,
-    words: Tensor,
-    positions: Option<Tensor>,
-    types: Option<Tensor>,
-    norm: Pair,
+    word_embeddings: Tensor,
+    position_embeddings: Option<Tensor>,
+    token_type_embeddings: Option<Tensor>,
+    embedding_norm: AffineTensors,
     layers: Vec<Layer>,
-    final_norm: Option<Pair>,
+    final_norm: Option<AffineTensors>,
 }
 
 impl TorchEncoder {
@@ -42,56 +45,57 @@ impl TorchEncoder {
             let flat = Tensor::from_slice(weights.slice(span)).f_to_device(placement.device)?.to_kind(placement.kind);
             Ok(if span.columns == 1 { flat } else { flat.view([span.rows as i64, span.columns as i64]) })
         };
-        let pair = |affine: &Affine| -> Result<Pair> {
-            Ok(Pair { weight: tensor(affine.weight)?, bias: affine.bias.map(tensor).transpose()? })
+        let affine_tensors = |affine: &Affine| -> Result<AffineTensors> {
+            Ok(AffineTensors { weight: tensor(affine.weight)?, bias: affine.bias.map(tensor).transpose()? })
         };
         let spans = &weights.spans;
         let layers = spans.layers.iter().map(|layer| {
             Ok(Layer {
-                attention_norm: layer.attention_norm.as_ref().map(pair).transpose()?,
-                qkv: pair(&layer.qkv)?,
-                output: pair(&layer.output)?,
-                mlp_norm: pair(&layer.mlp_norm)?,
-                up: pair(&layer.up)?,
-                down: pair(&layer.down)?,
+                attention_norm: layer.attention_norm.as_ref().map(affine_tensors).transpose()?,
+                qkv: affine_tensors(&layer.qkv)?,
+                output: affine_tensors(&layer.output)?,
+                mlp_norm: affine_tensors(&layer.mlp_norm)?,
+                up: affine_tensors(&layer.up)?,
+                down: affine_tensors(&layer.down)?,
             })
         });
         Ok(Self {
             device: placement.device,
             kind: placement.kind,
-            words: tensor(spans.words)?,
-            positions: spans.positions.map(tensor).transpose()?,
-            types: spans.types.map(tensor).transpose()?,
-            norm: pair(&spans.norm)?,
+            word_embeddings: tensor(spans.word_embeddings)?,
+            position_embeddings: spans.position_embeddings.map(tensor).transpose()?,
+            token_type_embeddings: spans.token_type_embeddings.map(tensor).transpose()?,
+            embedding_norm: affine_tensors(&spans.embedding_norm)?,
             layers: layers.collect::<Result<_>>()?,
-            final_norm: spans.final_norm.as_ref().map(pair).transpose()?,
+            final_norm: spans.final_norm.as_ref().map(affine_tensors).transpose()?,
             config,
         })
     }
 
-    /// `[B·T, D]`
+    /// Final hidden states, `[B·T, D]`.
     fn forward(&self, padded: &Padded) -> Tensor {
         let mut x = self.embed(padded);
-        let hidden_keys = self.hidden_keys(padded);
+        let padding_mask = self.padding_mask(padded);
         for (layer, kind) in self.layers.iter().zip(&self.config.layers) {
-            let mask = self.mask(&hidden_keys, padded.longest, kind.window);
+            let mask = self.mask(&padding_mask, padded.longest, kind.window);
             x = self.attention(layer, x, padded, &mask, kind.theta);
             x = self.mlp(layer, x);
         }
         self.final_norm.as_ref().map_or_else(|| x.shallow_clone(), |norm| self.normalise(norm, &x))
     }
 
+    /// Word, position and type embeddings, normalised, `[B·T, D]`.
     fn embed(&self, padded: &Padded) -> Tensor {
         let lookup = |table: &Tensor, ids: &Tensor| Tensor::embedding(table, ids, -1, false, false);
-        let mut x_btd = lookup(&self.words, &padded.ids_bt);
-        if let (Some(positions), Some(types)) = (&self.positions, &self.types) {
+        let mut x_btd = lookup(&self.word_embeddings, &padded.ids_bt);
+        if let (Some(positions), Some(types)) = (&self.position_embeddings, &self.token_type_embeddings) {
             x_btd = x_btd + types.get(0) + positions.narrow(0, 0, padded.longest as i64);
         }
-        self.normalise(&self.norm, &x_btd.view([-1, self.config.hidden_size as i64]))
+        self.normalise(&self.embedding_norm, &x_btd.view([-1, self.config.hidden_size as i64]))
     }
 
-    /// −∞ at keys that are padding, `[B, 1, 1, T]`.
-    fn hidden_keys(&self, padded: &Padded) -> Tensor {
+    /// Additive mask with −∞ at keys of padding, `[B, 1, 1, T]`.
+    fn padding_mask(&self, padded: &Padded) -> Tensor {
         let row =
             |&length: &usize| (0..padded.longest).map(move |key| if key < length { 0f32 } else { f32::NEG_INFINITY });
         let mask: Vec<f32> = padded.lengths.iter().flat_map(row).collect();
@@ -99,15 +103,15 @@ impl TorchEncoder {
         Tensor::from_slice(&mask).view(shape).to_device(self.device).to_kind(self.kind)
     }
 
-    /// Keys hidden from each query by padding and window. A row of padding far from every token sees all: what comes of
-    /// it is thrown away, but must not be NaN.
-    fn mask(&self, hidden_keys: &Tensor, longest: usize, window: Option<usize>) -> Tensor {
-        let Some(window) = window else { return hidden_keys.shallow_clone() };
+    /// The mask of padding and sliding window. A padding row far from every token attends to all keys: its result is
+    /// discarded, but must not be NaN.
+    fn mask(&self, padding_mask: &Tensor, longest: usize, window: Option<usize>) -> Tensor {
+        let Some(window) = window else { return padding_mask.shallow_clone() };
         let places = Tensor::arange(longest as i64, (Kind::Int64, self.device));
         let far = (places.unsqueeze(0) - places.unsqueeze(1)).abs().gt(window as i64);
-        let mask = hidden_keys.masked_fill(&far, f64::NEG_INFINITY);
-        let blind = mask.isinf().all_dim(-1, true);
-        mask.masked_fill(&blind, 0.0)
+        let mask = padding_mask.masked_fill(&far, f64::NEG_INFINITY);
+        let fully_masked = mask.isinf().all_dim(-1, true);
+        mask.masked_fill(&fully_masked, 0.0)
     }
 
     fn attention(&self, layer: &Layer, x_nd: Tensor, padded: &Padded, mask: &Tensor, theta: Option<f64>) -> Tensor {
@@ -174,14 +178,14 @@ impl TorchEncoder {
         }
     }
 
-    fn normalise(&self, norm: &Pair, x: &Tensor) -> Tensor {
+    fn normalise(&self, norm: &AffineTensors, x: &Tensor) -> Tensor {
         let width = [self.config.hidden_size as i64];
         x.layer_norm(width, Some(&norm.weight), norm.bias.as_ref(), self.config.norm_eps, false)
     }
 }
 
-fn linear(pair: &Pair, x_nd: &Tensor) -> Tensor {
-    x_nd.linear(&pair.weight, pair.bias.as_ref())
+fn linear(affine_tensors: &AffineTensors, x_nd: &Tensor) -> Tensor {
+    x_nd.linear(&affine_tensors.weight, affine_tensors.bias.as_ref())
 }
 
 impl TextEncoder for TorchEncoder {
@@ -194,11 +198,11 @@ impl TextEncoder for TorchEncoder {
     }
 
     fn states(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>> {
-        let pass = |bucket: &[&[u32]]| {
-            let padded = Padded::new(bucket, self.device);
+        let pass = |batch: &[&[u32]]| {
+            let padded = Padded::new(batch, self.device);
             padded.unpad(&self.forward(&padded))
         };
-        let passes = buckets(texts).into_iter().map(|bucket| tch::no_grad(|| pass(bucket)));
+        let passes = padded_batches(texts).into_iter().map(|batch| tch::no_grad(|| pass(batch)));
         Ok(passes.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 }

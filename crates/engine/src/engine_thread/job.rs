@@ -1,4 +1,4 @@
-//! What the engine thread is asked for.
+//! Jobs of the engine thread.
 
 use super::policies::{PolicyId, Work};
 use crate::generate::request::Request;
@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicUsize;
 
 pub enum Job {
     Generate(PolicyId, Request),
-    /// Work on the thread's policies; `None` where it needs none.
+    /// A function that runs on the engine thread after the earlier jobs of its policy; `None`: it waits for no policy.
     Work(Option<PolicyId>, Work),
     Stop,
 }
 
-/// Jobs that were sent and not begun.
+/// Number of jobs that are sent and not yet started.
 pub(super) static QUEUED: AtomicUsize = AtomicUsize::new(0);

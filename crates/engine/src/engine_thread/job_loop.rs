@@ -1,7 +1,7 @@
-//! Which job comes next.
+//! The loop of the engine thread: receives jobs, starts them and decodes.
 
 use super::job::{Job, QUEUED};
-use super::policies::{Policies, PolicyId, Work};
+use super::policies::{Policies, PolicyId};
 use crate::error::EngineError;
 use crate::generate::request::Request;
 use crate::guard::is_stopping;
@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 pub struct Loop {
     receiver: Receiver<Job>,
-    /// Arrived, and held back by an earlier job.
+    /// Received and blocked by an earlier job.
     waiting: VecDeque<Job>,
     policies: Policies,
 }
@@ -25,7 +25,7 @@ impl Loop {
 
     pub fn run(mut self) {
         while self.receive() {
-            self.start_what_may_start();
+            self.start_jobs();
             if is_stopping() {
                 break;
             }
@@ -35,7 +35,7 @@ impl Loop {
         self.policies.loaded.values_mut().for_each(|policy| policy.fail_requests(&closed));
     }
 
-    /// Takes all jobs that have arrived; blocks for one when there is nothing to do. False: stop.
+    /// Receives all queued jobs; blocks for one when idle. False when the queue is closed.
     fn receive(&mut self) -> bool {
         if self.waiting.is_empty() && !self.is_generating() {
             match self.receiver.recv() {
@@ -56,8 +56,8 @@ impl Loop {
         self.policies.loaded.values().any(Policy::is_generating)
     }
 
-    /// In order of arrival: a policy that must first finish its requests blocks its own later jobs only.
-    fn start_what_may_start(&mut self) {
+    /// Starts jobs in order of arrival. A policy with requests in flight blocks its own later jobs only.
+    fn start_jobs(&mut self) {
         let mut blocked = HashSet::new();
         let mut kept = VecDeque::new();
         for job in std::mem::take(&mut self.waiting) {
@@ -67,7 +67,10 @@ impl Loop {
             match job {
                 Job::Stop => return,
                 Job::Generate(id, request) if !blocked.contains(&id) => self.submit(id, request),
-                Job::Work(id, work) if id.is_none_or(|id| !blocked.contains(&id) && !self.busy(id)) => self.work(work),
+                Job::Work(id, work) if id.is_none_or(|id| !blocked.contains(&id) && !self.is_busy(id)) => {
+                    QUEUED.fetch_sub(1, Ordering::AcqRel);
+                    work(&mut self.policies);
+                }
                 Job::Work(Some(id), work) => {
                     blocked.insert(id);
                     kept.push_back(Job::Work(Some(id), work));
@@ -75,13 +78,13 @@ impl Loop {
                 other => kept.push_back(other),
             }
         }
-        // Work in slices counts as queued until its last one.
+        // Work in slices counts as queued until its last slice.
         QUEUED.fetch_add(self.policies.continued.len(), Ordering::AcqRel);
         kept.extend(self.policies.continued.drain(..).map(|work| Job::Work(None, work)));
         self.waiting = kept;
     }
 
-    fn busy(&self, id: PolicyId) -> bool {
+    fn is_busy(&self, id: PolicyId) -> bool {
         self.policies.loaded.get(&id).is_some_and(Policy::is_generating)
     }
 
@@ -93,11 +96,7 @@ impl Loop {
         }
     }
 
-    fn work(&mut self, work: Work) {
-        QUEUED.fetch_sub(1, Ordering::AcqRel);
-        work(&mut self.policies);
-    }
-
+    /// One decoding step of every policy; a panic rejects the requests of its policy.
     fn decode(&mut self) {
         for policy in self.policies.loaded.values_mut().filter(|policy| policy.is_generating()) {
             let step = catch_unwind(AssertUnwindSafe(|| policy.generate_step()));

@@ -1,4 +1,4 @@
-//! What the engine thread owns.
+//! The policies and embedders that the engine thread owns.
 
 use crate::embed::embedder::Embedder;
 use crate::error::{EngineError, Result};
@@ -16,7 +16,7 @@ pub struct Policies {
     pub(super) loaded: HashMap<PolicyId, Policy>,
     embedders: HashMap<EmbedderId, Embedder>,
     next: u64,
-    /// Work that goes on after one decoding step of every policy.
+    /// Work that continues after one decoding step of every policy.
     pub(super) continued: Vec<Work>,
 }
 
@@ -49,7 +49,7 @@ impl Policies {
         self.embedders.remove(&id).map(drop).ok_or(EngineError::Closed {})
     }
 
-    /// Long work does a slice at a time and asks here for its next turn.
+    /// Schedules the next slice of long work.
     pub fn continue_with(&mut self, work: Work) {
         self.continued.push(work);
     }

@@ -1,14 +1,14 @@
-//! Cancelling from any thread what the engine thread does.
+//! Cancellation of the engine thread's work from any thread.
 
 use crate::guard::lock;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
-/// Cancel flags by ticket, for requests that have not been answered.
+/// Cancel flags of unanswered requests, by ticket.
 static TICKETS: LazyLock<Mutex<HashMap<u64, Arc<AtomicBool>>>> = LazyLock::new(Mutex::default);
 
-/// A flag that `cancel(ticket)` raises until the guard is dropped. Ticket 0 cannot be cancelled.
+/// A flag that `cancel(number)` sets, as long as this value lives. Ticket 0 cannot be cancelled.
 pub struct Ticket {
     number: u64,
     pub flag: Arc<AtomicBool>,
@@ -30,6 +30,7 @@ impl Drop for Ticket {
     }
 }
 
+/// Sets the flag of a ticket whose request is unanswered.
 pub fn cancel(ticket: u64) {
     if let Some(flag) = lock(&TICKETS).get(&ticket) {
         flag.store(true, Ordering::Relaxed);

@@ -1,23 +1,23 @@
-//! The completions of one request as they grow.
+//! One request and its growing completions.
 
 use super::request::{Completion, Request, Running};
-use crate::backend::StepRow;
+use crate::backend::DecodeRow;
 use crate::error::Result;
 use crate::philox::Place;
 use crate::sampler::{Sampled, Sampling};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-/// A request that is being answered.
+/// A request whose completions are started or finished.
 pub struct Group {
     pub request: Request,
     pub sampling: Arc<Sampling>,
     pub capacity: usize,
     pub started: usize,
-    pub done: usize,
+    pub finished: usize,
     pub completions: Vec<Completion>,
-    /// What this step added, where somebody watches.
-    fresh: Vec<(usize, u32)>,
+    /// Tokens of this step, for the request's watcher: completion and token.
+    new_tokens: Vec<(usize, u32)>,
 }
 
 impl Group {
@@ -27,14 +27,14 @@ impl Group {
             sampling: Arc::new(request.sampling.clone()),
             capacity,
             started: 0,
-            done: 0,
-            fresh: Vec::new(),
+            finished: 0,
+            new_tokens: Vec::new(),
             completions: vec![Completion::default(); request.n],
             request,
         }
     }
 
-    pub fn cancelled(&self) -> bool {
+    pub fn is_cancelled(&self) -> bool {
         self.request.cancel.load(Ordering::Relaxed)
     }
 
@@ -42,14 +42,14 @@ impl Group {
         self.request.n - self.started
     }
 
-    pub fn row(&self, running: &Running) -> StepRow {
+    pub fn row(&self, running: &Running) -> DecodeRow {
         let place = Place {
             seed: self.request.seed,
             request: self.request.request_id,
             completion: running.completion as u32,
             position: self.completions[running.completion].tokens.len() as u32,
         };
-        StepRow {
+        DecodeRow {
             slot: running.slot,
             group: running.group,
             token: running.token,
@@ -59,22 +59,23 @@ impl Group {
         }
     }
 
-    /// Notes a token for whoever watches; true where somebody does.
-    pub fn watch(&mut self, completion: usize, token: u32) -> bool {
+    /// Records a token for the request's watcher; false when it has none.
+    pub fn record(&mut self, completion: usize, token: u32) -> bool {
         if self.request.watch.is_some() {
-            self.fresh.push((completion, token));
+            self.new_tokens.push((completion, token));
         }
         self.request.watch.is_some()
     }
 
-    pub fn tell(&mut self) {
+    /// Passes the recorded tokens to the watcher.
+    pub fn notify(&mut self) {
         if let Some(watch) = &mut self.request.watch {
-            watch(&self.fresh);
+            watch(&self.new_tokens);
         }
-        self.fresh.clear();
+        self.new_tokens.clear();
     }
 
-    /// Appends a token; true when the completion has ended.
+    /// Appends a token; true when the completion is finished.
     pub fn push(&mut self, completion: usize, sampled: Sampled) -> Result<bool> {
         let target = &mut self.completions[completion];
         target.tokens.push(sampled.token);
@@ -83,8 +84,8 @@ impl Group {
         if let (false, Some(texts)) = (target.stopped, &mut self.request.stop_texts) {
             target.stopped = texts.ends(completion, sampled.token)?;
         }
-        let ended = target.stopped || target.tokens.len() >= self.capacity;
-        self.done += usize::from(ended);
-        Ok(ended)
+        let is_finished = target.stopped || target.tokens.len() >= self.capacity;
+        self.finished += usize::from(is_finished);
+        Ok(is_finished)
     }
 }

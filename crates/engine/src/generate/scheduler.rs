@@ -1,4 +1,4 @@
-//! Continuous batching: requests wait, fill free slots as others finish, and leave one by one.
+//! Continuous batching: requests wait for free slots, which completions take and leave one by one.
 
 use super::group::Group;
 use super::request::{Request, Running};
@@ -44,11 +44,11 @@ impl Scheduler {
         self.waiting.len()
     }
 
-    /// One token for every running completion. A failure answers every request in flight with it.
+    /// Decodes one token of every running completion. An error rejects every request in flight.
     pub fn step(&mut self, backend: &mut dyn Backend, parameters: &Parameters) {
-        self.drop_cancelled(backend);
-        let outcome = self.admit(backend, parameters).and_then(|()| self.decode(backend, parameters));
-        if let Err(error) = outcome {
+        self.reject_cancelled(backend);
+        let result = self.admit(backend, parameters).and_then(|()| self.decode(backend, parameters));
+        if let Err(error) = result {
             self.fail_all(backend, &error);
         }
     }
@@ -58,42 +58,44 @@ impl Scheduler {
             (request.reply)(Err(error.clone()));
         }
         let groups: Vec<_> = self.groups.keys().copied().collect();
-        groups.into_iter().for_each(|group| self.abandon(backend, group, error));
+        groups.into_iter().for_each(|group| self.reject(backend, group, error));
     }
 
-    fn drop_cancelled(&mut self, backend: &mut dyn Backend) {
+    fn reject_cancelled(&mut self, backend: &mut dyn Backend) {
         let (cancelled, kept) = self.waiting.drain(..).partition(|request| request.cancel.load(Ordering::Relaxed));
         self.waiting = kept;
         VecDeque::into_iter(cancelled).for_each(|request| (request.reply)(Err(EngineError::Cancelled {})));
-        let cancelled: Vec<_> = self.groups.iter().filter(|(_, group)| group.cancelled()).map(|(&id, _)| id).collect();
-        cancelled.into_iter().for_each(|group| self.abandon(backend, group, &EngineError::Cancelled {}));
+        let cancelled: Vec<_> =
+            self.groups.iter().filter(|(_, group)| group.is_cancelled()).map(|(&id, _)| id).collect();
+        cancelled.into_iter().for_each(|group| self.reject(backend, group, &EngineError::Cancelled {}));
     }
 
-    fn abandon(&mut self, backend: &mut dyn Backend, id: GroupId, error: &EngineError) {
-        let (gone, kept) = self.running.drain(..).partition(|running| running.group == id);
+    /// Frees the slots of a group and rejects its request.
+    fn reject(&mut self, backend: &mut dyn Backend, id: GroupId, error: &EngineError) {
+        let (rejected, kept) = self.running.drain(..).partition(|running| running.group == id);
         self.running = kept;
-        Vec::into_iter(gone).for_each(|running: Running| {
-            backend.finish(running.slot);
+        Vec::into_iter(rejected).for_each(|running: Running| {
+            backend.free_slot(running.slot);
             self.free.insert(running.slot);
         });
-        backend.release(id);
+        backend.free_prompt(id);
         if let Some(group) = self.groups.remove(&id) {
             (group.request.reply)(Err(error.clone()));
         }
     }
 
-    /// Fills free slots: first with completions of groups already begun, then with new groups, in order of arrival.
+    /// Fills free slots with completions of groups in progress, then of new groups, in order of arrival.
     fn admit(&mut self, backend: &mut dyn Backend, parameters: &Parameters) -> Result<()> {
         let mut wanted: usize = self.groups.values().map(Group::unstarted).sum();
-        let mut fresh = Vec::new();
+        let mut admitted = Vec::new();
         while wanted < self.free.len() {
             let Some(request) = self.waiting.pop_front() else { break };
             wanted += request.n;
-            fresh.push(self.next_group);
+            admitted.push(self.next_group);
             self.groups.insert(self.next_group, Group::new(request, self.context_length));
             self.next_group += 1;
         }
-        let prompts: Vec<_> = fresh.iter().map(|id| (*id, self.groups[id].request.prompt.as_slice())).collect();
+        let prompts: Vec<_> = admitted.iter().map(|id| (*id, self.groups[id].request.prompt.as_slice())).collect();
         if !prompts.is_empty() {
             backend.prefill(parameters, &prompts)?;
         }
@@ -104,7 +106,7 @@ impl Scheduler {
         for (&id, group) in &mut self.groups {
             while group.unstarted() > 0 {
                 let Some(slot) = self.free.pop_first() else { return Ok(()) };
-                backend.start(slot, id, group.capacity)?;
+                backend.open_slot(slot, id, group.capacity)?;
                 let token = *group.request.prompt.last().expect("a prompt has a token");
                 self.running.push(Running { slot, group: id, completion: group.started, token });
                 group.started += 1;
@@ -115,7 +117,7 @@ impl Scheduler {
 
     fn decode(&mut self, backend: &mut dyn Backend, parameters: &Parameters) -> Result<()> {
         let mut rows: Vec<_> = self.running.iter().map(|running| self.groups[&running.group].row(running)).collect();
-        backend.step(parameters, &mut rows)?;
+        backend.decode(parameters, &mut rows)?;
         self.generated += rows.len() as u64;
         let mut index = 0;
         let mut watched = BTreeSet::new();
@@ -124,37 +126,37 @@ impl Scheduler {
             let running = &mut self.running[index];
             running.token = row.sampled.token;
             let group = self.groups.get_mut(&running.group).expect("a running completion has its group");
-            if group.watch(running.completion, row.sampled.token) {
+            if group.record(running.completion, row.sampled.token) {
                 watched.insert(running.group);
             }
-            let ended = group.push(running.completion, row.sampled).unwrap_or_else(|error| {
+            let is_finished = group.push(running.completion, row.sampled).unwrap_or_else(|error| {
                 failed.insert(running.group, error);
                 false
             });
-            if ended {
+            if is_finished {
                 let Running { slot, group, .. } = self.running.remove(index);
-                backend.finish(slot);
+                backend.free_slot(slot);
                 self.free.insert(slot);
                 self.complete(backend, group);
             } else {
                 index += 1;
             }
         }
-        failed.iter().for_each(|(&id, error)| self.abandon(backend, id, error));
+        failed.iter().for_each(|(&id, error)| self.reject(backend, id, error));
         for id in watched {
-            // Absent when that was its last token: its reply brings it.
-            self.groups.entry(id).and_modify(Group::tell);
+            // A group that has just finished is gone: its reply holds the last tokens.
+            self.groups.entry(id).and_modify(Group::notify);
         }
         Ok(())
     }
 
-    /// Answers the request when its last completion has ended.
+    /// Answers the request when its last completion is finished.
     fn complete(&mut self, backend: &mut dyn Backend, id: GroupId) {
-        if self.groups[&id].done < self.groups[&id].request.n {
+        if self.groups[&id].finished < self.groups[&id].request.n {
             return;
         }
-        backend.release(id);
-        let group = self.groups.remove(&id).expect("the group was there a moment ago");
+        backend.free_prompt(id);
+        let group = self.groups.remove(&id).expect("the group was looked up above");
         (group.request.reply)(Ok(group.completions));
     }
 }

@@ -1,4 +1,4 @@
-//! Files that are hashed while they are written, and on the disk when the call returns.
+//! New files: hashed while they are written, and synced to disk before the call returns.
 
 use crate::error::{EngineError, Result};
 use crate::guard::is_stopping;
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// What a manifest says of a file; nobody has to read it again to know.
+/// A file as a manifest lists it, without reading the file again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenFile {
     pub name: String,
@@ -18,12 +18,12 @@ pub struct WrittenFile {
     pub sha256: String,
 }
 
-/// Small enough that the bytes are still in the cache when they are written after hashing.
+/// Bytes hashed and then written: few enough to stay in the cache between the two.
 const CHUNK: usize = 1 << 20;
-/// Dirty memory stays bounded, and a process that is told to leave waits for this much at most.
+/// Bounds dirty memory, and the bytes that a stopping process waits for.
 const SYNC_EVERY: usize = 64 << 20;
 
-/// A new file of `folder`. Replaces one of the same name.
+/// A new file of a folder; it replaces one of the same name.
 pub struct NewFile {
     name: String,
     path: PathBuf,
@@ -40,6 +40,8 @@ impl NewFile {
         Ok(Self { name: name.into(), path, file, hash: Sha256::new(), size: 0, unsynced: 0 })
     }
 
+    /// # Errors
+    /// `Closed` while the process stops, `Io` with the system's reason.
     pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
         for chunk in bytes.chunks(CHUNK) {
             if is_stopping() {
@@ -61,6 +63,7 @@ impl NewFile {
         self.file.sync_all().map_err(|error| EngineError::io(&self.path, error))
     }
 
+    /// Syncs the file to disk.
     pub fn finish(mut self) -> Result<WrittenFile> {
         self.sync()?;
         let sha256 = self.hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -74,14 +77,14 @@ pub fn write_bytes(folder: &Path, name: &str, bytes: &[u8]) -> Result<WrittenFil
     file.finish()
 }
 
-/// The same bytes as `safetensors::serialize`, one tensor in memory at a time.
+/// Writes the bytes of `safetensors::serialize` with one tensor in memory at a time.
 pub fn write_safetensors<V: View>(
     folder: &Path,
     name: &str,
     mut tensors: Vec<(String, V)>,
     metadata: Option<HashMap<String, String>>,
 ) -> Result<WrittenFile> {
-    // The format's order: wide dtypes first, so that every tensor is aligned; then by name.
+    // The order of the format: wide dtypes first, so that every tensor is aligned; then by name.
     tensors.sort_by(|(left_name, left), (right_name, right)| {
         right.dtype().cmp(&left.dtype()).then_with(|| left_name.cmp(right_name))
     });
@@ -109,7 +112,7 @@ fn header<V: View>(
     let header = Metadata::new(None, infos.collect()).map_err(|error| error.to_string())?;
     let mut bytes = serde_json::to_vec(&header).map_err(|error| error.to_string())?;
     if let Some(metadata) = metadata {
-        // The crate writes a map without order: equal checkpoints would have different bytes.
+        // The crate writes metadata in no fixed order: equal checkpoints would have different bytes.
         let ordered: BTreeMap<_, _> = metadata.into_iter().collect();
         let entry = serde_json::json!({ "__metadata__": ordered }).to_string();
         let comma = if tensors.is_empty() { "" } else { "," };

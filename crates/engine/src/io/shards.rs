@@ -11,8 +11,8 @@ use std::path::Path;
 pub const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// Writes `model.safetensors`, or shards of at most `most` bytes and their index. A larger weight is a shard of its own.
-/// Weight files of an earlier save are removed: readers would take them for part of this one.
+/// Writes `model.safetensors`, or shards of at most `most` bytes and their index. A larger weight gets a shard to itself.
+/// Weight files of an earlier save are removed, or a reader would load them together with these.
 pub fn write_weights<V: View>(
     folder: &Path,
     weights: Vec<(String, V)>,
@@ -20,16 +20,16 @@ pub fn write_weights<V: View>(
     most: u64,
 ) -> Result<Vec<WrittenFile>> {
     let sizes: Vec<u64> = weights.iter().map(|(_, view)| view.data_len() as u64).collect();
-    let shards = cut(&sizes, most);
+    let shards = split(&sizes, most);
     let mut written = Vec::new();
     let mut places = Map::new();
     let parameters: usize = weights.iter().map(|(_, view)| view.shape().iter().product::<usize>()).sum();
     let mut rest = weights.into_iter();
     for (index, shard) in shards.iter().enumerate() {
         let name = file_name(index, shards.len());
-        let own: Vec<(String, V)> = rest.by_ref().take(shard.len()).collect();
-        places.extend(own.iter().map(|(weight, _)| (weight.clone(), name.clone().into())));
-        written.push(write_safetensors(folder, &name, own, Some(metadata.clone()))?);
+        let tensors: Vec<(String, V)> = rest.by_ref().take(shard.len()).collect();
+        places.extend(tensors.iter().map(|(weight, _)| (weight.clone(), name.clone().into())));
+        written.push(write_safetensors(folder, &name, tensors, Some(metadata.clone()))?);
     }
     if shards.len() > 1 {
         let total = json!({ "total_parameters": parameters, "total_size": sizes.iter().sum::<u64>() });
@@ -42,8 +42,8 @@ pub fn write_weights<V: View>(
     Ok(written)
 }
 
-/// Consecutive weights whose sizes stay within `most`.
-fn cut(sizes: &[u64], most: u64) -> Vec<Range<usize>> {
+/// Splits weights into consecutive shards of at most `most` bytes.
+fn split(sizes: &[u64], most: u64) -> Vec<Range<usize>> {
     let mut shards: Vec<Range<usize>> = Vec::new();
     let mut filled = 0;
     for (index, &size) in sizes.iter().enumerate() {
@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn shards_hold_as_much_as_they_may() {
-        assert_eq!(cut(&[4, 4, 4, 20, 1, 2], 9), vec![0..2, 2..3, 3..4, 4..6]);
-        assert_eq!(cut(&[4, 4], 8), vec![0..2]);
-        assert_eq!(cut(&[9, 9], 1), vec![0..1, 1..2]);
+        assert_eq!(split(&[4, 4, 4, 20, 1, 2], 9), vec![0..2, 2..3, 3..4, 4..6]);
+        assert_eq!(split(&[4, 4], 8), vec![0..2]);
+        assert_eq!(split(&[9, 9], 1), vec![0..1, 1..2]);
     }
 }

@@ -1,7 +1,7 @@
-//! Reading safetensors as hostile input: a header of bounded size, checked against the file, then numbers chunk by chunk.
+//! Reads safetensors as hostile input: a header of bounded size, checked against the file, then numbers in chunks.
 //!
-//! Reads instead of mapping: resident memory stays at one chunk, and a file that shrinks meanwhile is an error and no
-//! signal.
+//! The file is read and not mapped: resident memory stays at one chunk, and a file that shrinks while it is read gives an
+//! error instead of a signal.
 
 use crate::error::{EngineError, Result};
 use crate::io::read_file::open_regular;
@@ -14,20 +14,22 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
-/// Real headers have about 100 bytes a tensor.
+/// Bytes of a header; real ones have about 100 a tensor.
 const MAX_HEADER: u64 = 16 << 20;
 /// Numbers converted at a time.
 const CHUNK: usize = 1 << 20;
 
+/// An open safetensors file whose header has been read.
 pub struct TensorFile {
     path: PathBuf,
     file: File,
-    /// Where the numbers begin.
+    /// Byte at which the numbers begin.
     start: u64,
     pub tensors: BTreeMap<String, StoredTensor>,
     pub metadata: HashMap<String, String>,
 }
 
+/// A tensor as the header describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredTensor {
     pub dtype: Dtype,
@@ -47,6 +49,10 @@ impl StoredTensor {
 }
 
 impl TensorFile {
+    /// Reads and checks the header.
+    ///
+    /// # Errors
+    /// `ModelFileMissing`, or `ModelFile` for a header that does not fit the file.
     pub fn open(folder: &Path, name: &str) -> Result<Self> {
         let (file, length) = open_regular(folder, name)?;
         let path = folder.join(name);
@@ -55,11 +61,11 @@ impl TensorFile {
         file.read_exact_at(&mut size, 0).map_err(|_| bad(format!("it has {length} bytes, too few for a header")))?;
         let size = u64::from_le_bytes(size);
         if size > MAX_HEADER {
-            return Err(bad(format!("its header says to be {size} bytes long; at most {MAX_HEADER} are read")));
+            return Err(bad(format!("its header states a length of {size} bytes; at most {MAX_HEADER} are read")));
         }
         let mut header = vec![0u8; size as usize];
         file.read_exact_at(&mut header, 8).map_err(|_| bad("it ends within its header".into()))?;
-        // The crate checks that tensors follow each other without gap or overlap, and that sizes fit shapes.
+        // The crate checks that tensors are contiguous without overlap, and that sizes fit shapes.
         let header: Metadata = serde_json::from_slice(&header).map_err(|error| bad(error.to_string()))?;
         let (start, promised) = (8 + size, header.data_len() as u64);
         if start.checked_add(promised) != Some(length) {
@@ -79,8 +85,10 @@ impl TensorFile {
         Ok(Self { tensors: tensors.collect(), metadata, path, file, start })
     }
 
-    /// Copies a tensor's numbers into the flat tensor `target`, whatever its device and precision. Numbers that are not
-    /// finite are an error.
+    /// Copies a tensor's numbers into the flat tensor `target` on any device, in any precision.
+    ///
+    /// # Errors
+    /// `ModelFile` for an unknown name, another size or an unsupported dtype; `WeightNotFinite`.
     pub fn copy_into(&self, name: &str, target: &Tensor) -> Result<()> {
         let stored = self.tensors.get(name).ok_or_else(|| self.bad(format!("`{name}` is not in it")))?;
         if stored.elements() != target.numel() {
@@ -113,35 +121,35 @@ impl TensorFile {
         &self.path
     }
 
-    /// Everything before the numbers, as it lies in the file.
+    /// The bytes before the numbers.
     pub fn head(&self) -> Result<Vec<u8>> {
         let mut head = vec![0u8; self.start as usize];
         self.file.read_exact_at(&mut head, 0).map_err(|error| EngineError::model_file(&self.path, error))?;
         Ok(head)
     }
 
-    /// The tensors in the order of their numbers, which follow each other without a gap.
+    /// The tensors in the order of their numbers, which are contiguous.
     pub fn in_order(&self) -> Vec<(&str, &StoredTensor)> {
         let mut tensors: Vec<_> = self.tensors.iter().map(|(name, stored)| (name.as_str(), stored)).collect();
         tensors.sort_by_key(|(_, stored)| stored.offset);
         tensors
     }
 
-    /// A tensor's bytes as they lie in the file, chunk by chunk.
-    pub fn each_chunk(&self, stored: &StoredTensor, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    /// Visits a tensor's bytes in chunks.
+    pub fn each_chunk(&self, stored: &StoredTensor, mut visit: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let mut bytes = vec![0u8; CHUNK.min(stored.bytes as usize)];
         let mut done = 0;
         while done < stored.bytes {
             let part = &mut bytes[..(CHUNK as u64).min(stored.bytes - done) as usize];
             let place = self.start + stored.offset + done;
             self.file.read_exact_at(part, place).map_err(|error| EngineError::model_file(&self.path, error))?;
-            take(part)?;
+            visit(part)?;
             done += part.len() as u64;
         }
         Ok(())
     }
 
-    /// Single numbers of a tensor, by their places in it.
+    /// The numbers of a tensor at these flat indices.
     pub fn numbers_at(&self, stored: &StoredTensor, places: &[usize]) -> Result<Vec<f32>> {
         let width = width(stored.dtype).ok_or_else(|| self.bad(format!("dtype {:?} is not read", stored.dtype)))?;
         let number = |&place: &usize| {
@@ -160,7 +168,7 @@ impl TensorFile {
     }
 }
 
-/// Bytes of a number, for the dtypes that are read.
+/// Bytes of a number, for the supported dtypes.
 fn width(dtype: Dtype) -> Option<usize> {
     match dtype {
         Dtype::F32 => Some(4),

@@ -1,4 +1,4 @@
-//! Matrix products with packed weights.
+//! Linear layers with packed weights.
 //!
 //! M rows · C input width · N output width.
 
@@ -13,28 +13,28 @@ pub struct PackedLinear {
     panels: Aligned,
 }
 
-/// Bytes of a line of the cache.
+/// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Numbers that begin on a line of the cache: a vector is then loaded from one line of the cache instead of two.
+/// Numbers that start on a cache line, so that each vector is loaded from one line instead of two.
 struct Aligned {
     numbers: Vec<f32>,
-    place: Range<usize>,
+    range: Range<usize>,
 }
 
 impl Aligned {
     fn zeros(count: usize) -> Self {
         let numbers = vec![0.0f32; count + LINE / size_of::<f32>() - 1];
         let start = numbers.as_ptr().align_offset(LINE);
-        Self { numbers, place: start..start + count }
+        Self { numbers, range: start..start + count }
     }
 
     fn get(&self) -> &[f32] {
-        &self.numbers[self.place.clone()]
+        &self.numbers[self.range.clone()]
     }
 
     fn get_mut(&mut self) -> &mut [f32] {
-        &mut self.numbers[self.place.clone()]
+        &mut self.numbers[self.range.clone()]
     }
 }
 
@@ -53,7 +53,7 @@ impl PackedLinear {
         Self { inputs, outputs, width, panels }
     }
 
-    /// Packs the transpose of a row-major `[outputs, inputs]` weight: it takes gradients of outputs to gradients of inputs.
+    /// Packs the transpose of a row-major `[outputs, inputs]` weight: it maps gradients of outputs to those of inputs.
     pub fn pack_transposed(weight: &[f32], outputs: usize, inputs: usize, instructions: Instructions) -> Self {
         let width = instructions.panel_width();
         let mut panels = Aligned::zeros(inputs.div_ceil(width) * width * outputs);
@@ -92,11 +92,11 @@ impl PackedLinear {
         }
     }
 
-    /// M rows of one panel. Each output sums its inputs in order, whatever M is: this is the batch invariance.
+    /// M rows of one panel. Each output sums its inputs in the same order for every M: this is the batch invariance.
     #[inline(always)]
     fn tile<I: Isa, const M: usize>(&self, x: &[f32], out: &mut [f32], tile: &Tile) {
         assert!(x.len() == M * self.inputs && tile.panel.len() == self.width * self.inputs);
-        // SAFETY: the lengths were checked above, and `I` was chosen by `Instructions::detect`.
+        // SAFETY: the lengths are asserted above, and `I` was chosen by `Instructions::detect`.
         unsafe {
             let mut sums = [[I::splat(0.0); 2]; M];
             for input in 0..self.inputs {
@@ -136,6 +136,7 @@ impl PackedLinear {
     }
 }
 
+/// The outputs of one panel: its first column and row, and whether to add to them.
 struct Tile<'a> {
     panel: &'a [f32],
     column: usize,

@@ -1,17 +1,17 @@
-//! Query, key and value heads between their projection and attention.
+//! Query and key heads between their projection and attention: RMSNorm, rotary embedding, KV cache.
 
-use super::packed::Layer;
+use super::packed_weights::PackedLayer;
 use super::segment::Segment;
 use crate::model::config::DecoderConfig;
 use crate::model::rotary::RotaryTable;
 use crate::simd::math::{rotate, sum};
 
-/// Normalises heads where the family does, and rotates queries and keys.
+/// Normalises query and key heads in families with `qk_norm`, then rotates them.
 #[inline(always)]
 pub fn prepare_heads(
     config: &DecoderConfig,
     rotary: &RotaryTable,
-    layer: &Layer,
+    layer: &PackedLayer,
     segments: &[Segment],
     qkv: &mut [f32],
 ) {
@@ -36,16 +36,17 @@ fn normalise_head(values: &mut [f32], weight: &[f32], config: &DecoderConfig) {
     values.iter_mut().zip(weight).for_each(|(value, weight)| *value *= scale * weight);
 }
 
+/// Appends the segments' keys and values to their caches.
 #[inline(always)]
 pub fn store_keys_and_values(config: &DecoderConfig, layer: usize, segments: &mut [Segment], qkv: &[f32]) {
     let (dim, keys, values) = (config.head_dim, config.attention_width(), config.attention_width() + config.kv_width());
     let mut rows = qkv.chunks_exact(config.qkv_rows());
     for segment in segments {
-        let start = segment.own.length;
+        let start = segment.cache.length;
         for (offset, row) in rows.by_ref().take(segment.tokens.len()).enumerate() {
             for head in 0..config.kv_heads {
                 let (key, value) = (&row[keys + head * dim..][..dim], &row[values + head * dim..][..dim]);
-                segment.own.write(layer, head, start + offset, key, value);
+                segment.cache.write(layer, head, start + offset, key, value);
             }
         }
     }

@@ -1,24 +1,25 @@
-//! What a pass takes and what it computes in: segments, which are some tokens of one sequence, and buffers.
+//! Inputs and buffers of a pass.
 
-use super::cache::KvCache;
+use super::kv_cache::KvCache;
 use crate::model::config::DecoderConfig;
 use crate::simd::math::LANES;
 
-/// Query heads attended together at most.
+/// Most query heads computed together.
 pub(super) const MAX_QUERIES: usize = 4;
 
-/// Tokens of one sequence, to be computed after `prefix` and what `own` already holds.
+/// Consecutive tokens of one sequence, after `prefix` and the positions in `cache`.
 pub struct Segment<'a> {
     pub tokens: &'a [u32],
     pub prefix: Option<&'a KvCache>,
-    pub own: &'a mut KvCache,
+    pub cache: &'a mut KvCache,
 }
 
-/// How far a pass goes.
+/// The last thing that a pass computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
-    /// Of a prompt nobody reads more.
+    /// Keys and values of the last layer: all that is read of a prompt.
     KeysAndValues,
+    /// Final hidden states, normalised.
     States,
     Logits,
 }
@@ -30,32 +31,32 @@ impl Segment<'_> {
 
     /// Position of the first token in its sequence.
     pub(super) fn start(&self) -> usize {
-        self.prefix_length() + self.own.length
+        self.prefix_length() + self.cache.length
     }
 }
 
-/// Most positions that a token of these segments looks at.
+/// Most positions that a token of these segments attends to.
 pub(super) fn longest(segments: &[Segment]) -> usize {
     segments.iter().map(|segment| segment.start() + segment.tokens.len()).max().unwrap_or(0)
 }
 
-/// Buffers of one pass, kept from pass to pass. M rows.
+/// Buffers of one pass, reused by the next. R rows.
 #[derive(Default)]
 pub struct Workspace {
     pub(super) x: Vec<f32>,
-    /// Final states after a pass that wants them.
+    /// Final hidden states `[R, D]` after a pass up to `Output::States`.
     pub normed: Vec<f32>,
     pub(super) qkv: Vec<f32>,
     pub(super) attended: Vec<f32>,
     pub(super) gate_up: Vec<f32>,
     pub(super) activated: Vec<f32>,
-    pub(super) scores: Vec<f32>,
-    /// `[M, V]` after a pass that wants logits.
+    pub(super) attn_weights: Vec<f32>,
+    /// `[R, V]` after a pass up to `Output::Logits`.
     pub logits: Vec<f32>,
 }
 
 impl Workspace {
-    /// Final hidden states of every row, normalised, `[M, D]`, after a pass that wants them.
+    /// Final hidden states of every row, normalised, `[R, D]`, after a pass up to `Output::States`.
     pub fn states(&self) -> &[f32] {
         &self.normed
     }
@@ -67,6 +68,6 @@ impl Workspace {
         self.attended.resize(rows * config.attention_width(), 0.0);
         self.gate_up.resize(rows * 2 * config.intermediate_size, 0.0);
         self.activated.resize(rows * config.intermediate_size, 0.0);
-        self.scores.resize(MAX_QUERIES * (longest + 4 * LANES), 0.0);
+        self.attn_weights.resize(MAX_QUERIES * (longest + 4 * LANES), 0.0);
     }
 }

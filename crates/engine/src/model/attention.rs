@@ -1,12 +1,42 @@
-//! Attention on libtorch, over whole sequences and over a prompt shared by its completions. Letters as in the decoder.
+//! Attention on libtorch, over whole sequences and over a prompt that its completions share. Letters as in the decoder.
 
-use super::shared_prompt::{Qkv, SharedPromptBatch};
 use tch::{Device, Kind, Tensor};
 
-/// Scores of at most this many entries per head pair are written out; larger ones go through fused attention.
-const EXPLICIT_SCORES: i64 = 1 << 14;
+/// Attention of at most this many entries (queries × keys) a head is written out; larger ones use fused attention.
+const EXPLICIT_ENTRIES: i64 = 1 << 14;
 
-/// The masks of a microbatch's completions: without a window, and with the one of the windowed layers.
+/// The token rows of one microbatch: prompts without their last token, then completions.
+pub struct SharedPromptBatch {
+    /// Token ids `[P·Tp + B·Tc]`.
+    pub ids_n: Tensor,
+    /// Position of each row in its sequence, `[P·Tp + B·Tc]`.
+    pub positions_n: Tensor,
+    /// Upper bound of every position.
+    pub positions: usize,
+    pub prompts: i64,
+    /// Tp; 0 when every prompt is a single token.
+    pub prompt_length: i64,
+    pub completions: i64,
+    /// Tc.
+    pub completion_length: i64,
+    /// The prompt of each completion, `[B]`.
+    pub prompt_of_b: Tensor,
+    /// Completions per prompt where all prompts have the same number, in prompt order.
+    pub uniform_group: Option<i64>,
+    /// Additive attention mask of completion queries, `[1 or B, 1, Tc, Tp + Tc]`.
+    pub mask_b1ts: Tensor,
+    /// Position of the first completion token in each row of the mask, `[1 or B]`.
+    pub starts_b: Tensor,
+}
+
+/// Query `[N, H, d]`, key and value `[N, K, d]` of one layer, rotated.
+pub struct Qkv {
+    pub q: Tensor,
+    pub k: Tensor,
+    pub v: Tensor,
+}
+
+/// Masks of a microbatch's completions for layers with a sliding window; the others use the batch's own.
 pub struct SharedPromptMasks {
     windowed_b1ts: Option<Tensor>,
 }
@@ -17,6 +47,7 @@ impl SharedPromptMasks {
     }
 }
 
+/// Attention of all rows, `[N, H·d]`: prompts over themselves, completions over their prompt and themselves.
 pub fn shared_prompt_attention(
     batch: &SharedPromptBatch,
     masks: &SharedPromptMasks,
@@ -44,7 +75,7 @@ pub fn shared_prompt_attention(
 }
 
 impl SharedPromptBatch {
-    /// Prompt keys or values `[P, K, Tp, d]` as every completion sees them, `[B, K, Tp, d]`.
+    /// Repeats prompt keys or values `[P, K, Tp, d]` for every completion, `[B, K, Tp, d]`.
     fn per_completion(&self, x: &Tensor) -> Tensor {
         let Some(group) = self.uniform_group else { return x.index_select(0, &self.prompt_of_b) };
         let size = x.size();
@@ -52,8 +83,8 @@ impl SharedPromptBatch {
         expanded.reshape([self.completions, size[1], size[2], size[3]])
     }
 
-    /// The mask with −∞ also at keys more than `window` − 1 positions back. A row's own key stays visible, so that no
-    /// softmax is over nothing.
+    /// The mask with −∞ also at keys more than `window` − 1 positions back. Every row attends to itself, so that no softmax
+    /// is empty.
     fn windowed_mask(&self, window: i64) -> Tensor {
         let on = (Kind::Int64, self.mask_b1ts.device());
         let queries = self.starts_b.unsqueeze(1) + Tensor::arange(self.completion_length, on);
@@ -73,22 +104,22 @@ pub fn merge_heads(x: &Tensor) -> Tensor {
 
 /// Softmax attention of q `[B, H, T, d]` over k, v `[B, K, S, d]` with an additive mask; H is a multiple of K.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
-    if q.size()[2] * k.size()[2] > EXPLICIT_SCORES {
+    if q.size()[2] * k.size()[2] > EXPLICIT_ENTRIES {
         return fused_attention(q, k, v, Some(mask), false);
     }
     explicit_attention(q, k, v, mask)
 }
 
-/// Every position sees itself and what lies before it, as far as the window goes.
+/// Causal attention of q `[B, H, T, d]` over k, v `[B, K, T, d]`, within the sliding window if given.
 pub fn causal_attention(q: &Tensor, k: &Tensor, v: &Tensor, window: Option<usize>) -> Tensor {
     let length = q.size()[2];
-    if window.is_none_or(|window| window as i64 >= length) && length * length > EXPLICIT_SCORES {
+    if window.is_none_or(|window| window as i64 >= length) && length * length > EXPLICIT_ENTRIES {
         return fused_attention(q, k, v, None, true);
     }
     attention(q, k, v, &causal_mask(length, window, q.kind(), q.device()))
 }
 
-/// Additive `[length, length]`: −∞ above the diagonal and, with a window, that far below it.
+/// Additive mask `[length, length]`: −∞ above the diagonal and, with a window, from `window` positions below it on.
 pub fn causal_mask(length: i64, window: Option<usize>, kind: Kind, device: Device) -> Tensor {
     let hidden = Tensor::full([length, length], f64::NEG_INFINITY, (kind, device));
     let later = hidden.triu(1);
@@ -103,14 +134,14 @@ fn fused_attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: Option<&Tensor>, ca
     Tensor::scaled_dot_product_attention(q, k, v, mask, 0.0, causal, None::<f64>, grouped)
 }
 
-/// Query heads that share a key head become rows of one product: one batched matrix per key head, no repeated keys.
+/// Query heads that share a key head become rows of one product, so that keys are not repeated.
 fn explicit_attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &Tensor) -> Tensor {
     let (size, kv_heads, keys) = (q.size(), k.size()[1], k.size()[2]);
     let (batch, heads, length, dim) = (size[0], size[1], size[2], size[3]);
     let share = heads / kv_heads;
     let q = (q * (dim as f64).powf(-0.5)).reshape([batch * kv_heads, share * length, dim]);
     let flat = |x: &Tensor| x.reshape([batch * kv_heads, keys, dim]);
-    let scores = q.bmm(&flat(k).transpose(1, 2)).view([batch, heads, length, keys]) + mask;
-    let weights = scores.softmax(-1, q.kind()).view([batch * kv_heads, share * length, keys]);
-    weights.bmm(&flat(v)).view([batch, heads, length, dim])
+    let attn_weights = q.bmm(&flat(k).transpose(1, 2)).view([batch, heads, length, keys]) + mask;
+    let attn_weights = attn_weights.softmax(-1, q.kind()).view([batch * kv_heads, share * length, keys]);
+    attn_weights.bmm(&flat(v)).view([batch, heads, length, dim])
 }

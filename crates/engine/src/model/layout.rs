@@ -1,16 +1,17 @@
-//! Where every weight lies in one flat tensor.
+//! The place of every weight in one flat tensor.
 //!
-//! One flat tensor makes the optimizer, the gradient norm, the reference blend and saving single operations,
-//! and lets weights that are multiplied together (query, key, value; gate, up) be one matrix without a copy.
-//! Matrices come first, so that weight decay covers a prefix.
+//! With one flat tensor the optimizer, the gradient norm, the reference blend and saving are single operations, and weights
+//! that are multiplied together (query, key, value; gate, up) are one matrix without a copy. Matrices come first, so that
+//! weight decay covers a prefix.
 
 use super::config::DecoderConfig;
 
-/// A weight of the Hugging Face folder: rows of a leaf.
+/// A weight of the Hugging Face folder: some rows of a leaf.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     pub name: String,
     pub shape: Vec<i64>,
+    /// First number in the flat tensor.
     pub offset: usize,
 }
 
@@ -21,6 +22,7 @@ pub struct Leaf {
     pub offset: usize,
 }
 
+/// The leaves and the weights in them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Layout {
     pub leaves: Vec<Leaf>,
@@ -31,35 +33,37 @@ pub struct Layout {
     pub decayed: usize,
 }
 
-/// Indices into `Layout::leaves`.
+/// The decoder's leaves as indices into `Layout::leaves`, under the names of the Hugging Face weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderLeaves {
-    pub embedding: usize,
+    pub embed_tokens: usize,
     pub layers: Vec<LayerLeaves>,
     pub norm: usize,
-    /// The embedding's index when the head is tied.
-    pub head: usize,
+    /// The index of `embed_tokens` where the head is tied.
+    pub lm_head: usize,
 }
 
+/// The leaves of one layer. `qkv_proj` and `gate_up_proj` stack the projections that read the same input.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LayerLeaves {
-    pub qkv: usize,
-    pub output: usize,
-    pub gate_up: usize,
-    pub down: usize,
-    pub attention_norm: usize,
-    pub mlp_norm: usize,
+    pub qkv_proj: usize,
+    pub o_proj: usize,
+    pub gate_up_proj: usize,
+    pub down_proj: usize,
+    pub input_layernorm: usize,
+    pub post_attention_layernorm: usize,
     pub qkv_bias: Option<usize>,
-    pub output_bias: Option<usize>,
+    pub o_bias: Option<usize>,
     pub gate_up_bias: Option<usize>,
     pub down_bias: Option<usize>,
+    /// (q_norm, k_norm).
     pub qk_norm: Option<(usize, usize)>,
 }
 
-/// Leaves start on 64-byte lines, so that vector kernels see the same alignment for every weight.
+/// Leaves start on 64-byte lines: every weight has the same alignment for vector kernels.
 const ALIGNMENT: usize = 16;
 
-/// Numbers that the weights of a config have, without padding. Wide enough for the largest sizes a config may name.
+/// The number of parameters of a config, without padding; 128 bits hold the largest sizes that a config may state.
 pub fn elements(config: &DecoderConfig) -> u128 {
     let wide = |size: usize| size as u128;
     let (width, inner, dim) = (wide(config.hidden_size), wide(config.intermediate_size), wide(config.head_dim));
@@ -77,10 +81,10 @@ impl Layout {
     pub fn new(config: &DecoderConfig) -> (Self, DecoderLeaves) {
         let mut layout = Self::default();
         let width = config.hidden_size;
-        let embedding = layout.leaf(&[("model.embed_tokens.weight".into(), config.vocab_size)], Some(width));
+        let embed_tokens = layout.leaf(&[("model.embed_tokens.weight".into(), config.vocab_size)], Some(width));
         let mut layers: Vec<_> = (0..config.layers).map(|layer| layout.matrices(config, layer)).collect();
-        let head = if config.tied_head {
-            embedding
+        let lm_head = if config.tied_head {
+            embed_tokens
         } else {
             layout.leaf(&[("lm_head.weight".into(), config.vocab_size)], Some(width))
         };
@@ -89,7 +93,7 @@ impl Layout {
             layout.vectors(config, layer, leaves);
         }
         let norm = layout.leaf(&[("model.norm.weight".into(), width)], None);
-        (layout, DecoderLeaves { embedding, layers, norm, head })
+        (layout, DecoderLeaves { embed_tokens, layers, norm, lm_head })
     }
 
     fn matrices(&mut self, config: &DecoderConfig, layer: usize) -> LayerLeaves {
@@ -99,18 +103,19 @@ impl Layout {
         let gate_up =
             [(name("mlp.gate_proj"), config.intermediate_size), (name("mlp.up_proj"), config.intermediate_size)];
         LayerLeaves {
-            qkv: self.leaf(&qkv, Some(width)),
-            output: self.leaf(&[(name("self_attn.o_proj"), width)], Some(query)),
-            gate_up: self.leaf(&gate_up, Some(width)),
-            down: self.leaf(&[(name("mlp.down_proj"), width)], Some(config.intermediate_size)),
+            qkv_proj: self.leaf(&qkv, Some(width)),
+            o_proj: self.leaf(&[(name("self_attn.o_proj"), width)], Some(query)),
+            gate_up_proj: self.leaf(&gate_up, Some(width)),
+            down_proj: self.leaf(&[(name("mlp.down_proj"), width)], Some(config.intermediate_size)),
             ..LayerLeaves::default()
         }
     }
 
     fn vectors(&mut self, config: &DecoderConfig, layer: usize, leaves: &mut LayerLeaves) {
         let name = |part: &str| format!("model.layers.{layer}.{part}");
-        leaves.attention_norm = self.leaf(&[(name("input_layernorm.weight"), config.hidden_size)], None);
-        leaves.mlp_norm = self.leaf(&[(name("post_attention_layernorm.weight"), config.hidden_size)], None);
+        leaves.input_layernorm = self.leaf(&[(name("input_layernorm.weight"), config.hidden_size)], None);
+        leaves.post_attention_layernorm =
+            self.leaf(&[(name("post_attention_layernorm.weight"), config.hidden_size)], None);
         if config.qkv_bias {
             let key = config.kv_width();
             let parts = [
@@ -121,7 +126,7 @@ impl Layout {
             leaves.qkv_bias = Some(self.leaf(&parts, None));
         }
         if config.output_bias {
-            leaves.output_bias = Some(self.leaf(&[(name("self_attn.o_proj.bias"), config.hidden_size)], None));
+            leaves.o_bias = Some(self.leaf(&[(name("self_attn.o_proj.bias"), config.hidden_size)], None));
         }
         if config.mlp_bias {
             let inner = config.intermediate_size;
@@ -136,7 +141,7 @@ impl Layout {
         }
     }
 
-    /// Appends a leaf made of `parts` (name, rows) stacked along the first axis; without `columns` it is a vector.
+    /// Appends a leaf of `parts` (name, rows) stacked along the first axis, a vector without `columns`. Returns its index.
     fn leaf(&mut self, parts: &[(String, usize)], columns: Option<usize>) -> usize {
         let shape =
             |rows: usize| -> Vec<i64> { std::iter::once(rows).chain(columns).map(|size| size as i64).collect() };
@@ -156,7 +161,7 @@ impl Part {
         self.shape.iter().product::<i64>() as usize
     }
 
-    /// The shape as files have it.
+    /// The shape in the type of safetensors.
     pub fn sizes(&self) -> Vec<usize> {
         self.shape.iter().map(|&size| size as usize).collect()
     }

@@ -1,4 +1,4 @@
-//! The weights: one flat fp32 master tensor, the views the forward pass reads, and their gradient.
+//! The weights: one flat fp32 master tensor, the views that the forward pass reads, and their gradient.
 
 use super::config::DecoderConfig;
 use super::layout::{DecoderLeaves, Layout};
@@ -11,30 +11,34 @@ use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
+/// The weights of a policy.
 pub struct Parameters {
     pub config: DecoderConfig,
     pub layout: Layout,
     pub leaves: DecoderLeaves,
-    /// What the optimizer updates: fp32, `[layout.size]`. Of a policy that is never trained: the compute weights.
+    /// The master weights that the optimizer updates, fp32 `[layout.size]`. Without training they are the compute weights.
     pub master: Tensor,
-    /// What the forward pass reads: `master` itself in fp32, else its rounded copy.
+    /// The weights that the forward pass reads: `master` itself in fp32, otherwise its rounded copy.
     compute: Tensor,
     /// Views of `compute`, one per leaf.
     pub views: Vec<Tensor>,
-    /// What is trained in place of the weights, and merged into the views.
+    /// The adapter that is trained in place of the weights and merged into the views.
     pub adapter: Option<Adapter>,
-    /// cos and sin `[positions, d/2]`, grown as longer sequences come.
+    /// cos and sin `[positions, d/2]`, extended for longer sequences.
     rotary: RefCell<Option<(Tensor, Tensor)>>,
 }
 
 impl Parameters {
-    /// Without `trainable`, weights computed in bf16 are held in bf16 alone.
+    /// Loads a model folder. Without `trainable` a bf16 policy keeps no fp32 master weights.
+    ///
+    /// # Errors
+    /// Those of `DecoderConfig::read` and `WeightFiles`, and `OutOfMemory` before the weights are allocated.
     pub fn load(folder: &Path, device: Device, kind: Kind, trainable: bool) -> Result<Self> {
-        let held = if trainable { Kind::Float } else { kind };
-        Self::read(DecoderConfig::read(folder)?, &WeightFiles::open(folder)?, device, kind, held)
+        let master_kind = if trainable { Kind::Float } else { kind };
+        Self::read(DecoderConfig::read(folder)?, &WeightFiles::open(folder)?, device, kind, master_kind)
     }
 
-    /// Without the head, for hidden states only; folders saved that way have the names without `model.`.
+    /// Loads a model folder without its head, for hidden states; its weights may lack the prefix `model.`. Errors as `load`.
     pub fn load_headless(folder: &Path, device: Device, kind: Kind) -> Result<Self> {
         let config = DecoderConfig { tied_head: true, ..DecoderConfig::read(folder)? };
         let mut files = WeightFiles::open(folder)?;
@@ -44,20 +48,20 @@ impl Parameters {
         Self::read(config, &files, device, kind, kind)
     }
 
-    fn read(config: DecoderConfig, files: &WeightFiles, device: Device, kind: Kind, held: Kind) -> Result<Self> {
-        // Before the layout is made: its size follows what the config says, and the config may say anything.
+    fn read(config: DecoderConfig, files: &WeightFiles, device: Device, kind: Kind, master_kind: Kind) -> Result<Self> {
+        // Before the layout, whose size follows the config: a config may state any size.
         files.check_size(&config)?;
         let (layout, leaves) = Layout::new(&config);
         files.check(&layout)?;
         if device == Device::Cpu {
-            refuse_beyond_memory(layout.size as u64 * held.elt_size_in_bytes() as u64)?;
+            refuse_beyond_memory(layout.size as u64 * master_kind.elt_size_in_bytes() as u64)?;
         }
-        let master = Tensor::f_zeros([layout.size as i64], (held, device))?;
+        let master = Tensor::f_zeros([layout.size as i64], (master_kind, device))?;
         files.copy_into(&layout, &master)?;
-        Ok(Self::around(config, layout, leaves, master, kind))
+        Ok(Self::from_master(config, layout, leaves, master, kind))
     }
 
-    fn around(config: DecoderConfig, layout: Layout, leaves: DecoderLeaves, master: Tensor, kind: Kind) -> Self {
+    fn from_master(config: DecoderConfig, layout: Layout, leaves: DecoderLeaves, master: Tensor, kind: Kind) -> Self {
         let compute = if kind == master.kind() { master.shallow_clone() } else { master.to_kind(kind) };
         let views = leaf_views(&layout, &compute);
         Self { config, layout, leaves, master, compute, views, adapter: None, rotary: RefCell::default() }
@@ -66,7 +70,7 @@ impl Parameters {
     /// A frozen copy: the reference policy.
     pub fn frozen_copy(&self) -> Self {
         let master = self.master.detach().copy();
-        Self::around(self.config.clone(), self.layout.clone(), self.leaves.clone(), master, self.kind())
+        Self::from_master(self.config.clone(), self.layout.clone(), self.leaves.clone(), master, self.kind())
     }
 
     pub fn kind(&self) -> Kind {
@@ -77,18 +81,18 @@ impl Parameters {
         self.master.device()
     }
 
-    /// What the optimizer updates: the adapter, or all weights.
+    /// The flat tensor that the optimizer updates: the adapter, or all weights.
     pub fn trained(&self) -> &Tensor {
         self.adapter.as_ref().map_or(&self.master, |adapter| &adapter.flat)
     }
 
-    /// How many numbers are trained, padding apart.
+    /// The number of trained parameters, without padding.
     pub fn trained_elements(&self) -> usize {
         let all = || self.layout.parts.iter().map(|part| part.elements()).sum();
         self.adapter.as_ref().map_or_else(all, Adapter::elements)
     }
 
-    /// Weight decay covers `..decayed` of what is trained: an adapter is matrices only.
+    /// Weight decay covers `..decayed` of the trained tensor: all of an adapter, which holds matrices only.
     pub fn decayed(&self) -> usize {
         self.adapter.as_ref().map_or(self.layout.decayed, |adapter| adapter.flat.numel())
     }
@@ -98,7 +102,7 @@ impl Parameters {
         &self.compute
     }
 
-    /// Rounds the master weights into the views, or merges the adapter into them, after what is trained changed.
+    /// Rounds the master weights into the views, or merges the adapter into them, after an optimizer step.
     pub fn refresh(&mut self) {
         if let Some(adapter) = &self.adapter {
             return adapter.merge(&self.views);
@@ -111,20 +115,20 @@ impl Parameters {
     /// Rotary tables of at least `positions` rows, in the precision and on the device of the weights.
     pub fn rotary_tensors(&self, positions: usize) -> (Tensor, Tensor) {
         let mut cached = self.rotary.borrow_mut();
-        let known = cached.as_ref().map_or(0, |(cos, _)| cos.size()[0] as usize);
-        if known < positions {
-            let table = RotaryTable::new(&self.config, positions.next_power_of_two());
+        let available = cached.as_ref().map_or(0, |(cos, _)| cos.size()[0] as usize);
+        if available < positions {
+            let table = RotaryTable::new(&self.config.rope, self.config.head_dim, positions.next_power_of_two());
             let tensor = |values: &[f32]| {
                 let rows = Tensor::from_slice(values).view([table.positions as i64, table.half as i64]);
                 rows.to_device(self.device()).to_kind(self.kind())
             };
             *cached = Some((tensor(&table.cos), tensor(&table.sin)));
         }
-        let (cos, sin) = cached.as_ref().expect("the tables were just made");
+        let (cos, sin) = cached.as_ref().expect("the tables were just computed");
         (cos.shallow_clone(), sin.shallow_clone())
     }
 
-    /// Makes what is trained leaves of autograd whose gradients are views of one flat tensor, which is returned.
+    /// Makes the trained tensors leaves of autograd. Returns the flat tensor of which their gradients are views.
     pub fn require_grad(&mut self) -> Result<Tensor> {
         if let Some(adapter) = &mut self.adapter {
             return adapter.require_grad();
@@ -137,17 +141,20 @@ impl Parameters {
         Ok(grad)
     }
 
-    /// The fp32 weights where they lie, `[layout.size]`: own kernels read them without another copy.
+    /// The fp32 weights in place, `[layout.size]`: the kernels read them without a copy.
+    ///
+    /// # Errors
+    /// `backend` where they are not fp32 on the CPU.
     pub fn on_host(&self) -> Result<&[f32]> {
         if self.kind() != Kind::Float || self.device() != Device::Cpu {
-            return Err(EngineError::invalid("backend", "own kernels compute fp32 on the CPU only"));
+            return Err(EngineError::invalid("backend", "the kernels compute fp32 on the CPU only"));
         }
         // SAFETY: the flat tensor is contiguous fp32 on the host; only `&mut self` or the optimizer's step, which borrows
         // the parameters mutably, changes it.
         Ok(unsafe { std::slice::from_raw_parts(self.compute.data_ptr().cast::<f32>(), self.layout.size) })
     }
 
-    /// The name of what flat index `index` of the trained numbers belongs to.
+    /// The name of the weight at flat index `index` of the trained tensor.
     pub fn name_at(&self, index: usize) -> String {
         if let Some(adapter) = &self.adapter {
             return adapter.name_at(index);

@@ -4,7 +4,7 @@
 use super::config::DecoderConfig;
 use super::layout::{elements, Layout, Part};
 use crate::error::{EngineError, Result};
-use crate::io::read_file::{read_if_there, MAX_JSON};
+use crate::io::read_file::{read_optional, MAX_JSON};
 use crate::io::tensor_file::{StoredTensor, TensorFile};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,44 +13,49 @@ use tch::Tensor;
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-/// Shards are held open while they are read; the largest real models have under 200.
+/// Shards of a folder, all open at once; the largest real models have under 200.
 const MAX_SHARDS: usize = 512;
 
+/// The open safetensors files of a folder.
 pub struct WeightFiles {
     folder: PathBuf,
     shards: Vec<TensorFile>,
     /// The shard of each weight.
-    places: BTreeMap<String, usize>,
+    shard_of: BTreeMap<String, usize>,
 }
 
 impl WeightFiles {
+    /// Opens the files and checks the index.
+    ///
+    /// # Errors
+    /// `ModelFileMissing`, `WeightMissing`, or `ModelFile` for a header or index that does not fit.
     pub fn open(folder: &Path) -> Result<Self> {
-        // A single file wins, as in transformers.
+        // A single file overrides an index, as in transformers.
         let single = folder.join(SINGLE).exists();
-        let index = if single { None } else { read_if_there(folder, INDEX, MAX_JSON)? };
+        let index = if single { None } else { read_optional(folder, INDEX, MAX_JSON)? };
         let map = index.map(|bytes| weight_map(&folder.join(INDEX), &bytes)).transpose()?;
         let names: BTreeSet<&str> = match &map {
             None => BTreeSet::from([SINGLE]),
             Some(map) => map.values().map(String::as_str).collect(),
         };
         let shards = names.iter().map(|name| TensorFile::open(folder, name)).collect::<Result<Vec<_>>>()?;
-        let mut places = BTreeMap::new();
+        let mut shard_of = BTreeMap::new();
         for (index, (shard, file)) in shards.iter().zip(&names).enumerate() {
             for name in shard.tensors.keys() {
-                if places.insert(name.clone(), index).is_some() {
+                if shard_of.insert(name.clone(), index).is_some() {
                     return Err(EngineError::model_file(&folder.join(file), format!("`{name}` is in two files")));
                 }
-                let said = map.as_ref().map(|map| map.get(name).map(String::as_str));
-                if said.is_some_and(|said| said != Some(file)) {
-                    let reason = format!("`{file}` holds `{name}`, which the index does not say");
+                let listed = map.as_ref().map(|map| map.get(name).map(String::as_str));
+                if listed.is_some_and(|listed| listed != Some(file)) {
+                    let reason = format!("`{file}` holds `{name}`, which the index does not list there");
                     return Err(EngineError::model_file(&folder.join(INDEX), reason));
                 }
             }
         }
-        if let Some(missing) = map.iter().flat_map(|map| map.keys()).find(|name| !places.contains_key(*name)) {
+        if let Some(missing) = map.iter().flat_map(|map| map.keys()).find(|name| !shard_of.contains_key(*name)) {
             return Err(EngineError::WeightMissing { weight: missing.clone(), folder: folder.display().to_string() });
         }
-        Ok(Self { folder: folder.into(), shards, places })
+        Ok(Self { folder: folder.into(), shards, shard_of })
     }
 
     /// Bytes of all numbers.
@@ -58,10 +63,10 @@ impl WeightFiles {
         self.shards.iter().flat_map(|shard| shard.tensors.values()).map(StoredTensor::bytes).sum()
     }
 
-    /// Refuses a config that describes more numbers than the files can hold, before anything is made of its size.
+    /// Refuses a config that describes more numbers than the files can hold, before anything of its size is allocated.
     pub fn check_size(&self, config: &DecoderConfig) -> Result<()> {
         let (described, bytes) = (elements(config), self.bytes());
-        // No dtype that is read has fewer than two bytes.
+        // Every supported dtype has at least two bytes.
         if 2 * described <= u128::from(bytes) {
             return Ok(());
         }
@@ -71,20 +76,20 @@ impl WeightFiles {
 
     /// The names of all weights.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.places.keys().map(String::as_str)
+        self.shard_of.keys().map(String::as_str)
     }
 
-    /// Weights under other names than the folder gives them.
+    /// Renames all weights.
     pub fn rename(&mut self, rename: impl Fn(&str) -> String) {
         for shard in &mut self.shards {
             let tensors = std::mem::take(&mut shard.tensors);
             shard.tensors = tensors.into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect();
         }
-        let places = std::mem::take(&mut self.places);
-        self.places = places.into_iter().map(|(name, shard)| (rename(&name), shard)).collect();
+        let shard_of = std::mem::take(&mut self.shard_of);
+        self.shard_of = shard_of.into_iter().map(|(name, shard)| (rename(&name), shard)).collect();
     }
 
-    /// Every weight of the layout is there in its shape.
+    /// Checks that every weight of the layout exists in its shape.
     pub fn check_shapes(&self, layout: &Layout) -> Result<()> {
         for part in &layout.parts {
             let stored = self.stored(part)?;
@@ -100,25 +105,25 @@ impl WeightFiles {
         Ok(())
     }
 
-    /// As `check_shapes`, and nothing is there that the model would not read.
+    /// As `check_shapes`, and refuses weights that the model does not read.
     pub fn check(&self, layout: &Layout) -> Result<()> {
         self.check_shapes(layout)?;
         let known: BTreeSet<&str> = layout.parts.iter().map(|part| part.name.as_str()).collect();
-        // Tables that old folders stored, and the second name of a tied head.
+        // Rotary tables of old folders, and the second name of a tied head.
         let derived = |name: &str| name.ends_with(".rotary_emb.inv_freq") || name == "lm_head.weight";
-        match self.places.keys().find(|name| !known.contains(name.as_str()) && !derived(name)) {
+        match self.shard_of.keys().find(|name| !known.contains(name.as_str()) && !derived(name)) {
             None => Ok(()),
             Some(name) => {
-                let reason = format!("weight `{name}` belongs to nothing that config.json describes");
+                let reason = format!("weight `{name}` is not part of the model that config.json describes");
                 Err(EngineError::model_file(&self.folder, reason))
             }
         }
     }
 
-    /// Fills the flat tensor, shard by shard in the order of the files.
+    /// Fills the flat tensor, shard by shard.
     pub fn copy_into(&self, layout: &Layout, flat: &Tensor) -> Result<()> {
         let mut parts: Vec<&Part> = layout.parts.iter().collect();
-        parts.sort_by_key(|part| self.places.get(&part.name));
+        parts.sort_by_key(|part| self.shard_of.get(&part.name));
         for part in parts {
             let target = flat.f_narrow(0, part.offset as i64, part.elements() as i64)?;
             self.shard(part)?.copy_into(&part.name, &target)?;
@@ -130,10 +135,11 @@ impl WeightFiles {
         &self.shards
     }
 
+    /// The shard that holds a weight.
     pub fn shard(&self, part: &Part) -> Result<&TensorFile> {
         let missing =
             || EngineError::WeightMissing { weight: part.name.clone(), folder: self.folder.display().to_string() };
-        self.places.get(&part.name).map(|&index| &self.shards[index]).ok_or_else(missing)
+        self.shard_of.get(&part.name).map(|&index| &self.shards[index]).ok_or_else(missing)
     }
 
     pub fn stored(&self, part: &Part) -> Result<&StoredTensor> {
@@ -141,7 +147,7 @@ impl WeightFiles {
     }
 }
 
-/// Weight to file, all files inside the folder.
+/// `weight_map` of the index: weight to file name, which must lie in the folder.
 fn weight_map(index: &Path, bytes: &[u8]) -> Result<BTreeMap<String, String>> {
     let bad = |reason: String| EngineError::model_file(index, reason);
     let json: Value = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
@@ -149,7 +155,7 @@ fn weight_map(index: &Path, bytes: &[u8]) -> Result<BTreeMap<String, String>> {
     let map = map.ok_or_else(|| bad("`weight_map` names no files".into()))?;
     let files = map.iter().map(|(weight, file)| match file.as_str() {
         Some(name) if !name.ends_with(".safetensors") || name.contains(['/', '\\']) || name.starts_with('.') => {
-            Err(bad(format!("`{weight}` is said to be in `{name}`, which is no safetensors file of the folder")))
+            Err(bad(format!("`weight_map` puts `{weight}` in `{name}`, which is not a safetensors file of the folder")))
         }
         Some(name) => Ok((weight.clone(), name.to_string())),
         None => Err(bad(format!("`weight_map` has {file} for `{weight}`, not a file"))),

@@ -1,6 +1,6 @@
-//! From a folder to a policy that generates.
+//! Loads a policy from a model folder.
 
-use super::options::{default_slots, own_kernels, LoadOptions};
+use super::options::{default_slots, uses_kernels, LoadOptions};
 use super::read_companions::read_companions;
 use super::{Policy, PolicyInfo, Shared};
 use crate::backend::kernels::KernelBackend;
@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::generate::scheduler::Scheduler;
 use crate::host_copy::Copier;
 use crate::io::companions::Companions;
+use crate::model::lora::adapter_source;
 use crate::model::lora::fingerprint::fingerprint;
-use crate::model::lora::open;
 use crate::model::parameters::Parameters;
 use crate::placement::{self, start_pool};
 use crate::simd::isa::Instructions;
@@ -20,7 +20,7 @@ use crate::tokenizer::Tokenizer;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Weights, an adapter where there is one, and the files that go with them.
+/// The contents of a model folder and of its adapter.
 struct Opened {
     parameters: Parameters,
     tokenizer: Tokenizer,
@@ -29,18 +29,21 @@ struct Opened {
 }
 
 impl Policy {
+    /// Loads a Hugging Face folder.
+    ///
+    /// @error names the file, weight, device or option that cannot be used.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
         let threads = if options.threads == 0 { placement::default_threads() } else { options.threads };
         let Opened { parameters, tokenizer, companions, base_fingerprint } = open_folder(folder, options)?;
         let adapted = parameters.adapter.is_some();
-        // An adapter brings its reference: the difference from the base.
+        // An adapter's reference policy is the difference from its base.
         let reference = (options.reference && !adapted).then(|| parameters.frozen_copy());
-        // An adapter's folder has settings of its own.
+        // The settings of an adapter folder override those of `options`.
         let lora = parameters.adapter.as_ref().map(|adapter| &adapter.settings);
-        let own_kernels = own_kernels(options, lora, parameters.device(), parameters.layout.size)?;
-        let backend = start_backend(&parameters, own_kernels, threads)?;
+        let kernels = uses_kernels(options, lora, parameters.device(), parameters.layout.size)?;
+        let backend = start_backend(&parameters, kernels, threads)?;
         let slots = match options.slots {
-            0 => default_slots(own_kernels, threads),
+            0 => default_slots(kernels, threads),
             slots => slots,
         };
         let info = PolicyInfo {
@@ -51,7 +54,7 @@ impl Policy {
             end_tokens: tokenizer.end_tokens.clone(),
             device: placement::name(parameters.device()),
             dtype: options.dtype,
-            backend: if own_kernels { Instructions::detect().name() } else { "torch" },
+            backend: if kernels { Instructions::detect().name() } else { "torch" },
             threads,
             has_reference: reference.is_some() || adapted,
         };
@@ -73,25 +76,25 @@ impl Policy {
 
 fn open_folder(folder: &Path, options: &LoadOptions) -> Result<Opened> {
     let device = placement::parse(&options.device)?;
-    let source = open::source(folder, options.adapter.as_deref())?;
+    let source = adapter_source::source(folder, options.adapter.as_deref())?;
     let folder = source.base.as_path();
     let adapted = source.adapter.is_some() || options.lora.is_some();
-    // Weights under an adapter are frozen: unrounded ones need no room.
+    // The base weights of an adapter are frozen: no fp32 copy of them is kept.
     let mut parameters = Parameters::load(folder, device, options.dtype.kind(), options.trainable && !adapted)?;
     let mut companions = read_companions(folder, options.dtype)?;
     let base_fingerprint = if adapted { fingerprint(&parameters)? } else { String::new() };
     if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint)? {
-        companions = open::companions(&adapter, &parameters.layout, folder, companions);
+        companions = adapter_source::companions(&adapter, &parameters.layout, folder, companions);
         parameters.adapt(adapter)?;
     }
     let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
     Ok(Opened { parameters, tokenizer, companions, base_fingerprint })
 }
 
-fn start_backend(parameters: &Parameters, own_kernels: bool, threads: usize) -> Result<Box<dyn Backend>> {
-    // Beside our own threads libtorch's would spin between its small calls and take their cores.
-    tch::set_num_threads(if own_kernels { 1 } else { threads as i32 });
-    Ok(if own_kernels {
+fn start_backend(parameters: &Parameters, kernels: bool, threads: usize) -> Result<Box<dyn Backend>> {
+    // Beside the kernels' threads, libtorch's threads would spin between small calls and occupy their cores.
+    tch::set_num_threads(if kernels { 1 } else { threads as i32 });
+    Ok(if kernels {
         Box::new(KernelBackend::new(parameters, start_pool(threads)?)?)
     } else {
         Box::new(TorchBackend::new(parameters)?)

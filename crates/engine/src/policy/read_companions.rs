@@ -1,4 +1,4 @@
-//! Files that go with the weights into every folder that is saved.
+//! The files that are saved beside the weights into every folder.
 
 use crate::error::{EngineError, Result};
 use crate::io::companions::Companions;
@@ -7,7 +7,7 @@ use crate::placement::Dtype;
 use crate::tokenizer::files::read_tokenizer_files;
 use std::path::Path;
 
-/// config.json with the precision we compute and save in, and the tokenizer's files that are there.
+/// Reads config.json, with `dtype` as its precision, and the tokenizer files of a folder.
 pub fn read_companions(folder: &Path, dtype: Dtype) -> Result<Companions> {
     let mut companions = vec![("config.json".into(), config_with_dtype(folder, dtype)?)];
     companions.extend(read_tokenizer_files(folder)?);

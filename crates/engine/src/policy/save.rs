@@ -1,4 +1,4 @@
-//! What a policy leaves in a folder, and takes from one to train on.
+//! Saves a policy to a folder, and restores its training state.
 
 use super::{optimizer, Policy};
 use crate::error::Result;
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Policy {
-    /// Writes a Hugging Face folder without a copy of the weights, of an adapter a PEFT folder; training waits for it.
+    /// Writes a Hugging Face folder, or the PEFT folder of an adapter, without copying the weights; training waits.
     pub fn save(&mut self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
         if self.parameters.adapter.is_some() {
             return self.state(false, &Copier::lender())?.write(folder, shard_bytes);
@@ -17,13 +17,13 @@ impl Policy {
         write_live(folder, &self.companions, &self.parameters, shard_bytes)
     }
 
-    /// Writes what a snapshot would, without a copy; training waits for it.
+    /// Writes the files of a snapshot without copying; training waits.
     pub fn save_training(&mut self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
         self.state(true, &Copier::lender())?.write(folder, shard_bytes)
     }
 
-    /// Copies the weights and all that training needs to go on: what it writes is a Hugging Face folder with tokenizer
-    /// files as they were, weights as they are, and a config that says so. Of an adapter it is a PEFT folder.
+    /// Copies the weights and the training state to host memory. The snapshot writes a Hugging Face folder with the
+    /// tokenizer files, the current weights and the config, or the PEFT folder of an adapter.
     pub fn snapshot(&mut self) -> Result<Snapshot> {
         let copier = self.copier.clone();
         self.state(true, &copier)
@@ -46,6 +46,7 @@ impl Policy {
         Ok(Snapshot { companions: self.companions.clone(), weights, training })
     }
 
+    /// Restores weights, moments, step count and reference policy from a training file.
     pub fn load_training(&mut self, file: &Path) -> Result<()> {
         self.check_trainable()?;
         let optimizer = optimizer(&mut self.optimizer, &mut self.parameters, self.state_dtype)?;

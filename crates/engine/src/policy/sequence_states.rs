@@ -1,4 +1,4 @@
-//! The policy as its own embedder: what it computed when it wrote an answer.
+//! The policy as its own embedder: pooled hidden states of sequences.
 
 use crate::backend::Backend;
 use crate::batch::Batch;
@@ -6,8 +6,8 @@ use crate::embed::pooling::Pooling;
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
 
-/// One vector a sequence, `[sequences, D]`: the final hidden states that its tokens were drawn from, pooled. The first
-/// is the state after the prompt, the last the one before the last token.
+/// One vector per sequence, row-major `[sequences, D]`: the pooled final hidden states that its tokens were drawn from.
+/// The first state is the one after the prompt, the last the one before the last token.
 pub fn sequence_states(
     parameters: &Parameters,
     backend: &dyn Backend,
@@ -21,8 +21,8 @@ pub fn sequence_states(
     let mut vectors = Vec::with_capacity(batch.sequences.lists() * width);
     let mut rest = states.as_slice();
     for index in 0..batch.sequences.lists() {
-        let (own, others) = rest.split_at(batch.sequences.get(index).len() * width);
-        vectors.extend(pooling.pool(own, width, 0));
+        let (sequence, others) = rest.split_at(batch.sequences.get(index).len() * width);
+        vectors.extend(pooling.pool(sequence, width, 0));
         rest = others;
     }
     if vectors.iter().any(|value| !value.is_finite()) {

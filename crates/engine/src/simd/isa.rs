@@ -1,6 +1,7 @@
-//! The vector instructions at hand, chosen once at run time.
+//! The vector instruction sets, one of them chosen at run time.
 
-/// Two vectors wide, so that one load of the input feeds two multiply-adds.
+/// The vector operations of an instruction set. Kernels compute two vectors of outputs at a time, so that one load of the
+/// input feeds two multiply-adds.
 pub trait Isa {
     type Vector: Copy;
     const LANES: usize;
@@ -8,25 +9,25 @@ pub trait Isa {
     const ROWS: usize;
 
     /// # Safety
-    /// The instruction set must be there, and `pointer` must be readable for `LANES` floats.
+    /// The processor must have the instruction set, and `pointer` must be readable for `LANES` floats.
     unsafe fn load(pointer: *const f32) -> Self::Vector;
     /// # Safety
     /// As `load`, for writing.
     unsafe fn store(pointer: *mut f32, value: Self::Vector);
     /// # Safety
-    /// The instruction set must be there.
+    /// The processor must have the instruction set.
     unsafe fn splat(value: f32) -> Self::Vector;
     /// a · b + c, rounded once.
     /// # Safety
-    /// The instruction set must be there.
+    /// The processor must have the instruction set.
     unsafe fn fma(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// The sum of the lanes.
     /// # Safety
-    /// The instruction set must be there.
+    /// The processor must have the instruction set.
     unsafe fn reduce(value: Self::Vector) -> f32;
 }
 
-/// Plain arrays: correct everywhere, fast where the compiler finds vectors.
+/// Plain arrays: correct on every processor, fast where the compiler vectorises.
 pub struct Portable;
 
 impl Isa for Portable {
@@ -123,6 +124,7 @@ mod x86 {
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};
 
+/// An instruction set as a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instructions {
     Portable,
@@ -131,6 +133,7 @@ pub enum Instructions {
 }
 
 impl Instructions {
+    /// The widest instruction set of this processor.
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -152,7 +155,7 @@ impl Instructions {
         }
     }
 
-    /// Floats that a panel of packed weights is wide: two vectors.
+    /// Width of a panel of packed weights in floats: two vectors.
     pub fn panel_width(self) -> usize {
         match self {
             Self::Portable => 2 * Portable::LANES,
@@ -170,9 +173,10 @@ fn avx512_detected() -> bool {
         && is_x86_feature_detected!("avx512dq")
 }
 
-/// Calls a function compiled for `$instructions`; written `name<I>`, it gets their type as its parameter.
-/// The function must be `inline(always)`: it is then part of one that enables the instructions, so that its plain loops
-/// are vectorised for them too.
+/// Calls a function compiled for `$instructions`; `name<I>` receives their type as its parameter.
+///
+/// The function must be `inline(always)`: it then becomes part of a function that enables the instructions, so that its
+/// plain loops are vectorised for them too.
 #[macro_export]
 macro_rules! with_instructions {
     ($instructions:expr, fn $name:ident<I>($($argument:ident: $type:ty),*) $(-> $result:ty)?) => {

@@ -3,7 +3,8 @@
 /// Partial sums of a reduction: one order on every machine with any vector width.
 pub const LANES: usize = 16;
 
-/// e^x for x ≤ 0 or small: Cephes' polynomial, relative error below 2e-7; no branch, so loops vectorise.
+/// e^x, clamped to x in [−87, 88]: the polynomial of Cephes' `expf`, relative error below 2.5e-7. It has no branch, so
+/// loops vectorise.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
@@ -19,12 +20,13 @@ pub fn exp(x: f32) -> f32 {
     value * f32::from_bits(((n as i32 + 127) << 23) as u32)
 }
 
+/// x · sigmoid(x).
 #[inline(always)]
 pub fn silu(x: f32) -> f32 {
     x / (1.0 + exp(-x))
 }
 
-/// Σ f(x), sixteen partial sums.
+/// Σ f(x) from sixteen partial sums.
 #[inline(always)]
 pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0f32; LANES];
@@ -41,6 +43,7 @@ pub fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum()
 }
 
+/// The largest value; −∞ of none.
 #[inline(always)]
 pub fn max(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
@@ -54,7 +57,7 @@ pub fn max(values: &[f32]) -> f32 {
     lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |largest, &value| if value > largest { value } else { largest })
 }
 
-/// x ← x / rms(x) · weight
+/// out = x / √(mean(x²) + ε) · weight.
 #[inline(always)]
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     let scale = 1.0 / (sum(x, |value| value * value) / x.len() as f32 + eps).sqrt();
@@ -63,7 +66,7 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     }
 }
 
-/// Rotates pairs (i, i + half) of one head.
+/// Rotary embedding of one head: rotates pairs (i, i + d/2), as transformers does. `cos` and `sin` are `[d/2]`.
 #[inline(always)]
 pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     let (first, second) = head.split_at_mut(cos.len());

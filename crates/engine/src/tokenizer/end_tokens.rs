@@ -1,15 +1,17 @@
-//! Which token ids end a completion.
+//! The token ids that end a completion.
 
 use crate::error::{EngineError, Result};
-use crate::io::read_file::{read_if_there, MAX_JSON};
+use crate::io::read_file::{read_optional, MAX_JSON};
 use serde_json::Value;
 use std::path::Path;
 
-/// `eos_token_id` of generation_config.json, else of config.json: a number or a list. A file that cannot be read as that
-/// is an error: completions that never end would be the silent alternative.
+/// `eos_token_id` of generation_config.json, else of config.json: a number or a list.
+///
+/// # Errors
+/// `ModelFile` for any other value: completions would otherwise silently never end.
 pub fn read_end_tokens(folder: &Path, vocabulary: usize) -> Result<Vec<u32>> {
     for name in ["generation_config.json", "config.json"] {
-        let Some(bytes) = read_if_there(folder, name, MAX_JSON)? else { continue };
+        let Some(bytes) = read_optional(folder, name, MAX_JSON)? else { continue };
         let bad = |reason: String| EngineError::model_file(&folder.join(name), reason);
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| bad(error.to_string()))?;
         let ids = match json.get("eos_token_id") {

@@ -1,9 +1,9 @@
-//! The files of a model folder that say how text becomes tokens; a saved folder gets them as they are.
+//! The files of a model folder that define its tokenizer; a saved folder receives unchanged copies.
 
 use super::MAX_TOKENIZER;
 use crate::error::{EngineError, Result};
 use crate::io::companions::{Companions, CHAT_TEMPLATES};
-use crate::io::read_file::{missing_or_unreadable, read_if_there};
+use crate::io::read_file::{missing_or_unreadable, read_optional};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -19,26 +19,26 @@ const NAMES: [&str; 9] = [
     "generation_config.json",
 ];
 
-/// Real folders have one or two.
+/// Named chat templates of a folder; real ones have one or two.
 const MAX_TEMPLATES: usize = 64;
 
-/// Those that are there.
+/// The tokenizer files that the folder has.
 pub fn read_tokenizer_files(folder: &Path) -> Result<Companions> {
-    let mut found = Companions::new();
+    let mut files = Companions::new();
     for name in NAMES {
-        if let Some(bytes) = read_if_there(folder, name, MAX_TOKENIZER)? {
-            found.push((name.into(), bytes));
+        if let Some(bytes) = read_optional(folder, name, MAX_TOKENIZER)? {
+            files.push((name.into(), bytes));
         }
     }
     for name in chat_templates(folder)? {
-        if let Some(bytes) = read_if_there(folder, &name, MAX_TOKENIZER)? {
-            found.push((name.into(), bytes));
+        if let Some(bytes) = read_optional(folder, &name, MAX_TOKENIZER)? {
+            files.push((name.into(), bytes));
         }
     }
-    Ok(found)
+    Ok(files)
 }
 
-/// Paths of the named chat templates, in order.
+/// Paths of the named chat templates, sorted.
 fn chat_templates(folder: &Path) -> Result<Vec<String>> {
     let inner = folder.join(CHAT_TEMPLATES);
     let entries = match std::fs::read_dir(&inner) {

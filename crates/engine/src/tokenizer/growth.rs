@@ -1,21 +1,22 @@
-//! How large a tokenizer may make a text: its file is hostile, and a few steps that each double a text fill any memory.
+//! Bounds how much a tokenizer can lengthen a text: its file is hostile, and a few steps that each double a text exhaust
+//! any memory.
 //!
-//! Every step has a factor that no text exceeds, bytes out by bytes in; those of a file, multiplied, are bounded. The
-//! factors are upper bounds, not estimates: real files stay below a thousand, the worst of them with NFKC's tables.
+//! Every step has a growth factor, bytes out per byte in, that no text exceeds; the product over a file is bounded. The
+//! factors are upper bounds, not estimates: real files stay below 1000, and those with NFKC's tables come closest.
 
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Beyond it a file is an accident or an attack.
+/// Largest product of the growth factors; a file beyond it is an accident or an attack.
 const MOST_GROWTH: u64 = 1 << 10;
 /// Bytes of one token's text; the longest real ones are runs of some hundred spaces.
 const LONGEST_TOKEN: usize = 1 << 14;
-/// Bytes of one added token, and of all: the automaton that seeks them in texts has a state for each, at worst of a
-/// kilobyte.
+/// Bytes of one added token.
 const LONGEST_ADDED: usize = 1 << 10;
+/// Bytes of all added tokens: the automaton that matches them has a state for each byte, of a kilobyte at worst.
 const MOST_ADDED: usize = 1 << 20;
-/// Steps within steps.
+/// Depth of nested steps.
 const MOST_DEPTH: usize = 16;
 
 #[derive(Deserialize)]
@@ -30,14 +31,16 @@ struct Steps {
     added_tokens: Value,
 }
 
-/// Refuses a tokenizer.json whose steps could make a text many times longer, or whose added tokens take for ever to be
-/// made ready; `Err` says why.
+/// Refuses a tokenizer.json whose steps could lengthen a text many times, or whose added tokens take too long to compile;
+/// `Err` holds the reason.
 pub fn check_growth(file: &[u8]) -> Result<(), String> {
     let steps: Steps = serde_json::from_slice(file).map_err(|error| error.to_string())?;
     let encoding = growth(&steps.normalizer, 0)?.saturating_mul(growth(&steps.pre_tokenizer, 0)?);
     for (name, growth) in [("normalizer and pre_tokenizer", encoding), ("decoder", growth(&steps.decoder, 0)?)] {
         if growth > MOST_GROWTH {
-            return Err(format!("its {name} can make a text {growth} times as long; at most {MOST_GROWTH} is taken"));
+            return Err(format!(
+                "its {name} can make a text {growth} times as long; at most {MOST_GROWTH} is accepted"
+            ));
         }
     }
     check_added(&steps.added_tokens)
@@ -48,16 +51,16 @@ fn check_added(tokens: &Value) -> Result<(), String> {
     let (longest, total) = lengths.fold((0, 0), |(longest, total), length| (length.max(longest), total + length));
     if longest > LONGEST_ADDED as u64 || total > MOST_ADDED as u64 {
         return Err(format!(
-            "its added tokens have up to {longest} bytes each, {total} in all; at most {LONGEST_ADDED} and {MOST_ADDED} are taken"
+            "its added tokens have up to {longest} bytes each, {total} in all; at most {LONGEST_ADDED} and {MOST_ADDED} are accepted"
         ));
     }
     Ok(())
 }
 
-/// Refuses a vocabulary of which a few ids would make a text of any length.
+/// Refuses a vocabulary in which a few ids would decode to a text of any length.
 pub fn check_tokens(vocabulary: &HashMap<String, u32>) -> Result<(), String> {
     match vocabulary.iter().find(|(token, _)| token.len() > LONGEST_TOKEN) {
-        Some((token, id)) => Err(format!("token {id} has {} bytes; at most {LONGEST_TOKEN} are taken", token.len())),
+        Some((token, id)) => Err(format!("token {id} has {} bytes; at most {LONGEST_TOKEN} are accepted", token.len())),
         None => Ok(()),
     }
 }
@@ -66,7 +69,7 @@ fn growth(step: &Value, depth: usize) -> Result<u64, String> {
     if depth > MOST_DEPTH {
         return Err(format!("its steps are nested more than {MOST_DEPTH} deep"));
     }
-    let mut factor = own_growth(step)?;
+    let mut factor = step_growth(step)?;
     for list in ["normalizers", "pretokenizers", "decoders"] {
         for inner in step[list].as_array().into_iter().flatten() {
             factor = factor.saturating_mul(growth(inner, depth + 1)?);
@@ -75,8 +78,8 @@ fn growth(step: &Value, depth: usize) -> Result<u64, String> {
     Ok(factor)
 }
 
-/// By the fields that a step has, since old files leave its type out.
-fn own_growth(step: &Value) -> Result<u64, String> {
+/// The growth factor of one step without its inner steps. Fields decide as well as the type, which old files omit.
+fn step_growth(step: &Value) -> Result<u64, String> {
     let by_type = match step["type"].as_str() {
         // İ is one letter and a dot; a letter with three marks is four characters.
         Some("Lowercase" | "BertNormalizer" | "WordPiece") => 2,
@@ -91,7 +94,7 @@ fn own_growth(step: &Value) -> Result<u64, String> {
         (_, None) => 1,
         (Value::Object(pattern), Some(content)) => match pattern.get("String").and_then(length) {
             Some(pattern) if pattern > 0 => content.div_ceil(pattern).max(1),
-            // Something may match at every byte.
+            // A regular expression may match at every byte.
             _ => content + 1,
         },
         (_, Some(content)) => content + 1,
@@ -107,8 +110,8 @@ fn length(value: &Value) -> Option<u64> {
     value.as_str().map(|text| text.len() as u64)
 }
 
-/// SentencePiece's table: the length of a trie, the trie, then texts with a zero behind each. The library makes room for
-/// as long a trie as the table says to hold.
+/// The longest replacement in SentencePiece's table: the length of a trie, the trie, then zero-terminated texts. The
+/// library allocates the length that the table states, so a length beyond the table is refused.
 fn longest_entry(base64: &str) -> Result<u64, String> {
     let table = decoded(base64);
     let (head, rest) = table.split_at_checked(4).ok_or("its precompiled_charsmap has no length")?;
@@ -118,7 +121,7 @@ fn longest_entry(base64: &str) -> Result<u64, String> {
     Ok((longest as u64).max(1))
 }
 
-/// The bytes that base64 stands for; what is no base64 the library refuses.
+/// Decodes base64; other characters are skipped here and refused by the library.
 fn decoded(base64: &str) -> Vec<u8> {
     let digits = base64.bytes().filter_map(|character| match character {
         b'A'..=b'Z' => Some(character - b'A'),
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn real_tokenizers_are_taken() {
+    fn real_tokenizers_are_accepted() {
         let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/golden/tokenizers");
         let folders: Vec<_> = std::fs::read_dir(golden).expect("the fixtures").flatten().collect();
         let files = folders.iter().filter_map(|folder| std::fs::read(folder.path().join("tokenizer.json")).ok());
@@ -160,9 +163,9 @@ mod tests {
         assert_eq!(check("normalizer", sequence("normalizers", t5.to_vec())), Ok(()));
     }
 
-    /// A trie of `said` bytes that has four, and one text.
-    fn charsmap(said: u32, text: usize) -> String {
-        let bytes: Vec<u8> = [said.to_le_bytes().to_vec(), vec![0; 4], vec![b'a'; text], vec![0]].concat();
+    /// A table that states `trie` bytes of trie, has four, and holds one text.
+    fn charsmap(trie: u32, text: usize) -> String {
+        let bytes: Vec<u8> = [trie.to_le_bytes().to_vec(), vec![0; 4], vec![b'a'; text], vec![0]].concat();
         let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let group = |three: &[u8]| {
             let bits = three.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - three.len()));
@@ -193,13 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_says_to_be_larger_than_it_is_is_refused() {
+    fn a_table_shorter_than_its_stated_length_is_refused() {
         let step = json!({ "type": "Precompiled", "precompiled_charsmap": charsmap(u32::MAX, 3) });
         assert!(check("normalizer", step).is_err_and(|reason| reason.contains("ends within its trie")));
     }
 
     #[test]
-    fn base64_of_every_length_comes_back() {
+    fn base64_of_every_length_is_decoded() {
         assert_eq!(
             ["", "YQ==", "YWI=", "YWJj", "YWJj/+8="].map(decoded),
             [&b""[..], b"a", b"ab", b"abc", b"abc\xff\xef"]

@@ -1,9 +1,9 @@
-//! Ids of a conversation that a chat template has rendered to one text.
+//! Token ids of a conversation that a chat template rendered to one text.
 //!
-//! Two marks, characters that occur nowhere in the conversation, say what text alone cannot:
-//! - a *guard* stands inside every special token that a message spells out, so that it is found as text, not as a token;
-//!   it is taken out after special tokens have been found and before anything else looks at the text;
-//! - a *splice* stands where the ids of an assistant turn go as they were generated.
+//! Two marks, characters that occur nowhere in the conversation, carry what the text alone cannot:
+//! - a *guard* inside every special token that a message spells out keeps it text instead of a token; it is removed after
+//!   special tokens are matched and before any other step;
+//! - a *splice* marks where the generated ids of an assistant turn are inserted unchanged.
 
 use super::Tokenizer;
 use crate::error::{EngineError, Result};
@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use tokenizers::tokenizer::pre_tokenizer::PreTokenizedString;
 use tokenizers::{Model, OffsetReferential, OffsetType, PreTokenizer, Token};
 
+/// The two mark characters of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Marks {
     pub guard: char,
@@ -24,36 +25,43 @@ pub struct Rendered {
     pub splices: Vec<Vec<u32>>,
 }
 
-/// Guards that one text may need; each pass over it sets one for every special token found.
+/// Passes over a text; each inserts a guard into every special token that is left.
 const MOST_PASSES: usize = 64;
 
 impl Tokenizer {
-    /// The text with a guard inside everything that would be found as one of the `control` tokens.
+    /// Inserts a guard into every occurrence of one of the `control` tokens.
+    ///
+    /// # Errors
+    /// `Tokenizer` where guards do not keep a special token text.
     pub fn guard(&self, text: &str, control: &HashSet<u32>, guard: char) -> Result<String> {
         let mut text = text.to_string();
         for _ in 0..MOST_PASSES {
-            let found = self.guarded("messages", || Ok(self.find(&text, control)))?;
-            if found.is_empty() {
+            let places = self.guarded("messages", || Ok(self.find(&text, control)))?;
+            if places.is_empty() {
                 return Ok(text);
             }
-            // From the back, so that earlier places stay where they are.
-            found.iter().rev().for_each(|&place| text.insert(place, guard));
+            // From the end, so that earlier places stay valid.
+            places.iter().rev().for_each(|&place| text.insert(place, guard));
         }
         Err(self.fails("messages", "a special token in a message cannot be kept as text"))
     }
 
-    /// Places behind the first character of every control token in the text.
+    /// Byte positions after the first character of every control token in the text.
     fn find(&self, text: &str, control: &HashSet<u32>) -> Vec<usize> {
         let added = self.inner.get_added_vocabulary();
         let pieces = added.extract_and_normalize(self.inner.get_normalizer(), text);
         let splits = pieces.get_splits(OffsetReferential::Original, OffsetType::Byte);
-        let found = splits.iter().filter_map(|(_, (start, end), tokens)| {
+        let places = splits.iter().filter_map(|(_, (start, end), tokens)| {
             let is_control = tokens.iter().flatten().any(|token| control.contains(&token.id));
-            is_control.then(|| behind_first_character(text, *start, *end))
+            is_control.then(|| after_first_character(text, *start, *end))
         });
-        found.collect()
+        places.collect()
     }
 
+    /// Ids of a rendered conversation, with the splices in place.
+    ///
+    /// # Errors
+    /// `Tokenizer` where the template repeats or drops an assistant turn.
     pub fn encode_rendered(&self, rendered: &Rendered) -> Result<Vec<u32>> {
         let Rendered { text, marks, splices } = rendered;
         let sections: Vec<&str> = text.split(marks.splice).collect();
@@ -68,8 +76,8 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    /// A section behind a splice is no beginning of a text: it is encoded as what follows a special token, so that
-    /// nothing is put in front of it.
+    /// A section after a splice does not begin the text: it is encoded after a special token, so that the tokenizer
+    /// prepends nothing.
     fn encode_later_section(&self, section: &str, guard: char) -> Result<Vec<u32>> {
         if section.is_empty() {
             return Ok(Vec::new());
@@ -82,7 +90,7 @@ impl Tokenizer {
         }
     }
 
-    /// A special token that takes nothing of the text around it.
+    /// A special token that leaves the text around it unchanged.
     fn anchor(&self) -> Option<(u32, &str)> {
         let decoder = self.inner.get_added_vocabulary().get_added_tokens_decoder();
         let plain = decoder.iter().filter(|(_, token)| {
@@ -98,7 +106,7 @@ impl Tokenizer {
         self.guarded("messages", || self.encode_without_guards(text, guard))
     }
 
-    /// As the library encodes, but that the guards are taken out behind the search for added tokens.
+    /// Encodes as the library does, and removes the guards after added tokens are matched.
     fn encode_without_guards(&self, text: &str, guard: char) -> tokenizers::Result<Vec<u32>> {
         let added = self.inner.get_added_vocabulary();
         let mut pieces: PreTokenizedString = added.extract_and_normalize(self.inner.get_normalizer(), text);
@@ -113,30 +121,30 @@ impl Tokenizer {
         Ok(pieces.into_encoding(None, 0, OffsetType::None)?.get_ids().to_vec())
     }
 
-    /// Models whose own vocabulary holds special tokens (unigram, word level) find them in text too: such a find is
-    /// taken apart behind its first character.
+    /// Models whose vocabulary holds special tokens (unigram, word level) match them in text too: such a match is split
+    /// after its first character.
     fn tokenize_as_text(&self, text: &str) -> tokenizers::Result<Vec<Token>> {
         let mut tokens = Vec::new();
         let mut rest = text;
         loop {
-            let found = self.inner.get_model().tokenize(rest)?;
-            let Some(spelt) = found.iter().find(|token| self.is_spelt_special(token, rest)) else {
-                tokens.extend(found);
+            let pieces = self.inner.get_model().tokenize(rest)?;
+            let Some(special) = pieces.iter().find(|token| self.spells_special(token, rest)) else {
+                tokens.extend(pieces);
                 return Ok(tokens);
             };
-            let (start, end) = spelt.offsets;
-            let (first, later) = rest.split_at(behind_first_character(rest, start, end));
-            let found = self.inner.get_model().tokenize(first)?;
-            if later.is_empty() || found.iter().any(|token| self.is_spelt_special(token, first)) {
+            let (start, end) = special.offsets;
+            let (first, later) = rest.split_at(after_first_character(rest, start, end));
+            let pieces = self.inner.get_model().tokenize(first)?;
+            if later.is_empty() || pieces.iter().any(|token| self.spells_special(token, first)) {
                 return Err("a special token in a message cannot be kept as text".into());
             }
-            tokens.extend(found);
+            tokens.extend(pieces);
             rest = later;
         }
     }
 
-    /// The unknown token stands for other text, never for its own name.
-    fn is_spelt_special(&self, token: &Token, text: &str) -> bool {
+    /// Whether a token is special and its text spells its name; the unknown token's text never does.
+    fn spells_special(&self, token: &Token, text: &str) -> bool {
         let added = self.inner.get_added_vocabulary();
         added.is_special_token(&token.value) && text.get(token.offsets.0..token.offsets.1) == Some(&token.value)
     }
@@ -146,9 +154,9 @@ impl Tokenizer {
     }
 }
 
-/// Added tokens may take white space around them: behind the first character that is none.
-fn behind_first_character(text: &str, start: usize, end: usize) -> usize {
-    let spelt = text[start..end].trim_start();
-    let begin = if spelt.is_empty() { start } else { end - spelt.len() };
+/// The position after the first character that is not white space: added tokens may include white space around them.
+fn after_first_character(text: &str, start: usize, end: usize) -> usize {
+    let trimmed = text[start..end].trim_start();
+    let begin = if trimmed.is_empty() { start } else { end - trimmed.len() };
     begin + text[begin..].chars().next().map_or(0, char::len_utf8)
 }

@@ -1,7 +1,7 @@
-//! Texts that end a completion: found with the token that completes one, whatever tokens it is spelt with.
+//! Stop texts: they end a completion with the token that completes one, whatever tokens spell it.
 //!
-//! A completion ends with the first token after which its decoded text holds a stop text. Its text is cut where the stop
-//! text begins that ends first, as if it had been written one character at a time; its tokens stay those sampled.
+//! A completion ends with the first token after which its decoded text contains a stop text. Its text is cut where the
+//! stop text that ends first begins, as if the text arrived one character at a time; its tokens stay those sampled.
 
 use super::stream::TextStream;
 use super::worker::TextWorker;
@@ -10,15 +10,19 @@ use crate::error::{EngineError, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The stop texts of a request.
 #[derive(Debug)]
 pub struct StopTexts {
     texts: Vec<String>,
-    /// The stop text stays in the completion's text.
+    /// Keeps the stop text in the completion's text.
     include: bool,
 }
 
 impl StopTexts {
-    /// None without texts. @error an empty one would end every completion.
+    /// None without texts.
+    ///
+    /// # Errors
+    /// `stop` for an empty text, which would end every completion.
     pub fn new(texts: Vec<String>, include: bool) -> Result<Option<Arc<Self>>> {
         if texts.iter().any(String::is_empty) {
             return Err(EngineError::invalid("stop", "a stop text is empty"));
@@ -30,13 +34,13 @@ impl StopTexts {
         self.texts.iter().any(|stop| text.contains(stop))
     }
 
-    /// Where `text` is cut; None where it holds no stop text.
+    /// The byte at which `text` is cut; None without a stop text.
     pub fn cut(&self, text: &str) -> Option<usize> {
-        let found = self.texts.iter().filter_map(|stop| text.find(stop).map(|at| (at + stop.len(), at)));
-        found.min().map(|(end, start)| if self.include { end } else { start })
+        let matches = self.texts.iter().filter_map(|stop| text.find(stop).map(|at| (at + stop.len(), at)));
+        matches.min().map(|(end, start)| if self.include { end } else { start })
     }
 
-    /// Bytes at the end of `text` that may be the beginning of a stop text.
+    /// Bytes at the end of `text` that may begin a stop text.
     fn begun(&self, text: &str) -> usize {
         let first = text.len().saturating_sub(self.longest());
         let mut ends = text.char_indices().map(|(at, _)| at).filter(|&at| at > first || first == 0);
@@ -49,27 +53,27 @@ impl StopTexts {
     }
 }
 
-/// The text of one completion as it is looked through.
+/// The search for stop texts in one completion.
 #[derive(Debug, Default)]
 struct Scan {
     stream: TextStream,
-    /// The end of what is final: a stop text may have begun in it.
+    /// The end of the final text, in which a stop text may begin.
     tail: String,
 }
 
 impl Scan {
     fn push(&mut self, tokenizer: &Tokenizer, stops: &StopTexts, token: u32) -> Result<bool> {
         self.tail.push_str(&self.stream.push(tokenizer, &[token])?);
-        let found = match self.stream.pending(tokenizer)? {
+        let stops_here = match self.stream.pending(tokenizer)? {
             pending if pending.is_empty() => stops.is_in(&self.tail),
             pending => stops.is_in(&format!("{}{pending}", self.tail)),
         };
         self.tail.drain(..self.tail.len() - stops.begun(&self.tail));
-        Ok(found)
+        Ok(stops_here)
     }
 }
 
-/// The completions of one request, looked through as they grow.
+/// The search for stop texts in the completions of one request, token by token.
 pub struct StopScan {
     text: Arc<TextWorker>,
     stops: Arc<StopTexts>,
@@ -81,7 +85,7 @@ impl StopScan {
         Self { text, stops, scans: BTreeMap::new() }
     }
 
-    /// True with the token that completes a stop text.
+    /// Whether `token` completes a stop text.
     pub fn ends(&mut self, completion: usize, token: u32) -> Result<bool> {
         let scan = self.scans.entry(completion).or_default();
         let ends = scan.push(self.text.tokenizer(), &self.stops, token)?;
@@ -92,7 +96,7 @@ impl StopScan {
     }
 }
 
-/// A text that is said while it grows, without what a stop text may still take away.
+/// The streamed text of a completion: holds back the end that a stop text may still cut.
 #[derive(Debug, Default)]
 pub struct HeldText {
     held: String,
@@ -100,7 +104,7 @@ pub struct HeldText {
 }
 
 impl HeldText {
-    /// Takes text in; what of it can be said.
+    /// Appends text; returns the part that no stop text can cut any more.
     pub fn push(&mut self, stops: &StopTexts, fresh: &str) -> String {
         if self.ended {
             return String::new();
@@ -131,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_the_beginning_of_a_stop_text_is_held_back() {
+    fn a_possible_beginning_of_a_stop_text_is_held_back() {
         let stops = stops(&["\n\nQ:", "aab"], false);
         for (text, begun) in [("a\n", 1), ("a\n\nQ", 3), ("aaa", 2), ("aaab ", 0), ("é", 0), ("", 0), ("\n\n\n", 2)] {
             assert_eq!(stops.begun(text), begun, "{text:?}");
         }
     }
 
-    /// All ways to cut a text into pieces: what is said together is the text up to the cut, as far as it is safe.
+    /// However a text is split into pieces, the emitted parts together are the text up to the cut, less the held end.
     #[test]
     fn pieces_together_are_the_cut_text() {
         let text = "aé\n\naaé";
@@ -149,15 +153,15 @@ mod tests {
                 let characters: Vec<char> = text.chars().collect();
                 for cuts in 0..1 << (characters.len() - 1) {
                     let mut held = HeldText::default();
-                    let (mut said, mut piece) = (String::new(), String::new());
+                    let (mut emitted, mut piece) = (String::new(), String::new());
                     for (at, character) in characters.iter().enumerate() {
                         piece.push(*character);
                         if at == characters.len() - 1 || cuts >> at & 1 == 1 {
-                            said.push_str(&held.push(&stops, &std::mem::take(&mut piece)));
+                            emitted.push_str(&held.push(&stops, &std::mem::take(&mut piece)));
                         }
                     }
                     let rest = if held.ended { "" } else { held.held.as_str() };
-                    assert_eq!(format!("{said}{rest}"), whole, "{texts:?} {include} {cuts:b}");
+                    assert_eq!(format!("{emitted}{rest}"), whole, "{texts:?} {include} {cuts:b}");
                 }
             }
         }

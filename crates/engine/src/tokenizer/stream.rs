@@ -1,33 +1,35 @@
-//! Text of a completion as it grows, never a part of a character.
+//! Streams the text of a completion in whole characters.
 //!
-//! What has been said stays said: the pieces together are the beginning of the decoded whole. A piece is held back while
-//! later tokens may still change it: bytes that end in the middle of a character, and a run of SentencePiece's byte
-//! tokens, of which one bad byte spoils all.
+//! Emitted text is final: the pieces together are a prefix of the decoded whole. Text is held back while later tokens may
+//! change it: bytes that end inside a character, and a run of SentencePiece's byte tokens, which one invalid byte changes
+//! altogether.
 
 use super::Tokenizer;
 use crate::error::Result;
 
 const REPLACEMENT: char = '\u{FFFD}';
 
+/// The text stream of one completion.
 #[derive(Debug, Default)]
 pub struct TextStream {
-    /// The last tokens whose text is out, as context, then those that are held back.
-    window: Vec<u32>,
-    said: usize,
-    /// Held-back tokens at which it is worth looking again.
+    /// The last tokens whose text was emitted, as context, then those held back.
+    tokens: Vec<u32>,
+    /// Tokens of the context.
+    emitted: usize,
+    /// Held-back tokens at which decoding is tried again.
     retry_at: usize,
 }
 
 impl TextStream {
-    /// Takes tokens in; what of the text has become final.
+    /// Appends tokens; returns the text that became final.
     pub fn push(&mut self, tokenizer: &Tokenizer, tokens: &[u32]) -> Result<String> {
-        self.window.extend(tokens.iter().filter(|&&id| tokenizer.is_spoken(id)));
-        let end = self.window.len() - tokenizer.trailing_bytes(&self.window[self.said..]);
-        if end <= self.said || self.window.len() - self.said < self.retry_at {
+        self.tokens.extend(tokens.iter().filter(|&&id| tokenizer.is_decoded(id)));
+        let end = self.tokens.len() - tokenizer.trailing_bytes(&self.tokens[self.emitted..]);
+        if end <= self.emitted || self.tokens.len() - self.emitted < self.retry_at {
             return Ok(String::new());
         }
-        let text = tokenizer.decode(&self.window[..end], true)?;
-        let context = tokenizer.decode(&self.window[..self.said], true)?;
+        let text = tokenizer.decode(&self.tokens[..end], true)?;
+        let context = tokenizer.decode(&self.tokens[..self.emitted], true)?;
         match text.strip_prefix(&context) {
             Some(fresh) if !fresh.is_empty() && !fresh.ends_with(REPLACEMENT) => {
                 let fresh = fresh.to_string();
@@ -35,31 +37,31 @@ impl TextStream {
                 Ok(fresh)
             }
             _ => {
-                let held = self.window.len() - self.said;
+                let held = self.tokens.len() - self.emitted;
                 self.retry_at = held + 1 + held / 8;
                 Ok(String::new())
             }
         }
     }
 
-    /// The text of what is held back, as it stands if nothing follows.
+    /// The text of the held-back tokens if no token follows.
     pub fn pending(&self, tokenizer: &Tokenizer) -> Result<String> {
-        if self.said == self.window.len() {
+        if self.emitted == self.tokens.len() {
             return Ok(String::new());
         }
-        let text = tokenizer.decode(&self.window, true)?;
-        let context = tokenizer.decode(&self.window[..self.said], true)?;
+        let text = tokenizer.decode(&self.tokens, true)?;
+        let context = tokenizer.decode(&self.tokens[..self.emitted], true)?;
         Ok(text.strip_prefix(&context).unwrap_or_default().to_string())
     }
 
-    /// What was just said becomes the context. It must have a text of its own: a decoder that strips the beginning of a
-    /// text would else strip what follows.
+    /// Makes the tokens just emitted the context. A context needs a text: a decoder that strips the beginning of a text
+    /// would otherwise strip the text that follows.
     fn advance(&mut self, tokenizer: &Tokenizer, end: usize) -> Result<()> {
-        if !tokenizer.decode(&self.window[self.said..end], true)?.is_empty() {
-            self.window.drain(..self.said);
-            self.said = end - self.said;
+        if !tokenizer.decode(&self.tokens[self.emitted..end], true)?.is_empty() {
+            self.tokens.drain(..self.emitted);
+            self.emitted = end - self.emitted;
         } else {
-            self.said = end;
+            self.emitted = end;
         }
         self.retry_at = 0;
         Ok(())
@@ -67,13 +69,13 @@ impl TextStream {
 }
 
 impl Tokenizer {
-    /// False for what a decoded text leaves out: special tokens, and ids between the vocabulary and the model's padded one.
-    fn is_spoken(&self, id: u32) -> bool {
+    /// False for ids that decoding omits: special tokens, and ids between the vocabulary and the model's padded one.
+    fn is_decoded(&self, id: u32) -> bool {
         let decoder = self.inner.get_added_vocabulary().get_added_tokens_decoder();
         !decoder.get(&id).is_some_and(|token| token.special) && self.inner.id_to_token(id).is_some()
     }
 
-    /// How many tokens at the end are bytes like `<0xE4>`.
+    /// The number of byte tokens such as `<0xE4>` at the end.
     fn trailing_bytes(&self, tokens: &[u32]) -> usize {
         tokens.iter().rev().take_while(|&&id| self.inner.id_to_token(id).is_some_and(|token| is_byte(&token))).count()
     }

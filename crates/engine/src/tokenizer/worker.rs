@@ -1,7 +1,7 @@
-//! A thread for text, beside the engine's: encoding and decoding neither hold back a decoding step nor block JavaScript.
+//! A thread for text beside the engine's: encoding and decoding delay no decoding step and do not block JavaScript.
 //!
-//! A tokenizer comes with a model folder and may loop: each piece of work has a deadline. Behind one that missed it the
-//! thread is given up (nothing can stop it from outside), and everything that follows is answered with an error.
+//! A tokenizer comes with a model folder and may loop, so each job has a deadline. After a job that missed it the thread is
+//! abandoned, since nothing can stop it from outside, and every later job fails.
 
 use super::Tokenizer;
 use crate::error::{EngineError, Result};
@@ -10,7 +10,7 @@ use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Hundreds of times what the longest context takes.
+/// Hundreds of times the time that the longest context takes.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 type Run = Box<dyn FnOnce(&Tokenizer) + Send>;
@@ -21,13 +21,15 @@ struct Job {
     fail: Fail,
 }
 
-/// A tokenizer and its thread; the thread ends when this is dropped.
+/// A tokenizer and its thread, which ends when the worker is dropped.
 pub struct TextWorker {
     tokenizer: Arc<Tokenizer>,
     sender: Sender<Job>,
 }
 
 impl TextWorker {
+    /// # Errors
+    /// `Panic` where the system starts no thread.
     pub fn start(tokenizer: Tokenizer, deadline: Duration) -> Result<Self> {
         silence_engine_panics();
         let tokenizer = Arc::new(tokenizer);
@@ -41,7 +43,7 @@ impl TextWorker {
         &self.tokenizer
     }
 
-    /// Runs `work` on the thread; `done` gets its result, or what went wrong, exactly once.
+    /// Runs `work` on the thread; calls `done` exactly once, with its result or the error.
     pub fn run<T: 'static>(
         &self,
         work: impl FnOnce(&Tokenizer) -> Result<T> + Send + 'static,
@@ -51,12 +53,12 @@ impl TextWorker {
         let failed = done.clone();
         let run = move |tokenizer: &Tokenizer| {
             let result = guarded(|| work(tokenizer));
-            if let Some(done) = take(&done) {
+            if let Some(done) = take_callback(&done) {
                 done(result);
             }
         };
         let fail = move |error| {
-            if let Some(done) = take(&failed) {
+            if let Some(done) = take_callback(&failed) {
                 done(Err(error));
             }
         };
@@ -67,7 +69,8 @@ impl TextWorker {
     }
 }
 
-fn take<D>(done: &Mutex<Option<D>>) -> Option<D> {
+/// Takes the callback of a job that is not yet finished.
+fn take_callback<D>(done: &Mutex<Option<D>>) -> Option<D> {
     done.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
@@ -76,7 +79,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
     builder.spawn(body).map(drop).map_err(|error| EngineError::Panic { message: error.to_string() })
 }
 
-/// Hands jobs to the working thread one by one, and answers for it when it does not come back.
+/// Passes jobs to the working thread one by one, and fails them once the thread missed a deadline.
 fn supervise(jobs: &Receiver<Job>, tokenizer: Arc<Tokenizer>, deadline: Duration, file: &str) {
     let (work, inbox) = channel::<Run>();
     let (finished, outbox) = channel::<()>();
@@ -88,12 +91,15 @@ fn supervise(jobs: &Receiver<Job>, tokenizer: Arc<Tokenizer>, deadline: Duration
             }
         }
     });
-    let mut lost = working.err();
+    let mut failure = working.err();
     for Job { run, fail } in jobs {
-        if lost.is_none() && work.send(run).is_ok() && outbox.recv_timeout(deadline) != Err(RecvTimeoutError::Timeout) {
+        if failure.is_none()
+            && work.send(run).is_ok()
+            && outbox.recv_timeout(deadline) != Err(RecvTimeoutError::Timeout)
+        {
             continue;
         }
-        fail(lost.get_or_insert_with(|| timed_out(file, deadline)).clone());
+        fail(failure.get_or_insert_with(|| timed_out(file, deadline)).clone());
     }
 }
 

@@ -1,18 +1,18 @@
-//! The entropy bonus: its weight, and how an adaptive one moves.
+//! The entropy bonus: its weight, constant or adaptive.
 
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Entropy {
-    /// Weight of the mean entropy that is taken off the loss.
+    /// The weight of the mean entropy, which is subtracted from the loss.
     pub coefficient: f64,
-    /// The policy's part and the bonus are of this share of the trained tokens, those of the largest entropy.
+    /// The share of trained tokens, those with the largest entropy, that the policy term and the bonus use.
     pub top_share: f64,
     pub control: EntropyControl,
 }
 
-/// Whether the weight of the entropy bonus moves from step to step.
+/// Whether the weight of the entropy bonus changes from step to step.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum EntropyControl {
@@ -20,7 +20,7 @@ pub enum EntropyControl {
     Adaptive(Adaptive),
 }
 
-/// Up by `change` after a step whose entropy is not above `target`, else down.
+/// Raises the weight by `change` after a step whose entropy is not above `target`, else lowers it.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Adaptive {
@@ -28,12 +28,12 @@ pub struct Adaptive {
     pub change: f64,
     pub min: f64,
     pub max: f64,
-    /// Mean entropy of the tokens of the step before; None before the first. The run's state, and no setting.
+    /// Mean entropy of the previous step's tokens, in nats; None before the first. State of the run, not a setting.
     #[serde(skip)]
     pub measured: Option<f64>,
 }
 
-/// Where an adaptive bonus stands after an update, and where the next one begins.
+/// The state of an adaptive bonus after an update, from which the next one continues.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EntropyState {
@@ -42,7 +42,7 @@ pub struct EntropyState {
 }
 
 impl Adaptive {
-    /// TRL's controller waits for a first measurement, and lets go above its target.
+    /// TRL's controller is inactive before the first measurement and above its target.
     fn applies(&self) -> bool {
         self.measured.is_some_and(|entropy| entropy <= self.target)
     }
@@ -57,7 +57,7 @@ impl Entropy {
         matches!(self.control, EntropyControl::Adaptive(_))
     }
 
-    /// Goes on from where an earlier update left the adaptive weight of the bonus.
+    /// Continues from the state of an earlier update.
     pub fn resume(&mut self, state: EntropyState) {
         if let EntropyControl::Adaptive(adaptive) = &mut self.control {
             adaptive.measured = Some(state.measured);
@@ -65,16 +65,16 @@ impl Entropy {
         }
     }
 
-    /// As the next step minimises it.
-    pub fn of_next_step(&self) -> Self {
+    /// The settings of the next step.
+    pub fn for_next_step(&self) -> Self {
         match self.control {
             EntropyControl::Adaptive(adaptive) if !adaptive.applies() => Self { coefficient: 0.0, ..*self },
             _ => *self,
         }
     }
 
-    /// The weight of the bonus as the last step left it, and the entropy that it was moved by: where the next update
-    /// begins. Empty where the weight is constant.
+    /// The weight of the bonus after the last step and the entropy that changed it, from which the next update continues.
+    /// Empty for a constant weight.
     pub fn control_metrics(&self) -> Vec<(String, f64)> {
         let EntropyControl::Adaptive(adaptive) = &self.control else { return Vec::new() };
         let coefficient = ("entropy_control/coefficient".to_string(), self.coefficient);
@@ -82,7 +82,7 @@ impl Entropy {
         std::iter::once(coefficient).chain(measured).collect()
     }
 
-    /// Moves the weight of the bonus after a step of this mean entropy.
+    /// Updates the weight of the bonus after a step with this mean entropy.
     pub fn observe(&mut self, entropy: f64) {
         let EntropyControl::Adaptive(adaptive) = &mut self.control else { return };
         adaptive.measured = Some(entropy);

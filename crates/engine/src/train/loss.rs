@@ -1,13 +1,13 @@
-//! The parts of the loss of a token: the policy's, and the distance from the reference. n tokens of a microbatch, flat;
-//! r importance ratio, A advantage.
+//! The terms of a token's loss: the policy term and the KL penalty. n tokens of a microbatch, flat; r importance ratio,
+//! A advantage.
 //!
-//! Every formula is TRL's `_compute_loss` unless it says otherwise; docs/objectives.md has the table.
+//! Every formula follows TRL's `_compute_loss` unless its comment names another source; docs/objectives.md has the table.
 
 use super::off_policy::Vespo;
 use serde::Deserialize;
 use tch::Tensor;
 
-/// The policy's part of the loss of a token.
+/// The policy term of a token's loss.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Loss {
@@ -27,7 +27,7 @@ pub enum Loss {
     },
     /// The gamma weight of a sequence's ratio, as a constant weight of the log-probability.
     Vespo(Vespo),
-    /// The negative log-likelihood; the advantage is not read.
+    /// The negative log-likelihood; it ignores the advantage.
     Supervised {},
 }
 
@@ -36,7 +36,7 @@ pub enum Loss {
 pub struct Clip {
     pub low: f64,
     pub high: f64,
-    /// Upper bound of the ratio where it is not clipped.
+    /// Upper bound of the unclipped ratio.
     pub delta: Option<f64>,
     /// c of the dual clip, above 1.
     pub dual: Option<f64>,
@@ -46,12 +46,12 @@ pub struct Clip {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Kl {
-    /// 0 leaves the reference policy out.
+    /// 0 needs no reference policy.
     pub beta: f64,
     pub estimator: KlEstimator,
     /// Multiplies the KL by the importance ratio, with the gradient of both (DeepSeek-V3.2).
     pub ratio: bool,
-    /// Bound of |lp − ref|, beyond which a token has no gradient of the KL (verl).
+    /// Bound of |lp − ref|; beyond it the KL of a token has no gradient (verl).
     pub clamp: Option<f64>,
 }
 
@@ -64,12 +64,12 @@ pub enum KlEstimator {
 }
 
 impl Loss {
-    /// Supervised training compares with no earlier policy.
+    /// False for supervised training, which compares with no earlier policy.
     pub fn reads_ratio(&self) -> bool {
         !matches!(self, Self::Supervised {})
     }
 
-    /// min(r, δ): what stands in the unclipped term, and what the clip fractions are counted with.
+    /// min(r, δ): the ratio of the unclipped term and of the clip fractions.
     pub(super) fn bounded_above(&self, ratio_n: Tensor) -> Tensor {
         match self {
             Self::Clip(Clip { delta: Some(delta), .. }) => ratio_n.clamp_max(*delta),
@@ -77,7 +77,7 @@ impl Loss {
         }
     }
 
-    /// Tokens outside the bounds on the side where they bind, as 0 and 1: (low, high). None where nothing is cut.
+    /// (low, high): 1 for tokens beyond the bound that clips them, else 0. None for a loss without clipping.
     pub fn clipped(&self, ratio_n: &Tensor, advantage_n: &Tensor) -> Option<(Tensor, Tensor)> {
         let (low, high) = match self {
             Self::Clip(Clip { low, high, .. }) | Self::CispoRange { low, high } => (1.0 - low, 1.0 + high),
@@ -99,7 +99,7 @@ impl Loss {
             Self::Sapo { temperature_positive, temperature_negative } => {
                 sapo(*temperature_positive, *temperature_negative, ratio_n, advantage_n)
             }
-            // l = −φ A lp, φ apart.
+            // l = −φ A lp; the objective multiplies by φ.
             Self::Vespo(_) => -(advantage_n * logprob_n),
             Self::Supervised {} => -logprob_n,
         }
@@ -119,7 +119,7 @@ impl Clip {
     }
 }
 
-/// l = −A · 4/τ · σ(τ (r − 1)), τ by the sign of A (zero takes the negative one).
+/// l = −A · 4/τ · σ(τ (r − 1)), τ by the sign of A (the negative one for A = 0).
 fn sapo(positive: f64, negative: f64, ratio_n: &Tensor, advantage_n: &Tensor) -> Tensor {
     let is_positive = advantage_n.gt(0.0);
     let temperature = advantage_n.full_like(positive).where_self(&is_positive, &advantage_n.full_like(negative));
@@ -129,15 +129,15 @@ fn sapo(positive: f64, negative: f64, ratio_n: &Tensor, advantage_n: &Tensor) ->
 
 impl Kl {
     /// With d = lp − ref, clamped: k1 = d, k2 = d²/2, k3 = e^(−d) + d − 1 (Schulman).
-    pub(super) fn estimate(&self, logprob_n: &Tensor, reference_n: &Tensor) -> Tensor {
-        let difference = logprob_n - reference_n;
+    pub(super) fn estimate(&self, logprob_n: &Tensor, reference_logprob_n: &Tensor) -> Tensor {
+        let difference = logprob_n - reference_logprob_n;
         let difference = self.clamp.map_or_else(|| difference.shallow_clone(), |most| difference.clamp(-most, most));
         match self.estimator {
             KlEstimator::K1 => difference,
             KlEstimator::K2 => difference.square() * 0.5,
             KlEstimator::K3 => {
                 let difference = -difference;
-                // expm1 keeps the digits that e^d − 1 loses where both policies nearly agree.
+                // expm1 keeps the digits that e^d − 1 loses when both policies nearly agree.
                 difference.expm1() - difference
             }
         }

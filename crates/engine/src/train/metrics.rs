@@ -1,29 +1,29 @@
-//! What an update reports, by TRL's names: of one optimizer step, kept on the device until its end, and the mean over
-//! steps.
+//! The metrics of an update, by TRL's names: those of an optimizer step, which stay on the device until its end, and their
+//! mean over steps. n tokens · S sequences.
 
-use super::objective::{Evaluated, Level, Loss, Objective, Terms};
-use super::step::{Part, StepTokens};
-use crate::backend::Scores;
+use super::objective::{Evaluation, Level, Loss, Objective, Terms};
+use super::step::{Microbatch, StepTokens};
+use crate::backend::TokenStats;
 use crate::error::{EngineError, Result};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 pub type Metrics = BTreeMap<String, f64>;
 
-/// The numbers of one optimizer step's tokens, in the order of the batch: what is summed does not depend on the cutting
-/// into microbatches.
+/// The numbers of one optimizer step's tokens, in the order of the batch, so that sums do not depend on the division into
+/// microbatches.
 pub struct StepSums<'a> {
     objective: &'a Objective,
     step: &'a StepTokens,
-    /// Sequences with a trained token.
+    /// Number of sequences with a trained token.
     sequences: f64,
     tables: BTreeMap<&'static str, Tensor>,
-    /// Whether a token was clipped, as the share of its sequence.
+    /// The share of clipped tokens of each sequence.
     low_s: Vec<Tensor>,
     high_s: Vec<Tensor>,
-    /// φ of VESPO, of each sequence.
+    /// φ of VESPO for each sequence.
     gamma_s: Vec<Tensor>,
-    /// Whether each kind of number was finite throughout.
+    /// Whether all numbers of each kind are finite.
     finite: BTreeMap<&'static str, Tensor>,
 }
 
@@ -41,56 +41,56 @@ impl<'a> StepSums<'a> {
         }
     }
 
-    pub fn add(&mut self, part: &Part, scores: &Scores, found: &Evaluated) {
-        self.sequences += part.sequences.len() as f64;
-        self.put("loss", part, &(&found.loss_n * &part.tokens.weight_n));
-        self.put("entropy", part, &scores.entropy_n);
-        if let Some(kept_n) = &part.tokens.kept_n {
-            self.put("kept", part, kept_n);
+    pub fn add(&mut self, microbatch: &Microbatch, stats: &TokenStats, evaluation: &Evaluation) {
+        self.sequences += microbatch.sequences.len() as f64;
+        self.record("loss", microbatch, &(&evaluation.loss_n * &microbatch.tokens.weight_n));
+        self.record("entropy", microbatch, &stats.entropy_n);
+        if let Some(entropy_mask_n) = &microbatch.tokens.entropy_mask_n {
+            self.record("kept", microbatch, entropy_mask_n);
         }
-        if let Some(weight_n) = &part.tokens.entropy_weight_n {
-            self.put("bonus", part, &(&scores.entropy_n * weight_n));
+        if let Some(weight_n) = &microbatch.tokens.entropy_weight_n {
+            self.record("bonus", microbatch, &(&stats.entropy_n * weight_n));
         }
-        self.watch("the log-probabilities", &scores.logprob_n);
-        self.watch("the entropies", &scores.entropy_n);
-        if let Some(reference_n) = &part.tokens.reference_n {
-            self.watch("the log-probabilities of the reference policy", reference_n);
+        self.track_finite("the log-probabilities", &stats.logprob_n);
+        self.track_finite("the entropies", &stats.entropy_n);
+        if let Some(reference_logprob_n) = &microbatch.tokens.reference_logprob_n {
+            self.track_finite("the log-probabilities of the reference policy", reference_logprob_n);
         }
-        self.watch("the importance ratio", &found.terms.ratio_n);
-        self.add_terms(part, &found.terms);
-        self.watch("the loss", &found.loss);
+        self.track_finite("the importance ratio", &evaluation.terms.ratio_n);
+        self.add_terms(microbatch, &evaluation.terms);
+        self.track_finite("the loss", &evaluation.loss);
     }
 
-    fn add_terms(&mut self, part: &Part, terms: &Terms) {
-        let tokens = &part.tokens;
+    fn add_terms(&mut self, microbatch: &Microbatch, terms: &Terms) {
+        let tokens = &microbatch.tokens;
         if let Some(kl_n) = &terms.kl_n {
-            self.put("kl", part, kl_n);
+            self.record("kl", microbatch, kl_n);
         }
         if let Some(gamma_n) = &terms.gamma_n {
             self.gamma_s.push(tokens.sequence_mean(gamma_n));
         }
         let Some((low_n, high_n)) = self.objective.loss.clipped(&terms.ratio_n, &tokens.advantage_n) else { return };
-        self.put("low", part, &low_n);
-        self.put("high", part, &high_n);
+        self.record("low", microbatch, &low_n);
+        self.record("high", microbatch, &high_n);
         self.low_s.push(tokens.sequence_mean(&low_n));
         self.high_s.push(tokens.sequence_mean(&high_n));
     }
 
-    fn put(&mut self, name: &'static str, part: &Part, values_n: &Tensor) {
+    fn record(&mut self, name: &'static str, microbatch: &Microbatch, values_n: &Tensor) {
         let size = self.step.mask_n.size();
         let table = self.tables.entry(name).or_insert_with(|| Tensor::zeros(size, (Kind::Float, values_n.device())));
-        let _ = table.index_copy_(0, &part.place_n, &values_n.to_kind(Kind::Float));
+        let _ = table.index_copy_(0, &microbatch.place_n, &values_n.to_kind(Kind::Float));
     }
 
-    fn watch(&mut self, name: &'static str, values: &Tensor) {
+    fn track_finite(&mut self, name: &'static str, values: &Tensor) {
         let finite = values.isfinite().all();
         let known = self.finite.remove(name).map_or_else(|| finite.shallow_clone(), |known| known.logical_and(&finite));
         self.finite.insert(name, known);
     }
 
-    /// @error names what is not finite, before anything is changed.
+    /// @error `NON_FINITE` names the first kind of number that is not finite; call it before the weights change.
     pub fn check(&self) -> Result<()> {
-        // The cause before its effects.
+        // Causes precede their effects.
         let order = ["the log-probabilities of the reference policy", "the log-probabilities", "the entropies"];
         let order = order.into_iter().chain(["the importance ratio", "the loss"]);
         let is_bad = |name: &&str| self.finite.get(name).is_some_and(|finite| finite.int64_value(&[]) == 0);
@@ -109,7 +109,7 @@ impl<'a> StepSums<'a> {
         self.tables.get(name).map_or(0.0, |table| table.dot(&self.step.mask_n).double_value(&[]) / self.step.trained)
     }
 
-    /// Mean entropy of the tokens that the policy's part is of.
+    /// Mean entropy of the tokens in the policy term, in nats.
     pub fn trained_entropy(&self) -> f64 {
         let Some(kept) = self.tables.get("kept") else { return self.mean("entropy") };
         let kept = kept * &self.step.mask_n;
@@ -167,31 +167,31 @@ impl<'a> StepSums<'a> {
     }
 }
 
-/// The distance of the sampler's log-probabilities from the trainer's, and the weights that correct it.
-pub struct Sampling {
+/// The distance between the log-probabilities of the behaviour policy and of the trained one, and the correction for it.
+pub struct BehaviourMetrics {
     tokens: f64,
     difference: Tensor,
     difference_max: Tensor,
-    /// Correcting weights of trained tokens, or of sequences.
+    /// Corrections of trained tokens, or of sequences.
     weights: Vec<Tensor>,
 }
 
-impl Sampling {
+impl BehaviourMetrics {
     pub fn new(tokens: f64, device: Device) -> Self {
         let zero = || Tensor::zeros([], (Kind::Float, device));
         Self { tokens, difference: zero(), difference_max: zero(), weights: Vec::new() }
     }
 
-    /// `old_n`: the trainer's log-probabilities before the update.
-    pub fn add(&mut self, part: &Part, old_n: &Tensor, objective: &Objective, terms: &Terms) {
-        let Some(behaviour_n) = &part.tokens.behaviour_n else { return };
-        let difference = (old_n - behaviour_n).abs() * &part.tokens.mask_n;
+    /// `old_logprob_n`: log-probabilities under the trained policy before the update.
+    pub fn add(&mut self, microbatch: &Microbatch, old_logprob_n: &Tensor, objective: &Objective, terms: &Terms) {
+        let Some(behaviour_logprob_n) = &microbatch.tokens.behaviour_logprob_n else { return };
+        let difference = (old_logprob_n - behaviour_logprob_n).abs() * &microbatch.tokens.mask_n;
         let _ = self.difference.g_add_(&difference.sum(Kind::Float));
         self.difference_max = self.difference_max.maximum(&difference.max());
         if let (Some((level, _)), Some(weight_n)) = (objective.correction.bounds(), &terms.correction_n) {
             self.weights.push(match level {
-                Level::Token => weight_n.masked_select(&part.tokens.mask_n.gt(0.0)),
-                Level::Sequence => part.tokens.sequence_mean(weight_n),
+                Level::Token => weight_n.masked_select(&microbatch.tokens.mask_n.gt(0.0)),
+                Level::Sequence => microbatch.tokens.sequence_mean(weight_n),
             });
         }
     }
@@ -206,23 +206,23 @@ impl Sampling {
         ]);
         if !self.weights.is_empty() {
             let weights = Tensor::cat(&self.weights, 0);
-            let found = [("min", weights.min()), ("mean", weights.mean(Kind::Float)), ("max", weights.max())];
+            let values = [("min", weights.min()), ("mean", weights.mean(Kind::Float)), ("max", weights.max())];
             let named = |(name, value): (&str, Tensor)| {
                 (format!("sampling/importance_sampling_ratio/{name}"), value.double_value(&[]))
             };
-            metrics.extend(found.map(named));
+            metrics.extend(values.map(named));
         }
         metrics
     }
 }
 
-/// The mean of every metric over the steps that have it.
+/// The mean of every metric over the steps that report it.
 pub fn mean_over(steps: &[Metrics]) -> Metrics {
-    let mut found: BTreeMap<&String, (f64, f64)> = BTreeMap::new();
+    let mut totals: BTreeMap<&String, (f64, f64)> = BTreeMap::new();
     for (name, value) in steps.iter().flatten() {
-        let (sum, count) = found.entry(name).or_default();
+        let (sum, count) = totals.entry(name).or_default();
         *sum += value;
         *count += 1.0;
     }
-    found.into_iter().map(|(name, (sum, count))| (name.clone(), sum / count)).collect()
+    totals.into_iter().map(|(name, (sum, count))| (name.clone(), sum / count)).collect()
 }

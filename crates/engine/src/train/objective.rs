@@ -1,9 +1,9 @@
-//! What an update minimises: the settings, as the `objective` of a config has them, the loss of a token, and its gradient.
-//! Each part's type stands with its formula; docs/objectives.md says whose they are.
+//! The objective that an update minimises: its settings, as in the `objective` of a config, the loss of a token, and its
+//! gradient. Each part's type is defined with its formula; docs/objectives.md cites the sources.
 
-use super::off_policy::near_sampler;
+use super::off_policy::near_behaviour;
 use super::tokens::Tokens;
-use crate::backend::{Scores, Slopes};
+use crate::backend::{TokenGrads, TokenStats};
 use crate::error::{EngineError, Result};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
@@ -21,19 +21,19 @@ pub struct Objective {
     pub importance_ratio: Level,
     pub kl: Kl,
     pub entropy: Entropy,
-    /// Beyond this mean distance from the sampler a sequence with a negative advantage leaves the policy's part.
+    /// Masks the policy term of a sequence with a negative advantage beyond this mean distance from the behaviour policy.
     pub off_policy_threshold: Option<f64>,
     pub correction: Correction,
     pub normalisation: Normalisation,
-    /// Rollouts that are averaged on their own by `LocalTokenMean` and by the entropy bonus, and whose entropies are
-    /// compared; 0 takes all of a step.
+    /// Number of rollouts in a block: `LocalTokenMean` and the entropy bonus average, and `top_share` compares entropies,
+    /// within a block; 0: all rollouts of a step.
     pub local_rollouts: usize,
     pub old_policy: OldPolicy,
     /// Passes over the batch of an update.
     pub batch_epochs: usize,
 }
 
-/// Whose log-probabilities are π_old: the sampler's, or the trainer's own before the update.
+/// The policy whose log-probabilities are π_old: the behaviour policy, or the trained one before the update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OldPolicy {
@@ -41,27 +41,27 @@ pub enum OldPolicy {
     Trainer,
 }
 
-/// What the loss was made of.
+/// The terms of the loss, for metrics.
 pub struct Terms {
     pub kl_n: Option<Tensor>,
-    /// The ratio as the loss reads it: not above δ.
+    /// The ratio of the loss, at most δ.
     pub ratio_n: Tensor,
-    /// π_old / sampler, bounded.
+    /// π_old / π_behaviour, bounded.
     pub correction_n: Option<Tensor>,
     /// φ of VESPO.
     pub gamma_n: Option<Tensor>,
 }
 
-pub struct Evaluated {
-    /// Weighted sum over the microbatch, the entropy bonus taken off.
+pub struct Evaluation {
+    /// The weighted sum over the microbatch, minus the entropy bonus.
     pub loss: Tensor,
-    /// Of every token, before weighting and without the bonus.
+    /// The loss of every token, before weighting and without the bonus.
     pub loss_n: Tensor,
     pub terms: Terms,
 }
 
 impl Objective {
-    /// @error `InvalidRequest` for numbers that no type can refuse.
+    /// @error names a number that its type allows and the formulas do not.
     pub fn check(&self) -> Result<()> {
         if matches!(self.loss, Loss::Clip(Clip { dual: Some(dual), .. }) if dual <= 1.0) {
             return Err(EngineError::invalid("objective.loss.dual", "it bounds the loss only above 1"));
@@ -72,18 +72,18 @@ impl Objective {
         Ok(())
     }
 
-    /// ρ below 1.
+    /// ρ when it is below 1.
     pub fn top_entropy_share(&self) -> Option<f64> {
         Some(self.entropy.top_share).filter(|&share| share < 1.0)
     }
 
-    /// The trainer's own log-probabilities before the update are asked for.
+    /// Whether the loss reads the trained policy's log-probabilities before the update.
     pub fn uses_old_logprobs(&self) -> bool {
         self.loss.reads_ratio() && self.old_policy == OldPolicy::Trainer
     }
 
-    /// The key that asks for the sampler's log-probabilities.
-    pub fn needs_behaviour(&self) -> Option<&'static str> {
+    /// The setting that needs the behaviour policy's log-probabilities.
+    pub fn needs_behaviour_logprobs(&self) -> Option<&'static str> {
         if self.old_policy == OldPolicy::Behaviour {
             Some("objective.oldPolicy")
         } else {
@@ -91,40 +91,42 @@ impl Objective {
         }
     }
 
-    /// Whether a trained token of a sequence with this advantage can move a weight: without a KL penalty and an entropy
-    /// bonus, an advantage of zero makes every loss above zero whatever the policy does.
-    pub fn learns_from(&self, advantage: f32) -> bool {
+    /// Whether a sequence with this advantage contributes a gradient. Without a KL penalty and an entropy bonus, an advantage
+    /// of zero makes the loss constant.
+    pub fn has_gradient(&self, advantage: f32) -> bool {
         advantage != 0.0 || !self.loss.reads_ratio() || self.kl.beta != 0.0 || self.entropy.has_bonus()
     }
 
-    /// As the next step minimises it.
-    pub fn of_next_step(&self) -> Self {
-        Self { entropy: self.entropy.of_next_step(), ..self.clone() }
+    /// The objective of the next step.
+    pub fn for_next_step(&self) -> Self {
+        Self { entropy: self.entropy.for_next_step(), ..self.clone() }
     }
 
     /// The loss of every token, before weighting.
     pub fn token_loss(&self, logprob_n: &Tensor, tokens: &Tokens) -> (Tensor, Terms) {
         let detached = logprob_n.detach();
-        let old_n = self.old(tokens).unwrap_or(&detached);
-        let log_ratio_n = logprob_n - old_n;
+        let old_logprob_n = self.old_logprobs(tokens).unwrap_or(&detached);
+        let log_ratio_n = logprob_n - old_logprob_n;
         let ratio_n = ratio(self.importance_ratio, &log_ratio_n, tokens);
-        let kl_n = tokens.reference_n.as_ref().map(|reference_n| {
-            let kl_n = self.kl.estimate(logprob_n, reference_n);
+        let kl_n = tokens.reference_logprob_n.as_ref().map(|reference_logprob_n| {
+            let kl_n = self.kl.estimate(logprob_n, reference_logprob_n);
             if self.kl.ratio {
                 kl_n * &ratio_n
             } else {
                 kl_n
             }
         });
-        let behaviour_n = tokens.behaviour_n.as_ref();
-        let correction_n = behaviour_n.and_then(|behaviour_n| self.correction.weight(old_n, behaviour_n, tokens));
+        let behaviour_logprob_n = tokens.behaviour_logprob_n.as_ref();
+        let correction_n = behaviour_logprob_n
+            .and_then(|behaviour_logprob_n| self.correction.weight(old_logprob_n, behaviour_logprob_n, tokens));
         let gamma_n = match &self.loss {
             Loss::Vespo(vespo) => Some(vespo.weight(&log_ratio_n.detach(), correction_n.as_ref(), tokens)),
             _ => None,
         };
-        // The gamma weight holds the correction already.
-        let constants = [gamma_n.as_ref().or(correction_n.as_ref()), tokens.kept_n.as_ref()];
-        let near_n = self.off_policy_threshold.map(|threshold| near_sampler(threshold, &detached, old_n, tokens));
+        // The gamma weight includes the correction.
+        let constants = [gamma_n.as_ref().or(correction_n.as_ref()), tokens.entropy_mask_n.as_ref()];
+        let near_n =
+            self.off_policy_threshold.map(|threshold| near_behaviour(threshold, &detached, old_logprob_n, tokens));
         let policy_n = self.loss.policy(logprob_n, &ratio_n, &tokens.advantage_n);
         let policy_n = constants
             .into_iter()
@@ -138,57 +140,57 @@ impl Objective {
         (loss_n, Terms { kl_n, ratio_n: self.loss.bounded_above(ratio_n), correction_n, gamma_n })
     }
 
-    fn old<'a>(&self, tokens: &'a Tokens) -> Option<&'a Tensor> {
+    fn old_logprobs<'a>(&self, tokens: &'a Tokens) -> Option<&'a Tensor> {
         match self.old_policy {
-            OldPolicy::Behaviour => tokens.behaviour_n.as_ref(),
-            OldPolicy::Trainer => tokens.old_n.as_ref(),
+            OldPolicy::Behaviour => tokens.behaviour_logprob_n.as_ref(),
+            OldPolicy::Trainer => tokens.old_logprob_n.as_ref(),
         }
     }
 }
 
-/// The objective of a microbatch: its value, and what it asks of log-probabilities and entropies. It is computed in fp64:
-/// a few numbers a token cost nothing, and ratios and divergences are small differences of large numbers.
+/// The value and the gradient of a microbatch, computed in fp64: a few numbers per token cost little, and ratios and
+/// divergences are small differences of large numbers.
 impl Objective {
-    /// Value and gradient. Autograd sees the n numbers of the microbatch and nothing before them.
-    pub fn differentiate(&self, scores: &Scores, tokens: &Tokens) -> (Evaluated, Slopes) {
-        let leaf = |values: &Tensor| exact(values).copy().set_requires_grad(true);
-        let (logprob_n, entropy_n) = (leaf(&scores.logprob_n), leaf(&scores.entropy_n));
-        let inputs = Scores { logprob_n, entropy_n };
-        let found = self.loss(&inputs, tokens);
-        found.loss.backward();
-        let slope = |input: &Tensor, score: &Tensor| input.grad().to_kind(score.kind());
-        let slopes = Slopes {
-            logprob_n: slope(&inputs.logprob_n, &scores.logprob_n),
-            entropy_n: tokens.entropy_weight_n.is_some().then(|| slope(&inputs.entropy_n, &scores.entropy_n)),
+    /// Computes value and gradient. The autograd graph begins at the n numbers of the microbatch.
+    pub fn differentiate(&self, stats: &TokenStats, tokens: &Tokens) -> (Evaluation, TokenGrads) {
+        let leaf = |values: &Tensor| to_double(values).copy().set_requires_grad(true);
+        let (logprob_n, entropy_n) = (leaf(&stats.logprob_n), leaf(&stats.entropy_n));
+        let inputs = TokenStats { logprob_n, entropy_n };
+        let evaluation = self.loss(&inputs, tokens);
+        evaluation.loss.backward();
+        let grad = |input: &Tensor, output: &Tensor| input.grad().to_kind(output.kind());
+        let grads = TokenGrads {
+            logprob_n: grad(&inputs.logprob_n, &stats.logprob_n),
+            entropy_n: tokens.entropy_weight_n.is_some().then(|| grad(&inputs.entropy_n, &stats.entropy_n)),
         };
-        (found.detached(), slopes)
+        (evaluation.detach(), grads)
     }
 
-    /// The value alone.
-    pub fn evaluate(&self, scores: &Scores, tokens: &Tokens) -> Evaluated {
-        let inputs = Scores { logprob_n: exact(&scores.logprob_n), entropy_n: exact(&scores.entropy_n) };
+    /// Computes the value without a gradient.
+    pub fn evaluate(&self, stats: &TokenStats, tokens: &Tokens) -> Evaluation {
+        let inputs = TokenStats { logprob_n: to_double(&stats.logprob_n), entropy_n: to_double(&stats.entropy_n) };
         self.loss(&inputs, tokens)
     }
 
     /// loss = Σ l w − c Σ H w_H
-    fn loss(&self, scores: &Scores, tokens: &Tokens) -> Evaluated {
-        let (loss_n, terms) = self.token_loss(&scores.logprob_n, tokens);
+    fn loss(&self, stats: &TokenStats, tokens: &Tokens) -> Evaluation {
+        let (loss_n, terms) = self.token_loss(&stats.logprob_n, tokens);
         let kind = loss_n.kind();
         let loss = (&loss_n * &tokens.weight_n).sum(kind);
         let loss = match &tokens.entropy_weight_n {
-            Some(weight_n) => loss - (&scores.entropy_n * weight_n).sum(kind) * self.entropy.coefficient,
+            Some(weight_n) => loss - (&stats.entropy_n * weight_n).sum(kind) * self.entropy.coefficient,
             None => loss,
         };
-        Evaluated { loss, loss_n, terms }
+        Evaluation { loss, loss_n, terms }
     }
 }
 
-fn exact(values: &Tensor) -> Tensor {
+fn to_double(values: &Tensor) -> Tensor {
     values.detach().to_kind(Kind::Double)
 }
 
-impl Evaluated {
-    fn detached(self) -> Self {
+impl Evaluation {
+    fn detach(self) -> Self {
         let Terms { kl_n, ratio_n, correction_n, gamma_n } = self.terms;
         let (kl_n, ratio_n) = (kl_n.map(|kl_n| kl_n.detach()), ratio_n.detach());
         let terms = Terms { kl_n, ratio_n, correction_n, gamma_n };

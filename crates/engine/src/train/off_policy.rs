@@ -1,5 +1,5 @@
-//! What the policy's part of a token's loss is multiplied by, held constant, where the tokens are not the policy's own: the
-//! sampler's correction, the weight of VESPO, the mask of distant sequences. n tokens of a microbatch, flat.
+//! Constant factors of the policy term for tokens of another policy: the correction for the behaviour policy, the weight of
+//! VESPO, the mask of distant sequences. n tokens of a microbatch, flat.
 
 use super::tokens::{Level, Tokens};
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use tch::Tensor;
 
 /// log(1e-8): TRL's floor of a logarithm, and its ceiling.
 const LOG_BOUNDS: (f64, f64) = (-18.420680743952367, 20.0);
-/// TRL's least λ.
+/// TRL's smallest λ.
 const SMALLEST_DECAY: f64 = 1e-4;
 
 /// φ(w) = e^λ w^k e^(−λ w), which is 1 at w = 1: k is the power, λ the decay, of sequences whose advantage is at least
@@ -21,7 +21,7 @@ pub struct Vespo {
     pub decay_negative: f64,
 }
 
-/// The ratio π_old / sampler as a constant weight of the policy's part.
+/// The ratio π_old / π_behaviour as a constant weight of the policy term.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Correction {
@@ -56,10 +56,16 @@ impl Correction {
         }
     }
 
-    /// ρ = e^(old − sampler) of a token, or of the sum over a sequence's trained tokens; cut to its bounds, or 0 beyond.
-    pub(super) fn weight(&self, old_n: &Tensor, behaviour_n: &Tensor, tokens: &Tokens) -> Option<Tensor> {
+    /// ρ = e^(old − behaviour) of a token, or of the sum over a sequence's trained tokens; beyond its bounds it is clamped
+    /// or 0.
+    pub(super) fn weight(
+        &self,
+        old_logprob_n: &Tensor,
+        behaviour_logprob_n: &Tensor,
+        tokens: &Tokens,
+    ) -> Option<Tensor> {
         let (level, bounded) = self.bounds()?;
-        let difference = (old_n - behaviour_n) * &tokens.mask_n;
+        let difference = (old_logprob_n - behaviour_logprob_n) * &tokens.mask_n;
         let rho_n = match level {
             Level::Token => difference.exp(),
             Level::Sequence => tokens.segments.spread(&tokens.segments.sum(&difference).exp()),
@@ -79,8 +85,8 @@ impl Bounded {
 }
 
 impl Vespo {
-    /// φ(w) = e^λ w^k e^(−λ w) of the sequence's ratio w = Π r · ρ, in logarithms; k and λ by the sign of A (zero takes the
-    /// positive ones). What overflows is 0 (arXiv 2602.10693, as TRL's `get_gamma_weights` writes it).
+    /// φ(w) = e^λ w^k e^(−λ w) of the sequence's ratio w = Π r · ρ, in logarithms; k and λ by the sign of A (the
+    /// positive ones for A = 0). An overflow gives 0 (arXiv 2602.10693, after TRL's `get_gamma_weights`).
     pub(super) fn weight(&self, log_ratio_n: &Tensor, correction_n: Option<&Tensor>, tokens: &Tokens) -> Tensor {
         let (lowest, highest) = LOG_BOUNDS;
         let mut log_w_n = log_ratio_n.clamp(-highest, highest);
@@ -99,10 +105,10 @@ impl Vespo {
     }
 }
 
-/// 0 for a sequence with A < 0 and a mean of (smp − lp) over its trained tokens above the threshold, else 1
-/// (DeepSeek-V3.2, equation 9). Without the sampler's log-probabilities those before the update stand for them.
-pub(super) fn near_sampler(threshold: f64, logprob_n: &Tensor, old_n: &Tensor, tokens: &Tokens) -> Tensor {
-    let sampler_n = tokens.behaviour_n.as_ref().unwrap_or(old_n);
-    let distance_n = tokens.segments.spread(&tokens.sequence_mean(&(sampler_n - logprob_n)));
+/// 0 for a sequence with A < 0 and a mean of (behaviour − lp) over its trained tokens above the threshold, else 1
+/// (DeepSeek-V3.2, equation 9). Without the behaviour policy's log-probabilities it uses those before the update.
+pub(super) fn near_behaviour(threshold: f64, logprob_n: &Tensor, old_logprob_n: &Tensor, tokens: &Tokens) -> Tensor {
+    let behaviour_logprob_n = tokens.behaviour_logprob_n.as_ref().unwrap_or(old_logprob_n);
+    let distance_n = tokens.segments.spread(&tokens.sequence_mean(&(behaviour_logprob_n - logprob_n)));
     tokens.advantage_n.ge(0.0).logical_or(&distance_n.le(threshold)).to_kind(logprob_n.kind())
 }

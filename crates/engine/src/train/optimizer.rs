@@ -1,4 +1,4 @@
-//! AdamW on what is trained, one flat tensor.
+//! AdamW on the trained parameters, one flat tensor.
 
 use crate::error::{EngineError, Result};
 use crate::host_copy::{Copier, HostTensor};
@@ -22,20 +22,20 @@ pub struct OptimizerSettings {
 }
 
 pub struct Optimizer {
-    /// Gradient of the parameters' views, flat, accumulated by the backward pass.
+    /// The flat gradient, into which backward passes accumulate.
     pub grad: Tensor,
     exp_avg: Tensor,
     exp_avg_sq: Tensor,
     steps: i64,
 }
 
-/// What the metadata of a training file call the shares of an adapter's reference.
+/// The metadata key for the shares of an adapter's reference in a training file.
 const SHARES: &str = "reference_shares";
-/// Numbers updated at a time where precisions differ: their fp32 copies stay small.
+/// Parameters per slice when precisions differ, so that their fp32 copies stay small.
 const SLICE: i64 = 1 << 22;
 
 impl Optimizer {
-    /// Moments are kept in `state`, fp32 or bf16; the arithmetic is fp32.
+    /// Stores the moments in `state`, fp32 or bf16; the arithmetic is fp32.
     pub fn new(parameters: &mut Parameters, state: Kind) -> Result<Self> {
         let grad = parameters.require_grad()?;
         let size = [parameters.trained().numel() as i64];
@@ -43,7 +43,7 @@ impl Optimizer {
         Ok(Self { exp_avg: zeros()?, exp_avg_sq: zeros()?, grad, steps: 0 })
     }
 
-    /// Steps taken so far.
+    /// Number of steps taken.
     pub fn steps(&self) -> u64 {
         self.steps as u64
     }
@@ -52,12 +52,14 @@ impl Optimizer {
         let _ = tch::no_grad(|| self.grad.zero_());
     }
 
-    /// Replaces the gradient by one computed elsewhere, laid out like the parameters.
+    /// Replaces the gradient with that of the kernels, laid out like the parameters.
     pub fn set_grad(&mut self, grad: &[f32]) {
         tch::no_grad(|| self.grad.copy_(&Tensor::from_slice(grad)));
     }
 
-    /// Clips, checks and applies the gradient; returns its norm before clipping. A gradient that is not finite changes nothing.
+    /// Clips and applies the gradient; returns its norm before clipping.
+    ///
+    /// @error `NON_FINITE` names the first weight whose gradient is not finite; nothing is changed.
     pub fn step(&mut self, parameters: &mut Parameters, settings: &OptimizerSettings) -> Result<f64> {
         let norm = self.gradient_norm();
         if !norm.is_finite() {
@@ -65,7 +67,7 @@ impl Optimizer {
             return Err(EngineError::NonFinite { what });
         }
         let scale = match settings.max_grad_norm {
-            // PyTorch's clip_grad_norm_: the small number keeps a zero norm from dividing.
+            // As PyTorch's clip_grad_norm_: the small number avoids a division by zero.
             limit if limit > 0.0 => (limit / (norm + 1e-6)).min(1.0),
             _ => 1.0,
         };
@@ -84,7 +86,7 @@ impl Optimizer {
         norms.map(|norm| norm * norm).sum::<f64>().sqrt()
     }
 
-    /// Weight decay covers the matrices, which come first; norms and biases follow.
+    /// Weight decay applies to the matrices, which come first, and not to norms and biases.
     fn apply(&self, parameters: &Parameters, scale: f64, adamw: AdamW) -> Result<()> {
         let step = Tensor::from(self.steps as f32).to_device(parameters.device());
         let (split, size) = (parameters.decayed() as i64, parameters.trained().numel() as i64);
@@ -103,7 +105,7 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Copies moments, step count, the weights and, when there is one, the reference policy's weights.
+    /// Copies the moments, the step count, the weights and, when there is one, the reference policy.
     pub fn snapshot(
         &self,
         master: Arc<HostTensor>,
@@ -112,7 +114,7 @@ impl Optimizer {
         copier: &Copier,
     ) -> Result<Training> {
         let copy = |tensor: &Tensor| copier.copy(tensor).map(Arc::new);
-        // In bf16 the folder holds rounded weights: training goes on from the unrounded ones.
+        // In bf16 the model folder holds rounded weights; training continues from the unrounded ones.
         let mut tensors = vec![("master".to_string(), master)];
         tensors.push(("exp_avg".into(), copy(&self.exp_avg)?));
         tensors.push(("exp_avg_sq".into(), copy(&self.exp_avg_sq)?));
@@ -127,15 +129,19 @@ impl Optimizer {
         Ok(Training { tensors, metadata })
     }
 
+    /// Restores step count, moments, weights and reference policy from a training file.
+    ///
+    /// @error `IO` names a tensor that is missing or of another shape or precision.
     pub fn load(&mut self, file: &Path, parameters: &mut Parameters, reference: Option<&mut Parameters>) -> Result<()> {
         let (folder, name) = (file.parent().unwrap_or(Path::new("")), file.file_name().unwrap_or_default());
         let stored = TensorFile::open(folder, &name.to_string_lossy())?;
         let restore = |name: &str, target: &Tensor| -> Result<()> {
             let wanted = if target.kind() == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
             match stored.tensors.get(name) {
-                Some(found) if found.dtype != wanted => {
-                    let found = found.dtype;
-                    let reason = format!("`{name}` was saved as {found:?}, `optimizer.stateDtype` makes it {wanted:?}");
+                Some(tensor) if tensor.dtype != wanted => {
+                    let saved = tensor.dtype;
+                    let reason =
+                        format!("`{name}` was saved as {saved:?}, and `optimizer.stateDtype` makes it {wanted:?}");
                     Err(EngineError::io(file, reason))
                 }
                 _ => stored.copy_into(name, target),
@@ -162,13 +168,13 @@ impl Optimizer {
     }
 }
 
-/// (start, length) of pieces of at most `SLICE`.
+/// (start, length) of slices of at most `SLICE` parameters.
 fn slices(start: i64, length: i64) -> impl Iterator<Item = (i64, i64)> {
     (start..start + length).step_by(SLICE as usize).map(move |at| (at, SLICE.min(start + length - at)))
 }
 
-/// One step on a piece, the gradient multiplied by `scale` first. The fused kernel takes one precision: what is kept in
-/// another is widened, and moments are rounded to it again.
+/// One step on a slice, with the gradient multiplied by `scale`. The fused kernel takes one precision: gradient and moments
+/// in another are widened to fp32, and the moments rounded back.
 fn adamw_slice(
     param: &Tensor,
     grad: &Tensor,

@@ -1,4 +1,4 @@
-//! The optimizer steps of an update: which sequences each sees, and which of them it must differentiate.
+//! The optimizer steps of an update and their microbatches. n tokens, flat.
 
 use super::objective::Objective;
 use super::settings::UpdateSettings;
@@ -9,34 +9,41 @@ use std::ops::Range;
 use std::rc::Rc;
 use tch::{Device, Tensor};
 
-/// The part of a batch that one optimizer step sees.
+/// The sequences of one optimizer step.
 pub struct Step {
-    pub parts: Vec<Part>,
+    pub microbatches: Vec<Microbatch>,
     pub tokens: StepTokens,
 }
 
 /// All tokens of a step, in the order of the batch.
 pub struct StepTokens {
     pub mask_n: Tensor,
-    /// How many of them are trained; at least 1, to be divided by.
+    /// Number of trained tokens, at least 1: a divisor.
     pub trained: f64,
-    /// The block of rollouts that each belongs to.
+    /// The block of rollouts that each token belongs to.
     pub block: Vec<usize>,
 }
 
-/// A microbatch.
-pub struct Part {
+/// Sequences that are computed in one pass.
+pub struct Microbatch {
     pub batch: Rc<Batch>,
     pub sequences: Range<usize>,
-    /// Otherwise it can move no weight, and is computed for its metrics alone.
-    pub learns: bool,
+    pub purpose: Purpose,
     pub tokens: Tokens,
-    /// Where its tokens stand among those of the step.
+    /// The position of each of its tokens among those of the step.
     pub place_n: Tensor,
 }
 
-/// One step for every number in `batch.step`; a single one when there are none.
-pub fn plan(batch: &Batch, settings: &UpdateSettings, device: Device) -> Vec<Step> {
+/// The result that a microbatch is computed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Gradient,
+    /// Its sequences contribute no gradient.
+    MetricsOnly,
+}
+
+/// Makes one step for every distinct number in `batch.step`; a single one when `batch.step` is empty.
+pub fn plan_steps(batch: &Batch, settings: &UpdateSettings, device: Device) -> Vec<Step> {
     let mut steps: Vec<u32> = batch.step.clone();
     steps.sort_unstable();
     steps.dedup();
@@ -56,38 +63,39 @@ impl Step {
             loss: objective.normalisation.token_weights(batch, whole, objective.local_rollouts),
             entropy: objective.entropy.has_bonus().then(|| entropy_weights(batch, objective.local_rollouts)),
         };
-        let kinds = split(batch, objective).into_iter().filter(|(_, members)| !members.is_empty());
-        let parts = kinds.flat_map(|(learns, members)| {
-            let own = Rc::new(batch.select(&members));
+        let purposes = split(batch, objective).into_iter().filter(|(_, members)| !members.is_empty());
+        let microbatches = purposes.flat_map(|(purpose, members)| {
+            let selected = Rc::new(batch.select(&members));
             let weights = weights.select(batch, &members);
-            let ranges = own.microbatches(settings.microbatch_tokens).into_iter();
+            let ranges = selected.microbatches(settings.microbatch_tokens).into_iter();
             let places = members.iter().flat_map(|&at| batch.sequences.range(at)).map(|place| place as i64);
             let place_n = Tensor::from_slice(&places.collect::<Vec<i64>>()).to_device(device);
-            let part = |sequences: Range<usize>| Part {
-                place_n: rows_of(&place_n, own.tokens(sequences.clone())),
-                tokens: tokens_of(&own, sequences.clone(), &weights, device),
-                batch: own.clone(),
+            let microbatch = |sequences: Range<usize>| Microbatch {
+                place_n: narrow(&place_n, selected.tokens(sequences.clone())),
+                tokens: upload_tokens(&selected, sequences.clone(), &weights, device),
+                batch: selected.clone(),
                 sequences,
-                learns,
+                purpose,
             };
-            ranges.map(part).collect::<Vec<_>>()
+            ranges.map(microbatch).collect::<Vec<_>>()
         });
-        let mask_n = Tensor::from_slice(&mask_of(batch, 0..batch.sequences.tokens.len())).to_device(device);
+        let mask_n = Tensor::from_slice(&loss_mask(batch, 0..batch.sequences.tokens.len())).to_device(device);
         let trained = (batch.trained_tokens() as f64).max(1.0);
         Self {
-            parts: parts.collect(),
+            microbatches: microbatches.collect(),
             tokens: StepTokens { mask_n, trained, block: blocks(batch, objective.local_rollouts) },
         }
     }
 }
 
-/// (learns, sequences): what moves weights, and what has metrics alone. A sequence without a trained token has neither.
-fn split(batch: &Batch, objective: &Objective) -> [(bool, Vec<usize>); 2] {
+/// Groups the sequences by purpose and drops those without a trained token.
+fn split(batch: &Batch, objective: &Objective) -> [(Purpose, Vec<usize>); 2] {
     let counted = (0..batch.sequences.lists()).filter(|&index| batch.trained_in(index) > 0);
-    let (learning, watched) = counted.partition(|&index| objective.learns_from(batch.advantage[index]));
-    [(true, learning), (false, watched)]
+    let (gradient, metrics_only) = counted.partition(|&index| objective.has_gradient(batch.advantage[index]));
+    [(Purpose::Gradient, gradient), (Purpose::MetricsOnly, metrics_only)]
 }
 
+/// Per token of a step.
 struct Weights {
     loss: Vec<f32>,
     entropy: Option<Vec<f32>>,
@@ -101,31 +109,28 @@ impl Weights {
     }
 }
 
-fn rows_of(values_n: &Tensor, rows: Range<usize>) -> Tensor {
+fn narrow(values_n: &Tensor, rows: Range<usize>) -> Tensor {
     values_n.narrow(0, rows.start as i64, rows.len() as i64)
 }
 
-fn mask_of(batch: &Batch, tokens: Range<usize>) -> Vec<f32> {
+fn loss_mask(batch: &Batch, tokens: Range<usize>) -> Vec<f32> {
     tokens.map(|token| f32::from(u8::from(batch.trained(token)))).collect()
 }
 
-fn tokens_of(batch: &Batch, sequences: Range<usize>, weights: &Weights, device: Device) -> Tokens {
+fn upload_tokens(batch: &Batch, sequences: Range<usize>, weights: &Weights, device: Device) -> Tokens {
     let upload = |values: &[f32]| Tensor::from_slice(values).to_device(device);
     let tokens = batch.tokens(sequences.clone());
     let lengths: Vec<usize> = sequences.clone().map(|index| batch.sequences.get(index).len()).collect();
-    let advantages: Vec<f32> = sequences
-        .zip(&lengths)
-        .flat_map(|(index, &length)| std::iter::repeat_n(batch.advantage[index], length))
-        .collect();
+    let segments = Segments::new(&lengths, device);
     Tokens {
-        segments: Segments::new(&lengths, device),
-        mask_n: upload(&mask_of(batch, tokens.clone())),
+        mask_n: upload(&loss_mask(batch, tokens.clone())),
         weight_n: upload(&weights.loss[tokens.clone()]),
         entropy_weight_n: weights.entropy.as_ref().map(|entropy| upload(&entropy[tokens.clone()])),
-        kept_n: None,
-        advantage_n: upload(&advantages),
-        behaviour_n: (!batch.behaviour.is_empty()).then(|| upload(&batch.behaviour[tokens])),
-        old_n: None,
-        reference_n: None,
+        entropy_mask_n: None,
+        advantage_n: segments.spread(&upload(&batch.advantage[sequences])),
+        behaviour_logprob_n: (!batch.behaviour_logprobs.is_empty()).then(|| upload(&batch.behaviour_logprobs[tokens])),
+        old_logprob_n: None,
+        reference_logprob_n: None,
+        segments,
     }
 }

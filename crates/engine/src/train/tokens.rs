@@ -1,9 +1,9 @@
-//! What the objective is told of the tokens of a microbatch. n tokens · S sequences · T tokens of the longest.
+//! The inputs of the objective for the tokens of a microbatch. n tokens · S sequences · T tokens of the longest.
 
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
-/// Whether a ratio is that of a token, or of all trained tokens of a sequence together.
+/// Whether a ratio belongs to a token, or to all trained tokens of a sequence together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
@@ -11,30 +11,30 @@ pub enum Level {
     Sequence,
 }
 
-/// One number per token, but for `segments`.
+/// One number per token, except `segments`.
 pub struct Tokens {
     pub segments: Segments,
     /// 1 where a token is trained.
     pub mask_n: Tensor,
-    /// The mask over the normaliser.
+    /// The loss mask divided by the normaliser.
     pub weight_n: Tensor,
-    /// The same for the entropy bonus.
+    /// The same weight for the entropy bonus.
     pub entropy_weight_n: Option<Tensor>,
-    /// 1 where the entropy is among the largest; without it all tokens count.
-    pub kept_n: Option<Tensor>,
+    /// 1 where the entropy is among the largest; None keeps all tokens.
+    pub entropy_mask_n: Option<Tensor>,
     pub advantage_n: Tensor,
-    /// The sampler's log-probabilities.
-    pub behaviour_n: Option<Tensor>,
-    /// Log-probabilities before the update; without them the ratio is 1 and carries the gradient.
-    pub old_n: Option<Tensor>,
-    pub reference_n: Option<Tensor>,
+    /// Log-probabilities under the behaviour policy.
+    pub behaviour_logprob_n: Option<Tensor>,
+    /// Log-probabilities before the update; without them the ratio is 1 and carries the gradient alone.
+    pub old_logprob_n: Option<Tensor>,
+    pub reference_logprob_n: Option<Tensor>,
 }
 
-/// Which tokens make up a sequence.
+/// The division of tokens into sequences.
 pub struct Segments {
     sequences: i64,
     longest: i64,
-    /// Where each token stands in `[S, T]`, flat.
+    /// The flat position of each token in `[S, T]`.
     place_n: Tensor,
 }
 
@@ -49,8 +49,8 @@ impl Segments {
         Self { sequences: lengths.len() as i64, longest: longest as i64, place_n }
     }
 
-    /// Σ over the tokens of each sequence, `[S]`. Through a padded table and back: on every device the sums, and their
-    /// gradients, are taken in one order.
+    /// Σ over the tokens of each sequence, `[S]`. A padded table fixes the order of the sums and of their gradients on every
+    /// device.
     pub fn sum(&self, values_n: &Tensor) -> Tensor {
         let table = Tensor::zeros([self.sequences * self.longest], (values_n.kind(), values_n.device()));
         table.index_copy(0, &self.place_n, values_n).view([self.sequences, self.longest]).sum_dim_intlist(
@@ -60,7 +60,7 @@ impl Segments {
         )
     }
 
-    /// Every token gets the number of its sequence.
+    /// Gives every token the number of its sequence, `[n]`.
     pub fn spread(&self, values_s: &Tensor) -> Tensor {
         let table = values_s.unsqueeze(1).expand([self.sequences, self.longest], false);
         table.reshape([-1]).index_select(0, &self.place_n)
@@ -68,12 +68,12 @@ impl Segments {
 }
 
 impl Tokens {
-    /// Mean over the trained tokens of each sequence, `[S]`; 0 where there is none.
+    /// Mean over the trained tokens of each sequence, `[S]`; 0 for a sequence without one.
     pub fn sequence_mean(&self, values_n: &Tensor) -> Tensor {
         self.segments.sum(&(values_n * &self.mask_n)) / self.trained_s().clamp_min(1.0)
     }
 
-    /// Trained tokens of each sequence, `[S]`.
+    /// Number of trained tokens of each sequence, `[S]`.
     pub fn trained_s(&self) -> Tensor {
         self.segments.sum(&self.mask_n)
     }

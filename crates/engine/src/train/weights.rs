@@ -1,4 +1,4 @@
-//! The weight of every token in the loss: the mask over the normaliser.
+//! The weight of every token in the loss: the loss mask divided by the normaliser.
 
 use crate::batch::Batch;
 use serde::Deserialize;
@@ -19,16 +19,16 @@ pub enum Normalisation {
     Constant { length: usize },
 }
 
-/// What an optimizer step must know of the batch that it is a part of.
+/// Totals of the batch that an optimizer step belongs to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WholeBatch {
     /// Trained tokens.
     pub tokens: f64,
-    /// Optimizer steps that one pass over the batch is cut into.
+    /// Optimizer steps of one pass over the batch.
     pub steps: f64,
 }
 
-/// Trained tokens of every rollout of a step, and the block it is averaged in.
+/// Trained tokens of every rollout of a step, and its block.
 struct Rollouts {
     trained: BTreeMap<u32, f64>,
     block: BTreeMap<u32, usize>,
@@ -36,8 +36,8 @@ struct Rollouts {
 }
 
 impl Normalisation {
-    /// A rollout without a trained token still counts among the rollouts, as in TRL. Independent of the cutting into
-    /// microbatches. `local` rollouts make a block.
+    /// The weight of every token of a step, in the order of the batch. A rollout without a trained token counts as a
+    /// rollout, as in TRL. The division into microbatches has no effect. `local` rollouts make a block.
     pub fn token_weights(&self, step: &Batch, whole: WholeBatch, local: usize) -> Vec<f32> {
         let rollouts = Rollouts::count(step, local);
         let count = rollouts.trained.len() as f64;
@@ -52,13 +52,13 @@ impl Normalisation {
     }
 }
 
-/// The weights of the entropy bonus, which is a mean over tokens whatever the loss is divided by.
+/// The weights of the entropy bonus, which is a mean over tokens under every normalisation of the loss.
 pub fn entropy_weights(step: &Batch, local: usize) -> Vec<f32> {
     let rollouts = Rollouts::count(step, local);
     spread(step, |rollout| rollouts.local_mean(rollout))
 }
 
-/// The block of rollouts that each token is averaged in.
+/// The block of rollouts of every token.
 pub fn blocks(step: &Batch, local: usize) -> Vec<usize> {
     let rollouts = Rollouts::count(step, local);
     let of_sequence = |(index, rollout)| std::iter::repeat_n(rollouts.block[rollout], step.sequences.get(index).len());

@@ -1,4 +1,4 @@
-//! The cases of test/golden/losses.json.
+//! Reads the cases of test/golden/losses.json.
 
 use exit_rl_engine::backend::LOGITS_BYTES;
 use exit_rl_engine::batch::{Batch, Ragged};
@@ -56,12 +56,13 @@ impl Case {
         self.json[key].as_u64().expect("a whole number") as usize
     }
 
-    /// A column of numbers per token; None where the case has none.
+    /// One number per token; None when the case has no such column.
     pub fn column(&self, key: &str) -> Option<Vec<f64>> {
         self.json.get(key).map(|value| numbers(value).iter().map(|number| number / self.unit).collect())
     }
 
-    /// A row of TRL is a sequence and a rollout of its own; an optimizer step takes `accumulation` of `splits` parts.
+    /// Each row of TRL becomes a sequence with a rollout of its own; an optimizer step trains on `accumulation` of `splits`
+    /// microbatches.
     pub fn batch(&self) -> Batch {
         let lengths: Vec<usize> = numbers(&self.json["lengths"]).iter().map(|&length| length as usize).collect();
         let ends = lengths.iter().scan(0, |end, length| {
@@ -80,7 +81,7 @@ impl Case {
             rollout: (0..rows as u32).collect(),
             advantage: floats(&numbers(&self.json["advantages"])),
             mask: numbers(&self.json["mask"]).iter().map(|&mask| mask as u8).collect(),
-            behaviour: self.column("sampler").map_or_else(Vec::new, |sampler| floats(&sampler)),
+            behaviour_logprobs: self.column("sampler").map_or_else(Vec::new, |sampler| floats(&sampler)),
             step: (0..rows).map(|row| (row / step_rows) as u32).collect(),
         }
     }

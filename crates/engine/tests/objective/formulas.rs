@@ -1,4 +1,4 @@
-//! What TRL has not, by hand.
+//! Formulas that TRL does not have, computed by hand.
 
 use crate::case::relative_gap;
 use exit_rl_engine::train::objective::{
@@ -7,7 +7,7 @@ use exit_rl_engine::train::objective::{
 use exit_rl_engine::train::tokens::{Segments, Tokens};
 use tch::{Device, Kind, Tensor};
 
-fn tokens_of(advantages: &[f64], old: &[f64], reference: Option<&[f64]>) -> Tokens {
+fn tokens(advantages: &[f64], old: &[f64], reference: Option<&[f64]>) -> Tokens {
     let count = advantages.len() as i64;
     let ones = || Tensor::ones([count], (Kind::Double, Device::Cpu));
     Tokens {
@@ -15,11 +15,11 @@ fn tokens_of(advantages: &[f64], old: &[f64], reference: Option<&[f64]>) -> Toke
         mask_n: ones(),
         weight_n: ones(),
         entropy_weight_n: None,
-        kept_n: None,
+        entropy_mask_n: None,
         advantage_n: Tensor::from_slice(advantages),
-        behaviour_n: None,
-        old_n: Some(Tensor::from_slice(old)),
-        reference_n: reference.map(Tensor::from_slice),
+        behaviour_logprob_n: None,
+        old_logprob_n: Some(Tensor::from_slice(old)),
+        reference_logprob_n: reference.map(Tensor::from_slice),
     }
 }
 
@@ -40,12 +40,12 @@ fn plain(loss: Loss) -> Objective {
 
 /// By hand, as verl's `compute_policy_loss_vanilla`: min(−c A, max(−r A, −clip(r) A)) where A < 0, else without c.
 #[test]
-fn dual_clip_bounds_the_loss_of_bad_tokens_alone() {
+fn dual_clip_bounds_the_loss_of_tokens_with_a_negative_advantage_alone() {
     let objective = plain(Loss::Clip(Clip { low: 0.2, high: 0.2, delta: None, dual: Some(3.0) }));
     let ratios = [0.5f64, 1.0, 1.5, 2.9, 4.0, 0.5, 1.5, 4.0];
     let advantages = [-2.0, -2.0, -2.0, -2.0, -2.0, 2.0, 2.0, 2.0];
     let logprobs: Vec<f64> = ratios.iter().map(|ratio| ratio.ln() - 1.0).collect();
-    let tokens = tokens_of(&advantages, &[-1.0; 8], None);
+    let tokens = tokens(&advantages, &[-1.0; 8], None);
     let (loss_n, _) = objective.token_loss(&Tensor::from_slice(&logprobs), &tokens);
     for (at, (&ratio, &advantage)) in ratios.iter().zip(&advantages).enumerate() {
         let clipped = (-ratio * advantage).max(-ratio.clamp(0.8, 1.2) * advantage);
@@ -55,17 +55,17 @@ fn dual_clip_bounds_the_loss_of_bad_tokens_alone() {
 }
 
 #[test]
-fn cispo_within_a_range_is_a_constant_weight() {
+fn cispo_range_weights_the_logprob_by_the_clamped_ratio() {
     let objective = plain(Loss::CispoRange { low: 0.2, high: 0.2 });
     let logprob_n = Tensor::from_slice(&[0.5f64.ln() - 1.0, -1.0, 2f64.ln() - 1.0]).set_requires_grad(true);
-    let tokens = tokens_of(&[1.0, -1.0, 2.0], &[-1.0; 3], None);
+    let tokens = tokens(&[1.0, -1.0, 2.0], &[-1.0; 3], None);
     objective.token_loss(&logprob_n, &tokens).0.sum(Kind::Double).backward();
     let found = Vec::<f64>::try_from(&logprob_n.grad()).expect("a gradient");
     assert!(relative_gap(&found, &[-0.8, 1.0, -2.4]) < 1e-12, "{found:?}");
 }
 
 #[test]
-fn kl_estimators_are_schulmans() {
+fn kl_estimators_match_schulmans_formulas() {
     let (logprobs, reference) = ([-1.0, -2.0, -0.5], [-1.5, -1.0, -0.5]);
     for (estimator, formula) in [
         (KlEstimator::K1, (|d| d) as fn(f64) -> f64),
@@ -74,7 +74,7 @@ fn kl_estimators_are_schulmans() {
     ] {
         let clip = Loss::Clip(Clip { low: 0.2, high: 0.2, delta: None, dual: None });
         let objective = Objective { kl: Kl { beta: 1.0, estimator, ratio: false, clamp: None }, ..plain(clip) };
-        let tokens = tokens_of(&[0.0; 3], &logprobs, Some(&reference));
+        let tokens = tokens(&[0.0; 3], &logprobs, Some(&reference));
         let (_, terms) = objective.token_loss(&Tensor::from_slice(&logprobs), &tokens);
         let found = Vec::<f64>::try_from(&terms.kl_n.expect("a KL")).expect("numbers");
         let expected: Vec<f64> = logprobs.iter().zip(&reference).map(|(lp, other)| formula(lp - other)).collect();
@@ -90,13 +90,13 @@ fn a_clamped_kl_has_no_gradient_beyond_its_bound() {
     let objective = Objective { kl, ..plain(clip) };
     let (logprobs, reference) = ([-1.0f64, -1.0, -4.0, -1.0], [-1.5f64, -4.0, -1.0, -1.0]);
     let logprob_n = Tensor::from_slice(&logprobs).set_requires_grad(true);
-    let (loss_n, _) = objective.token_loss(&logprob_n, &tokens_of(&[0.0; 4], &logprobs, Some(&reference)));
+    let (loss_n, _) = objective.token_loss(&logprob_n, &tokens(&[0.0; 4], &logprobs, Some(&reference)));
     let differences: Vec<f64> = logprobs.iter().zip(&reference).map(|(lp, other)| lp - other).collect();
     let values: Vec<f64> = differences.iter().map(|d| d.clamp(-2.0, 2.0)).map(|d| (-d).exp() + d - 1.0).collect();
     let found = Vec::<f64>::try_from(&loss_n.detach()).expect("numbers");
     assert!(relative_gap(&found, &values) < 1e-12, "{found:?} for {values:?}");
     loss_n.sum(Kind::Double).backward();
-    let slopes: Vec<f64> = differences.iter().map(|d| if d.abs() <= 2.0 { 1.0 - (-d).exp() } else { 0.0 }).collect();
+    let grads: Vec<f64> = differences.iter().map(|d| if d.abs() <= 2.0 { 1.0 - (-d).exp() } else { 0.0 }).collect();
     let found = Vec::<f64>::try_from(&logprob_n.grad()).expect("a gradient");
-    assert!(relative_gap(&found, &slopes) < 1e-12, "{found:?} for {slopes:?}");
+    assert!(relative_gap(&found, &grads) < 1e-12, "{found:?} for {grads:?}");
 }

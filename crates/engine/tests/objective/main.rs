@@ -1,5 +1,5 @@
-//! The objective against TRL's own code, at the level of log-probabilities: test/golden/losses.json, made by
-//! scripts/goldens/losses.py. And its gradient against finite differences.
+//! Compares the objective with TRL's code, given log-probabilities (test/golden/losses.json, made by
+//! scripts/goldens/losses.py), and its gradient with finite differences.
 
 mod case;
 mod compute;

@@ -1,4 +1,4 @@
-//! The settings as they cross the border.
+//! The settings of an objective as JSON.
 
 use exit_rl_engine::train::objective::{Clip, Correction, EntropyControl, Loss, Normalisation, Objective, OldPolicy};
 use serde_json::{json, Value};
@@ -26,7 +26,7 @@ fn read(pointer: &str, value: Value) -> Result<Objective, String> {
 }
 
 #[test]
-fn every_key_has_its_place() {
+fn every_key_is_read() {
     let found: Objective = serde_json::from_value(plain()).expect("settings");
     assert_eq!(found.loss, Loss::Clip(Clip { low: 0.2, high: 0.2, delta: None, dual: None }));
     assert_eq!(found.correction, Correction::None {});
@@ -36,7 +36,7 @@ fn every_key_has_its_place() {
 }
 
 #[test]
-fn a_key_of_another_kind_is_refused() {
+fn a_key_of_another_variant_is_refused() {
     for (pointer, value) in [
         ("/loss", json!({ "kind": "sapo", "temperaturePositive": 1, "temperatureNegative": 1, "low": 0.2 })),
         ("/correction", json!({ "kind": "none", "max": 3 })),
@@ -50,7 +50,7 @@ fn a_key_of_another_kind_is_refused() {
 }
 
 #[test]
-fn whole_numbers_do_not_wrap() {
+fn a_number_that_is_not_a_count_is_refused() {
     for value in [json!(-1), json!(1.5), json!(1e30), Value::Null] {
         assert!(read("/batchEpochs", value.clone()).is_err(), "{value}");
         assert!(read("/localRollouts", value.clone()).is_err(), "{value}");
@@ -58,7 +58,7 @@ fn whole_numbers_do_not_wrap() {
 }
 
 #[test]
-fn numbers_that_no_type_refuses_are_checked() {
+fn check_refuses_numbers_that_the_types_allow() {
     let dual = json!({ "kind": "clip", "low": 0.2, "high": 0.2, "delta": null, "dual": 1 });
     for (pointer, value) in [("/loss", dual), ("/batchEpochs", json!(0))] {
         assert!(read(pointer, value).expect("a type").check().is_err(), "{pointer}");

@@ -1,22 +1,22 @@
-//! Loss, gradient and metrics against TRL's.
+//! Compares loss, gradient and metrics with TRL's.
 
 use crate::case::{cases, numbers, relative_gap, Case};
 use crate::compute::compute;
-use exit_rl_engine::train::metrics::{Metrics, Sampling};
-use exit_rl_engine::train::step::plan;
+use exit_rl_engine::train::metrics::{BehaviourMetrics, Metrics};
+use exit_rl_engine::train::step::plan_steps;
 use serde_json::Value;
 use tch::{Device, Kind};
 
 fn check(case: &Case, microbatch_tokens: usize, kind: Kind) {
     let batch = case.batch();
-    let mut sampling = Sampling::new(batch.trained_tokens() as f64, Device::Cpu);
+    let mut behaviour = BehaviourMetrics::new(batch.trained_tokens() as f64, Device::Cpu);
     let mut start = 0;
-    let mut run = case.objective();
-    let mut steps = plan(&batch, &case.settings(microbatch_tokens), Device::Cpu);
+    let mut objective = case.objective();
+    let mut steps = plan_steps(&batch, &case.settings(microbatch_tokens), Device::Cpu);
     let expected = case.json["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), expected.len(), "{}", case.name());
     for (step, expected) in steps.iter_mut().zip(expected) {
-        let found = compute(case, &mut run, step, start, &mut sampling, kind);
+        let found = compute(case, &mut objective, step, start, &mut behaviour, kind);
         start += step.tokens.mask_n.size()[0];
         let loss = expected["loss"].as_f64().expect("a loss");
         let gap = (found.loss - loss).abs();
@@ -31,12 +31,12 @@ fn check(case: &Case, microbatch_tokens: usize, kind: Kind) {
         }
     }
     if kind == Kind::Float && case.objective().correction.bounds().is_some() && batch.trained_tokens() > 0 {
-        check_metrics(case, &sampling.metrics(), &case.json["sampling"]);
+        check_metrics(case, &behaviour.metrics(), &case.json["sampling"]);
     }
 }
 
-/// Rows without a trained token count in TRL's means over rows, and micro-batches are averaged one by one: neither is
-/// compared.
+/// Skips cases that TRL averages differently: rows without a trained token count in its means over rows, and it averages
+/// microbatches one by one.
 fn check_metrics(case: &Case, found: &Metrics, expected: &Value) {
     let lengths: Vec<usize> = numbers(&case.json["lengths"]).iter().map(|&length| length as usize).collect();
     let mask = numbers(&case.json["mask"]);
@@ -60,7 +60,7 @@ fn check_metrics(case: &Case, found: &Metrics, expected: &Value) {
     }
 }
 
-/// Every case is tried, and each that fails prints why.
+/// Checks every case; each that fails prints its reason.
 fn check_all(microbatch_tokens: usize, kind: Kind) {
     let fails = |case: &Case| std::panic::catch_unwind(|| check(case, microbatch_tokens, kind)).is_err();
     let cases = cases();
@@ -69,16 +69,16 @@ fn check_all(microbatch_tokens: usize, kind: Kind) {
 }
 
 #[test]
-fn loss_gradient_and_metrics_are_those_of_trl() {
+fn loss_gradient_and_metrics_match_trl() {
     check_all(usize::MAX, Kind::Float);
 }
 
 #[test]
-fn one_sequence_at_a_time_as_well() {
+fn one_sequence_per_microbatch_matches_trl() {
     check_all(1, Kind::Float);
 }
 
 #[test]
-fn in_fp64_as_well() {
+fn fp64_matches_trl() {
     check_all(usize::MAX, Kind::Double);
 }

@@ -1,35 +1,35 @@
-//! One function per parser of model folders that is ours: bytes in, an answer or a typed error out. The replay of the
-//! corpus and the fuzzer run the same functions.
+//! Fuzz targets: one function for each of our parsers of model folders. Each returns a result or a typed error for any
+//! bytes. The replay of the corpus and the fuzzer run the same functions.
 
-mod decoder;
-mod embedder;
-mod folder;
-mod text;
+mod embedder_folder;
+mod policy_folder;
+mod scratch_folder;
+mod tokenizer_file;
 
-/// A parser by the name of its corpus, and whether it took an input; others are refused with a typed error.
+/// The name of a corpus, and the parser of its inputs; true where the parser accepts, false for a typed error.
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 pub const TARGETS: [Target; 22] = [
-    ("model-config", decoder::config),
-    ("policy", decoder::policy),
-    ("weights", decoder::weights),
-    ("weights-index", decoder::weights_index),
-    ("end-tokens", decoder::end_tokens),
-    ("tokenizer", text::tokenizer),
-    ("adapter-config", decoder::adapter_config),
-    ("adapter-weights", decoder::adapter_weights),
-    ("training", decoder::training),
-    ("adapter-training", decoder::adapter_training),
-    ("embedder-modules", embedder::modules),
-    ("embedder-config", embedder::config),
-    ("embedder-weights", embedder::weights),
-    ("embedder-tokenizer", embedder::tokenizer),
-    ("embedder-tokenizer-config", embedder::tokenizer_config),
-    ("embedder-vocabulary", embedder::vocabulary),
-    ("embedder-sentence", embedder::sentence),
-    ("embedder-prompts", embedder::prompts),
-    ("embedder-pooling", embedder::pooling),
-    ("embedder-dense", embedder::dense),
-    ("embedder-dense-weights", embedder::dense_weights),
-    ("embedder-normalize", embedder::normalize),
+    ("model-config", policy_folder::config),
+    ("policy", policy_folder::policy),
+    ("weights", policy_folder::weights),
+    ("weights-index", policy_folder::weights_index),
+    ("end-tokens", policy_folder::end_tokens),
+    ("tokenizer", tokenizer_file::tokenizer),
+    ("adapter-config", policy_folder::adapter_config),
+    ("adapter-weights", policy_folder::adapter_weights),
+    ("training", policy_folder::training),
+    ("adapter-training", policy_folder::adapter_training),
+    ("embedder-modules", embedder_folder::modules),
+    ("embedder-config", embedder_folder::config),
+    ("embedder-weights", embedder_folder::weights),
+    ("embedder-tokenizer", embedder_folder::tokenizer),
+    ("embedder-tokenizer-config", embedder_folder::tokenizer_config),
+    ("embedder-vocabulary", embedder_folder::vocabulary),
+    ("embedder-sentence", embedder_folder::sentence),
+    ("embedder-prompts", embedder_folder::prompts),
+    ("embedder-pooling", embedder_folder::pooling),
+    ("embedder-dense", embedder_folder::dense),
+    ("embedder-dense-weights", embedder_folder::dense_weights),
+    ("embedder-normalize", embedder_folder::normalize),
 ];

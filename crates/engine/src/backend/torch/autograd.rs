@@ -1,8 +1,8 @@
-//! Gradients that come from outside into a graph of autograd.
+//! Backward passes from a given gradient through a graph of autograd.
 
 use tch::Tensor;
 
-/// Sends a gradient into the graph of `output`; there is none below the first layer that is trained.
+/// Propagates `gradient` through the graph of `output`, which has none below the first trained layer.
 pub fn backward_from(output: &Tensor, gradient: &Tensor) {
     if !output.requires_grad() {
         return;

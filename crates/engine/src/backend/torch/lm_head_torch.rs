@@ -1,10 +1,11 @@
 //! Log-probabilities and entropies from final states, without all logits at once. n tokens · V vocabulary · D width.
 //!
 //! One token's logits of a large vocabulary take more memory than its states in all layers. So the head is computed in
-//! parts of a fixed size: once for the scores, and once more for the gradient, each part with a graph of its own.
+//! chunks of a fixed size: once for log-probabilities and entropies, and once more for the gradient, each chunk with its
+//! own graph.
 
 use super::autograd::backward_from;
-use crate::backend::{PassSettings, Scores, Slopes};
+use crate::backend::{PassSettings, TokenGrads, TokenStats};
 use crate::model::decoder::Decoder;
 use tch::{Kind, Tensor};
 
@@ -12,7 +13,7 @@ pub struct Head<'a> {
     decoder: &'a Decoder<'a>,
     targets_n: &'a Tensor,
     temperature: f64,
-    /// Rows whose fp32 logits take the bytes that were allowed.
+    /// Rows per chunk: their fp32 logits fit into `PassSettings::logits_bytes`.
     rows: i64,
 }
 
@@ -22,7 +23,7 @@ impl<'a> Head<'a> {
         Self { decoder, targets_n, temperature: settings.temperature, rows: rows.max(1) as i64 }
     }
 
-    /// Everything is one part.
+    /// Whether all tokens fit into one chunk.
     pub fn fits(&self) -> bool {
         self.tokens() <= self.rows
     }
@@ -31,41 +32,43 @@ impl<'a> Head<'a> {
         self.targets_n.size()[0]
     }
 
-    pub fn score(&self, states_nd: &Tensor) -> Scores {
-        let parts: Vec<(Tensor, Tensor)> =
-            self.parts().map(|(start, rows)| self.part(states_nd, start, rows)).collect();
-        let (logprobs, entropies): (Vec<Tensor>, Vec<Tensor>) = parts.into_iter().unzip();
-        Scores { logprob_n: Tensor::cat(&logprobs, 0), entropy_n: Tensor::cat(&entropies, 0) }
+    pub fn token_stats(&self, states_nd: &Tensor) -> TokenStats {
+        let chunks: Vec<(Tensor, Tensor)> =
+            self.chunks().map(|(start, rows)| self.chunk_stats(states_nd, start, rows)).collect();
+        let (logprobs, entropies): (Vec<Tensor>, Vec<Tensor>) = chunks.into_iter().unzip();
+        TokenStats { logprob_n: Tensor::cat(&logprobs, 0), entropy_n: Tensor::cat(&entropies, 0) }
     }
 
-    /// With the graph of the states kept: for what is one part.
+    /// Computes one chunk and keeps its graph, which continues that of the states.
     pub fn graph(&self, states_nd: &Tensor) -> HeadGraph {
         let log_softmax = self.log_softmax(states_nd);
         let logprob_n = chosen(&log_softmax, self.targets_n);
         HeadGraph { log_softmax, logprob_n }
     }
 
-    /// Adds the head's gradient and returns that of the states.
-    pub fn backward(&self, states_nd: &Tensor, slopes: &Slopes) -> Tensor {
-        let parts = self.parts().map(|(start, rows)| {
+    /// Accumulates the head's gradient and returns that of the states, `[n, D]`.
+    pub fn backward(&self, states_nd: &Tensor, grads: &TokenGrads) -> Tensor {
+        let chunks = self.chunks().map(|(start, rows)| {
             let leaf = states_nd.narrow(0, start, rows).detach().set_requires_grad(true);
             let log_softmax = self.log_softmax(&leaf);
             let logprob_n = chosen(&log_softmax, &self.targets_n.narrow(0, start, rows));
             let graph = HeadGraph { log_softmax, logprob_n };
-            let own = |values: &Tensor| values.narrow(0, start, rows);
-            let slopes = Slopes { logprob_n: own(&slopes.logprob_n), entropy_n: slopes.entropy_n.as_ref().map(own) };
-            graph.backward(&slopes);
+            let chunk = |values: &Tensor| values.narrow(0, start, rows);
+            let grads =
+                TokenGrads { logprob_n: chunk(&grads.logprob_n), entropy_n: grads.entropy_n.as_ref().map(chunk) };
+            graph.backward(&grads);
             leaf.grad()
         });
-        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+        Tensor::cat(&chunks.collect::<Vec<_>>(), 0)
     }
 
-    fn parts(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
+    /// (start, rows) of every chunk.
+    fn chunks(&self) -> impl Iterator<Item = (i64, i64)> + '_ {
         let tokens = self.tokens();
         (0..tokens).step_by(self.rows as usize).map(move |start| (start, self.rows.min(tokens - start)))
     }
 
-    fn part(&self, states_nd: &Tensor, start: i64, rows: i64) -> (Tensor, Tensor) {
+    fn chunk_stats(&self, states_nd: &Tensor, start: i64, rows: i64) -> (Tensor, Tensor) {
         let log_softmax = self.log_softmax(&states_nd.narrow(0, start, rows));
         (chosen(&log_softmax, &self.targets_n.narrow(0, start, rows)), entropy(&log_softmax))
     }
@@ -87,23 +90,23 @@ fn entropy(log_softmax: &Tensor) -> Tensor {
     -(log_softmax.exp() * log_softmax).sum_dim_intlist(-1, false, Kind::Float)
 }
 
-/// Log-probabilities of every token of the vocabulary and of the targets, with the graph that they came from.
+/// Log-probabilities of the whole vocabulary `[n, V]` and of the targets `[n]`, with their graph.
 pub struct HeadGraph {
     log_softmax: Tensor,
     logprob_n: Tensor,
 }
 
 impl HeadGraph {
-    pub fn scores(&self) -> Scores {
-        Scores { logprob_n: self.logprob_n.detach(), entropy_n: tch::no_grad(|| entropy(&self.log_softmax)) }
+    pub fn token_stats(&self) -> TokenStats {
+        TokenStats { logprob_n: self.logprob_n.detach(), entropy_n: tch::no_grad(|| entropy(&self.log_softmax)) }
     }
 
-    pub fn backward(&self, slopes: &Slopes) {
-        match &slopes.entropy_n {
-            None => backward_from(&self.logprob_n, &slopes.logprob_n),
+    pub fn backward(&self, grads: &TokenGrads) {
+        match &grads.entropy_n {
+            None => backward_from(&self.logprob_n, &grads.logprob_n),
             Some(d_entropy_n) => {
                 let bonus = entropy(&self.log_softmax) * d_entropy_n;
-                (&self.logprob_n * &slopes.logprob_n + bonus).sum(Kind::Float).backward();
+                (&self.logprob_n * &grads.logprob_n + bonus).sum(Kind::Float).backward();
             }
         }
     }

@@ -1,7 +1,7 @@
-//! A microbatch as libtorch computes it: padded to one length, its prompts computed once.
+//! The layout of a microbatch on libtorch: padded to one length, each prompt computed once.
 
 use crate::batch::Batch;
-use crate::model::shared_prompt::SharedPromptBatch;
+use crate::model::attention::SharedPromptBatch;
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
@@ -24,7 +24,7 @@ impl PaddedBatch {
         Self { layout: build.layout(), rows: build.rows(), targets: Tensor::from_slice(&targets).to_device(device) }
     }
 
-    /// Of padded completion rows those that are tokens.
+    /// Selects the padded completion rows that are tokens.
     pub fn select(&self, rows_nd: &Tensor) -> Tensor {
         self.rows.as_ref().map_or_else(|| rows_nd.shallow_clone(), |rows| rows_nd.index_select(0, rows))
     }
@@ -73,7 +73,7 @@ impl Builder<'_> {
     fn push_row(&self, tokens: &[i32], start: usize, width: usize, ids: &mut Vec<i64>, positions: &mut Vec<i64>) {
         ids.extend(tokens.iter().map(|&token| i64::from(token)));
         positions.extend((start..start + tokens.len()).map(|position| position as i64));
-        // Padding is token 0 at position 0: it is computed and never looked at.
+        // Padding is token 0 at position 0: it is computed, and no token attends to it.
         ids.extend(std::iter::repeat_n(0, width - tokens.len()));
         positions.extend(std::iter::repeat_n(0, width - tokens.len()));
     }
@@ -109,18 +109,19 @@ impl Builder<'_> {
         local.iter().map(|&prompt| lengths[prompt as usize]).collect()
     }
 
-    /// −∞ at prompt padding and at later tokens of the completion; one row for all when prompts are equally long.
+    /// `[B or 1, 1, T, Tp + T]`: −∞ at prompt padding and at later tokens of the completion; one row for all when prompts
+    /// are equally long.
     fn mask(&self, local: &[i64]) -> Tensor {
         let (rows, longest) = (self.prompt_rows, self.longest);
-        let shown = self.starts(local);
-        let mut mask = Vec::with_capacity(shown.len() * longest * (rows + longest));
-        for &length in &shown {
+        let starts = self.starts(local);
+        let mut mask = Vec::with_capacity(starts.len() * longest * (rows + longest));
+        for &length in &starts {
             for query in 0..longest {
                 let visible = |key: usize| if key < rows { (key as i64) < length } else { key - rows <= query };
                 mask.extend((0..rows + longest).map(|key| if visible(key) { 0f32 } else { f32::NEG_INFINITY }));
             }
         }
-        let shape = [shown.len() as i64, 1, longest as i64, (rows + longest) as i64];
+        let shape = [starts.len() as i64, 1, longest as i64, (rows + longest) as i64];
         Tensor::from_slice(&mask).view(shape).to_device(self.device).to_kind(self.kind)
     }
 

@@ -1,13 +1,14 @@
-//! Next tokens from logits that lie on a device. R rows · V vocabulary.
+//! Samples next tokens from a device's logits. R rows · V vocabulary.
 
-use crate::backend::StepRow;
+use crate::backend::DecodeRow;
 use crate::error::Result;
 use crate::sampler::{sample, Sampled};
 use crate::simd::isa::Instructions;
 use tch::{Device, Kind, Tensor};
 
-/// Inverse of the cumulative distribution for all rows at once; only tokens and log-probabilities come to the host.
-pub fn sample_on_device(logits_rv: &Tensor, rows: &mut [StepRow]) -> Result<()> {
+/// Samples all rows at once by the inverse of the cumulative distribution; only tokens and log-probabilities come to the
+/// host. Covers plain sampling: no top-k, top-p or min-p.
+pub fn sample_on_device(logits_rv: &Tensor, rows: &mut [DecodeRow]) -> Result<()> {
     let column = |values: Vec<f64>| Tensor::from_slice(&values).to_device(logits_rv.device()).unsqueeze(1);
     let temperatures = column(rows.iter().map(|row| row.sampling.divisor()).collect()).to_kind(Kind::Float);
     let uniform = column(rows.iter().map(|row| row.place.uniform()).collect());
@@ -26,8 +27,8 @@ pub fn sample_on_device(logits_rv: &Tensor, rows: &mut [StepRow]) -> Result<()> 
     Ok(())
 }
 
-/// One row after the other, for what plain sampling does not do.
-pub fn sample_on_host(logits_rv: &Tensor, rows: &mut [StepRow]) -> Result<()> {
+/// Samples one row after the other, with truncation.
+pub fn sample_on_host(logits_rv: &Tensor, rows: &mut [DecodeRow]) -> Result<()> {
     let vocabulary = logits_rv.size()[1] as usize;
     let mut logits = Vec::<f32>::try_from(&logits_rv.to_device(Device::Cpu).reshape([-1]))?;
     for (row, logits) in rows.iter_mut().zip(logits.chunks_exact_mut(vocabulary)) {

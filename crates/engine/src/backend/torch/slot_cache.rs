@@ -1,7 +1,8 @@
-//! What decoding slots hold of a layer, and what their rows see of it. Letters as in the backend.
+//! Keys and values of one layer for all decoding slots, and the positions that each row attends to. Letters as in the
+//! backend.
 
-use crate::model::shared_prompt::Qkv;
-use crate::model::window::LayerWindows;
+use crate::model::attention::Qkv;
+use crate::model::config::LayerWindows;
 use tch::{Kind, Tensor};
 
 /// `[S, K, C, d]`
@@ -23,7 +24,7 @@ impl SlotCache {
     }
 }
 
-/// One mask for the layers that see everything and one for those with a window.
+/// One mask for layers with full attention and one for layers with a sliding window.
 pub struct Windowed<'a> {
     windows: &'a LayerWindows,
     full: Tensor,
@@ -40,12 +41,12 @@ impl<'a> Windowed<'a> {
     }
 }
 
-/// `[R, keys]`: up to each row's own position, and no further back than the window.
+/// `[R, keys]`: true up to each row's position, and no further back than the window.
 pub fn visible(keys: i64, positions: &Tensor, window: Option<usize>) -> Tensor {
-    let (key, own) = (Tensor::arange(keys, (Kind::Int64, positions.device())).unsqueeze(0), positions.unsqueeze(1));
-    let seen = key.le_tensor(&own);
+    let (key, query) = (Tensor::arange(keys, (Kind::Int64, positions.device())).unsqueeze(0), positions.unsqueeze(1));
+    let causal = key.le_tensor(&query);
     match window {
-        None => seen,
-        Some(window) => seen.logical_and(&key.gt_tensor(&(own - window as i64))),
+        None => causal,
+        Some(window) => causal.logical_and(&key.gt_tensor(&(query - window as i64))),
     }
 }

@@ -1,4 +1,5 @@
-//! Final states of a microbatch and their gradient, with all activations kept by autograd or with a layer's input alone.
+//! Final states of a microbatch and their backward pass. Autograd keeps all activations or, with gradient checkpointing,
+//! only each layer's input. n tokens · D width.
 
 use super::autograd::backward_from;
 use super::padded_batch::PaddedBatch;
@@ -6,9 +7,9 @@ use crate::model::decoder::Decoder;
 use tch::Tensor;
 
 pub struct States {
-    /// Of every completion token, `[n, D]`.
+    /// The final state of every completion token, `[n, D]`.
     pub output_nd: Tensor,
-    /// What went into each layer, and out of the last; None where autograd keeps the graph.
+    /// The input of each layer and the output of the last; None where autograd keeps the graph.
     inputs: Option<Vec<Tensor>>,
 }
 
@@ -31,20 +32,20 @@ impl States {
         self.inputs.is_none()
     }
 
-    /// Adds the weights' gradient, given that of the output.
+    /// Accumulates the gradient of the weights from that of the output.
     pub fn backward(self, decoder: &Decoder, micro: &PaddedBatch, d_output_nd: Tensor) {
         let Some(mut inputs) = self.inputs else { return backward_from(&self.output_nd, &d_output_nd) };
         drop(self.output_nd);
         let shared = decoder.shared(&micro.layout);
-        // Each turn takes the last input off: its layer's activations live for this turn alone.
-        let mut again = |d_out: Tensor, run: &dyn Fn(Tensor) -> Tensor| {
-            let input = inputs.pop().expect("one input a layer was kept").set_requires_grad(true);
+        // Each call pops the last input, so that a layer's activations live for one call alone.
+        let mut recompute = |d_out: Tensor, run: &dyn Fn(Tensor) -> Tensor| {
+            let input = inputs.pop().expect("one input per layer was kept").set_requires_grad(true);
             backward_from(&run(input.shallow_clone()), &d_out);
             input.grad()
         };
-        let mut d_x = again(d_output_nd, &|x| finish(decoder, micro, &x));
+        let mut d_x = recompute(d_output_nd, &|x| finish(decoder, micro, &x));
         for layer in (0..decoder.layers()).rev() {
-            d_x = again(d_x, &|x| decoder.batch_layer(layer, x, &shared, &micro.layout));
+            d_x = recompute(d_x, &|x| decoder.batch_layer(layer, x, &shared, &micro.layout));
         }
         backward_from(&decoder.embed(&micro.layout.ids_n), &d_x);
     }

@@ -1,26 +1,29 @@
-//! An adapter in the weights: merged into them, and its reference policy in its place for a while.
+//! Merges an adapter into the weights, and its reference policy in its place for one computation.
 
 use super::adapter::Adapter;
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
 
 impl Parameters {
-    /// Merges an adapter into the weights, and it is what is trained from now on.
+    /// Merges an adapter into the weights; from then on the adapter is trained instead of them.
+    ///
+    /// # Errors
+    /// `NonFinite` where a merged weight is not finite.
     pub fn adapt(&mut self, mut adapter: Adapter) -> Result<()> {
         adapter.keep_base(&self.views);
         adapter.merge(&self.views);
-        for piece in &adapter.pieces {
-            // Finite factors and a finite scale can still have a product that is not.
-            if !self.views[piece.leaf].isfinite().all().int64_value(&[]).is_positive() {
-                return Err(EngineError::NonFinite { what: format!("`{}` with its adapter", piece.module) });
+        for module in &adapter.modules {
+            // Finite A and B and a finite scale can have a product that is not finite.
+            if !self.views[module.leaf].isfinite().all().int64_value(&[]).is_positive() {
+                return Err(EngineError::NonFinite { what: format!("`{}` with its adapter", module.path) });
             }
         }
         self.adapter = Some(adapter);
         Ok(())
     }
 
-    /// Runs `body` with the adapter's reference policy in the views, then merges the adapter again: the same bits, since
-    /// merging begins from W₀. The reference needs no memory of its own.
+    /// Runs `body` with the adapter's reference policy merged into the views, then merges the adapter again. Merging starts
+    /// from W₀, so the bits are the same as before, and the reference needs no memory for its weights.
     pub fn with_adapter_reference<T>(&mut self, body: impl FnOnce(&Self) -> T) -> T {
         let Some(adapter) = &self.adapter else { return body(self) };
         adapter.merge_reference(&self.views);

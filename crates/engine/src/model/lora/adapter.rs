@@ -1,6 +1,6 @@
-//! The numbers of an adapter, and the matrices that they are merged into.
+//! The matrices of an adapter, and how they merge into the weights.
 
-use super::pieces::{self, factor_views, Piece};
+use super::matrices::{self, matrix_views, AdaptedModule};
 use super::reference::AdapterReference;
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
@@ -10,70 +10,75 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
+/// A LoRA adapter and its base weights.
 pub struct Adapter {
     pub settings: LoraSettings,
-    pub pieces: Vec<Piece>,
-    /// A and B of every piece, fp32: what the optimizer updates.
+    pub modules: Vec<AdaptedModule>,
+    /// A and B of every module, fp32, the tensor that the optimizer updates.
     pub flat: Tensor,
-    /// (A, B) of every piece: views of `flat`, leaves of autograd once training began.
-    pub(super) factors: Vec<(Tensor, Tensor)>,
+    /// (A, B) of every module: views of `flat`, leaves of autograd once training starts.
+    pub(super) matrices: Vec<(Tensor, Tensor)>,
     pub reference: AdapterReference,
-    /// W₀ of every leaf that has pieces, in the precision that is computed in.
+    /// W₀ of every leaf with adapted modules, in the precision of the forward pass.
     pub(super) base: BTreeMap<usize, Tensor>,
-    /// Pieces of a leaf, in the order of its rows.
+    /// Indices of the modules of a leaf, in the order of its rows.
     pub(super) of_leaf: BTreeMap<usize, Vec<usize>>,
-    /// The forward pass that is being differentiated; None while sampling and scoring.
-    pub(super) pass: Cell<Option<Pass>>,
-    /// The optimizer's step, and the passes it began.
-    pub(super) step: Cell<Pass>,
+    /// The training pass in progress; None while sampling and while computing log-probabilities alone.
+    pub(super) pass: Cell<Option<PassId>>,
+    /// The optimizer step and its next training pass.
+    pub(super) step: Cell<PassId>,
 }
 
-/// Tells one forward pass of a run from every other, for its dropout masks.
+/// Identifies one training pass of a run, for its dropout masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Pass {
+pub struct PassId {
     pub(super) step: u64,
     pub(super) microbatch: u32,
 }
 
 impl Adapter {
-    /// A new adapter: A as PEFT's kaiming_uniform(a = √5), which is U(−1/√in, 1/√in); B zero, so it changes nothing.
+    /// A new adapter: A as PEFT's kaiming_uniform(a = √5), which is U(−1/√in, 1/√in), and B = 0, so that s·B·A = 0.
+    ///
+    /// # Errors
+    /// `lora.<key>` for invalid settings or targets.
     pub fn new(settings: LoraSettings, layout: &Layout, device: Device) -> Result<Self> {
         settings.check()?;
-        let all: Vec<String> = pieces::LINEAR_MODULES.map(String::from).to_vec();
+        let all: Vec<String> = matrices::LINEAR_MODULES.map(String::from).to_vec();
         let targets = settings.targets.as_ref().unwrap_or(&all);
-        pieces::check_targets(layout, targets)?;
-        let (pieces, size) = pieces::pieces(layout, settings.rank, |module| pieces::is_target(module, targets));
+        matrices::check_targets(layout, targets)?;
+        let (modules, size) =
+            matrices::adapted_modules(layout, settings.rank, |module| matrices::is_target(module, targets));
         let mut flat = vec![0f32; size];
-        for (index, piece) in pieces.iter().enumerate() {
-            let bound = 1.0 / (piece.inputs as f64).sqrt();
-            for (at, slot) in flat[piece.a..piece.a + settings.rank * piece.inputs].iter_mut().enumerate() {
+        for (index, module) in modules.iter().enumerate() {
+            let bound = 1.0 / (module.inputs as f64).sqrt();
+            for (at, slot) in flat[module.a..module.a + settings.rank * module.inputs].iter_mut().enumerate() {
                 let place =
                     Place { seed: settings.seed, request: index as u64, completion: INITIAL, position: at as u32 };
                 *slot = ((2.0 * place.uniform() - 1.0) * bound) as f32;
             }
         }
         let flat = Tensor::from_slice(&flat).f_to_device(device)?;
-        Ok(Self::around(settings, pieces, flat, AdapterReference::default()))
+        Ok(Self::from_flat(settings, modules, flat, AdapterReference::default()))
     }
 
-    pub(super) fn around(
+    pub(super) fn from_flat(
         settings: LoraSettings,
-        pieces: Vec<Piece>,
+        modules: Vec<AdaptedModule>,
         flat: Tensor,
         reference: AdapterReference,
     ) -> Self {
-        let factors = factor_views(&pieces, settings.rank, &flat);
+        let matrices = matrix_views(&modules, settings.rank, &flat);
         let mut of_leaf: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (index, piece) in pieces.iter().enumerate() {
-            of_leaf.entry(piece.leaf).or_default().push(index);
+        for (index, module) in modules.iter().enumerate() {
+            of_leaf.entry(module.leaf).or_default().push(index);
         }
         let (pass, step) = (Cell::default(), Cell::default());
-        Self { settings, pieces, flat, factors, reference, base: BTreeMap::new(), of_leaf, pass, step }
+        Self { settings, modules, flat, matrices, reference, base: BTreeMap::new(), of_leaf, pass, step }
     }
 
-    /// Numbers that are trained.
+    /// The number of trained parameters.
     pub fn elements(&self) -> usize {
-        self.pieces.iter().map(|piece| (piece.inputs + piece.outputs) * self.settings.rank).sum()
+        self.modules.iter().map(|module| (module.inputs + module.outputs) * self.settings.rank).sum()
     }
 
     /// Keeps W₀ of the leaves that the adapter touches.
@@ -93,30 +98,30 @@ impl Adapter {
     }
 
     fn merge_terms(&self, views: &[Tensor], terms: &[(f64, &Tensor)]) {
-        let factors: Vec<_> =
-            terms.iter().map(|(share, flat)| (*share, factor_views(&self.pieces, self.settings.rank, flat))).collect();
+        let matrices: Vec<_> =
+            terms.iter().map(|(share, flat)| (*share, matrix_views(&self.modules, self.settings.rank, flat))).collect();
         tch::no_grad(|| {
-            for (index, piece) in self.pieces.iter().enumerate() {
-                let rows = |leaf: &Tensor| leaf.narrow(0, piece.row as i64, piece.outputs as i64);
-                let base = rows(&self.base[&piece.leaf]).to_kind(Kind::Float);
-                // Never in place: in fp32 the sum begins as W₀ itself.
-                let sum = factors.iter().fold(base, |sum, (share, factors)| {
-                    let (a, b) = &factors[index];
+            for (index, module) in self.modules.iter().enumerate() {
+                let rows = |leaf: &Tensor| leaf.narrow(0, module.row as i64, module.outputs as i64);
+                let base = rows(&self.base[&module.leaf]).to_kind(Kind::Float);
+                // Not in place: in fp32 `base` is W₀ itself.
+                let sum = matrices.iter().fold(base, |sum, (share, matrices)| {
+                    let (a, b) = &matrices[index];
                     sum + b.mm(a) * (share * self.settings.scale())
                 });
-                rows(&views[piece.leaf]).copy_(&sum);
+                rows(&views[module.leaf]).copy_(&sum);
             }
         });
     }
 
-    /// Makes A and B leaves of autograd whose gradients are views of one flat tensor, which is returned.
+    /// Makes A and B leaves of autograd. Returns the flat tensor of which their gradients are views.
     pub(in crate::model) fn require_grad(&mut self) -> Result<Tensor> {
         let grad = self.flat.zeros_like();
-        let grads = factor_views(&self.pieces, self.settings.rank, &grad);
-        for ((a, b), (grad_a, grad_b)) in self.factors.iter_mut().zip(&grads) {
-            for (factor, grad) in [(a, grad_a), (b, grad_b)] {
-                *factor = factor.set_requires_grad(true);
-                exit_rl_shim::set_grad(factor, grad).map_err(EngineError::torch)?;
+        let grads = matrix_views(&self.modules, self.settings.rank, &grad);
+        for ((a, b), (grad_a, grad_b)) in self.matrices.iter_mut().zip(&grads) {
+            for (matrix, grad) in [(a, grad_a), (b, grad_b)] {
+                *matrix = matrix.set_requires_grad(true);
+                exit_rl_shim::set_grad(matrix, grad).map_err(EngineError::torch)?;
             }
         }
         Ok(grad)
@@ -125,13 +130,13 @@ impl Adapter {
     /// Gradients of A and B, flat, from those of the merged weights: dB = s·dW·Aᵀ, dA = s·Bᵀ·dW.
     pub fn project(&self, layout: &Layout, d_weights: &[f32]) -> Result<Vec<f32>> {
         let grad = self.flat.detach().zeros_like();
-        let grads = factor_views(&self.pieces, self.settings.rank, &grad);
+        let grads = matrix_views(&self.modules, self.settings.rank, &grad);
         let scale = self.settings.scale();
         tch::no_grad(|| {
-            for ((piece, (a, b)), (mut grad_a, mut grad_b)) in self.pieces.iter().zip(&self.factors).zip(grads) {
-                let start = layout.leaves[piece.leaf].offset + piece.row * piece.inputs;
-                let d_weight = Tensor::from_slice(&d_weights[start..start + piece.outputs * piece.inputs])
-                    .view([piece.outputs as i64, piece.inputs as i64]);
+            for ((module, (a, b)), (mut grad_a, mut grad_b)) in self.modules.iter().zip(&self.matrices).zip(grads) {
+                let start = layout.leaves[module.leaf].offset + module.row * module.inputs;
+                let d_weight = Tensor::from_slice(&d_weights[start..start + module.outputs * module.inputs])
+                    .view([module.outputs as i64, module.inputs as i64]);
                 grad_b.copy_(&(d_weight.mm(&a.tr()) * scale));
                 grad_a.copy_(&(b.tr().mm(&d_weight) * scale));
             }
@@ -139,21 +144,21 @@ impl Adapter {
         Ok(Vec::<f32>::try_from(&grad)?)
     }
 
-    /// Takes over the reference of a run that is resumed; `read` fills its terms.
+    /// Restores the reference of a resumed run; `read` fills its terms.
     pub fn restore_reference(&mut self, shares: &[f64], read: impl FnOnce(&Tensor) -> Result<()>) -> Result<()> {
         self.reference = AdapterReference::restore(shares, &self.flat, read)?;
         Ok(())
     }
 
-    /// The name of the factor that holds flat index `index`.
+    /// The name of the matrix that holds flat index `index`.
     pub(in crate::model) fn name_at(&self, index: usize) -> String {
-        let piece = self.pieces.iter().rfind(|piece| piece.a <= index);
-        piece.map_or("padding".into(), |piece| {
-            let factor = if index < piece.b { "lora_A" } else { "lora_B" };
-            format!("{}.{factor}", piece.module)
+        let module = self.modules.iter().rfind(|module| module.a <= index);
+        module.map_or("padding".into(), |module| {
+            let matrix = if index < module.b { "lora_A" } else { "lora_B" };
+            format!("{}.{matrix}", module.path)
         })
     }
 }
 
-/// Random numbers of the initial A lie where no sampled token does.
+/// Completion index of the random numbers for the initial A; no sampled token has it.
 const INITIAL: u32 = u32::MAX;

@@ -1,4 +1,4 @@
-//! Which base an adapter belongs to.
+//! The fingerprint that ties an adapter to its base.
 
 use crate::error::Result;
 use crate::model::layout::Part;
@@ -6,7 +6,7 @@ use crate::model::parameters::Parameters;
 use half::bf16;
 use tch::{Device, Kind, Tensor};
 
-/// Numbers looked at in each weight: another training run changes nearly all of them.
+/// Numbers sampled from each weight: another training run changes nearly all of them.
 const SAMPLES: usize = 64;
 
 /// The fingerprint of loaded weights, before an adapter is merged into them.
@@ -18,8 +18,9 @@ pub fn fingerprint(parameters: &Parameters) -> Result<String> {
     })
 }
 
-/// A hash of the weights' names, shapes and a sample of their numbers, in 16 hexadecimal digits. Numbers are rounded to
-/// bf16 first, so that a model has one fingerprint in whatever precision it is stored and computed.
+/// A hash of the weights' names, shapes and a sample of their numbers, in 16 hexadecimal digits. `sample` returns the
+/// numbers at flat indices of a weight; they are rounded to bf16 first, so that a model has one fingerprint in every
+/// precision.
 pub fn fingerprint_of(parts: &[Part], mut sample: impl FnMut(&Part, &[usize]) -> Result<Vec<f32>>) -> Result<String> {
     let mut hash = Fnv::default();
     for part in parts {

@@ -1,7 +1,7 @@
-//! Base folder and adapter folder in, a model folder out, one weight in memory at a time.
+//! Merges a base folder and an adapter folder into a model folder, with one weight in memory at a time.
 //!
-//! Shards keep their names, order and precision: what stands before a file's numbers is copied as it is, and only the
-//! numbers of adapted weights differ.
+//! Shards keep their names, order and precision: each header is copied unchanged, and only the numbers of adapted weights
+//! differ.
 
 use super::fingerprint::fingerprint_of;
 use super::peft;
@@ -9,7 +9,7 @@ use super::peft_folder::PeftFolder;
 use crate::error::{EngineError, Result};
 use crate::io::companions::write_companions;
 use crate::io::new_file::{write_bytes, NewFile};
-use crate::io::read_file::{read_if_there, MAX_JSON};
+use crate::io::read_file::{read_optional, MAX_JSON};
 use crate::io::tensor_file::{StoredTensor, TensorFile};
 use crate::model::config::DecoderConfig;
 use crate::model::layout::Layout;
@@ -23,7 +23,10 @@ use tch::{Device, Kind, Tensor};
 
 const INDEX: &str = "model.safetensors.index.json";
 
-/// W ← W₀ + s·B·A for every adapted weight. Returns how many there were.
+/// W ← W₀ + s·B·A for every adapted weight. Returns the number of them.
+///
+/// # Errors
+/// `model` for a base that is an adapter, `out` for a folder that holds a model, `NonFinite`, and those of reading.
 pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
     if let Some(inner) = peft::base_of(base)? {
         let reason = format!("`{}` is an adapter of `{}`; name that folder", base.display(), inner.display());
@@ -37,13 +40,13 @@ pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
     let folder = PeftFolder::open(adapter)?;
     let sample = |part: &_, places: &[usize]| files.shard(part)?.numbers_at(files.stored(part)?, places);
     folder.check_base(&fingerprint_of(&layout.parts, sample)?)?;
-    let (pieces, _) = folder.pieces(&layout)?;
-    let weights: BTreeMap<_, _> = pieces.iter().map(|piece| (format!("{}.weight", piece.module), piece)).collect();
+    let (modules, _) = folder.modules(&layout)?;
+    let weights: BTreeMap<_, _> = modules.iter().map(|module| (format!("{}.weight", module.path), module)).collect();
     prepare(out)?;
     for shard in files.shards() {
         merge_shard(shard, out, |name| match weights.get(name) {
-            Some(piece) => {
-                let (a, b) = folder.factors(piece)?;
+            Some(module) => {
+                let (a, b) = folder.matrices(module)?;
                 Ok(Some(b.mm(&a) * folder.config.scale()))
             }
             None => Ok(None),
@@ -53,7 +56,7 @@ pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
     Ok(weights.len())
 }
 
-/// Nothing that is there is overwritten, least of all the base.
+/// Creates the folder; refuses one that holds a model, so that nothing is overwritten.
 fn prepare(out: &Path) -> Result<()> {
     if out.join("config.json").exists() {
         return Err(EngineError::invalid("out", format!("`{}` holds a model already; choose another", out.display())));
@@ -61,7 +64,7 @@ fn prepare(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).map_err(|error| EngineError::io(out, error))
 }
 
-/// `difference` of a weight by its name; None leaves its bytes as they are.
+/// Writes a shard with `difference` added to each weight; None copies its bytes.
 fn merge_shard(shard: &TensorFile, out: &Path, difference: impl Fn(&str) -> Result<Option<Tensor>>) -> Result<()> {
     let name = shard.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut file = NewFile::create(out, &name)?;
@@ -88,7 +91,7 @@ fn merged(shard: &TensorFile, name: &str, stored: &StoredTensor, difference: &Te
     bytes.ok_or_else(|| EngineError::NonFinite { what: format!("`{name}` with its adapter") })
 }
 
-/// None where a number, rounded, is not finite: half precision ends long before fp32 does.
+/// The bytes of the rounded numbers; None where one is not finite: half precision overflows long before fp32.
 fn rounded<Number: Copy, const WIDTH: usize>(
     values: &[f32],
     round: impl Fn(f32) -> Number,
@@ -105,11 +108,11 @@ fn rounded<Number: Copy, const WIDTH: usize>(
     Some(all)
 }
 
-/// `config.json` comes last: a folder without it is not taken for a model.
+/// `config.json` comes last: a folder without it does not count as a model.
 fn copy_companions(base: &Path, out: &Path) -> Result<()> {
     write_companions(out, &read_tokenizer_files(base)?)?;
     for name in [INDEX, "config.json"] {
-        if let Some(bytes) = read_if_there(base, name, MAX_JSON)? {
+        if let Some(bytes) = read_optional(base, name, MAX_JSON)? {
             write_bytes(out, name, &bytes)?;
         }
     }

@@ -1,14 +1,13 @@
-//! PEFT's `adapter_config.json`, read and written.
+//! Reads and writes PEFT's `adapter_config.json`.
 //!
-//! What a config says beside rank, scale and targets must be off: a variant that is not computed here would change the
-//! numbers.
+//! Settings other than rank, scale and targets must be off: a variant that is not computed here would change the numbers.
 
 use super::adapter::Adapter;
-use super::pieces::{factor_parts, last_word, module_of};
+use super::matrices::{last_word, matrix_parts, module_of};
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::io::read_file::{read_bounded, MAX_JSON};
-use crate::model::fields::Fields;
+use crate::model::config_fields::ConfigFields;
 use crate::model::layout::{Layout, Part};
 use serde_json::{json, Value};
 use std::collections::BTreeSet;
@@ -16,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 pub const CONFIG: &str = "adapter_config.json";
 pub const WEIGHTS: &str = "adapter_model.safetensors";
-/// Key of the metadata of `WEIGHTS` under which our adapters say which base they belong to.
+/// Key of the metadata of `WEIGHTS` that holds the fingerprint of the base; PEFT writes none.
 pub const BASE_FINGERPRINT: &str = "base_fingerprint";
 
-/// Keys that change nothing in what a saved adapter computes, and those that are read.
+/// Keys that are read, and keys that do not change the numbers of a saved adapter.
 const READ_OR_HARMLESS: [&str; 27] = [
     "auto_mapping",
     "base_model_name_or_path",
@@ -50,7 +49,7 @@ const READ_OR_HARMLESS: [&str; 27] = [
     "parent_library",
 ];
 
-/// Ways to initialise that leave the base as it is; others (PiSSA, OLoRA, LoftQ …) change it.
+/// Initialisations that leave the base unchanged; others (PiSSA, OLoRA, LoftQ …) change it.
 const PLAIN_INITS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -59,19 +58,24 @@ pub struct PeftConfig {
     pub alpha: f64,
     pub dropout: f64,
     pub rslora: bool,
-    /// Where the base model lies, as whoever saved the adapter wrote it.
+    /// `base_model_name_or_path`, as the adapter states it.
     pub base: Option<String>,
 }
 
 impl PeftConfig {
+    /// # Errors
+    /// `ModelFileMissing`, `ModelFile` for malformed settings, `ModelUnsupported` for variants of LoRA.
     pub fn read(folder: &Path) -> Result<Self> {
         let file = folder.join(CONFIG);
         let bytes = read_bounded(folder, CONFIG, MAX_JSON)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
         refuse_variants(&json, &file)?;
-        let fields = Fields::new(&json, &file)?;
+        let fields = ConfigFields::new(&json, &file)?;
         let config = Self {
-            rank: fields.size("r")?.filter(|&rank| rank <= MAX_RANK).ok_or_else(|| fields.bad("`r` is no rank"))?,
+            rank: fields
+                .size("r")?
+                .filter(|&rank| rank <= MAX_RANK)
+                .ok_or_else(|| fields.bad(format!("`r` is not a rank from 1 to {MAX_RANK}")))?,
             alpha: fields.number("lora_alpha")?.ok_or_else(|| fields.bad("`lora_alpha` is missing"))?,
             dropout: fields.number("lora_dropout")?.unwrap_or(0.0),
             rslora: fields.flag("use_rslora")?,
@@ -91,7 +95,7 @@ impl PeftConfig {
     }
 }
 
-/// Beyond it a config is an accident or an attack.
+/// Largest rank accepted: a config beyond it is an accident or an attack.
 const MAX_RANK: usize = 1 << 16;
 
 fn refuse_variants(json: &Value, file: &Path) -> Result<()> {
@@ -133,9 +137,9 @@ fn is_off(value: &Value) -> bool {
 }
 
 impl Adapter {
-    /// A and B of every piece as PEFT's file names them: (name, shape, offset in the flat tensor).
+    /// A and B of every module under PEFT's names, with their offsets in the flat tensor.
     pub fn parts(&self) -> Vec<Part> {
-        let parts = self.pieces.iter().flat_map(|piece| factor_parts(piece, self.settings.rank));
+        let parts = self.modules.iter().flat_map(|module| matrix_parts(module, self.settings.rank));
         parts.map(|(part, offset)| Part { offset, ..part }).collect()
     }
 
@@ -166,9 +170,9 @@ impl Adapter {
         serde_json::to_vec_pretty(&config).unwrap_or_default()
     }
 
-    /// Last words of the adapted modules, or whole paths where a word would also name one that is not adapted.
+    /// Last words of the adapted modules, or whole paths where a word would also match a module that is not adapted.
     fn target_modules(&self, layout: &Layout) -> Vec<String> {
-        let adapted: BTreeSet<&str> = self.pieces.iter().map(|piece| piece.module.as_str()).collect();
+        let adapted: BTreeSet<&str> = self.modules.iter().map(|module| module.path.as_str()).collect();
         let words: BTreeSet<&str> = adapted.iter().map(|module| last_word(module)).collect();
         let all = layout.parts.iter().filter_map(module_of);
         let exact = all.filter(|module| words.contains(last_word(module))).all(|module| adapted.contains(module));
@@ -185,7 +189,10 @@ fn whole(value: f64) -> Value {
     }
 }
 
-/// The base and the adapter that a folder stands for: an adapter's folder names its base.
+/// The base of an adapter folder; None for a model folder.
+///
+/// # Errors
+/// `ModelFile` where the adapter's base is not on this machine.
 pub fn base_of(folder: &Path) -> Result<Option<PathBuf>> {
     if folder.join("config.json").exists() || !folder.join(CONFIG).exists() {
         return Ok(None);
@@ -194,7 +201,7 @@ pub fn base_of(folder: &Path) -> Result<Option<PathBuf>> {
     let base = PeftConfig::read(folder)?.base.unwrap_or_default();
     if !Path::new(&base).join("config.json").exists() {
         let reason = format!(
-            "its base model `{base}` (base_model_name_or_path) is no model folder here; name the base as model and this folder as adapter"
+            "its base model `{base}` (base_model_name_or_path) is not a model folder on this machine; name the base as model and this folder as adapter"
         );
         return Err(EngineError::model_file(&file, reason));
     }

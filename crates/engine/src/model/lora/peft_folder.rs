@@ -1,8 +1,8 @@
-//! PEFT's `adapter_model.safetensors`: which modules are adapted is what this file says, as in PEFT.
+//! PEFT's `adapter_model.safetensors`, whose tensors decide which modules are adapted, as in PEFT.
 
 use super::adapter::Adapter;
+use super::matrices::{self, matrix_parts, matrix_views, AdaptedModule};
 use super::peft::{PeftConfig, BASE_FINGERPRINT, WEIGHTS};
-use super::pieces::{self, factor_parts, factor_views, Piece};
 use super::reference::AdapterReference;
 use crate::error::{EngineError, Result};
 use crate::io::tensor_file::TensorFile;
@@ -11,49 +11,56 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// A PEFT folder whose config was understood and whose file of tensors is open.
+/// A PEFT folder: its validated config and the open file of its tensors.
 pub struct PeftFolder {
     pub config: PeftConfig,
     /// Paths of the adapted modules.
-    pub modules: BTreeSet<String>,
+    pub module_names: BTreeSet<String>,
     folder: PathBuf,
     file: TensorFile,
 }
 
 impl PeftFolder {
+    /// # Errors
+    /// Those of `PeftConfig::read`, and `ModelFile` for pickles and for tensors that are neither A nor B.
     pub fn open(folder: &Path) -> Result<Self> {
         let config = PeftConfig::read(folder)?;
         refuse_pickle(folder)?;
         let file = TensorFile::open(folder, WEIGHTS)?;
-        let modules = adapted_modules(&file)?;
-        Ok(Self { config, modules, folder: folder.into(), file })
+        let module_names = module_names(&file)?;
+        Ok(Self { config, module_names, folder: folder.into(), file })
     }
 
-    /// Adapters of ours say which base they belong to; those of others do not.
+    /// Refuses another base than the one whose fingerprint the adapter holds; an adapter from PEFT holds none.
     pub fn check_base(&self, fingerprint: &str) -> Result<()> {
         match self.file.metadata.get(BASE_FINGERPRINT) {
             Some(base) if base != fingerprint => {
-                let reason =
-                    format!("the adapter belongs to another base model: its weights are {base}, these {fingerprint}");
+                let reason = format!(
+                    "the adapter belongs to another base model: it was trained on {base}, this base is {fingerprint}"
+                );
                 Err(EngineError::model_file(self.file.path(), reason))
             }
             _ => Ok(()),
         }
     }
 
-    /// The adapted modules in the model, each with A and B of its shapes.
-    pub fn pieces(&self, layout: &Layout) -> Result<(Vec<Piece>, usize)> {
-        let (pieces, size) = pieces::pieces(layout, self.config.rank, |module| self.modules.contains(module));
-        if let Some(stranger) = self.modules.iter().find(|module| !pieces.iter().any(|piece| piece.module == **module))
+    /// The adapted modules of the model and the length of their flat tensor.
+    ///
+    /// # Errors
+    /// `ModelFile` for a module that the model lacks, `WeightMissing` and `WeightShape` for A and B.
+    pub fn modules(&self, layout: &Layout) -> Result<(Vec<AdaptedModule>, usize)> {
+        let (modules, size) =
+            matrices::adapted_modules(layout, self.config.rank, |path| self.module_names.contains(path));
+        if let Some(unknown) = self.module_names.iter().find(|path| !modules.iter().any(|module| module.path == **path))
         {
-            let reason = format!("the model has no linear module `{stranger}`");
+            let reason = format!("the model has no linear module `{unknown}`");
             return Err(EngineError::model_file(self.file.path(), reason));
         }
-        pieces
+        modules
             .iter()
-            .flat_map(|piece| factor_parts(piece, self.config.rank))
+            .flat_map(|module| matrix_parts(module, self.config.rank))
             .try_for_each(|(part, _)| self.check(&part))?;
-        Ok((pieces, size))
+        Ok((modules, size))
     }
 
     fn check(&self, part: &Part) -> Result<()> {
@@ -68,21 +75,21 @@ impl PeftFolder {
         Err(EngineError::WeightShape { weight: part.name.clone(), expected: part.shape.clone(), found })
     }
 
-    /// A and B of the pieces, fp32, in a flat tensor on the host.
-    fn flat(&self, pieces: &[Piece], size: usize) -> Result<Tensor> {
+    /// A and B of the modules, fp32, in a flat tensor on the host.
+    fn flat(&self, modules: &[AdaptedModule], size: usize) -> Result<Tensor> {
         let flat = Tensor::f_zeros([size as i64], (Kind::Float, Device::Cpu))?;
-        for (part, offset) in pieces.iter().flat_map(|piece| factor_parts(piece, self.config.rank)) {
+        for (part, offset) in modules.iter().flat_map(|module| matrix_parts(module, self.config.rank)) {
             self.file.copy_into(&part.name, &flat.f_narrow(0, offset as i64, part.elements() as i64)?)?;
         }
         Ok(flat)
     }
 
-    /// A and B of one piece.
-    pub fn factors(&self, piece: &Piece) -> Result<(Tensor, Tensor)> {
+    /// A and B of one module.
+    pub fn matrices(&self, module: &AdaptedModule) -> Result<(Tensor, Tensor)> {
         let rank = self.config.rank;
-        let alone = Piece { a: 0, b: rank * piece.inputs, ..piece.clone() };
-        let flat = self.flat(std::slice::from_ref(&alone), alone.b + piece.outputs * rank)?;
-        Ok(factor_views(&[alone], rank, &flat).remove(0))
+        let single = AdaptedModule { a: 0, b: rank * module.inputs, ..module.clone() };
+        let flat = self.flat(std::slice::from_ref(&single), single.b + module.outputs * rank)?;
+        Ok(matrix_views(&[single], rank, &flat).remove(0))
     }
 }
 
@@ -95,34 +102,37 @@ fn refuse_pickle(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every tensor must be A or B of a linear module; returns the modules.
-fn adapted_modules(file: &TensorFile) -> Result<BTreeSet<String>> {
+/// Paths of the modules that the tensors belong to; every tensor must be A or B of one.
+fn module_names(file: &TensorFile) -> Result<BTreeSet<String>> {
     let bad = |reason: String| EngineError::model_file(file.path(), reason);
     let module = |name: &String| {
-        let stranger = || bad(format!("tensor `{name}` is no `lora_A` or `lora_B` of a linear module"));
-        module_of_tensor(name).map(String::from).ok_or_else(stranger)
+        let unknown = || bad(format!("tensor `{name}` is not a `lora_A` or `lora_B` of a linear module"));
+        module_of_tensor(name).map(String::from).ok_or_else(unknown)
     };
-    let modules: BTreeSet<String> = file.tensors.keys().map(module).collect::<Result<_>>()?;
-    if modules.is_empty() {
+    let names: BTreeSet<String> = file.tensors.keys().map(module).collect::<Result<_>>()?;
+    if names.is_empty() {
         return Err(bad("it holds no tensor".into()));
     }
-    Ok(modules)
+    Ok(names)
 }
 
-/// The module and factor (A or B) of a tensor in PEFT's file.
+/// The path of the module that a tensor of PEFT's file belongs to.
 fn module_of_tensor(name: &str) -> Option<&str> {
     let path = name.strip_prefix("base_model.model.")?;
     path.strip_suffix(".lora_A.weight").or_else(|| path.strip_suffix(".lora_B.weight"))
 }
 
 impl Adapter {
-    /// Reads a PEFT folder. Its reference policy is the adapter as it was read.
+    /// Reads a PEFT folder. The adapter as read is its reference policy.
+    ///
+    /// # Errors
+    /// Those of `PeftFolder`, and `ModelFile` for another base.
     pub fn read(folder: &Path, layout: &Layout, fingerprint: &str, seed: u64, device: Device) -> Result<Self> {
         let folder = PeftFolder::open(folder)?;
         folder.check_base(fingerprint)?;
-        let (pieces, size) = folder.pieces(layout)?;
-        let flat = folder.flat(&pieces, size)?.f_to_device(device)?;
+        let (modules, size) = folder.modules(layout)?;
+        let flat = folder.flat(&modules, size)?.f_to_device(device)?;
         let reference = AdapterReference::of(&flat);
-        Ok(Self::around(folder.config.settings(seed), pieces, flat, reference))
+        Ok(Self::from_flat(folder.config.settings(seed), modules, flat, reference))
     }
 }

@@ -1,23 +1,23 @@
-//! The reference policy of an adapter: the base weights and a difference that is a sum of earlier adapters.
+//! The reference policy of an adapter: the base weights plus a weighted sum of earlier adapters.
 //!
 //! θ_ref ← (1 − α) θ_ref + α θ is linear in the weights, and a weight's difference from the base is s·B·A, which is not
-//! linear in A and B: no single adapter of the same rank is the blend. The sum Σ share_i · s·B_i·A_i is it exactly, so
-//! that is what is kept: a copy of the adapter for each blend with the share that it still has. α = 1 leaves one copy.
+//! linear in A and B: no single adapter of the same rank equals the blend. The sum Σ share_i · s·B_i·A_i does, exactly, so
+//! each blend stores a copy of the adapter with its remaining share. α = 1 leaves one copy.
 
 use crate::error::Result;
 use tch::{Device, Kind, Tensor};
 
-/// A share below this moves no weight by as much as fp32 rounds it, whatever the other terms are.
+/// A term with a smaller share changes every weight by less than the rounding of fp32.
 const SMALLEST_SHARE: f64 = 1.0 / (1u64 << 32) as f64;
 
-/// An adapter as it was, and its share in the reference.
+/// An earlier adapter and its share in the reference.
 pub struct Term {
     pub share: f64,
-    /// Laid out like the adapter that is trained.
+    /// Laid out like the trained adapter.
     pub flat: Tensor,
 }
 
-/// Without a term the reference is the base.
+/// The terms of the sum; without one the reference is the base.
 #[derive(Default)]
 pub struct AdapterReference {
     pub terms: Vec<Term>,
@@ -35,7 +35,7 @@ impl AdapterReference {
         self.terms.retain(|term| term.share >= SMALLEST_SHARE);
     }
 
-    /// All terms one after the other, to resume with.
+    /// All terms, concatenated, for a checkpoint.
     pub fn flat(&self) -> Tensor {
         let terms: Vec<_> = self.terms.iter().map(|term| &term.flat).collect();
         if terms.is_empty() {
@@ -51,7 +51,7 @@ impl AdapterReference {
         serde_json::json!(shares).to_string()
     }
 
-    /// The opposite of `shares` and `flat`, which `read` fills; `like` is the adapter that is trained.
+    /// Restores the reference from `shares` and `flat`, which `read` fills; `like` is the trained adapter.
     pub fn restore(shares: &[f64], like: &Tensor, read: impl FnOnce(&Tensor) -> Result<()>) -> Result<Self> {
         let size = like.numel() as i64;
         let flat = Tensor::f_zeros([size * shares.len() as i64], (Kind::Float, like.device()))?;
@@ -62,15 +62,15 @@ impl AdapterReference {
     }
 }
 
-/// Shares as `AdapterReference::shares` writes them, of terms of `size` numbers that are stored as `held`: whatever a
-/// file says, no room is made for more terms than it holds.
+/// Parses shares as `AdapterReference::shares` writes them. `held` is the number of stored numbers, `size` that of one
+/// term: a file that states more terms than it holds is refused before they are allocated.
 pub fn read_shares(shares: &str, held: usize, size: usize) -> std::result::Result<Vec<f64>, String> {
     let shares: Vec<f64> = serde_json::from_str(shares).map_err(|error| error.to_string())?;
     if shares.len().checked_mul(size) != Some(held) {
-        return Err(format!("{} shares of {size} numbers each, and {held} are stored", shares.len()));
+        return Err(format!("{} shares of {size} numbers each, but {held} numbers are stored", shares.len()));
     }
     match shares.iter().find(|share| !(0.0..=1.0).contains(*share)) {
-        Some(share) => Err(format!("{share} is no share")),
+        Some(share) => Err(format!("{share} is not a share from 0 to 1")),
         None => Ok(shares),
     }
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_below_rounding_leave() {
+    fn terms_below_rounding_are_dropped() {
         let mut reference = AdapterReference::of(&flat(0.0));
         (0..1000).for_each(|at| reference.blend(&flat(at as f32), 0.5));
         assert_eq!(reference.terms.len(), 32);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_restored_bit_for_bit() {
+    fn a_reference_is_restored_bit_for_bit() {
         let mut reference = AdapterReference::of(&flat(0.1));
         reference.blend(&flat(0.7), 1.0 / 3.0);
         let read = |target: &Tensor| {
@@ -129,9 +129,9 @@ mod tests {
             Ok(())
         };
         let written = read_shares(&reference.shares(), 4, 2).unwrap();
-        let again = AdapterReference::restore(&written, &flat(0.0), read).unwrap();
-        assert_eq!(shares(&again), shares(&reference));
-        assert_eq!(again.flat(), reference.flat());
+        let restored = AdapterReference::restore(&written, &flat(0.0), read).unwrap();
+        assert_eq!(shares(&restored), shares(&reference));
+        assert_eq!(restored.flat(), reference.flat());
     }
 
     #[test]

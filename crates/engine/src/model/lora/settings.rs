@@ -1,27 +1,31 @@
-//! How an adapter is made.
+//! Settings of an adapter.
 
 use crate::error::{EngineError, Result};
 
+/// Settings of an adapter, under PEFT's names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoraSettings {
     pub rank: usize,
     pub alpha: f64,
-    /// Probability that a number of the adapter's input is left out while training.
+    /// Probability with which a number of the adapter's input is dropped in training.
     pub dropout: f64,
-    /// Ends of module paths; None stands for every linear module but the head.
+    /// Ends of module paths; None means every linear module but the head.
     pub targets: Option<Vec<String>>,
     /// s = α/√r instead of α/r (rank-stabilised, arXiv 2312.03732).
     pub rslora: bool,
-    /// Decides the initial A and every dropout mask.
+    /// Seed of the initial A and of every dropout mask.
     pub seed: u64,
 }
 
 impl LoraSettings {
+    /// s of W = W₀ + s·B·A.
     pub fn scale(&self) -> f64 {
         let rank = self.rank as f64;
         self.alpha / if self.rslora { rank.sqrt() } else { rank }
     }
 
+    /// # Errors
+    /// `lora.<key>` for the first invalid setting.
     pub fn check(&self) -> Result<()> {
         let bad = |key: &str, reason: String| Err(EngineError::invalid(&format!("lora.{key}"), reason));
         if self.rank == 0 {

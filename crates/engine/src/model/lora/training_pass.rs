@@ -1,46 +1,46 @@
-//! The forward pass that is differentiated: merged values, with the gradient of A and B.
+//! The training pass: merged values in the forward pass, the gradient of A and B in the backward pass.
 //! N rows · in, out features of a module.
 
-use super::adapter::{Adapter, Pass};
+use super::adapter::{Adapter, PassId};
 use crate::model::parameters::Parameters;
 use crate::philox::Place;
 use std::sync::{Mutex, PoisonError};
 use tch::Tensor;
 
-/// libtorch has one generator for the process: between its seed and a mask nobody else may draw.
+/// Guards libtorch's only generator: nothing else may draw between its seed and a mask.
 static GENERATOR: Mutex<()> = Mutex::new(());
 
-/// Random numbers of masks lie where no sampled token does.
+/// Bit of the position in the random numbers of masks; no sampled token has it.
 const MASKS: u32 = 1 << 31;
 
 impl Adapter {
-    /// x Wᵀ + b of a leaf in the pass that is being differentiated; None leaves it to the merged weights alone.
+    /// x Wᵀ + b of a leaf in a training pass, `[N, out]`; None where the merged weights alone give the result.
     pub(crate) fn linear(&self, x_ni: &Tensor, leaf: usize, merged: &Tensor, bias: Option<&Tensor>) -> Option<Tensor> {
         let pass = self.pass.get()?;
-        let pieces = self.of_leaf.get(&leaf)?;
+        let modules = self.of_leaf.get(&leaf)?;
         if self.settings.dropout > 0.0 {
             let y = x_ni.linear(&self.base[&leaf], bias);
-            return Some(y + self.lora(x_ni, pieces, merged, Some(pass)));
+            return Some(y + self.lora(x_ni, modules, merged, Some(pass)));
         }
-        // Adding z − z leaves the merged value, exactly, and carries the gradients of A and B; that of x is dy·W.
-        let z = self.lora(&x_ni.detach(), pieces, merged, None);
+        // Adding z − z keeps the merged value exactly and carries the gradients of A and B; that of x is dy·W.
+        let z = self.lora(&x_ni.detach(), modules, merged, None);
         Some(x_ni.linear(merged, bias) + (&z - z.detach()))
     }
 
-    /// s·B·(A x) of a leaf's pieces, `[N, out]`; rows without a piece are zero.
-    fn lora(&self, x_ni: &Tensor, pieces: &[usize], leaf: &Tensor, dropout: Option<Pass>) -> Tensor {
+    /// s·B·(A x) of a leaf's modules, `[N, out]`; rows without a module are zero.
+    fn lora(&self, x_ni: &Tensor, modules: &[usize], leaf: &Tensor, dropout: Option<PassId>) -> Tensor {
         let kind = x_ni.kind();
         let zeros = |rows: usize| Tensor::zeros([x_ni.size()[0], rows as i64], (kind, x_ni.device()));
         let (mut parts, mut row) = (Vec::new(), 0);
-        for &index in pieces {
-            let (piece, (a, b)) = (&self.pieces[index], &self.factors[index]);
-            if piece.row > row {
-                parts.push(zeros(piece.row - row));
+        for &index in modules {
+            let (module, (a, b)) = (&self.modules[index], &self.matrices[index]);
+            if module.row > row {
+                parts.push(zeros(module.row - row));
             }
             let x = dropout.map_or_else(|| x_ni.shallow_clone(), |pass| self.drop_out(x_ni, pass, index));
             let (a, b) = (a.to_kind(kind), b.to_kind(kind));
             parts.push(x.matmul(&a.tr()).matmul(&b.tr()) * self.settings.scale());
-            row = piece.row + piece.outputs;
+            row = module.row + module.outputs;
         }
         let rows = leaf.size()[0] as usize;
         if row < rows {
@@ -53,25 +53,25 @@ impl Adapter {
         }
     }
 
-    /// x · mask / (1 − p), each number kept with probability 1 − p. The mask is a function of seed, pass and piece:
-    /// a pass computed again, for gradient checkpointing or after a resume, drops the same numbers.
-    fn drop_out(&self, x: &Tensor, pass: Pass, piece: usize) -> Tensor {
+    /// Dropout: x · mask / (1 − p), each number kept with probability 1 − p. The mask is a function of seed, pass and module:
+    /// a recomputed pass, under gradient checkpointing or after a resume, drops the same numbers.
+    fn drop_out(&self, x: &Tensor, pass: PassId, module: usize) -> Tensor {
         let keep = 1.0 - self.settings.dropout;
         let place = Place {
             seed: self.settings.seed,
             request: pass.step,
             completion: pass.microbatch,
-            position: MASKS | piece as u32,
+            position: MASKS | module as u32,
         };
-        // A panic elsewhere leaves nothing half done: the next mask seeds anew.
-        let _alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        // A panic elsewhere leaves no state: every mask seeds the generator first.
+        let _guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
         tch::manual_seed(place.seed());
         let mask = x.detach().empty_like().bernoulli_float_(keep);
         x * mask / keep
     }
 }
 
-/// While this lives, linear modules carry the gradient of the adapter.
+/// While it exists, linear modules carry the gradient of the adapter.
 pub struct TrainingPass<'a>(Option<&'a Adapter>);
 
 impl Drop for TrainingPass<'_> {
@@ -83,19 +83,19 @@ impl Drop for TrainingPass<'_> {
 }
 
 impl Parameters {
-    /// What follows are the passes of this optimizer step, counted from 0.
+    /// Starts an optimizer step, counted from 0; the training passes after it belong to it.
     pub fn begin_step(&self, step: u64) {
         if let Some(adapter) = &self.adapter {
-            adapter.step.set(Pass { step, microbatch: 0 });
+            adapter.step.set(PassId { step, microbatch: 0 });
         }
     }
 
-    /// Marks a forward pass as one to differentiate, its repetition for the gradient included.
+    /// Starts a training pass; its recomputation under gradient checkpointing belongs to it.
     pub fn training_pass(&self) -> TrainingPass<'_> {
         if let Some(adapter) = &self.adapter {
             let pass = adapter.step.get();
             adapter.pass.set(Some(pass));
-            adapter.step.set(Pass { microbatch: pass.microbatch + 1, ..pass });
+            adapter.step.set(PassId { microbatch: pass.microbatch + 1, ..pass });
         }
         TrainingPass(self.adapter.as_ref())
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn pass(adapter: &Adapter, step: u64, microbatch: u32, x: &Tensor, merged: &Tensor) -> Tensor {
-        adapter.pass.set(Some(Pass { step, microbatch }));
+        adapter.pass.set(Some(PassId { step, microbatch }));
         adapter.linear(x, 0, merged, None).unwrap()
     }
 
@@ -179,11 +179,11 @@ mod tests {
         let sum = (0..passes).fold(zeros, |sum, step| sum + pass(&adapter, step, 0, &x, &merged).detach());
         let expected = x.linear::<Tensor>(&merged, None);
         let gap = largest(&(sum / passes as f64 - expected));
-        // One pass strays by about 1, so the mean of 4000 by 0.016: five of these.
+        // The standard deviation of one pass is about 1, that of the mean of 4000 is 0.016: five of these.
         assert!(gap < 0.08, "{gap}");
     }
 
-    /// y is linear in A, in B and in x, so differences are exact whatever their step; the mask stays the same.
+    /// y is linear in A, in B and in x, so differences are exact for every step; the mask is fixed.
     #[test]
     fn gradients_with_a_fixed_mask_are_finite_differences() {
         let (adapter, merged) = adapter(0.5);
@@ -191,7 +191,7 @@ mod tests {
         let loss = |x: &Tensor| (pass(&adapter, 1, 1, x, &merged) * &weight).sum(Kind::Float);
         let x = rows().set_requires_grad(true);
         loss(&x).backward();
-        let (a, b) = &adapter.factors[0];
+        let (a, b) = &adapter.matrices[0];
         for tensor in [a, b, &x] {
             let flat = tensor.detach().view([-1]);
             for index in 0..flat.numel() as i64 {

@@ -1,65 +1,68 @@
-//! A JSON file of an embedder's folder.
+//! JSON files of an embedder's folder.
 
 use crate::error::{EngineError, Result};
-use crate::io::read_file::{read_if_there, MAX_JSON};
-use crate::model::fields::Fields;
+use crate::io::read_file::{read_optional, MAX_JSON};
+use crate::model::config_fields::ConfigFields;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
+/// A parsed JSON file.
 pub struct JsonFile {
     pub value: Value,
     path: PathBuf,
 }
 
 impl JsonFile {
-    /// At most `limit` bytes; None when there is no such file.
+    /// Reads at most `limit` bytes; None where the file is missing.
     pub fn read_up_to(folder: &Path, name: &str, limit: u64) -> Result<Option<Self>> {
         let path = folder.join(name);
-        let Some(bytes) = read_if_there(folder, name, limit)? else { return Ok(None) };
+        let Some(bytes) = read_optional(folder, name, limit)? else { return Ok(None) };
         let value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&path, error))?;
         Ok(Some(Self { value, path }))
     }
 
-    pub fn read_if_there(folder: &Path, name: &str) -> Result<Option<Self>> {
+    pub fn read_optional(folder: &Path, name: &str) -> Result<Option<Self>> {
         Self::read_up_to(folder, name, MAX_JSON)
     }
 
     pub fn read(folder: &Path, name: &str) -> Result<Self> {
         let missing = || EngineError::ModelFileMissing { folder: folder.display().to_string(), file: name.into() };
-        Self::read_if_there(folder, name)?.ok_or_else(missing)
+        Self::read_optional(folder, name)?.ok_or_else(missing)
     }
 
-    /// An absent file says nothing: it is an empty object.
+    /// An empty object where the file is missing.
     pub fn read_or_empty(folder: &Path, name: &str) -> Result<Self> {
         let empty = || Self { value: Value::Object(Map::new()), path: folder.join(name) };
-        Ok(Self::read_if_there(folder, name)?.unwrap_or_else(empty))
+        Ok(Self::read_optional(folder, name)?.unwrap_or_else(empty))
     }
 
-    pub fn fields(&self) -> Result<Fields<'_>> {
-        Fields::new(&self.value, &self.path)
+    /// The file as an object with typed access.
+    pub fn fields(&self) -> Result<ConfigFields<'_>> {
+        ConfigFields::new(&self.value, &self.path)
     }
 
+    /// An error about the file.
     pub fn bad(&self, reason: impl ToString) -> EngineError {
         EngineError::model_file(&self.path, reason)
     }
 
-    /// For what is no value of a key.
+    /// An error about a setting that is not the value of one key.
     pub fn unsupported(&self, key: &str, found: &str, supported: &str) -> EngineError {
         let file = self.path.display().to_string();
         EngineError::ModelUnsupported { file, key: key.into(), found: found.into(), supported: supported.into() }
     }
 }
 
-/// Refuses a value other than `allowed`; an absent key is fine.
-pub fn allow(fields: &Fields, key: &str, allowed: &[Value], supported: &str) -> Result<()> {
+/// Refuses a value other than `allowed`; the key may be absent.
+pub fn require(fields: &ConfigFields, key: &str, allowed: &[Value], supported: &str) -> Result<()> {
     match fields.get(key) {
-        Some(found) if !allowed.contains(found) => Err(fields.unsupported(key, supported)),
+        Some(value) if !allowed.contains(value) => Err(fields.unsupported(key, supported)),
         _ => Ok(()),
     }
 }
 
-/// Refuses every key that is none of `known`: what it means for the numbers is not known here.
-pub fn only(fields: &Fields, known: &[&str]) -> Result<()> {
+/// Refuses a key outside `known`: it may change the numbers.
+pub fn refuse_other_keys(fields: &ConfigFields, known: &[&str]) -> Result<()> {
     let mut keys = fields.object.keys();
     match keys.find(|key| !known.contains(&key.as_str()) && fields.get(key).is_some()) {
         Some(key) => Err(fields.unsupported(key, "a file without this key")),
@@ -67,8 +70,8 @@ pub fn only(fields: &Fields, known: &[&str]) -> Result<()> {
     }
 }
 
-/// A flag whose default is not false.
-pub fn flag_or(fields: &Fields, key: &str, default: bool) -> Result<bool> {
+/// A flag with a default.
+pub fn flag_or(fields: &ConfigFields, key: &str, default: bool) -> Result<bool> {
     if fields.get(key).is_none() {
         return Ok(default);
     }

@@ -1,8 +1,8 @@
-//! Keys and values of one prompt, or of one completion.
+//! The KV cache of one prompt or of one completion.
 
 use crate::model::config::DecoderConfig;
 
-/// Rounded up to this, so that vector loops over positions never need a tail.
+/// Capacities are multiples of this, so that vector loops over positions need no tail.
 const POSITIONS: usize = 16;
 /// Value vectors are padded to this width for the same reason.
 pub const VALUE_LANES: usize = 16;
@@ -20,8 +20,9 @@ pub struct KvCache {
 }
 
 impl KvCache {
+    /// A zeroed cache for `capacity` positions.
     pub fn new(config: &DecoderConfig, capacity: usize) -> Self {
-        // Scores are computed for whole vector pairs: one spare vector keeps the last load inside.
+        // Attention reads whole pairs of vectors: one spare vector keeps the last load inside.
         let capacity = capacity.next_multiple_of(POSITIONS) + POSITIONS;
         let value_width = config.head_dim.next_multiple_of(VALUE_LANES);
         let value_start = config.head_dim * capacity;
@@ -37,6 +38,7 @@ impl KvCache {
         self.data[start..start + self.head_stride].split_at(self.value_start)
     }
 
+    /// Stores one position of a key head: key and value `[d]`.
     #[inline(always)]
     pub fn write(&mut self, layer: usize, head: usize, position: usize, key: &[f32], value: &[f32]) {
         let start = (layer * self.kv_heads + head) * self.head_stride;
@@ -47,6 +49,7 @@ impl KvCache {
         values[position * self.value_width..][..value.len()].copy_from_slice(value);
     }
 
+    /// d rounded up to whole vectors.
     #[inline(always)]
     pub fn value_width(&self) -> usize {
         self.value_width

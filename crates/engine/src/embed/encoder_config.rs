@@ -1,11 +1,12 @@
 //! `config.json` of the encoders: BERT (MiniLM among them) and ModernBERT, as one set of parameters.
 
-use super::json::{allow, JsonFile};
+use super::json_file::{require, JsonFile};
 use crate::error::Result;
-use crate::model::fields::Fields;
-use crate::model::keys::refuse_unknown_beside;
+use crate::model::config_fields::refuse_unknown_beside;
+use crate::model::config_fields::ConfigFields;
 use serde_json::json;
 
+/// The settings of an encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderConfig {
     pub vocab_size: usize,
@@ -14,27 +15,30 @@ pub struct EncoderConfig {
     pub intermediate_size: usize,
     pub norm_eps: f64,
     pub activation: Activation,
-    pub family: Family,
-    pub layers: Vec<LayerKind>,
+    pub family: EncoderFamily,
+    pub layers: Vec<LayerConfig>,
     pub context_length: usize,
 }
 
+/// The differences between the families.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Family {
-    /// Learned positions, norms after each sum, biases everywhere.
+pub enum EncoderFamily {
+    /// Learned positions, norms after each residual sum, a bias on every projection.
     Bert { types: usize },
-    /// Rotary positions, norms before, a gated MLP.
+    /// Rotary positions, norms before attention and MLP, a gated MLP.
     ModernBert { attention_bias: bool, mlp_bias: bool, norm_bias: bool },
 }
 
+/// The settings of one layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LayerKind {
-    /// A token sees tokens at most this far away; None sees all.
+pub struct LayerConfig {
+    /// A token attends to tokens at most this far away; None attends to all.
     pub window: Option<usize>,
-    /// θ of the rotary embedding; None rotates nothing.
+    /// θ of the rotary embedding; None has no rotary embedding.
     pub theta: Option<f64>,
 }
 
+/// The activation of the MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     Gelu,
@@ -43,10 +47,10 @@ pub enum Activation {
     Silu,
 }
 
-/// Deeper models than any that exist: a config beyond this is an accident or an attack.
+/// Most layers accepted: no model has as many, and a config beyond it is an accident or an attack.
 const MAX_LAYERS: usize = 1024;
 
-/// Read here, or of the heads, the training and the dropout that an embedder does without.
+/// Keys that are read here, and keys of heads, training and dropout, which an embedder does not use.
 const BERT_KEYS: [&str; 20] = [
     "add_cross_attention",
     "attention_probs_dropout_prob",
@@ -69,6 +73,7 @@ const BERT_KEYS: [&str; 20] = [
     "position_embedding_type",
     "type_vocab_size",
 ];
+/// As `BERT_KEYS`, of ModernBERT.
 const MODERNBERT_KEYS: [&str; 31] = [
     "attention_bias",
     "attention_dropout",
@@ -102,7 +107,7 @@ const MODERNBERT_KEYS: [&str; 31] = [
     "rope_parameters",
     "repad_logits_with_grad",
 ];
-/// Of both families.
+/// Keys of both families.
 const SHARED_KEYS: [&str; 9] = [
     "architectures",
     "is_decoder",
@@ -120,15 +125,17 @@ impl EncoderConfig {
         self.hidden_size / self.heads
     }
 
-    /// Whether norms stand before attention and MLP.
+    /// Whether norms precede attention and MLP.
     pub fn norm_first(&self) -> bool {
-        matches!(self.family, Family::ModernBert { .. })
+        matches!(self.family, EncoderFamily::ModernBert { .. })
     }
 
+    /// # Errors
+    /// `ModelFile` for malformed settings, `ModelUnsupported` for those that are not computed.
     pub fn parse(json: &JsonFile) -> Result<Self> {
         let fields = json.fields()?;
         for (key, supported) in [("quantization_config", "no quantisation"), ("rope_scaling", "no rope scaling")] {
-            allow(&fields, key, &[], supported)?;
+            require(&fields, key, &[], supported)?;
         }
         let config = match fields.text("model_type")?.unwrap_or_default() {
             "bert" => bert(&fields),
@@ -142,7 +149,7 @@ impl EncoderConfig {
     }
 }
 
-fn layer_count(fields: &Fields) -> Result<usize> {
+fn layer_count(fields: &ConfigFields) -> Result<usize> {
     let layers = fields.needed_size("num_hidden_layers")?;
     if layers > MAX_LAYERS {
         return Err(fields.bad(format!("`num_hidden_layers` is {layers}, more than {MAX_LAYERS}")));
@@ -150,13 +157,13 @@ fn layer_count(fields: &Fields) -> Result<usize> {
     Ok(layers)
 }
 
-fn bert(fields: &Fields) -> Result<EncoderConfig> {
+fn bert(fields: &ConfigFields) -> Result<EncoderConfig> {
     refuse_unknown_beside(fields, &[&BERT_KEYS[..], &SHARED_KEYS[..]].concat())?;
-    allow(fields, "position_embedding_type", &[json!("absolute")], "absolute")?;
+    require(fields, "position_embedding_type", &[json!("absolute")], "absolute")?;
     for flag in ["is_decoder", "add_cross_attention"] {
-        allow(fields, flag, &[json!(false)], "false")?;
+        require(fields, flag, &[json!(false)], "false")?;
     }
-    let layer = LayerKind { window: None, theta: None };
+    let layer = LayerConfig { window: None, theta: None };
     Ok(EncoderConfig {
         vocab_size: fields.needed_size("vocab_size")?,
         hidden_size: fields.needed_size("hidden_size")?,
@@ -164,15 +171,15 @@ fn bert(fields: &Fields) -> Result<EncoderConfig> {
         intermediate_size: fields.needed_size("intermediate_size")?,
         norm_eps: fields.positive("layer_norm_eps")?.unwrap_or(1e-12),
         activation: activation(fields, "hidden_act")?,
-        family: Family::Bert { types: fields.size("type_vocab_size")?.unwrap_or(2) },
+        family: EncoderFamily::Bert { types: fields.size("type_vocab_size")?.unwrap_or(2) },
         layers: vec![layer; layer_count(fields)?],
         context_length: fields.size("max_position_embeddings")?.unwrap_or(512),
     })
 }
 
-fn modernbert(fields: &Fields) -> Result<EncoderConfig> {
+fn modernbert(fields: &ConfigFields) -> Result<EncoderConfig> {
     refuse_unknown_beside(fields, &[&MODERNBERT_KEYS[..], &SHARED_KEYS[..]].concat())?;
-    allow(fields, "is_decoder", &[json!(false)], "false")?;
+    require(fields, "is_decoder", &[json!(false)], "false")?;
     Ok(EncoderConfig {
         vocab_size: fields.needed_size("vocab_size")?,
         hidden_size: fields.needed_size("hidden_size")?,
@@ -180,7 +187,7 @@ fn modernbert(fields: &Fields) -> Result<EncoderConfig> {
         intermediate_size: fields.needed_size("intermediate_size")?,
         norm_eps: fields.positive("norm_eps")?.unwrap_or(1e-5),
         activation: activation(fields, "hidden_activation")?,
-        family: Family::ModernBert {
+        family: EncoderFamily::ModernBert {
             attention_bias: fields.flag("attention_bias")?,
             mlp_bias: fields.flag("mlp_bias")?,
             norm_bias: fields.flag("norm_bias")?,
@@ -190,12 +197,12 @@ fn modernbert(fields: &Fields) -> Result<EncoderConfig> {
     })
 }
 
-/// Global and local layers: by `layer_types`, or every n-th global as folders before transformers 5 say it.
-fn modernbert_layers(fields: &Fields) -> Result<Vec<LayerKind>> {
+/// Global and local layers: by `layer_types`, or every n-th global in folders from before transformers 5.
+fn modernbert_layers(fields: &ConfigFields) -> Result<Vec<LayerConfig>> {
     let count = layer_count(fields)?;
     let global =
-        LayerKind { window: None, theta: Some(theta(fields, "full_attention", "global_rope_theta", 160_000.0)?) };
-    let local = LayerKind {
+        LayerConfig { window: None, theta: Some(theta(fields, "full_attention", "global_rope_theta", 160_000.0)?) };
+    let local = LayerConfig {
         window: Some(fields.size("local_attention")?.unwrap_or(128) / 2),
         theta: Some(theta(fields, "sliding_attention", "local_rope_theta", 10_000.0)?),
     };
@@ -213,8 +220,8 @@ fn modernbert_layers(fields: &Fields) -> Result<Vec<LayerKind>> {
     types.iter().map(kind).collect()
 }
 
-/// `rope_parameters.<kind>` as transformers 5 writes it, or the older key.
-fn theta(fields: &Fields, kind: &str, old_key: &str, default: f64) -> Result<f64> {
+/// θ from `rope_parameters.<kind>` (transformers 5) or from the older key.
+fn theta(fields: &ConfigFields, kind: &str, old_key: &str, default: f64) -> Result<f64> {
     let nested = match fields.nested("rope_parameters")? {
         None => None,
         Some(kinds) => kinds.get(kind).and_then(|value| value.as_object()),
@@ -230,11 +237,11 @@ fn theta(fields: &Fields, kind: &str, old_key: &str, default: f64) -> Result<f64
             fields.unsupported("rope_parameters", "the default rope with a positive rope_theta for each kind of layer")
         );
     }
-    let found = nested.get("rope_theta").and_then(|value| value.as_f64());
-    Ok(found.or(fields.positive(old_key)?).unwrap_or(default))
+    let theta = nested.get("rope_theta").and_then(|value| value.as_f64());
+    Ok(theta.or(fields.positive(old_key)?).unwrap_or(default))
 }
 
-fn activation(fields: &Fields, key: &str) -> Result<Activation> {
+fn activation(fields: &ConfigFields, key: &str) -> Result<Activation> {
     match fields.text(key)?.unwrap_or("gelu") {
         "gelu" => Ok(Activation::Gelu),
         "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),

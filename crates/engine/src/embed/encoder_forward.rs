@@ -1,23 +1,25 @@
-//! One pass of an encoder on the CPU kernels, over the packed rows of some texts.
+//! The forward pass of an encoder on the kernels, over the packed rows of a batch of texts.
 //!
-//! Loops are written as `for`: they are part of a function that enables the instructions, where a closure that a library
-//! calls is not, and would compute one number at a time.
+//! Loops are `for` loops: they belong to a function that enables the vector instructions. A closure that a library calls
+//! does not, and computes one number at a time.
 
-use super::attention::{attend, AttentionSpace, Rows};
-use super::config::{Activation, EncoderConfig};
-use super::functions::{gelu, gelu_tanh};
-use super::linear::KernelLinear;
+use super::encoder_attention::{attend, AttentionInput, AttentionWorkspace};
+use super::encoder_config::{Activation, EncoderConfig};
+use super::gelu::{gelu, gelu_tanh};
+use super::kernel_linear::KernelLinear;
 use crate::model::rotary::RotaryTable;
 use crate::simd::isa::Isa;
 use crate::simd::math::{rotate, silu, sum};
 use std::collections::HashMap;
 
+/// A layer norm.
 pub(super) struct Norm {
     pub weight: Vec<f32>,
     pub bias: Option<Vec<f32>>,
     pub eps: f32,
 }
 
+/// Packed weights of one layer.
 pub(super) struct Layer {
     pub attention_norm: Option<Norm>,
     pub qkv: KernelLinear,
@@ -26,117 +28,121 @@ pub(super) struct Layer {
     pub up: KernelLinear,
     pub down: KernelLinear,
     pub window: Option<usize>,
-    /// Bits of θ: which rotary table.
+    /// Bits of θ, the key of the rotary table.
     pub theta: Option<u64>,
 }
 
-/// The weights of an encoder as the pass reads them.
+/// The packed weights of an encoder.
 pub(super) struct PackedEncoder {
     pub config: EncoderConfig,
-    pub words: Vec<f32>,
-    /// Row t is position t plus type 0.
-    pub positions: Option<Vec<f32>>,
-    pub norm: Norm,
+    pub word_embeddings: Vec<f32>,
+    /// Row t is the embedding of position t plus that of type 0.
+    pub position_embeddings: Option<Vec<f32>>,
+    pub embedding_norm: Norm,
     pub layers: Vec<Layer>,
     pub final_norm: Option<Norm>,
-    /// By the bits of θ.
+    /// Rotary tables by the bits of θ.
     pub tables: HashMap<u64, RotaryTable>,
 }
 
-/// Buffers of one unit.
+/// Buffers of one batch, reused by the next.
 #[derive(Default)]
-pub(super) struct Space {
+pub(super) struct EncoderWorkspace {
     pub x: Vec<f32>,
     normed: Vec<f32>,
     qkv: Vec<f32>,
     attended: Vec<f32>,
     up: Vec<f32>,
     activated: Vec<f32>,
-    attention: AttentionSpace,
+    attention: AttentionWorkspace,
 }
 
+/// Final hidden states of all rows, `[R, D]`, in `workspace.x`.
 #[inline(always)]
-pub(super) fn forward<I: Isa>(encoder: &PackedEncoder, texts: &[&[u32]], space: &mut Space) {
+pub(super) fn forward<I: Isa>(encoder: &PackedEncoder, texts: &[&[u32]], workspace: &mut EncoderWorkspace) {
     let config = &encoder.config;
     let (rows, width, inner) =
         (texts.iter().map(|text| text.len()).sum::<usize>(), config.hidden_size, config.intermediate_size);
-    space.x.resize(rows * width, 0.0);
-    space.normed.resize(rows * width, 0.0);
-    space.qkv.resize(rows * 3 * width, 0.0);
-    space.attended.resize(rows * width, 0.0);
-    space.activated.resize(rows * inner, 0.0);
-    embed(encoder, texts, &mut space.x);
+    workspace.x.resize(rows * width, 0.0);
+    workspace.normed.resize(rows * width, 0.0);
+    workspace.qkv.resize(rows * 3 * width, 0.0);
+    workspace.attended.resize(rows * width, 0.0);
+    workspace.activated.resize(rows * inner, 0.0);
+    embed(encoder, texts, &mut workspace.x);
     for layer in &encoder.layers {
-        space.up.resize(rows * layer.up.outputs(), 0.0);
-        attention::<I>(encoder, layer, texts, space);
-        mlp::<I>(config, layer, space);
+        workspace.up.resize(rows * layer.up.outputs(), 0.0);
+        attention::<I>(encoder, layer, texts, workspace);
+        mlp::<I>(config, layer, workspace);
     }
     if let Some(norm) = &encoder.final_norm {
-        space.normed.copy_from_slice(&space.x);
-        norm.apply(&space.normed, &mut space.x);
+        workspace.normed.copy_from_slice(&workspace.x);
+        norm.apply(&workspace.normed, &mut workspace.x);
     }
 }
 
+/// Word, position and type embeddings, normalised.
 #[inline(always)]
 fn embed(encoder: &PackedEncoder, texts: &[&[u32]], x: &mut [f32]) {
     let width = encoder.config.hidden_size;
     let places = texts.iter().flat_map(|text| text.iter().enumerate());
     let mut sum = vec![0.0; width];
     for (row, (position, &token)) in x.chunks_exact_mut(width).zip(places) {
-        sum.copy_from_slice(&encoder.words[token as usize * width..][..width]);
-        if let Some(positions) = &encoder.positions {
+        sum.copy_from_slice(&encoder.word_embeddings[token as usize * width..][..width]);
+        if let Some(positions) = &encoder.position_embeddings {
             for (slot, value) in sum.iter_mut().zip(&positions[position * width..]) {
                 *slot += value;
             }
         }
-        encoder.norm.apply(&sum, row);
+        encoder.embedding_norm.apply(&sum, row);
     }
 }
 
-/// x ← x + attention, normalised before or after.
+/// x ← x + attention(x), with the norm before or after.
 #[inline(always)]
-fn attention<I: Isa>(encoder: &PackedEncoder, layer: &Layer, texts: &[&[u32]], space: &mut Space) {
-    let before = encoder.config.norm_first();
-    match layer.attention_norm.as_ref().filter(|_| before) {
-        Some(norm) => norm.apply(&space.x, &mut space.normed),
-        None => space.normed.copy_from_slice(&space.x),
+fn attention<I: Isa>(encoder: &PackedEncoder, layer: &Layer, texts: &[&[u32]], workspace: &mut EncoderWorkspace) {
+    let norm_first = encoder.config.norm_first();
+    match layer.attention_norm.as_ref().filter(|_| norm_first) {
+        Some(norm) => norm.apply(&workspace.x, &mut workspace.normed),
+        None => workspace.normed.copy_from_slice(&workspace.x),
     }
-    layer.qkv.apply::<I>(&space.normed, &mut space.qkv, false);
+    layer.qkv.apply::<I>(&workspace.normed, &mut workspace.qkv, false);
     if let Some(table) = layer.theta.and_then(|theta| encoder.tables.get(&theta)) {
-        rotate_rows(encoder.config.head_dim(), table, texts, &mut space.qkv, 3 * encoder.config.hidden_size);
+        rotate_rows(encoder.config.head_dim(), table, texts, &mut workspace.qkv, 3 * encoder.config.hidden_size);
     }
-    let (mut qkv, mut attended) = (space.qkv.as_slice(), space.attended.as_mut_slice());
+    let (mut qkv, mut attended) = (workspace.qkv.as_slice(), workspace.attended.as_mut_slice());
     for text in texts {
-        let (own, rest) = qkv.split_at(text.len() * 3 * encoder.config.hidden_size);
+        let (text_qkv, rest) = qkv.split_at(text.len() * 3 * encoder.config.hidden_size);
         let (out, rest_out) = attended.split_at_mut(text.len() * encoder.config.hidden_size);
-        let rows = Rows { qkv: own, tokens: text.len(), heads: encoder.config.heads, window: layer.window };
-        attend::<I>(&rows, &mut space.attention, out);
+        let rows =
+            AttentionInput { qkv: text_qkv, tokens: text.len(), heads: encoder.config.heads, window: layer.window };
+        attend::<I>(&rows, &mut workspace.attention, out);
         (qkv, attended) = (rest, rest_out);
     }
-    layer.output.apply::<I>(&space.attended, &mut space.x, true);
-    if let Some(norm) = layer.attention_norm.as_ref().filter(|_| !before) {
-        space.normed.copy_from_slice(&space.x);
-        norm.apply(&space.normed, &mut space.x);
+    layer.output.apply::<I>(&workspace.attended, &mut workspace.x, true);
+    if let Some(norm) = layer.attention_norm.as_ref().filter(|_| !norm_first) {
+        workspace.normed.copy_from_slice(&workspace.x);
+        norm.apply(&workspace.normed, &mut workspace.x);
     }
 }
 
-/// x ← x + MLP(x), normalised before or after.
+/// x ← x + MLP(x), with the norm before or after.
 #[inline(always)]
-fn mlp<I: Isa>(config: &EncoderConfig, layer: &Layer, space: &mut Space) {
+fn mlp<I: Isa>(config: &EncoderConfig, layer: &Layer, workspace: &mut EncoderWorkspace) {
     if config.norm_first() {
-        layer.mlp_norm.apply(&space.x, &mut space.normed);
-        layer.up.apply::<I>(&space.normed, &mut space.up, false);
+        layer.mlp_norm.apply(&workspace.x, &mut workspace.normed);
+        layer.up.apply::<I>(&workspace.normed, &mut workspace.up, false);
     } else {
-        layer.up.apply::<I>(&space.x, &mut space.up, false);
+        layer.up.apply::<I>(&workspace.x, &mut workspace.up, false);
     }
-    activate(config, &space.up, &mut space.activated);
-    layer.down.apply::<I>(&space.activated, &mut space.x, true);
+    activate(config, &workspace.up, &mut workspace.activated);
+    layer.down.apply::<I>(&workspace.activated, &mut workspace.x, true);
     if !config.norm_first() {
-        space.normed.copy_from_slice(&space.x);
-        layer.mlp_norm.apply(&space.normed, &mut space.x);
+        workspace.normed.copy_from_slice(&workspace.x);
+        layer.mlp_norm.apply(&workspace.normed, &mut workspace.x);
     }
 }
 
+/// Rotary embedding of queries and keys.
 #[inline(always)]
 fn rotate_rows(dim: usize, table: &RotaryTable, texts: &[&[u32]], qkv: &mut [f32], stride: usize) {
     let positions = texts.iter().flat_map(|text| 0..text.len());

@@ -1,4 +1,4 @@
-//! From folders and settings to a base and its adapter.
+//! Opens a base and its adapter from folders and settings.
 
 use super::adapter::Adapter;
 use super::peft;
@@ -10,13 +10,16 @@ use crate::model::parameters::Parameters;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
-/// Where the weights lie, and an adapter of them.
+/// The folder of the base weights, and that of an adapter.
 pub struct Source {
     pub base: PathBuf,
     pub adapter: Option<PathBuf>,
 }
 
-/// An adapter's own folder stands for its base and itself.
+/// Resolves folders: an adapter folder as the model means its base with this adapter.
+///
+/// # Errors
+/// `adapter` where the model folder is an adapter and another adapter is given.
 pub fn source(folder: &Path, adapter: Option<&Path>) -> Result<Source> {
     match (peft::base_of(folder)?, adapter) {
         (None, adapter) => Ok(Source { base: folder.into(), adapter: adapter.map(Path::to_path_buf) }),
@@ -29,7 +32,10 @@ pub fn source(folder: &Path, adapter: Option<&Path>) -> Result<Source> {
 }
 
 impl Source {
-    /// The adapter of the folder, or a new one as the settings say; with both, the folder must hold what they ask for.
+    /// The adapter of the folder, or a new one with the settings. With both, they must agree.
+    ///
+    /// # Errors
+    /// `lora.<key>` for the first setting that differs from the folder's, and those of reading.
     pub fn open(
         &self,
         parameters: &Parameters,
@@ -43,7 +49,7 @@ impl Source {
         };
         let mut adapter = Adapter::read(folder, layout, fingerprint, seed, device)?;
         if let Some(lora) = lora {
-            adapter.agree(lora, layout, folder)?;
+            adapter.check_settings(lora, layout, folder)?;
             adapter.settings.dropout = lora.dropout;
         }
         Ok(Some(adapter))
@@ -51,31 +57,32 @@ impl Source {
 }
 
 impl Adapter {
-    /// Refuses an adapter from a folder that is not what the settings ask for.
-    fn agree(&self, wanted: &LoraSettings, layout: &Layout, folder: &Path) -> Result<()> {
-        let found = &self.settings;
+    /// Refuses an adapter from a folder whose settings differ.
+    fn check_settings(&self, wanted: &LoraSettings, layout: &Layout, folder: &Path) -> Result<()> {
+        let settings = &self.settings;
         let expected = Self::new(wanted.clone(), layout, Device::Cpu)?;
-        let modules = |adapter: &Self| adapter.pieces.iter().map(|piece| piece.module.clone()).collect::<Vec<_>>();
-        let (key, here) = if found.rank != wanted.rank {
-            ("rank", found.rank.to_string())
-        } else if found.alpha != wanted.alpha {
-            ("alpha", found.alpha.to_string())
-        } else if found.rslora != wanted.rslora {
-            ("rankStabilised", found.rslora.to_string())
+        let modules = |adapter: &Self| adapter.modules.iter().map(|module| module.path.clone()).collect::<Vec<_>>();
+        let (key, here) = if settings.rank != wanted.rank {
+            ("rank", settings.rank.to_string())
+        } else if settings.alpha != wanted.alpha {
+            ("alpha", settings.alpha.to_string())
+        } else if settings.rslora != wanted.rslora {
+            ("rankStabilised", settings.rslora.to_string())
         } else if modules(self) != modules(&expected) {
             ("targetModules", modules(self).join(", "))
         } else {
             return Ok(());
         };
-        let reason = format!("the adapter in `{}` has {here}; ask for the same", folder.display());
+        let reason = format!("the adapter in `{}` has {here}; set the same value", folder.display());
         Err(EngineError::invalid(&format!("lora.{key}"), reason))
     }
 }
 
-/// An adapter's folder has its own config in place of the model's, which without weights would look like a broken model.
+/// Companion files of an adapter folder: the adapter's config replaces `config.json`, which without weights would look
+/// like a broken model.
 pub fn companions(adapter: &Adapter, layout: &Layout, base: &Path, of_model: Companions) -> Companions {
-    // In a folder that moves, a relative path to the base would lead nowhere.
+    // A relative path to the base would break when the folder moves.
     let base = std::fs::canonicalize(base).unwrap_or_else(|_| base.to_path_buf());
-    let own = (peft::CONFIG.into(), adapter.config_json(layout, &base));
-    std::iter::once(own).chain(of_model.into_iter().filter(|(name, _)| *name != "config.json")).collect()
+    let config = (peft::CONFIG.into(), adapter.config_json(layout, &base));
+    std::iter::once(config).chain(of_model.into_iter().filter(|(name, _)| *name != "config.json")).collect()
 }

@@ -1,4 +1,4 @@
-//! Which weights an adapter touches, and where their A and B lie in its flat tensor.
+//! The modules that an adapter changes, and the places of their LoRA matrices A and B in its flat tensor.
 
 use crate::error::{EngineError, Result};
 use crate::model::layout::{Layout, Part};
@@ -9,25 +9,26 @@ pub const LINEAR_MODULES: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "
 
 /// The adapter of one module: W ← W₀ + s·B·A, where W is some rows of a leaf.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Piece {
+pub struct AdaptedModule {
     /// Path of the module, such as `model.layers.0.self_attn.q_proj`.
-    pub module: String,
+    pub path: String,
     pub leaf: usize,
-    /// First row of the leaf that the module has.
+    /// First row of the module in the leaf.
     pub row: usize,
     pub outputs: usize,
     pub inputs: usize,
-    /// Where A `[r, inputs]` and B `[outputs, r]` begin.
+    /// Offset of A `[r, inputs]` in the flat tensor.
     pub a: usize,
+    /// Offset of B `[outputs, r]`.
     pub b: usize,
 }
 
 /// A and B start on 64-byte lines, as weights do.
 const ALIGNMENT: usize = 16;
 
-/// The pieces of every module that `wanted` says yes to, in the order of the layout, and the length of the flat tensor.
-pub fn pieces(layout: &Layout, rank: usize, wanted: impl Fn(&str) -> bool) -> (Vec<Piece>, usize) {
-    let (mut pieces, mut size) = (Vec::new(), 0);
+/// The linear modules whose path is `wanted`, in the order of the layout, and the length of the flat tensor.
+pub fn adapted_modules(layout: &Layout, rank: usize, wanted: impl Fn(&str) -> bool) -> (Vec<AdaptedModule>, usize) {
+    let (mut modules, mut size) = (Vec::new(), 0);
     for part in layout.parts.iter().filter(|part| module_of(part).is_some_and(&wanted)) {
         let leaf = layout.leaves.iter().rposition(|leaf| leaf.offset <= part.offset).unwrap_or_default();
         let (outputs, inputs) = (part.shape[0] as usize, part.shape[1] as usize);
@@ -35,35 +36,39 @@ pub fn pieces(layout: &Layout, rank: usize, wanted: impl Fn(&str) -> bool) -> (V
         let a = size;
         let b = (a + rank * inputs).next_multiple_of(ALIGNMENT);
         size = (b + outputs * rank).next_multiple_of(ALIGNMENT);
-        let module = module_of(part).unwrap_or_default().to_string();
-        pieces.push(Piece { module, leaf, row, outputs, inputs, a, b });
+        let path = module_of(part).unwrap_or_default().to_string();
+        modules.push(AdaptedModule { path, leaf, row, outputs, inputs, a, b });
     }
-    (pieces, size)
+    (modules, size)
 }
 
-/// The path of a linear module, from its weight; None for embeddings, norms and biases.
+/// The path of the linear module that a weight belongs to; None for embeddings, norms and biases.
 pub fn module_of(part: &Part) -> Option<&str> {
     let module = part.name.strip_suffix(".weight")?;
     let is_linear = part.shape.len() == 2 && last_word(module) != "embed_tokens";
     is_linear.then_some(module)
 }
 
+/// The last word of a module's path.
 pub fn last_word(module: &str) -> &str {
     module.rsplit('.').next().unwrap_or(module)
 }
 
-/// As PEFT: a target is the whole path of a module or its end, from a dot on.
+/// As in PEFT, a target matches the whole path of a module or its end after a dot.
 pub fn is_target(module: &str, targets: &[String]) -> bool {
     targets.iter().any(|target| module == target || module.ends_with(&format!(".{target}")))
 }
 
-/// Every target must name a module of the model, or a run would quietly train less than was asked for.
+/// Refuses a target that matches no module of the model: the run would silently train fewer modules.
+///
+/// # Errors
+/// `lora.targetModules`, with the modules that the model has.
 pub fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
     let modules: Vec<&str> = layout.parts.iter().filter_map(module_of).collect();
     for target in targets {
         if !modules.iter().any(|module| is_target(module, std::slice::from_ref(target))) {
             let known = LINEAR_MODULES.join(", ");
-            let reason = format!("`{target}` is no linear module of this model; it has {known}, or `all-linear`");
+            let reason = format!("`{target}` is not a linear module of this model, which has {known}, or `all-linear`");
             return Err(EngineError::invalid("lora.targetModules", reason));
         }
     }
@@ -71,23 +76,23 @@ pub fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
 }
 
 /// Names of A and B in PEFT's file.
-fn factor_names(module: &str) -> (String, String) {
-    let name = |factor: &str| format!("base_model.model.{module}.{factor}.weight");
+fn matrix_names(module: &str) -> (String, String) {
+    let name = |matrix: &str| format!("base_model.model.{module}.{matrix}.weight");
     (name("lora_A"), name("lora_B"))
 }
 
-/// A and B of a piece with their offsets in the flat tensor.
-pub(super) fn factor_parts(piece: &Piece, rank: usize) -> [(Part, usize); 2] {
-    let (a, b) = factor_names(&piece.module);
+/// A and B of a module under PEFT's names, with their offsets in the flat tensor.
+pub(super) fn matrix_parts(module: &AdaptedModule, rank: usize) -> [(Part, usize); 2] {
+    let (a, b) = matrix_names(&module.path);
     let part =
         |name: String, rows: usize, columns: usize| Part { name, shape: vec![rows as i64, columns as i64], offset: 0 };
-    [(part(a, rank, piece.inputs), piece.a), (part(b, piece.outputs, rank), piece.b)]
+    [(part(a, rank, module.inputs), module.a), (part(b, module.outputs, rank), module.b)]
 }
 
-/// (A, B) of every piece: views of the flat tensor.
-pub(super) fn factor_views(pieces: &[Piece], rank: usize, flat: &Tensor) -> Vec<(Tensor, Tensor)> {
+/// (A, B) of every module: views of the flat tensor.
+pub(super) fn matrix_views(modules: &[AdaptedModule], rank: usize, flat: &Tensor) -> Vec<(Tensor, Tensor)> {
     let view = |offset: usize, rows: usize, columns: usize| {
         flat.narrow(0, offset as i64, (rows * columns) as i64).view([rows as i64, columns as i64]).detach()
     };
-    pieces.iter().map(|piece| (view(piece.a, rank, piece.inputs), view(piece.b, piece.outputs, rank))).collect()
+    modules.iter().map(|module| (view(module.a, rank, module.inputs), view(module.b, module.outputs, rank))).collect()
 }

@@ -1,10 +1,10 @@
-//! A packed matrix with its bias.
+//! A linear layer on the kernels.
 
 use crate::kernels::linear::PackedLinear;
 use crate::simd::isa::{Instructions, Isa};
 use crate::with_instructions;
 
-/// x Wᵀ + b.
+/// x Wᵀ + b with W packed.
 pub struct KernelLinear {
     packed: PackedLinear,
     bias: Option<Vec<f32>>,
@@ -12,6 +12,7 @@ pub struct KernelLinear {
 }
 
 impl KernelLinear {
+    /// Packs a row-major `[outputs, inputs]` weight.
     pub fn pack(
         weight: &[f32],
         bias: Option<Vec<f32>>,
@@ -26,7 +27,7 @@ impl KernelLinear {
         self.packed.outputs
     }
 
-    /// The product for rows `x`.
+    /// x Wᵀ + b `[rows, outputs]` for rows `x` `[rows, inputs]`.
     pub fn product(&self, x: &[f32]) -> Vec<f32> {
         let mut result = vec![0.0; x.len() / self.packed.inputs * self.packed.outputs];
         let (linear, out) = (self, result.as_mut_slice());
@@ -34,7 +35,7 @@ impl KernelLinear {
         result
     }
 
-    /// `out = x Wᵀ + b`, or with `add` `out += x Wᵀ + b`.
+    /// `out = x Wᵀ + b` or, with `add`, `out += x Wᵀ + b`.
     #[inline(always)]
     pub fn apply<I: Isa>(&self, x: &[f32], out: &mut [f32], add: bool) {
         self.packed.apply::<I>(x, out, add);

@@ -1,8 +1,8 @@
-//! Activations of the encoders, without branches, so that loops vectorise.
+//! GELU and its tanh approximation without branches, so that loops vectorise.
 
 use crate::simd::math::exp;
 
-/// x Φ(x).
+/// x Φ(x) with the standard normal distribution function Φ.
 #[inline(always)]
 pub fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
@@ -15,7 +15,7 @@ pub fn gelu_tanh(x: f32) -> f32 {
     x / (1.0 + exp(-2.0 * u))
 }
 
-/// Eigen's rational approximation on [−4, 4], beyond which erf is ±1 in fp32; no branch, so loops vectorise.
+/// Eigen's rational approximation of erf on [−4, 4], beyond which erf is ±1 in fp32.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     const NUMERATOR: [f32; 7] = [

@@ -1,6 +1,6 @@
-//! A sentence-transformers folder of which one file is the input: loaded, and asked for vectors.
+//! A sentence-transformers folder with one file replaced by the input: loaded, then used to embed texts.
 
-use super::folder::Folder;
+use super::scratch_folder::ScratchFolder;
 use exit_rl_engine::embed::embedder::{Embedder, EmbedderOptions};
 use exit_rl_engine::error::Result;
 use exit_rl_engine::placement::{BackendChoice, Dtype};
@@ -12,7 +12,7 @@ macro_rules! seed {
     };
 }
 
-/// What the folder holds where the input is not.
+/// The files of the folder; the input replaces one of them.
 const FILES: [(&str, (&str, &[u8])); 11] = [
     ("modules.json", seed!("embedder-modules/new.json")),
     ("config.json", seed!("embedder-config/bert.json")),
@@ -71,18 +71,18 @@ pub fn normalize(bytes: &[u8]) -> bool {
     in_place_of("3_Normalize/config.json", bytes)
 }
 
-/// The vocabulary of BERT is read where there is no tokenizer.json.
+/// BERT's vocabulary, which is read without tokenizer.json.
 pub fn vocabulary(bytes: &[u8]) -> bool {
     let others = FILES.into_iter().filter(|(name, _)| *name != "tokenizer.json");
     let mut files: Vec<_> = others.map(|(name, (_, content))| (name, content)).collect();
     files.push(("vocab.txt", bytes));
     files.retain(|(name, _)| *name != "tokenizer_config.json");
-    embed(&Folder::with(&files).0).is_ok()
+    embed(&ScratchFolder::with(&files).0).is_ok()
 }
 
 fn in_place_of(changed: &str, bytes: &[u8]) -> bool {
     let files = FILES.map(|(name, (_, content))| (name, if name == changed { bytes } else { content }));
-    embed(&Folder::with(&files).0).is_ok()
+    embed(&ScratchFolder::with(&files).0).is_ok()
 }
 
 fn embed(folder: &Path) -> Result<()> {

@@ -1,13 +1,13 @@
-//! Which weights an encoder has, by the names of its folder, and where they lie once read.
+//! The weights of an encoder under the names of its folder, and their places in one flat tensor.
 
-use super::config::{EncoderConfig, Family};
+use super::encoder_config::{EncoderConfig, EncoderFamily};
 use crate::error::{EngineError, Result};
 use crate::model::layout::{Layout, Part};
 use crate::model::weight_files::WeightFiles;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// A matrix `[rows, columns]`, or a vector of one column.
+/// The place of a matrix `[rows, columns]`, or of a vector as one column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Span {
     pub start: usize,
@@ -15,36 +15,39 @@ pub struct Span {
     pub columns: usize,
 }
 
+/// The weight and bias of a projection or a norm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Affine {
     pub weight: Span,
     pub bias: Option<Span>,
 }
 
+/// The weights of one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerSpans {
-    /// ModernBERT's first layer has none: its input is normalised already.
+    /// None in ModernBERT's first layer, whose input is normalised already.
     pub attention_norm: Option<Affine>,
     /// Query, key and value, stacked.
     pub qkv: Affine,
     pub output: Affine,
     pub mlp_norm: Affine,
-    /// With a gate: input and gate, stacked.
+    /// In a gated MLP: input and gate, stacked.
     pub up: Affine,
     pub down: Affine,
 }
 
+/// The weights of an encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EncoderSpans {
-    pub words: Span,
-    pub positions: Option<Span>,
-    pub types: Option<Span>,
-    pub norm: Affine,
+    pub word_embeddings: Span,
+    pub position_embeddings: Option<Span>,
+    pub token_type_embeddings: Option<Span>,
+    pub embedding_norm: Affine,
     pub layers: Vec<LayerSpans>,
     pub final_norm: Option<Affine>,
 }
 
-/// Weights on the host with the place of each.
+/// The weights on the host, with the place of each.
 pub struct EncoderWeights {
     flat: HostWeights,
     pub spans: EncoderSpans,
@@ -54,12 +57,13 @@ pub struct EncoderWeights {
 pub struct HostWeights(Tensor);
 
 impl HostWeights {
-    /// A config may ask for more than memory holds: what the files cannot contain is refused before it is allocated.
+    /// Reads the weights of a layout. A config may describe more than memory holds: sizes that the files cannot contain are
+    /// refused before they are allocated.
     pub fn read(folder: &Path, files: &WeightFiles, layout: &Layout) -> Result<Self> {
         const SMALLEST_WEIGHT: u64 = 2;
         if (layout.size as u64).saturating_mul(SMALLEST_WEIGHT) > files.bytes() {
-            let (asked, bytes) = (layout.size, files.bytes());
-            let reason = format!("it asks for {asked} numbers, and the safetensors files hold {bytes} bytes");
+            let (described, bytes) = (layout.size, files.bytes());
+            let reason = format!("it describes {described} numbers, the safetensors files hold {bytes} bytes");
             return Err(EngineError::model_file(&folder.join("config.json"), reason));
         }
         files.check_shapes(layout)?;
@@ -69,13 +73,13 @@ impl HostWeights {
     }
 
     pub fn slice(&self, span: Span) -> &[f32] {
-        // SAFETY: the tensor is contiguous fp32 on the host, and nothing writes to it once it was read.
+        // SAFETY: the tensor is contiguous fp32 on the host, and nothing writes to it after `read`.
         let all = unsafe { std::slice::from_raw_parts(self.0.data_ptr().cast::<f32>(), self.0.numel()) };
         &all[span.start..span.start + span.rows * span.columns]
     }
 }
 
-/// The safetensors files of a folder; pickles are refused with what to do.
+/// Opens the safetensors files of a folder; a pickle is refused with a hint.
 pub fn open_weights(folder: &Path) -> Result<WeightFiles> {
     WeightFiles::open(folder).map_err(|error| match error {
         EngineError::ModelFileMissing { .. } if folder.join("pytorch_model.bin").exists() => {
@@ -89,20 +93,20 @@ pub fn open_weights(folder: &Path) -> Result<WeightFiles> {
 
 impl EncoderWeights {
     pub fn read(folder: &Path, config: &EncoderConfig) -> Result<Self> {
-        let mut plan = Plan { layout: Layout::default() };
+        let mut builder = LayoutBuilder { layout: Layout::default() };
         let mut files = open_weights(folder)?;
         let (spans, prefix) = match config.family {
-            Family::Bert { types } => (plan.bert(config, types), "bert."),
-            Family::ModernBert { attention_bias, mlp_bias, norm_bias } => {
-                (plan.modernbert(config, attention_bias, mlp_bias, norm_bias), "model.")
+            EncoderFamily::Bert { types } => (builder.bert(config, types), "bert."),
+            EncoderFamily::ModernBert { attention_bias, mlp_bias, norm_bias } => {
+                (builder.modernbert(config, attention_bias, mlp_bias, norm_bias), "model.")
             }
         };
-        // Folders saved from a model with a head put the encoder under a name of its own; old ones say gamma and beta.
+        // Folders saved from a model with a head prefix the encoder's names; old ones have gamma and beta.
         files.rename(|name| {
             let bare = name.strip_prefix(prefix).unwrap_or(name);
             bare.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
         });
-        Ok(Self { flat: HostWeights::read(folder, &files, &plan.layout)?, spans })
+        Ok(Self { flat: HostWeights::read(folder, &files, &builder.layout)?, spans })
     }
 
     pub fn slice(&self, span: Span) -> &[f32] {
@@ -110,11 +114,12 @@ impl EncoderWeights {
     }
 }
 
-struct Plan {
+/// Appends weights to a layout, in the order of the folder.
+struct LayoutBuilder {
     layout: Layout,
 }
 
-impl Plan {
+impl LayoutBuilder {
     fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Span {
         self.part(name, vec![rows as i64, columns as i64]);
         Span { start: self.layout.size - rows * columns, rows, columns }
@@ -145,10 +150,14 @@ impl Plan {
     fn bert(&mut self, config: &EncoderConfig, types: usize) -> EncoderSpans {
         let width = config.hidden_size;
         EncoderSpans {
-            words: self.matrix("embeddings.word_embeddings.weight", config.vocab_size, width),
-            positions: Some(self.matrix("embeddings.position_embeddings.weight", config.context_length, width)),
-            types: Some(self.matrix("embeddings.token_type_embeddings.weight", types, width)),
-            norm: self.norm("embeddings.LayerNorm", width, true),
+            word_embeddings: self.matrix("embeddings.word_embeddings.weight", config.vocab_size, width),
+            position_embeddings: Some(self.matrix(
+                "embeddings.position_embeddings.weight",
+                config.context_length,
+                width,
+            )),
+            token_type_embeddings: Some(self.matrix("embeddings.token_type_embeddings.weight", types, width)),
+            embedding_norm: self.norm("embeddings.LayerNorm", width, true),
             layers: (0..config.layers.len()).map(|layer| self.bert_layer(config, layer)).collect(),
             final_norm: None,
         }
@@ -158,7 +167,7 @@ impl Plan {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let name = |part: &str| format!("encoder.layer.{layer}.{part}");
         let heads = ["query", "key", "value"].map(|head| name(&format!("attention.self.{head}")));
-        // Consecutive parts of equal width are one matrix.
+        // Consecutive matrices of equal width are one stacked matrix.
         let weights = heads.clone().map(|head| self.matrix(&format!("{head}.weight"), width, width));
         let biases = heads.map(|head| self.vector(&format!("{head}.bias"), width));
         let stacked = |first: Span| Span { rows: 3 * width, ..first };
@@ -174,7 +183,7 @@ impl Plan {
 
     fn modernbert(&mut self, config: &EncoderConfig, attention: bool, mlp: bool, norm: bool) -> EncoderSpans {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
-        let words = self.matrix("embeddings.tok_embeddings.weight", config.vocab_size, width);
+        let word_embeddings = self.matrix("embeddings.tok_embeddings.weight", config.vocab_size, width);
         let first_norm = self.norm("embeddings.norm", width, norm);
         let layers = (0..config.layers.len()).map(|layer| {
             let name = |part: &str| format!("layers.{layer}.{part}");
@@ -189,10 +198,10 @@ impl Plan {
         });
         let layers = layers.collect();
         EncoderSpans {
-            words,
-            positions: None,
-            types: None,
-            norm: first_norm,
+            word_embeddings,
+            position_embeddings: None,
+            token_type_embeddings: None,
+            embedding_norm: first_norm,
             layers,
             final_norm: Some(self.norm("final_norm", width, norm)),
         }

@@ -1,4 +1,4 @@
-//! Gradients of the decoder's parts. R rows · O outputs · C inputs · D width.
+//! Gradients of the decoder's operations. R rows · O outputs · C inputs · D width.
 
 use crate::simd::isa::Isa;
 use crate::simd::math::{exp, LANES};
@@ -15,7 +15,7 @@ pub fn weight<I: Isa>(dy: &[f32], x: &[f32], grad: &mut [f32], outputs: usize, i
         let count = (outputs - output).min(I::ROWS);
         let mut input = 0;
         while input + width <= inputs {
-            // SAFETY: the tile lies inside the three matrices, whose sizes were checked.
+            // SAFETY: the tile lies inside the three matrices, whose sizes are asserted above.
             unsafe {
                 match count {
                     8 => weight_tile::<I, 8>(dy, x, grad, &shape, output, input),
@@ -42,12 +42,14 @@ pub fn weight<I: Isa>(dy: &[f32], x: &[f32], grad: &mut [f32], outputs: usize, i
     }
 }
 
+/// Sizes of one weight gradient.
 struct WeightShape {
     rows: usize,
     outputs: usize,
     inputs: usize,
 }
 
+/// M rows and two vectors of columns of the weight gradient.
 #[inline(always)]
 unsafe fn weight_tile<I: Isa, const M: usize>(
     dy: &[f32],
@@ -79,6 +81,7 @@ unsafe fn weight_tile<I: Isa, const M: usize>(
     }
 }
 
+/// Σ a_i b_i for slices of equal length.
 #[inline(always)]
 pub fn dot<I: Isa>(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
@@ -112,7 +115,7 @@ pub fn rms_norm<I: Isa>(x: &[f32], weight: &[f32], eps: f32, dy: &[f32], dx: &mu
     let length = x.len();
     let (weight, dy, dx, dw) = (&weight[..length], &dy[..length], &mut dx[..length], &mut dw[..length]);
     let scale = 1.0 / (dot::<I>(x, x) / length as f32 + eps).sqrt();
-    // mean(g·x̂), sixteen partial sums.
+    // mean(g·x̂) from sixteen partial sums.
     let mut products = [0f32; LANES];
     for start in (0..length).step_by(LANES) {
         for (lane, product) in products.iter_mut().enumerate().take(length - start) {
@@ -130,7 +133,7 @@ pub fn rms_norm<I: Isa>(x: &[f32], weight: &[f32], eps: f32, dy: &[f32], dx: &mu
     }
 }
 
-/// Rows of silu(gate) · up: d[gate | up] from d(output).
+/// Backward of SwiGLU, rows of silu(gate) · up: d[gate | up] from d(output).
 #[inline(always)]
 pub fn activate(gate_up: &[f32], d_out: &[f32], width: usize, d_gate_up: &mut [f32]) {
     let rows = gate_up.chunks_exact(2 * width).zip(d_out.chunks_exact(width));
@@ -140,9 +143,9 @@ pub fn activate(gate_up: &[f32], d_out: &[f32], width: usize, d_gate_up: &mut [f
         let (up, d_out, d_up) = (&up[..width], &d_out[..width], &mut d_up[..width]);
         for index in 0..width {
             let sigmoid = 1.0 / (1.0 + exp(-gate[index]));
-            let slope = sigmoid * (1.0 + gate[index] * (1.0 - sigmoid));
+            let d_silu = sigmoid * (1.0 + gate[index] * (1.0 - sigmoid));
             d_up[index] = d_out[index] * gate[index] * sigmoid;
-            d_gate[index] = d_out[index] * up[index] * slope;
+            d_gate[index] = d_out[index] * up[index] * d_silu;
         }
     }
 }

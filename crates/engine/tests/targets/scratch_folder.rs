@@ -1,11 +1,11 @@
-//! A folder for one input.
+//! A temporary folder for one input.
 
 use std::path::{Path, PathBuf};
 
-/// A folder in memory where there is one; it goes when the value goes.
-pub struct Folder(pub PathBuf);
+/// A folder, in memory where the system has /dev/shm; dropping it removes the folder.
+pub struct ScratchFolder(pub PathBuf);
 
-impl Folder {
+impl ScratchFolder {
     pub fn with(files: &[(&str, &[u8])]) -> Self {
         let memory = Path::new("/dev/shm");
         let root = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
@@ -20,7 +20,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for ScratchFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

@@ -1,16 +1,17 @@
-//! Texts on their way to vectors, in slices short enough that generation goes on between them.
+//! Embeds texts in slices, short enough that generation continues between them.
 
 use super::embedder::Embedder;
 use crate::error::{EngineError, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-/// Tokens computed in one slice for every thread.
+/// Tokens of one slice, for each thread.
 const TOKENS_PER_THREAD: usize = 512;
 
+/// An embedding request in progress.
 pub struct EmbedJob {
     tokens: Vec<Vec<u32>>,
-    /// Texts by falling length: like lengths pad little, and long ones do not come last.
+    /// Texts by descending length: similar lengths need little padding.
     order: Vec<usize>,
     done: usize,
     vectors: Vec<Vec<f32>>,
@@ -18,6 +19,7 @@ pub struct EmbedJob {
 }
 
 impl EmbedJob {
+    /// Tokenizes the texts.
     pub fn new(embedder: &Embedder, texts: &[String], cancel: Arc<AtomicBool>) -> Result<Self> {
         let tokens = embedder.tokenize(texts)?;
         let mut order: Vec<usize> = (0..tokens.len()).collect();
@@ -25,7 +27,10 @@ impl EmbedJob {
         Ok(Self { vectors: vec![vec![]; tokens.len()], tokens, order, done: 0, cancel })
     }
 
-    /// Computes the next slice; true when it was the last.
+    /// Computes the next slice; true after the last.
+    ///
+    /// # Errors
+    /// `Cancelled` once the request is cancelled, and those of `Embedder::vectors`.
     pub fn advance(&mut self, embedder: &mut Embedder) -> Result<bool> {
         if self.cancel.load(Ordering::Relaxed) {
             return Err(EngineError::Cancelled {});

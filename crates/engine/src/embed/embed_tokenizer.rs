@@ -1,9 +1,9 @@
-//! Texts to token ids as sentence-transformers asks for them: special tokens added, cut at the longest length.
+//! Texts to token ids as in sentence-transformers: special tokens added, truncated at the longest length.
 
-use super::json::{flag_or, JsonFile};
+use super::json_file::{flag_or, JsonFile};
 use crate::error::{EngineError, Result};
 use crate::io::read_file::read_bounded;
-use crate::model::fields::Fields;
+use crate::model::config_fields::ConfigFields;
 use crate::tokenizer::growth::check_tokens;
 use crate::tokenizer::{parse, MAX_TOKENIZER};
 use serde_json::{json, Map, Value};
@@ -11,27 +11,31 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use tokenizers::{PostProcessor, TruncationDirection, TruncationParams, TruncationStrategy};
 
+/// The tokenizer of an embedder.
 pub struct EmbedTokenizer {
     inner: tokenizers::Tokenizer,
+    /// Tokens at which a text is truncated, special tokens included.
     pub longest: usize,
 }
 
-/// What the folder's other files say about its tokens.
+/// Settings of the tokenizer from the folder's other files.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenSettings {
     pub vocab_size: usize,
-    /// Positions that the model has.
+    /// Positions of the model.
     pub context_length: usize,
-    /// Whether a text beyond `context_length` cannot be computed at all.
+    /// Learned positions: a text beyond `context_length` cannot be computed.
     pub absolute_positions: bool,
     /// `max_seq_length` of sentence_bert_config.json.
     pub max_seq_length: Option<usize>,
     pub lower_case: bool,
-    /// `model_type` is bert: transformers then builds the tokenizer from its vocabulary and tokenizer_config.json.
+    /// Whether `model_type` is bert: transformers then builds the tokenizer from its vocabulary and tokenizer_config.json.
     pub bert: bool,
 }
 
 impl EmbedTokenizer {
+    /// # Errors
+    /// `ModelFileMissing`, `ModelFile` for a malformed tokenizer or lengths that do not fit, `ModelUnsupported`.
     pub fn load(folder: &Path, settings: &TokenSettings) -> Result<Self> {
         let config_file = JsonFile::read_or_empty(folder, "tokenizer_config.json")?;
         let config = config_file.fields()?;
@@ -39,14 +43,14 @@ impl EmbedTokenizer {
         tokenizer["truncation"] = Value::Null;
         tokenizer["padding"] = Value::Null;
         if settings.lower_case {
-            lower_first(&mut tokenizer);
+            add_lowercase(&mut tokenizer);
         }
         let file = folder.join("tokenizer.json");
         let bytes = serde_json::to_vec(&tokenizer).map_err(|error| EngineError::model_file(&file, error))?;
         let mut inner = parse(&file, &bytes)?;
-        let known = inner.get_vocab(true);
-        check_tokens(&known).map_err(|reason| EngineError::model_file(&file, reason))?;
-        let largest = known.into_values().max().unwrap_or(0) as usize;
+        let vocab = inner.get_vocab(true);
+        check_tokens(&vocab).map_err(|reason| EngineError::model_file(&file, reason))?;
+        let largest = vocab.into_values().max().unwrap_or(0) as usize;
         if largest >= settings.vocab_size {
             let reason = format!("token id {largest} is outside the model's vocabulary of {}", settings.vocab_size);
             return Err(EngineError::model_file(&file, reason));
@@ -63,11 +67,13 @@ impl EmbedTokenizer {
             return Err(config.bad(reason));
         }
         let strategy = TruncationStrategy::LongestFirst;
-        let cut = TruncationParams { max_length: longest, strategy, stride: 0, direction };
-        inner.with_truncation(Some(cut)).map_err(|error| EngineError::model_file(&file, error))?;
+        let truncation = TruncationParams { max_length: longest, strategy, stride: 0, direction };
+        inner.with_truncation(Some(truncation)).map_err(|error| EngineError::model_file(&file, error))?;
         Ok(Self { inner, longest })
     }
 
+    /// # Errors
+    /// `text` where the tokenizer library fails on it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         match catch_unwind(AssertUnwindSafe(|| self.inner.encode_fast(text, true))) {
             Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
@@ -76,7 +82,7 @@ impl EmbedTokenizer {
         }
     }
 
-    /// Tokens of a prompt at the head of a text: without the special token that would end it.
+    /// Tokens of a prompt at the start of a text, without the special token that ends a text.
     pub fn prompt_length(&self, prompt: &str) -> Result<usize> {
         let tokens = self.encode(prompt)?;
         let special = |id: &u32| self.inner.get_added_tokens_decoder().get(id).is_some_and(|token| token.special);
@@ -84,12 +90,13 @@ impl EmbedTokenizer {
     }
 }
 
-/// `max_seq_length` where it is given, else what tokenizer and model allow: sentence-transformers' rule.
-fn longest(config: &Fields, settings: &TokenSettings) -> Result<usize> {
-    let of_tokenizer =
+/// `max_seq_length`, or the shorter limit of tokenizer and model where it is absent, as in sentence-transformers.
+fn longest(config: &ConfigFields, settings: &TokenSettings) -> Result<usize> {
+    let tokenizer_limit =
         config.number("model_max_length")?.filter(|&length| length >= 1.0 && length < f64::from(1 << 24));
-    let of_both = of_tokenizer.map_or(settings.context_length, |length| (length as usize).min(settings.context_length));
-    let longest = settings.max_seq_length.unwrap_or(of_both);
+    let limit =
+        tokenizer_limit.map_or(settings.context_length, |length| (length as usize).min(settings.context_length));
+    let longest = settings.max_seq_length.unwrap_or(limit);
     if settings.absolute_positions && longest > settings.context_length {
         let reason = format!("max_seq_length is {longest}, and the model has {} positions", settings.context_length);
         return Err(config.bad(reason));
@@ -97,27 +104,29 @@ fn longest(config: &Fields, settings: &TokenSettings) -> Result<usize> {
     Ok(longest)
 }
 
-fn definition(folder: &Path, config: &Fields, settings: &TokenSettings) -> Result<Value> {
+/// The content of tokenizer.json, or its equivalent from vocab.txt.
+fn definition(folder: &Path, config: &ConfigFields, settings: &TokenSettings) -> Result<Value> {
     let class = config.text("tokenizer_class")?.unwrap_or(if settings.bert { "BertTokenizer" } else { "" });
     let bert = matches!(class, "BertTokenizer" | "BertTokenizerFast");
     let file = folder.join("tokenizer.json");
     if bert && !file.exists() && folder.join("vocab.txt").exists() {
         return word_pieces(folder, config);
     }
-    let Some(found) = JsonFile::read_up_to(folder, "tokenizer.json", MAX_TOKENIZER)? else {
-        return Err(without_definition(folder, &file));
+    let Some(file_content) = JsonFile::read_up_to(folder, "tokenizer.json", MAX_TOKENIZER)? else {
+        return Err(missing_tokenizer(folder, &file));
     };
-    found.fields()?;
-    let mut tokenizer = found.value;
+    file_content.fields()?;
+    let mut tokenizer = file_content.value;
     if bert {
         tokenizer["normalizer"] = bert_normalizer(config)?;
     }
     Ok(tokenizer)
 }
 
-fn without_definition(folder: &Path, file: &Path) -> EngineError {
-    let found = ["vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"];
-    let Some(other) = found.iter().find(|name| folder.join(name).exists()) else {
+/// The error of a folder without tokenizer.json; it names another tokenizer file that the folder has.
+fn missing_tokenizer(folder: &Path, file: &Path) -> EngineError {
+    let others = ["vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"];
+    let Some(other) = others.iter().find(|name| folder.join(name).exists()) else {
         let folder = folder.display().to_string();
         return EngineError::ModelFileMissing { folder, file: "tokenizer.json".into() };
     };
@@ -128,8 +137,8 @@ fn without_definition(folder: &Path, file: &Path) -> EngineError {
     EngineError::model_file(file, reason)
 }
 
-/// transformers takes BERT's switches from tokenizer_config.json, whatever tokenizer.json says.
-fn bert_normalizer(config: &Fields) -> Result<Value> {
+/// The normalizer of BERT: in transformers, tokenizer_config.json overrides tokenizer.json.
+fn bert_normalizer(config: &ConfigFields) -> Result<Value> {
     Ok(json!({
         "type": "BertNormalizer",
         "clean_text": true,
@@ -139,8 +148,8 @@ fn bert_normalizer(config: &Fields) -> Result<Value> {
     }))
 }
 
-/// BERT's tokenizer from vocab.txt: a word piece a line, its id the line's number.
-fn word_pieces(folder: &Path, config: &Fields) -> Result<Value> {
+/// BERT's tokenizer from vocab.txt, in which the word piece of line i has id i.
+fn word_pieces(folder: &Path, config: &ConfigFields) -> Result<Value> {
     let file = folder.join("vocab.txt");
     let text = String::from_utf8(read_bounded(folder, "vocab.txt", MAX_TOKENIZER)?)
         .map_err(|error| EngineError::model_file(&file, error))?;
@@ -194,8 +203,8 @@ fn word_pieces(folder: &Path, config: &Fields) -> Result<Value> {
     }))
 }
 
-/// `do_lower_case` of sentence_bert_config.json: a lower-casing step before the tokenizer's own, if it has none.
-fn lower_first(tokenizer: &mut Value) {
+/// `do_lower_case` of sentence_bert_config.json: adds a lower-casing step before the normalizer unless it has one.
+fn add_lowercase(tokenizer: &mut Value) {
     let lower = json!({ "type": "Lowercase" });
     let normalizer = tokenizer["normalizer"].take();
     let is_lower = |step: &Value| step["type"] == "Lowercase";

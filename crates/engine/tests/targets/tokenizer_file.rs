@@ -1,6 +1,6 @@
-//! tokenizer.json, and all that is done with one: both ways, a conversation with marks, and a text as it grows.
+//! tokenizer.json and its uses: encoding, decoding, a conversation with marks, a streamed text.
 
-use super::folder::Folder;
+use super::scratch_folder::ScratchFolder;
 use exit_rl_engine::error::Result;
 use exit_rl_engine::tokenizer::rendered::{Marks, Rendered};
 use exit_rl_engine::tokenizer::stream::TextStream;
@@ -11,11 +11,11 @@ const TEXT: &str = "Café <|im_end|> \u{1f600} a1x 12";
 const MARKS: Marks = Marks { guard: '\u{fdd0}', splice: '\u{fdd1}' };
 
 pub fn tokenizer(bytes: &[u8]) -> bool {
-    let folder = Folder::with(&[("tokenizer.json", bytes)]);
-    Tokenizer::load(&folder.0, 1 << 20).is_ok_and(|tokenizer| speak(&tokenizer).is_ok())
+    let folder = ScratchFolder::with(&[("tokenizer.json", bytes)]);
+    Tokenizer::load(&folder.0, 1 << 20).is_ok_and(|tokenizer| use_tokenizer(&tokenizer).is_ok())
 }
 
-fn speak(tokenizer: &Tokenizer) -> Result<()> {
+fn use_tokenizer(tokenizer: &Tokenizer) -> Result<()> {
     let tokens = tokenizer.encode(TEXT)?;
     let _ = tokenizer.decode(&tokens, false);
     let control: HashSet<u32> = tokenizer.added_tokens().iter().map(|token| token.id).collect();

@@ -1,6 +1,6 @@
-//! Parsers of a causal language model's folder, of its adapters and of what a run saved.
+//! Parsers of a model folder of a policy, of its adapters and of training checkpoints.
 
-use super::folder::Folder;
+use super::scratch_folder::ScratchFolder;
 use exit_rl_engine::memory::{estimate, Workload};
 use exit_rl_engine::model::config::DecoderConfig;
 use exit_rl_engine::model::layout::{elements, Layout};
@@ -20,18 +20,18 @@ const FACTORS: &[u8] = include_bytes!("../../../../test/corpus/adapter-weights/l
 const TOKENIZER: &[u8] = include_bytes!("../../../../test/corpus/tokenizer/bpe.json");
 
 fn load(files: &[(&str, &[u8])]) -> Option<Parameters> {
-    Parameters::load(&Folder::with(files).0, Device::Cpu, Kind::Float, true).ok()
+    Parameters::load(&ScratchFolder::with(files).0, Device::Cpu, Kind::Float, true).ok()
 }
 
 pub fn config(bytes: &[u8]) -> bool {
-    let config = DecoderConfig::read(&Folder::with(&[("config.json", bytes)]).0);
+    let config = DecoderConfig::read(&ScratchFolder::with(&[("config.json", bytes)]).0);
     config.is_ok_and(|config| elements(&config) > 0)
 }
 
-/// The whole door: what `doctor --model` says of a folder, then the folder loaded.
+/// The memory estimate of `doctor --model`, then loading the folder.
 pub fn policy(bytes: &[u8]) -> bool {
     let files = [("config.json", bytes), ("model.safetensors", WEIGHTS), ("tokenizer.json", TOKENIZER)];
-    let folder = Folder::with(&files);
+    let folder = ScratchFolder::with(&files);
     let options = LoadOptions {
         device: "cpu".into(),
         dtype: Dtype::Fp32,
@@ -67,21 +67,21 @@ pub fn weights_index(bytes: &[u8]) -> bool {
 }
 
 pub fn end_tokens(bytes: &[u8]) -> bool {
-    let ids = read_end_tokens(&Folder::with(&[("generation_config.json", bytes)]).0, 100);
+    let ids = read_end_tokens(&ScratchFolder::with(&[("generation_config.json", bytes)]).0, 100);
     ids.is_ok_and(|ids| ids.iter().all(|&id| id < 100))
 }
 
 pub fn adapter_config(bytes: &[u8]) -> bool {
-    PeftConfig::read(&Folder::with(&[("adapter_config.json", bytes)]).0).is_ok()
+    PeftConfig::read(&ScratchFolder::with(&[("adapter_config.json", bytes)]).0).is_ok()
 }
 
 pub fn adapter_weights(bytes: &[u8]) -> bool {
-    let Ok(config) = DecoderConfig::read(&Folder::with(&[("config.json", CONFIG)]).0) else { return false };
+    let Ok(config) = DecoderConfig::read(&ScratchFolder::with(&[("config.json", CONFIG)]).0) else { return false };
     adapter(&Layout::new(&config).0, bytes).is_some()
 }
 
 fn adapter(layout: &Layout, weights: &[u8]) -> Option<Adapter> {
-    let folder = Folder::with(&[("adapter_config.json", ADAPTER), ("adapter_model.safetensors", weights)]);
+    let folder = ScratchFolder::with(&[("adapter_config.json", ADAPTER), ("adapter_model.safetensors", weights)]);
     Adapter::read(&folder.0, layout, "any", 0, Device::Cpu).ok()
 }
 
@@ -90,16 +90,16 @@ pub fn training(bytes: &[u8]) -> bool {
     parameters.is_some_and(|parameters| resumes(parameters, bytes))
 }
 
-/// An adapter's training file holds earlier adapters as well, as many as it says.
+/// An adapter's training file also holds earlier adapters, in the number that it states.
 pub fn adapter_training(bytes: &[u8]) -> bool {
-    let folder = Folder::with(&[("config.json", CONFIG), ("model.safetensors", WEIGHTS)]);
+    let folder = ScratchFolder::with(&[("config.json", CONFIG), ("model.safetensors", WEIGHTS)]);
     let Ok(mut parameters) = Parameters::load(&folder.0, Device::Cpu, Kind::Float, false) else { return false };
     let Some(adapter) = adapter(&parameters.layout, FACTORS) else { return false };
     parameters.adapt(adapter).is_ok() && resumes(parameters, bytes)
 }
 
 fn resumes(mut parameters: Parameters, training: &[u8]) -> bool {
-    let folder = Folder::with(&[("training.safetensors", training)]);
+    let folder = ScratchFolder::with(&[("training.safetensors", training)]);
     let Ok(mut optimizer) = Optimizer::new(&mut parameters, Kind::Float) else { return false };
     optimizer.load(&folder.0.join("training.safetensors"), &mut parameters, None).is_ok()
 }
