@@ -40,9 +40,9 @@ export declare class NativePolicy {
    * One update; resolves to its metrics by TRL's names. Cancelled, or failed in its first optimizer step, it leaves the
    * weights as they were.
    */
-  update(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>
+  update(batch: NativeBatch, settings: object, ticket: number): Promise<Record<string, number>>
   /** The metrics of a batch by TRL's names, with the weights as they are; nothing is changed. */
-  evaluate(batch: NativeBatch, settings: NativeUpdateSettings, ticket: number): Promise<Record<string, number>>
+  evaluate(batch: NativeBatch, settings: object, ticket: number): Promise<Record<string, number>>
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>
   /** Writes a Hugging Face folder from the weights where they lie, in files of at most `max_shard_bytes`. */
@@ -92,7 +92,7 @@ export declare class NativeTokenizer {
 /** Cancels the request or update with this ticket, if it has not been answered. */
 export declare function cancel(ticket: number): void
 
-/** Distance of each member from its group's centroid over the group's range (method.md), cut at `clamp`. */
+/** Distance of each member from its group's centroid over the group's range (docs/method.md), cut at `clamp`. */
 export declare function diversity(embeddings: Float32Array, dimension: number, groupOffsets: Uint32Array, clamp: number): Promise<Float32Array>
 
 export interface EmbedderInfo {
@@ -251,16 +251,6 @@ export interface NativeBatch {
   step: Uint32Array
 }
 
-/** The adaptive weight of the entropy bonus. */
-export interface NativeEntropyControl {
-  target: number
-  change: number
-  min: number
-  max: number
-  /** Mean entropy of the step before; absent before the first. */
-  measured?: number
-}
-
 export interface NativeGenerated {
   tokens: Int32Array
   offsets: Uint32Array
@@ -316,54 +306,6 @@ export interface NativeStreamed {
   /** List i of the tokens belongs to `completions[i]`. */
   offsets: Uint32Array
   texts: Array<string>
-}
-
-export interface NativeUpdateSettings {
-  /** `grpo` or `supervised`; what stands before the learning rate concerns `grpo` alone. */
-  objective: string
-  /** `clip`, `cispo`, `cispo-range`, `sapo` or `vespo`. */
-  loss: string
-  /** `token` or `sequence`. */
-  importanceRatio: string
-  clipEpsilonLow: number
-  clipEpsilonHigh: number
-  delta?: number
-  dualClip?: number
-  sapoTemperaturePositive: number
-  sapoTemperatureNegative: number
-  vespoPowerPositive: number
-  vespoDecayPositive: number
-  vespoPowerNegative: number
-  vespoDecayNegative: number
-  beta: number
-  /** `k1`, `k2` or `k3`. */
-  klEstimator: string
-  klRatio: boolean
-  entropyCoefficient: number
-  entropyControl?: NativeEntropyControl
-  /** 1 keeps all tokens. */
-  topEntropyShare: number
-  offPolicyThreshold?: number
-  /** `none`, or `token-` or `sequence-` with `truncate` or `mask`. */
-  correction: string
-  correctionMax?: number
-  correctionMin?: number
-  /** `sequence-mean`, `sequence-sum`, `token-mean`, `local-token-mean` or `constant`. */
-  normalisation: string
-  localRollouts: number
-  maxCompletionLength: number
-  temperature: number
-  epochs: number
-  useRolloutLogprobs: boolean
-  learningRate: number
-  adamBeta1: number
-  adamBeta2: number
-  adamEpsilon: number
-  weightDecay: number
-  maxGradNorm: number
-  microbatchTokens: number
-  gradientCheckpointing: boolean
-  logitsBytes: number
 }
 
 export interface NgramOptions {

@@ -1,6 +1,6 @@
 /**
- * The café: the base, GRPO and ExIt at equal updates on several seeds, each trained and evaluated by the commands that
- * a user types. What is finished in the folder is not run again.
+ * The café: compares the base, GRPO and ExIt at equal updates on several seeds, each trained and evaluated by the commands
+ * that a user types. It skips the runs that are finished in the folder.
  *
  *     npx tsx bench/cafe.ts [--seeds 3] [--jobs 2] [--updates 300] [--out runs/cafe]
  *
@@ -83,7 +83,7 @@ async function trainAndEvaluate(method: 'grpo' | 'exit', seed: number): Promise<
   return { method, seed, updates: metrics.length, reward, evaluation };
 }
 
-/** All jobs, `count` at a time; results in the order of the jobs. */
+/** Runs all jobs, `count` at a time; returns results in the order of the jobs. */
 async function runJobs<Result>(jobs: readonly (() => Promise<Result>)[], count: number): Promise<Result[]> {
   const results: Result[] = [];
   let next = 0;

@@ -1,8 +1,8 @@
 /**
  * npx tsx bench/checkpoint.ts [--repeats 5] [--threads N]
  *
- * How long training stands still for a checkpoint of a model of about 100 million parameters (fp32, AdamW): saved
- * asynchronously against saved synchronously, in turn, and whether both write the same bytes. Writes
+ * Measures how long training pauses for a checkpoint of a model of about 100 million parameters (fp32, AdamW), saved
+ * asynchronously and synchronously in turn, and checks that both write the same bytes. Writes
  * bench/results/checkpoint-DATE.json.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseConfig, type RunConfig } from '../src/config.js';
+import { parseConfig, type RunConfig } from '../src/config/parse.js';
 import { updateSettings } from '../src/method/update-settings.js';
 import { LocalPolicy } from '../src/policy/local.js';
 import { openRun } from '../src/run/run.js';
@@ -38,11 +38,11 @@ interface ManifestEntry {
   readonly sha256: string;
 }
 
-/** The files of a checkpoint, as its manifest lists them. */
+/** Reads the files of a checkpoint from its manifest. */
 const filesIn = (folder: string): Readonly<Record<string, ManifestEntry>> =>
   JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')).files;
 
-/** One update, so that the moments are numbers and not untouched memory. */
+/** Makes one update, so that the optimizer's moments hold numbers instead of untouched memory. */
 async function trainOnce(policy: LocalPolicy, config: RunConfig): Promise<void> {
   const prompts = [Int32Array.of(1, 3, 13, 20)];
   const tokens = Int32Array.of(14, 21, 2);
@@ -61,7 +61,7 @@ async function main() {
   const curriculum = { kind: 'uniform' } as const;
   let update = 0;
 
-  /** Seconds that training stands still, and seconds until the checkpoint is on the disk. */
+  /** Seconds that training pauses, and seconds until the checkpoint is on the disk. */
   const save = async (asynchronous: boolean): Promise<Saved> => {
     const saver = createSaver({ run, policy, settings: { every: 1, keep: 2, asynchronous } });
     update += 1;
@@ -119,7 +119,7 @@ try {
   writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
   const { synchronous, asynchronous } = result.seconds;
   const pause = `${asynchronous.median.toFixed(3)} s of ${synchronous.median.toFixed(3)} s`;
-  console.log(`training stands still for ${pause} (${(100 * result.pauseShare).toFixed(1)} %): ${file}`);
+  console.log(`training pauses for ${pause} (${(100 * result.pauseShare).toFixed(1)} %): ${file}`);
 } finally {
   rmSync(scratch, { recursive: true });
 }

@@ -1,11 +1,11 @@
 /**
- * The acceptance of the embedded default, decided on a comparison that the demo has made:
+ * Decides the acceptance of the built-in recipe on a comparison that the demo has made:
  *
  *     npx exit-rl demo --seeds 5 --out runs/five-seeds
  *     npx tsx bench/code-breaker.ts runs/five-seeds [--out FILE]
  *
- * Prints every claim with what was measured and ends with 0 when all hold, else with 1. FILE takes the comparison and
- * the verdict, with commit and machine.
+ * Prints every claim with its measured value and exits with 0 when all hold, else with 1. Writes the comparison and the
+ * verdict, with commit and machine, to FILE.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

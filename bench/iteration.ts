@@ -1,6 +1,7 @@
-/** Update tokens/s and whole GRPO iterations/s of the embedded default's shape, against TRL's GRPOTrainer. */
+/** Measures update tokens/s and whole GRPO iterations/s for the shape of the built-in recipe, against TRL's GRPOTrainer. */
 import { type AdvantageSettings, groupAdvantages } from '../src/method/advantage.js';
 import type { Completion, Generated, Policy, UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
+import { defaultUpdate } from '../src/policy/settings.js';
 import { row, type Sides, type Summary, summarise, type TableRow } from './lib/measure.js';
 import { watchNeighbours } from './lib/neighbours.js';
 import { type Contest, generateAll, makePrompts, type Report } from './rollout.js';
@@ -12,27 +13,8 @@ const warmup = 3;
 const steps = 10;
 const rounds = 3;
 
-/** As in peers/serve.py: TRL's settings, by our names. */
-const settings: UpdateSettings = {
-  learningRate: 3e-4,
-  adamBeta1: 0.9,
-  adamBeta2: 0.95,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
-  microbatchTokens: 4096,
-  objective: {
-    kind: 'grpo',
-    clipEpsilonLow: 0.2,
-    clipEpsilonHigh: 0.2,
-    beta: 0,
-    normalisation: 'sequence-mean',
-    maxCompletionLength: newTokens,
-    temperature: 1,
-    epochs: 1,
-    useRolloutLogprobs: false,
-  },
-};
+/** The settings of peers/serve.py under our names. */
+const settings: UpdateSettings = { ...defaultUpdate, learningRate: 3e-4, adamBeta2: 0.95, microbatchTokens: 4096 };
 
 /** The reward of peers/serve.py: the share of even tokens. */
 const reward = ({ tokens }: Completion): number => tokens.filter((token) => token % 2 === 0).length / tokens.length;
@@ -55,13 +37,13 @@ function makeBatch(groups: readonly Generated[]): UpdateBatch {
   return { prompts: groups.map(({ promptTokens }) => promptTokens), sequences };
 }
 
-/** Seconds of each counted iteration and of its update, by the names of peers/serve.py. */
+/** Seconds of each measured iteration and of its update, under the names of peers/serve.py. */
 interface Times {
   readonly step_seconds: number[];
   readonly update_seconds: number[];
 }
 
-/** Seconds of whole iterations and of their updates, after some that are not counted. */
+/** Measures seconds of whole iterations and of their updates after some warm-up iterations. */
 async function ourIterations(
   policy: Pick<Policy, 'generate' | 'update'>,
   prompts: readonly (readonly number[])[],

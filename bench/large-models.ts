@@ -1,12 +1,12 @@
 /**
- * Models of real shapes through the commands that a user types: doctor, generate --chat, score, one ExIt run of two
- * updates, and the saved folder scored again by us and by transformers.
+ * Runs models of real shapes through the commands that a user types: doctor, generate --chat, score, one ExIt run of two
+ * updates, and compares the log-probabilities of the saved folder with those of transformers.
  *
  *     npx tsx bench/large-models.ts [--shapes qwen2-0.1b,qwen2-0.5b,llama-3.2-1b] [--variants float32,bfloat16,lora]
  *                                   [--device cpu] [--folder DIR] [--out FILE]
  *
- * Weights are random: what is shown is that everything fits together, how much memory and time it takes, and that both
- * sides read the same numbers from the result. Python with the peers: EXIT_RL_BENCH_PYTHON, else bench/.venv.
+ * Weights are random: the benchmark shows that the commands work together, the memory and time that they take, and that
+ * both sides read the same numbers from the result. Python with the peers: EXIT_RL_BENCH_PYTHON, else bench/.venv.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,7 +31,7 @@ const cli = path('../dist/cli/main.js');
 const python = ensurePeers();
 const peer = path('peers/large_models.py');
 
-/** What each variant sets. LoRA trains in bfloat16, as one would. */
+/** The options of each variant. LoRA trains in bfloat16, the usual choice. */
 const variants: Readonly<Record<string, { readonly dtype: string } & Readonly<Record<string, unknown>>>> = {
   float32: { dtype: 'float32' },
   bfloat16: { dtype: 'bfloat16', optimizer: { stateDtype: 'bfloat16' } },
@@ -47,7 +47,7 @@ interface Ran extends Cost {
   readonly out: string;
 }
 
-/** Runs a command to its end; what it printed, its seconds and its peak of resident memory. */
+/** Runs a command; returns its output, its seconds and its peak of resident memory. */
 async function run(command: string, parameters: readonly string[], outputFile?: string): Promise<Ran> {
   const began = performance.now();
   const output = outputFile === undefined ? undefined : openSync(outputFile, 'w');
@@ -70,7 +70,7 @@ async function run(command: string, parameters: readonly string[], outputFile?: 
   return { out: texts.out, seconds: (performance.now() - began) / 1000, peakGiB: peak / 2 ** 20 };
 }
 
-/** VmHWM in kB; 0 once the process is gone. */
+/** Reads VmHWM in kB; 0 once the process has ended. */
 function peakOf(pid: number): number {
   try {
     return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
@@ -87,14 +87,14 @@ function writeInputs(folder: string): void {
   writeFileSync(join(folder, 'prompts.jsonl'), `${rows.join('\n')}\n`);
   const chats = prompts.map((content) => JSON.stringify({ messages: [{ role: 'user', content }] }));
   writeFileSync(join(folder, 'chats.jsonl'), `${chats.join('\n')}\n`);
-  // Random models answer noise: the share of distinct tokens varies from answer to answer.
+  // Random models generate noise, so the share of distinct tokens varies between answers.
   const reward =
     'export const distinct = ({ completionIds }) =>\n' +
     '  completionIds.map((tokens) => tokens.filter((token) => token % 2 === 0).length / Math.max(1, tokens.length));\n';
   writeFileSync(join(folder, 'reward.mjs'), reward);
 }
 
-/** A reference policy is a second copy of the weights, but for an adapter: of 1.2 billion, 24 GiB do not hold it. */
+/** Disables the KL penalty of the whole 1.2-billion model: 24 GiB do not hold its reference policy, a second copy. */
 const betaOf = (shape: string, variant: string): number => (shape === 'llama-3.2-1b' && variant !== 'lora' ? 0 : 0.001);
 
 function writeConfig(folder: string, model: string, settings: Readonly<Record<string, unknown>>): string {
@@ -107,7 +107,7 @@ function writeConfig(folder: string, model: string, settings: Readonly<Record<st
     groupSize: 4,
     data: { train: join(folder, 'prompts.jsonl'), chat: true },
     rewards: [{ file: join(folder, 'reward.mjs') }],
-    // From the second update on every start is a rewrite.
+    // Every start is a rewrite from the second update on.
     buffer: { minimumFill: 1 },
     replayProbability: 1,
     sampling: { maxNewTokens },
@@ -161,16 +161,16 @@ async function prove(shape: string, variant: string, model: string): Promise<Pro
   const lines = readFileSync(join(trained, 'metrics.jsonl'), 'utf8').trim().split('\n');
   const rows = lines.map((line): unknown => JSON.parse(line));
   const saved = join(trained, readdirSync(trained).find((name) => name.startsWith('checkpoint-')) ?? '');
-  // Both sides read the saved folder in fp32: what is compared is the file, not the precision.
+  // Both sides read the saved folder in fp32, to compare the file and not the precision.
   const exact = ['--device', options.device, '--dtype', 'float32'];
   const tokens = readFileSync(answers, 'utf8')
     .trim()
     .split('\n')
     .map((line): number[] => JSON.parse(line).completions[0].tokens);
-  const asked = join(folder, 'score.jsonl');
-  writeFileSync(asked, tokens.map((ids) => `${JSON.stringify({ tokens: ids })}\n`).join(''));
+  const input = join(folder, 'score.jsonl');
+  writeFileSync(input, tokens.map((ids) => `${JSON.stringify({ tokens: ids })}\n`).join(''));
   const scores = join(folder, 'scores.jsonl');
-  await step('score saved', ['score', '--model', saved, '--input', asked, ...exact], scores);
+  await step('score saved', ['score', '--model', saved, '--input', input, ...exact], scores);
   const base = existsSync(join(saved, 'adapter_config.json')) ? ['--base', model] : [];
   const check = await run(python, [peer, 'check', saved, scores, ...base]);
   return { shape, variant, steps, updates: rows, transformers: JSON.parse(check.out.trim().split('\n').at(-1) ?? '') };

@@ -1,9 +1,9 @@
 /**
  * npx tsx bench/lora.ts [--repeats 5] [--threads N]
  *
- * Training an adapter of rank 16 against training all weights, on libtorch, of a model of about 100 million parameters in
- * fp32: CPU seconds of an update and of sampling, each variant in a process of its own, in turn, and the most memory that
- * it took. Writes bench/results/lora-DATE.json.
+ * Compares training an adapter of rank 16 with training all weights, on libtorch, for a model of about 100 million
+ * parameters in fp32: CPU seconds of an update and of sampling, and peak memory, each variant in a separate process, in
+ * turn. Writes bench/results/lora-DATE.json.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { parseConfig } from '../src/config.js';
+import { parseConfig } from '../src/config/parse.js';
 import { updateSettings } from '../src/method/update-settings.js';
 import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
@@ -55,12 +55,12 @@ async function cpuSeconds(work: () => Promise<unknown>): Promise<number> {
 interface Cost {
   readonly update: number;
   readonly sampling: number;
-  /** Parameters that are trained. */
+  /** Number of trained parameters. */
   readonly trained: number;
   readonly peakBytes: number;
 }
 
-/** In a process of its own: what one variant costs. */
+/** Measures the cost of one variant, in a separate process. */
 async function measure(name: string, model: string): Promise<Cost> {
   const settings = updateSettings(parseConfig({ task: 'code-breaker', model, threads, device: 'cpu' }), 1);
   const policy = await LocalPolicy.load(model, { device: 'cpu', threads, backend: 'torch', ...variants[name] });

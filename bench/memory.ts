@@ -1,10 +1,9 @@
 /**
  * npx tsx bench/memory.ts [--json] [--progress]
  *
- * The estimate of `exit-rl doctor --model` beside the peak of resident memory (VmHWM) of a child process that does it:
- * random Llama-shaped models, fp32 and bf16, whole and with adapters, loaded, generating, updating and updating after an
- * asynchronous save, on the CPU. Writes
- * bench/results/memory-DATE.json and fails when one is off by more than 15 %.
+ * Compares the estimate of `exit-rl doctor --model` with the peak of resident memory (VmHWM) of a child process: random
+ * Llama-shaped models, fp32 and bf16, whole and with adapters, loading, generating, updating, and updating after an
+ * asynchronous save, on the CPU. Writes bench/results/memory-DATE.json and fails when an estimate is off by more than 15 %.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -25,6 +24,7 @@ import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
 import type { LoraOptions } from '../src/policy/lora.js';
 import { estimateMemory } from '../src/policy/memory.js';
 import type { UpdateSettings } from '../src/policy/policy.js';
+import { defaultUpdate, supervisedObjective } from '../src/policy/settings.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -46,7 +46,7 @@ const threads = 1;
 
 type Stage = 'load' | 'generate' | 'update' | 'save';
 
-/** A model and how it is loaded. */
+/** A model with the options to load it. */
 interface Case extends Pick<LocalPolicyOptions, 'dtype' | 'backend' | 'trainable' | 'reference'> {
   readonly shape: keyof typeof shapes;
   readonly stateDtype?: 'float32' | 'bfloat16';
@@ -77,7 +77,7 @@ const cases: readonly Case[] = [
 type Shape = (typeof shapes)[keyof typeof shapes];
 type NamedSize = readonly [name: string, size: readonly number[]];
 
-/** Shapes of every weight of a Llama with a tied head. */
+/** Lists the shapes of all weights of a Llama with a tied head. */
 function weightShapes({
   vocab_size,
   hidden_size: width,
@@ -107,7 +107,7 @@ function weightShapes({
   return shapes;
 }
 
-/** A folder with random fp32 weights: numbers in ±0.05, norms about 1. */
+/** Writes a folder with random fp32 weights: numbers in ±0.05, norms about 1. */
 function makeModel(shape: Shape, folder: string): void {
   mkdirSync(folder, { recursive: true });
   for (const name of ['tokenizer.json', 'tokenizer_config.json', 'generation_config.json']) {
@@ -156,14 +156,10 @@ const peakBytes = (): number =>
   1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
 
 const settings: UpdateSettings = {
+  ...defaultUpdate,
   learningRate: 1e-5,
-  adamBeta1: 0.9,
-  adamBeta2: 0.999,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
   microbatchTokens: workload.microbatchTokens,
-  objective: { kind: 'supervised' },
+  objective: supervisedObjective,
 };
 
 function optionsOf({ stateDtype = 'float32', lora, ...one }: Case): LocalPolicyOptions {
@@ -172,7 +168,7 @@ function optionsOf({ stateDtype = 'float32', lora, ...one }: Case): LocalPolicyO
   return { device: 'cpu', threads, dtype, backend, trainable, reference, optimizer: { stateDtype }, ...adapter };
 }
 
-/** Two saves, each with an update behind it, as a run makes them. */
+/** Saves twice, each time followed by an update, as a run does. */
 async function saveAndGoOn(
   policy: LocalPolicy,
   { asynchronousSaving = true }: Case,
@@ -192,7 +188,7 @@ async function saveAndGoOn(
   }
 }
 
-/** Runs in the child: one stage of one case, then the peak on standard output. */
+/** Runs one stage of one case in the child, then prints the peak. */
 async function runStage(one: Case, stage: string, folder: string): Promise<never> {
   const policy = await LocalPolicy.load(folder, optionsOf(one));
   const tokens = (count: number, seed: number): Int32Array =>
@@ -219,7 +215,7 @@ async function runStage(one: Case, stage: string, folder: string): Promise<never
     const batch = { prompts: Array.from({ length: prompts }, (_, at) => tokens(promptTokens, at)), sequences };
     const gradientCheckpointing = one.gradientCheckpointing === true;
     const update = () => policy.update(batch, { ...settings, gradientCheckpointing });
-    // The second finds the optimizer's moments in memory, which the first one made at its end.
+    // The second update includes the optimizer's moments, which the first one allocates at its end.
     for (const _ of ['first', 'second']) await update();
     if (stage === 'save') await saveAndGoOn(policy, one, update);
   }
@@ -245,7 +241,7 @@ interface Row extends Omit<Case, 'stages'> {
   readonly estimate: number;
   readonly measured: number;
   readonly ratio: number;
-  /** Every term of the estimate, in the last row of a case. */
+  /** The terms of the estimate, in the last row of a case. */
   readonly terms?: unknown;
 }
 

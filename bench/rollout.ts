@@ -1,4 +1,4 @@
-/** Rollout tokens/s: distinct prompts, and groups of 8 that share one, against transformers `generate`. */
+/** Measures rollout tokens/s against transformers `generate`, for distinct prompts and for groups of 8 on one prompt. */
 import type { LocalPolicy } from '../src/policy/local.js';
 import type { Generated, Policy } from '../src/policy/policy.js';
 import { alternate, row, secondsOf, type TableRow } from './lib/measure.js';
@@ -10,7 +10,7 @@ const batchSizes = [1, 8, 64, 256];
 const completionLengths = [6, 64];
 const groupSize = 8;
 
-/** Both sides of a measurement, with the same model loaded. */
+/** Both sides of a measurement, which have loaded the same model. */
 export interface Contest {
   readonly policy: LocalPolicy;
   readonly peer: Peer;
@@ -27,7 +27,7 @@ interface Shape {
   readonly n: number;
 }
 
-/** Tokens of ordinary words, different in every prompt. */
+/** Draws tokens of ordinary words, different in every prompt. */
 export function makePrompts(count: number, vocabularySize: number): number[][] {
   let state = 12345;
   const next = (): number => {
@@ -40,7 +40,7 @@ export function makePrompts(count: number, vocabularySize: number): number[][] {
   );
 }
 
-/** Enough runs that a fast measurement is not a single tick, few enough that all fit into a few minutes. */
+/** Runs per measurement: enough that a fast one exceeds the clock's resolution, few enough for a few minutes in all. */
 const repeatsFor = (batch: number, newTokens: number): number => (batch * newTokens >= 4096 ? 3 : 5);
 
 export async function benchRollout(contest: Contest, report: Report): Promise<TableRow[]> {
@@ -77,7 +77,7 @@ async function measure({ policy, peer, vocabularySize }: Contest, { newTokens, b
   return { label, ...row('rollout', 'tokens/s', details, sides), busyElsewhere: neighbours() };
 }
 
-/** Fails when a completion is not as long as asked for: the comparison would not be one. */
+/** Fails when a completion is shorter than requested, which would make the sides incomparable. */
 export async function generateAll(
   policy: Pick<Policy, 'generate'>,
   prompts: readonly (readonly number[])[],

@@ -1,8 +1,9 @@
 /**
  * npx tsx bench/run.ts [rollout|update|iteration …] [--threads N] [--model FOLDER] [--json]
  *
- * Side by side with transformers and TRL on this machine: same weights, same lengths, the two sides in turn. Prints a
- * table and writes bench/results/KIND-threads-N-DATE.json. Peers go into bench/.venv, or set EXIT_RL_BENCH_PYTHON.
+ * Compares exit-rl with transformers and TRL on this machine: same weights and lengths, the two sides in turn. Prints a
+ * table and writes bench/results/KIND-threads-N-DATE.json. Installs the peers into bench/.venv unless EXIT_RL_BENCH_PYTHON
+ * names a Python that has them.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
@@ -43,7 +44,7 @@ function readArguments(): Wanted {
   };
 }
 
-/** The shipped model, or a random one of its shape, without end tokens. */
+/** Makes a copy of the shipped model, or random weights of its shape, without end tokens. */
 function openModel(python: string, model: string | undefined): { folder: string; name: string } {
   const shipped = join(root, 'models', 'tiny');
   const source = model ?? (existsSync(join(shipped, 'model.safetensors')) ? shipped : '-');

@@ -1,5 +1,5 @@
 // A task of your own with a reward of your own: answer with as many words of colour 3 as possible.
-import { LocalPolicy, parseConfig, shippedModel, type TaskFamily, train } from 'exit-rl';
+import { shippedModel, type TaskFamily, trainRun } from 'exit-rl';
 
 const threes: TaskFamily = {
   name: 'threes',
@@ -11,20 +11,19 @@ const threes: TaskFamily = {
     return { quality: words.filter((word) => word.endsWith('3')).length / 5, wellFormed: words.length === 5 };
   },
 };
-const config = parseConfig({
-  task: 'threes',
-  model: shippedModel('tiny'),
-  method: 'grpo',
-  updates: Number(process.argv[2] ?? 60),
-  sampling: { maxNewTokens: 6 },
-  optimizer: { learningRate: 1e-3 },
-});
-const policy = await LocalPolicy.load(config.model, { device: 'cpu', threads: 1 });
-await train({
-  config,
-  policy,
-  family: threes,
-  reward: ({ quality }) => quality ** 2,
-  onUpdate: ({ update, quality }) => console.log(update, quality?.toFixed(3)),
-});
-await policy.close();
+await trainRun(
+  {
+    model: shippedModel('tiny'),
+    method: 'grpo',
+    updates: Number(process.argv[2] ?? 60),
+    sampling: { maxNewTokens: 6 },
+    optimizer: { learningRate: 1e-3 },
+    evaluation: { iterations: 4 },
+    threads: 1,
+  },
+  {
+    family: threes,
+    reward: ({ quality }) => quality ** 2,
+    onUpdate: ({ update, quality }) => console.log(update, quality?.toFixed(3)),
+  },
+);

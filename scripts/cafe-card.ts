@@ -1,4 +1,4 @@
-/** The README.md of models/cafe, with the numbers of the run that made it. */
+/** Writes the README.md of models/cafe, with the numbers of the run that made it. */
 import type { Evaluation } from '../src/evaluation/evaluation.js';
 
 const shown = [0, 1, 2, 4, 8];

@@ -1,4 +1,4 @@
-/** `npm run check`: format, lint, types, Rust format and lint, and that the committed binding is what the build makes. */
+/** `npm run check`: format, lint, types, Rust format and lint, and whether the build reproduces the committed binding. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

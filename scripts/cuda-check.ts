@@ -1,6 +1,6 @@
 /**
- * The checks of scripts/cuda-check.sh: doctor, parity with the CPU, tokens/s, clean exits.
- * `--device cpu` walks the same road on libtorch's CPU decoder, to test the checks themselves where there is no GPU.
+ * Runs the checks of scripts/cuda-check.sh: doctor, parity with the CPU, tokens/s, clean exits.
+ * `--device cpu` runs the same steps on libtorch's CPU decoder, to test the checks themselves without a GPU.
  */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -10,13 +10,14 @@ import { examine } from '../src/cli/doctor/examine.js';
 import { describe } from '../src/cli/doctor.js';
 import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
 import type { UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
+import { defaultUpdate } from '../src/policy/settings.js';
 import { createRng } from '../src/rng.js';
 
 const model = fileURLToPath(new URL('../models/tiny', import.meta.url));
 const noDeviceExit = 3;
 const inFlightExit = 7;
 
-/** Largest differences allowed against float32 on the CPU. */
+/** Largest allowed differences from float32 on the CPU. */
 const bounds = {
   logprob: 1e-4,
   logprobAfterUpdate: 1e-3,
@@ -25,26 +26,7 @@ const bounds = {
   meanRatioBf16: 1.01,
 };
 
-const settings: UpdateSettings = {
-  objective: {
-    kind: 'grpo',
-    clipEpsilonLow: 0.2,
-    clipEpsilonHigh: 0.2,
-    beta: 0,
-    normalisation: 'sequence-mean',
-    maxCompletionLength: 6,
-    temperature: 1,
-    epochs: 1,
-    useRolloutLogprobs: false,
-  },
-  learningRate: 1e-3,
-  adamBeta1: 0.9,
-  adamBeta2: 0.95,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
-  microbatchTokens: 4096,
-};
+const settings: UpdateSettings = { ...defaultUpdate, learningRate: 1e-3, adamBeta2: 0.95, microbatchTokens: 4096 };
 const sampling = { temperature: 1, maxNewTokens: 6 };
 const comparedMetrics = ['loss', 'grad_norm', 'entropy'] as const;
 
@@ -54,7 +36,7 @@ const { values } = parseArgs({
 const { device } = values;
 const onDevice: LocalPolicyOptions = device === 'cpu' ? { device, backend: 'torch' } : { device };
 
-/** 16 prompts of ordinary words with 8 random completions each. */
+/** Draws 16 prompts of ordinary words with 8 random completions each. */
 function randomBatch(vocabularySize: number): UpdateBatch {
   const rng = createRng(7);
   const words = (count: number): Int32Array =>
@@ -74,7 +56,7 @@ interface Gap {
   readonly meanRatio: number;
 }
 
-/** Differences of two lists of log-probabilities: the largest, and the mean of exp|Δ|. */
+/** Compares two lists of log-probabilities: the largest difference, and the mean of exp|Δ|. */
 function compare(ours: readonly Float32Array[], theirs: readonly Float32Array[]): Gap {
   const differences = ours.flatMap((list, at) =>
     [...list].map((value, t) => Math.abs(value - (theirs[at]?.[t] ?? Number.NaN))),
@@ -100,21 +82,22 @@ function check(name: string, value: number, bound: number): void {
 
 const relative = (a = Number.NaN, b = Number.NaN): number => Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b), 1e-6);
 
-/** Log-probabilities before and after one update on the same batch, against the CPU in float32. */
+/** Compares log-probabilities before and after one update on the same batch with the CPU in float32. */
 async function checkParity(): Promise<void> {
-  // The device first: the process loads CUDA with its first policy or never.
+  // Opens the device first, because the process loads CUDA with its first policy or never.
   const theirs = await LocalPolicy.load(model, { ...onDevice, dtype: 'float32' });
   const ours = await LocalPolicy.load(model, { device: 'cpu', backend: 'kernels', dtype: 'float32' });
   const batch = randomBatch(ours.info().vocabularySize);
   check('log-probabilities', compare(await ours.logprobs(batch), await theirs.logprobs(batch)).largest, bounds.logprob);
-  const [expected, found] = [await ours.update(batch, settings), await theirs.update(batch, settings)];
-  for (const name of comparedMetrics) check(`update: ${name}`, relative(expected[name], found[name]), bounds.metric);
+  const expected = await ours.update(batch, settings);
+  const actual = await theirs.update(batch, settings);
+  for (const name of comparedMetrics) check(`update: ${name}`, relative(expected[name], actual[name]), bounds.metric);
   const after = compare(await ours.logprobs(batch), await theirs.logprobs(batch));
   check('log-probabilities after the update', after.largest, bounds.logprobAfterUpdate);
   await Promise.all([ours.close(), theirs.close()]);
 }
 
-/** The sampler's log-probabilities against the trainer's, of the same weights and tokens. */
+/** Compares the sampler's log-probabilities with the trainer's for the same weights and tokens. */
 async function checkRollouts(dtype: 'float32' | 'bfloat16'): Promise<void> {
   const policy = await LocalPolicy.load(model, { ...onDevice, dtype });
   const { prompts } = randomBatch(policy.info().vocabularySize);
@@ -134,7 +117,7 @@ async function checkRollouts(dtype: 'float32' | 'bfloat16'): Promise<void> {
   await policy.close();
 }
 
-/** Generated tokens per second: the median of three runs after one that warms up. */
+/** Measures generated tokens per second: the median of three runs after a warm-up. */
 async function measureRollouts(): Promise<void> {
   const policy = await LocalPolicy.load(model, { ...onDevice, dtype: device === 'cpu' ? 'float32' : 'bfloat16' });
   const { prompts } = randomBatch(policy.info().vocabularySize);
@@ -161,7 +144,7 @@ async function rolloutRate(
   return tokens / ((performance.now() - begin) / 1000);
 }
 
-/** A process of its own that leaves with work in flight. */
+/** Runs a separate process that exits with work in flight. */
 function checkExit(): void {
   const args = [...process.execArgv, fileURLToPath(import.meta.url), '--device', device, '--in-flight'];
   const { status, signal } = spawnSync(process.execPath, args, {

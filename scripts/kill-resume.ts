@@ -1,6 +1,6 @@
 /**
- * Kills training at random moments, also while it starts, resumes and saves, and resumes it, until it has been killed
- * and has gone on so many times; every run that reaches its end must equal its uninterrupted twin byte for byte.
+ * Kills training at random moments, also while it starts, resumes and saves, and resumes it, for the given number of kills;
+ * every run that reaches its end must equal the uninterrupted run byte for byte.
  *
  *     npm run build && npx tsx scripts/kill-resume.ts [--kills 200] [--seed 1] [--out FILE.json] [--set key=value …]
  */
@@ -51,7 +51,7 @@ interface Ended {
   readonly errors: string;
 }
 
-/** Runs the command line; `onLine` is called after each update. Ends with how it ended. */
+/** Runs the command line and calls `onLine` after each update; returns how the process ended. */
 function run(
   parameters: readonly string[],
   onStart: (child: ChildProcess) => void = () => {},
@@ -70,7 +70,7 @@ function run(
   return new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, ...seen })));
 }
 
-/** Half of the kills come at any time from the start, half at any time after an update, where saving begins. */
+/** Draws the time of a kill: half at any time from the start, half after an update, where saving begins. */
 function killOnce(parameters: readonly string[], rng: Rng, startSeconds: number): Promise<Ended> {
   let planned = false;
   const killAfter = (child: ChildProcess, milliseconds: number): void => {
@@ -90,7 +90,7 @@ function killOnce(parameters: readonly string[], rng: Rng, startSeconds: number)
 
 const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
 
-/** Everything that must not depend on interruptions. */
+/** Reads everything that must not depend on interruptions. */
 function lasting(folder: string): string {
   const last = join(folder, `checkpoint-${updates}`);
   const { files } = JSON.parse(readFileSync(join(last, 'manifest.json'), 'utf8'));
@@ -111,7 +111,7 @@ function refuse(message: string, ended: Ended | undefined, folder: string): neve
 
 type Debris = 'saving' | 'deleting' | 'locked' | 'empty';
 
-/** What a kill found: is a checkpoint half written, half deleted, or the lock left? */
+/** Describes the state after a kill: whether a checkpoint is half written or half deleted, and whether the lock remains. */
 function debris(folder: string): Record<Debris, boolean> {
   const names = existsSync(folder) ? readdirSync(folder) : [];
   const some = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
@@ -132,7 +132,7 @@ async function killToTheEnd(folder: string, rng: Rng, startSeconds: number, coun
     const parameters = resumed ? ['train', '--resume', folder] : begin(folder);
     const ended = enough ? await run(parameters) : await killOnce(parameters, rng, startSeconds);
     const killed = ended.signal === 'SIGKILL';
-    if (!killed && ended.code !== 0) refuse(`a run ended by itself with ${ended.code}`, ended, folder);
+    if (!killed && ended.code !== 0) refuse(`a run that was not killed ended with ${ended.code}`, ended, folder);
     if (resumed && (ended.lines > 0 || ended.code === 0)) count.resumes += 1;
     if (!killed) return;
     count.kills += 1;

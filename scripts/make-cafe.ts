@@ -1,13 +1,13 @@
 /**
- * Makes what the example of the café ships: the data files of examples/cafe, and the weights of models/cafe.
+ * Makes the data files of examples/cafe and the weights of models/cafe.
  *
  *     npm run build && npx tsx scripts/make-cafe.ts data
  *     npx tsx scripts/make-cafe.ts corpus 20000 | python scripts/train-tokenizer.py --vocabulary 384 --out models/cafe
  *     npx tsx scripts/make-cafe.ts model [--seed 0] [--out models/cafe]
  *
  * `model` reads the folder's config.json, tokenizer and chat template, draws untrained weights of that shape from a
- * seed, and trains them with the product's own supervised training, in three lessons, with the loss on the assistant's
- * answers alone. The weights are written in bf16 with a card.
+ * seed, trains them with the product's supervised training in three lessons, with the loss on the assistant's answers only,
+ * and writes the weights in bf16 with a card.
  */
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -72,7 +72,7 @@ function printCorpus(count: number): void {
   }
 }
 
-/** An untrained model folder of the base's shape. */
+/** Writes an untrained model folder of the base's shape. */
 async function writeInitialModel(folder: string): Promise<void> {
   const config = JSON.parse(await readFile(join(base, 'config.json'), 'utf8'));
   await writeFile(join(folder, 'config.json'), JSON.stringify({ ...config, torch_dtype: 'float32' }));
@@ -80,7 +80,7 @@ async function writeInitialModel(folder: string): Promise<void> {
   await writeFile(join(folder, 'model.safetensors'), encodeSafetensors(initialWeights(config, rng.fork('weights'))));
 }
 
-/** Answers to a prompt, each to the end of its turn. */
+/** Encodes answers to a prompt, each to the end of its turn. */
 async function answersToPrompt(policy: LocalPolicy, own: Rng, lesson: Lesson): Promise<Demonstrated> {
   const { messages, answers } = demonstrate(own, answersPerPrompt, lesson);
   return {
@@ -133,7 +133,7 @@ async function makeModel(folder: string): Promise<void> {
     for (const name of ['copying', 'careful', 'careless'] as const) await learn(policy, name);
     await policy.save(folder);
   });
-  // Rounded to bf16 the folder is half as large.
+  // bf16 halves the size of the folder.
   await withPolicy(folder, 'bfloat16', (policy) => policy.save(values.out));
   await withPolicy(values.out, 'float32', async (policy) => {
     const evaluation = await evaluate(policy);

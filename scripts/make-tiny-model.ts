@@ -1,10 +1,10 @@
 /**
  * Makes models/tiny, the base model of code breaker: draws an untrained model from a seed, trains it on demonstrations
- * with the product's own supervised training, evaluates it, and writes the folder with its card.
+ * with the product's supervised training, evaluates it, and writes the folder with its card.
  *
  *     npm run build && npx tsx scripts/make-tiny-model.ts [--seed 0] [--out models/tiny]
  *
- * On one machine the same seed gives the same bytes; about half a minute on one core.
+ * The same seed gives the same bytes on one machine; the run takes about half a minute on one core.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +14,7 @@ import type { Evaluation } from '../src/evaluation/evaluation.js';
 import { evaluateIterations } from '../src/evaluation/iterate.js';
 import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/method/supervised.js';
 import { LocalPolicy } from '../src/policy/local.js';
+import { defaultUpdate } from '../src/policy/settings.js';
 import { createRng, type Rng } from '../src/rng.js';
 import { drawDemonstrations } from '../src/task/code-breaker/demonstrations.js';
 import { codeBreaker } from '../src/task/code-breaker/family.js';
@@ -24,16 +25,13 @@ const updates = 800;
 const promptsPerUpdate = 16;
 const answersPerPrompt = 4;
 const settings: SupervisedSettings = {
+  ...defaultUpdate,
   learningRate: 4e-3,
-  adamBeta1: 0.9,
   adamBeta2: 0.98,
-  adamEpsilon: 1e-8,
   weightDecay: 0.01,
-  maxGradNorm: 1,
   warmupUpdates: 100,
   schedule: 'linear',
   finalShare: 0.05,
-  microbatchTokens: 16384,
 };
 
 const { values } = parseArgs({
@@ -41,7 +39,7 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 
-/** One list of demonstrations per update, as token ids; a demonstration ends with the end of sequence. */
+/** Yields one list of demonstrations per update, as token ids that end with the end of sequence. */
 function* batches(policy: LocalPolicy, rng: Rng): Generator<Demonstrated[], never> {
   for (;;) {
     const demonstrations = drawDemonstrations(rng, promptsPerUpdate, answersPerPrompt);
@@ -61,7 +59,7 @@ async function evaluate(policy: LocalPolicy): Promise<Evaluation> {
 async function makeBase(initial: string): Promise<void> {
   const rng = createRng(seed);
   await writeInitialModel(initial, rng.fork('weights'));
-  // The shipped weights came from libtorch's gradient; another road ends in other last bits.
+  // The shipped weights come from libtorch's gradient; another backend gives other last bits.
   const policy = await LocalPolicy.load(initial, { device: 'cpu', dtype: 'float32', threads: 1, backend: 'torch' });
   try {
     await trainSupervised({

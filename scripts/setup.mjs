@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone runnable: libtorch, npm packages, native addon, TypeScript. Node built-ins only.
- * Each part is made only when what it is made from has changed, so this may run before every command.
+ * Makes a fresh clone runnable: libtorch, npm packages, native addon, TypeScript. Uses Node built-ins only.
+ * It makes a part only when its inputs have changed, so it may run before every command.
  */
 import { join } from 'node:path';
 import { fetchLibtorch } from './setup/fetch.mjs';

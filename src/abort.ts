@@ -1,4 +1,4 @@
-/** Concurrent work under an abort signal: one way to link signals, to fail together, and to stop waiting. */
+/** Runs concurrent work under an abort signal: links signals, cancels the others when one fails, stops waiting. */
 import { setMaxListeners } from 'node:events';
 import { CancelledError } from './errors.js';
 
@@ -9,11 +9,11 @@ interface Linked {
   unlink(): void;
 }
 
-/** A signal that aborts with `outer`, or by `abort`. */
+/** Creates a signal that aborts with `outer` or by `abort`. */
 function linkSignal(outer: AbortSignal | undefined): Linked {
-  // Not AbortSignal.any: on a signal as long-lived as a run it keeps every derived signal alive.
+  // AbortSignal.any would keep every derived signal alive as long as `outer`, which lives as long as a run.
   const inner = new AbortController();
-  // Every request in flight listens, and a batch has thousands of them.
+  // Every request in flight adds a listener, and a batch has thousands of requests.
   setMaxListeners(0, inner.signal);
   const abort = (): void => inner.abort();
   outer?.addEventListener('abort', abort);
@@ -27,7 +27,7 @@ function firstFailure(settled: readonly PromiseSettledResult<unknown>[]): unknow
 }
 
 /**
- * Starts `parts` with a signal that aborts with `outer`, or when one part fails. All parts have ended on return.
+ * Starts `parts` with a signal that aborts with `outer` and when one part fails. Returns after all parts have ended.
  * @throws the error of the part that failed first, rather than the cancellations that it caused.
  */
 export async function together<Value>(
@@ -54,8 +54,8 @@ export interface BoundedOptions {
 }
 
 /**
- * `work(index)` for each index below `length`, in order, at most `limit` at a time. The first failure aborts the signal of
- * the calls in flight and starts no further ones; all started calls have ended on return.
+ * Calls `work(index)` for each index below `length`, in order, at most `limit` at a time. The first failure aborts the
+ * signal of the calls in flight and starts no further ones. Returns after all started calls have ended.
  * @throws the error of the call that failed first, rather than the cancellations that it caused.
  */
 export async function mapBounded<Value>(
@@ -77,22 +77,22 @@ export async function mapBounded<Value>(
 }
 
 /**
- * The result of `work`, unless `signal` fires first. Stops waiting at once: a reward function or a verifier may take
- * minutes, and its result is dropped.
+ * Returns the result of `work`, unless `signal` fires first. It then stops waiting at once and drops the result, because a
+ * reward function or a verifier may take minutes.
  * @throws CancelledError when `signal` fires.
  */
 export async function untilAborted<Value>(signal: AbortSignal | undefined, work: Promise<Value>): Promise<Value> {
   if (signal === undefined) return work;
   work.catch(() => undefined);
-  let give: () => void = () => {};
+  let cancel: () => void = () => {};
   const aborted = new Promise<never>((_, reject) => {
-    give = () => reject(new CancelledError());
-    if (signal.aborted) give();
-    signal.addEventListener('abort', give);
+    cancel = () => reject(new CancelledError());
+    if (signal.aborted) cancel();
+    signal.addEventListener('abort', cancel);
   });
   try {
     return await Promise.race([work, aborted]);
   } finally {
-    signal.removeEventListener('abort', give);
+    signal.removeEventListener('abort', cancel);
   }
 }

@@ -1,4 +1,4 @@
-/** Checks the objects that callers pass against tables of their fields; one error names every wrong key and its fix. */
+/** Checks options against a table of their fields and reports every wrong key with its fix in one error. */
 import { InvalidRequestError } from './errors.js';
 import { nearest } from './nearest.js';
 
@@ -7,19 +7,19 @@ export interface Kind {
   /** Completes "must be …". */
   readonly words: string;
   readonly fits: (value: unknown) => boolean;
-  /** The fields of an object; it has no others. */
+  /** The fields of an object, which may have no others. */
   readonly fields?: FieldKinds;
   /** The kind of each member of a list. */
   readonly members?: Kind;
-  /** The kind that this very value must be of. */
+  /** Chooses the kind for a value. */
   readonly choose?: (value: unknown) => Kind | undefined;
-  /** True where the field may not be absent. */
+  /** True when the field may not be absent. */
   readonly isRequired?: boolean;
 }
 
 type FieldKinds = Readonly<Record<string, Kind>>;
 
-/** A kind for every key of an options type: a new option without one does not compile. */
+/** One kind for every key of an options type: an option without a kind does not compile. */
 export type Fields<Options> = { readonly [Key in keyof Options]-?: Kind };
 
 export const text: Kind = { words: 'a text', fits: (value) => typeof value === 'string' };
@@ -32,7 +32,7 @@ export const wholeNumber: Kind = {
   fits: (value) => Number.isSafeInteger(value) && (value as number) >= 0,
 };
 
-/** A number that crosses to the engine in 32 bits: a larger one would wrap round. */
+/** A number that crosses to the engine in 32 bits, where a larger one would wrap around. */
 export const count: Kind = {
   words: 'a whole number in [0, 2^32)',
   fits: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32,
@@ -43,7 +43,7 @@ export const positiveNumber: Kind = {
   fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
 };
 
-/** An AbortSignal, also one of another realm. */
+/** An AbortSignal, also of another realm. */
 export const abortSignal: Kind = {
   words: 'an AbortSignal',
   fits: (value) =>
@@ -64,30 +64,30 @@ export const anyRecord: Kind = { words: 'an object', fits: isObject };
 /** An object with these fields and no others. */
 export const record = (fields: FieldKinds): Kind => ({ ...anyRecord, fields });
 
-/** A list, each member of this kind. */
+/** A list of members of this kind. */
 export const listOf = (members: Kind): Kind => ({ words: 'a list', fits: Array.isArray, members });
 
-/** A value that decides by its own form which kind it must be of; undefined when none. */
+/** A value whose form decides its kind; `choose` returns undefined for an invalid form. */
 export function chosenBy(words: string, choose: (value: unknown) => Kind | undefined): Kind {
   return { words, fits: (value) => choose(value) !== undefined, choose };
 }
 
-/** The field may not be absent. */
+/** Marks a field that may not be absent. */
 export const required = (kind: Kind): Kind => ({ ...kind, isRequired: true });
 
-/** Keys of other libraries, and ours for the same. */
+/** Maps keys of other libraries to ours. */
 type Renamed = Readonly<Record<string, string>>;
 
-/** One wrong key: its path, and the sentence that says what is wrong and what to write. */
+/** One wrong key: its path, and the reason with the fix. */
 interface Problem {
   readonly key: string;
   readonly reason: string;
 }
 
 /**
- * Refuses what is not an object of these fields. `subject` names the call in the message; `elsewhere` maps keys that
- * other libraries use to ours.
- * @throws InvalidRequestError: `fields.key` and `fields.reason` tell the first problem, `fields.problems` all.
+ * Requires an object of these fields. `subject` names the call in the message; `elsewhere` maps keys of other libraries to
+ * ours.
+ * @throws InvalidRequestError: `fields.key` and `fields.reason` hold the first problem, `fields.problems` all.
  */
 export function requireFields<Options>(
   subject: string,
@@ -95,15 +95,15 @@ export function requireFields<Options>(
   fields: Fields<Options>,
   elsewhere: Renamed = {},
 ): void {
-  const problems = problemsOf(record(fields), value, '', elsewhere);
+  const problems = findProblems(record(fields), value, '', elsewhere);
   const [first] = problems;
   if (first === undefined) return;
   const lines = problems.map(({ key, reason }) => (key === '' ? `the argument ${reason}` : `\`${key}\`: ${reason}`));
-  const said = problems.length === 1 ? lines[0] : `${problems.length} problems\n  ${lines.join('\n  ')}`;
-  throw new InvalidRequestError('INVALID_REQUEST', `${subject}: ${said}`, { ...first, problems });
+  const summary = problems.length === 1 ? lines[0] : `${problems.length} problems\n  ${lines.join('\n  ')}`;
+  throw new InvalidRequestError('INVALID_REQUEST', `${subject}: ${summary}`, { ...first, problems });
 }
 
-/** As `requireFields`, for an argument by itself: `{ temperature }`. @throws InvalidRequestError. */
+/** Checks a single argument, passed as `{ temperature }`. @throws InvalidRequestError as `requireFields` does. */
 export function requireArgument(subject: string, argument: Readonly<Record<string, unknown>>, kind: Kind): void {
   const wrong = Object.entries(argument).some(([, value]) => !isPlain(kind) || !kind.fits(value));
   if (!wrong) return;
@@ -115,21 +115,21 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
-function problemsOf(kind: Kind, value: unknown, key: string, elsewhere: Renamed = {}): readonly Problem[] {
+function findProblems(kind: Kind, value: unknown, key: string, elsewhere: Renamed = {}): readonly Problem[] {
   if (!kind.fits(value)) return [{ key, reason: `must be ${kind.words}, not ${shown(value)}` }];
   const { fields, members, choose } = kind;
   if (members) return memberProblems(members, value as readonly unknown[], key, elsewhere);
   if (fields) return fieldProblems(fields, value as Readonly<Record<string, unknown>>, key, elsewhere);
   const chosen = choose?.(value);
-  return chosen ? problemsOf(chosen, value, key, elsewhere) : [];
+  return chosen ? findProblems(chosen, value, key, elsewhere) : [];
 }
 
-/** A list may be a long prompt's tokens: nothing is allocated for a member that fits. */
+/** Allocates nothing for a member that fits, because a list may hold a long prompt's tokens. */
 function memberProblems(kind: Kind, members: readonly unknown[], path: string, elsewhere: Renamed): readonly Problem[] {
   const problems: Problem[] = [];
   const plain = isPlain(kind);
   for (const [at, member] of members.entries()) {
-    if (!plain || !kind.fits(member)) problems.push(...problemsOf(kind, member, `${path}[${at}]`, elsewhere));
+    if (!plain || !kind.fits(member)) problems.push(...findProblems(kind, member, `${path}[${at}]`, elsewhere));
   }
   return problems;
 }
@@ -141,18 +141,18 @@ function fieldProblems(
   elsewhere: Renamed,
 ): readonly Problem[] {
   const problems: Problem[] = [];
-  const pathOf = (key: string): string => (path === '' ? key : `${path}.${key}`);
+  const joinPath = (key: string): string => (path === '' ? key : `${path}.${key}`);
   for (const key in value) {
     if (value[key] === undefined) continue;
     const kind = Object.hasOwn(fields, key) ? fields[key] : undefined;
-    if (kind === undefined) problems.push({ key: pathOf(key), reason: unknownReason(key, fields, elsewhere) });
+    if (kind === undefined) problems.push({ key: joinPath(key), reason: unknownReason(key, fields, elsewhere) });
     else if (!isPlain(kind) || !kind.fits(value[key]))
-      problems.push(...problemsOf(kind, value[key], pathOf(key), elsewhere));
+      problems.push(...findProblems(kind, value[key], joinPath(key), elsewhere));
   }
   for (const key in fields) {
     const kind = fields[key];
     if (kind?.isRequired && value[key] === undefined) {
-      problems.push({ key: pathOf(key), reason: `is missing; it must be ${kind.words}` });
+      problems.push({ key: joinPath(key), reason: `is missing; it must be ${kind.words}` });
     }
   }
   return problems;
@@ -160,10 +160,10 @@ function fieldProblems(
 
 const isPlain = ({ fields, members, choose }: Kind): boolean => !fields && !members && !choose;
 
-/** A key of a nested object that stands beside it, another library's name, or a typing error. */
+/** Explains an unknown key: it belongs in a nested object, is another library's name, or is misspelt. */
 function unknownReason(key: string, fields: FieldKinds, elsewhere: Renamed): string {
   const nested = Object.keys(fields).find((name) => Object.hasOwn(fields[name]?.fields ?? {}, key));
-  if (nested !== undefined) return `belongs into \`${nested}\`: write \`${nested}: { ${key}: … }\``;
+  if (nested !== undefined) return `belongs in \`${nested}\`: write \`${nested}: { ${key}: … }\``;
   const renamed = Object.hasOwn(elsewhere, key) ? elsewhere[key] : undefined;
   const [outermost = ''] = renamed?.split('.') ?? [];
   const known = Object.hasOwn(fields, outermost) ? renamed : nearest(key, Object.keys(fields));

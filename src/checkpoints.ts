@@ -1,6 +1,6 @@
 /**
- * `exit-rl/checkpoints`: finding and verifying the checkpoints of a run folder, and merging adapters.
+ * `exit-rl/checkpoints`: run folders, and finding and verifying their checkpoints.
  */
-export { type MergeRequest, mergeAdapter } from './policy/lora.js';
-export { bestCheckpoint, latestCheckpoint } from './run/checkpoint.js';
+export { bestCheckpoint, type FoundCheckpoint, latestCheckpoint, listCheckpoints } from './run/checkpoint.js';
 export { verifyCheckpoint } from './run/manifest.js';
+export { type OpenRunOptions, openRun, type Run } from './run/run.js';

@@ -15,7 +15,7 @@ interface ErrorClass {
 }
 
 /** The base of all errors that the product throws on purpose. */
-export class ExitError extends Error {
+export class ExitRlError extends Error {
   static readonly kind: string = 'ExitError';
   /** Stable, in capitals; a class of its own has one code. */
   readonly code: string;
@@ -61,7 +61,7 @@ function kindsOf(errorClass: unknown): string[] {
 }
 
 /** An error whose class has one code. */
-abstract class CodedError extends ExitError {
+abstract class CodedError extends ExitRlError {
   static readonly code: string;
 
   constructor(message: string, fields: ErrorFields = {}, options?: ErrorOptions) {
@@ -77,7 +77,7 @@ export interface ConfigProblem {
 }
 
 /** All problems of a config at once, before any model loads. */
-export class ConfigError extends ExitError {
+export class ConfigError extends ExitRlError {
   static override readonly kind = 'ConfigError';
   readonly problems: readonly ConfigProblem[];
   readonly file: string | undefined;
@@ -113,7 +113,7 @@ export interface DataProblem {
 }
 
 /** Data files that cannot be read as rows; all problems at once, up to a limit. */
-export class DataError extends ExitError {
+export class DataError extends ExitRlError {
   static override readonly kind = 'DataError';
   readonly problems: readonly DataProblem[];
 
@@ -181,7 +181,7 @@ export class UsageError extends CodedError {
 }
 
 /** An error of the native core. `code` is the engine's own, `fields` its named facts. */
-export class NativeError extends ExitError {
+export class NativeError extends ExitRlError {
   static override readonly kind: string = 'NativeError';
 }
 

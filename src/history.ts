@@ -28,7 +28,7 @@ export interface History {
  * The history of a base task: no turns.
  *
  * @example
- * import { emptyHistory, lastIterate } from 'exit-rl';
+ * import { emptyHistory, lastIterate } from 'exit-rl/method';
  *
  * console.log(emptyHistory.turns.length, lastIterate(emptyHistory)); // 0 undefined
  */
@@ -66,7 +66,8 @@ export function prefix(history: History, turns: number, lastIterates?: number): 
  * Returns the current iterate of `turn` (from 0), by default of the last turn; undefined where there is no answer yet.
  *
  * @example
- * import { type History, lastIterate } from 'exit-rl';
+ * import { type History } from 'exit-rl';
+ * import { lastIterate } from 'exit-rl/method';
  *
  * const history: History = { turns: [{ iterates: [{ text: '41', tokens: [7], quality: 0, feedback: 'too low' }] }] };
  * console.log(lastIterate(history)?.feedback); // too low
@@ -100,7 +101,7 @@ const keyLength = 22;
  * and the token ids and feedback of every iterate. Texts and qualities do not count.
  *
  * @example
- * import { emptyHistory, historyKey } from 'exit-rl';
+ * import { emptyHistory, historyKey } from 'exit-rl/method';
  *
  * console.log(historyKey('task-1', emptyHistory) === historyKey('task-2', emptyHistory)); // false
  */

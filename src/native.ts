@@ -1,6 +1,6 @@
 /** Loads the addon, and translates its failures into our error classes. No other file does either. */
 import { setMaxListeners } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
@@ -24,7 +24,6 @@ export type {
   NativeRendered,
   NativeStreamed,
   NativeTokenizer,
-  NativeUpdateSettings,
   NgramOptions,
   PolicyInfo,
   PolicyStats,
@@ -76,13 +75,28 @@ function missingCuda(device: string, libtorch: LibtorchCandidate): DeviceError {
   return new DeviceError('DEVICE', `device \`${device}\` cannot be used: ${reason}`, { device, reason, libtorch });
 }
 
-function load(device: string): Loaded {
+/**
+ * The addon's file and the libtorch that it would load, found without loading them.
+ * @throws NativeError `ADDON_MISSING` or `LIBTORCH`, with the command that mends it.
+ */
+export function findNative(device = 'auto'): { readonly file: string; readonly libtorch: LibtorchCandidate } {
   const file = addonFile();
   if (file === undefined) {
     const where = { platform: process.platform, arch: process.arch, folder: packageRoot() };
-    throw new NativeError('ADDON_MISSING', `the native addon is not in ${where.folder}; run \`npm run build\``, where);
+    const message = `${where.folder} holds no native addon for ${where.platform}-${where.arch}; ${buildAdvice()}`;
+    throw new NativeError('ADDON_MISSING', message, where);
   }
-  const libtorch = chooseLibtorch(libtorchCandidates(device));
+  return { file, libtorch: chooseLibtorch(libtorchCandidates(device)) };
+}
+
+/** A checkout builds its addon; an installed package cannot. */
+function buildAdvice(): string {
+  if (existsSync(join(packageRoot(), 'scripts', 'setup.mjs'))) return 'run `npm run build`';
+  return 'build it in a checkout of exit-rl (`npm run build`) and install that: `npm install PATH_OF_THE_CHECKOUT`';
+}
+
+function load(device: string): Loaded {
+  const { file, libtorch } = findNative(device);
   if (libtorch.source !== 'built-in') preload(join(libtorch.folder, 'lib', 'libtorch_cpu.so'));
   const binding = requireBinding(file);
   const withCuda = device !== 'cpu' && libtorch.cuda;
@@ -114,7 +128,7 @@ function requireBinding(file: string): NativeModule {
 }
 
 function loadFailure(file: string, reason: string, cause: unknown): NativeError {
-  const message = `the native addon cannot be loaded (${reason}); run \`npm run build\`, then \`exit-rl doctor\``;
+  const message = `the native addon cannot be loaded (${reason}); ${buildAdvice()}, then run \`exit-rl doctor\``;
   return new NativeError('ADDON_LOAD', message, { file, reason }, { cause });
 }
 

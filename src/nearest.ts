@@ -1,6 +1,6 @@
-/** Names the known word that a mistyped one most likely meant. */
+/** Finds the known word nearest to a misspelt one. */
 
-/** Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1 each. */
+/** Computes the optimal string alignment distance: insertion, deletion, substitution, swap of neighbours cost 1 each. */
 export function editDistance(left: string, right: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, column) => column);
@@ -18,16 +18,19 @@ export function editDistance(left: string, right: string): number {
   return previous[right.length] ?? left.length;
 }
 
-/** The closest of `known`, or undefined when none is closer than a third of the word (at least two edits). */
+/** Returns the nearest of `known`; undefined when none lies within a third of the word's length (at least two edits). */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
   const limit = Math.max(2, Math.floor(word.length / 3));
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of known) {
-    // A distance is at least the difference of the lengths: a megabyte of a key costs nothing.
+    // The distance is at least the difference of the lengths, so a key of a megabyte costs nothing.
     if (Math.abs(word.length - candidate.length) >= bestDistance) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
   }
   return best;
 }

@@ -4,6 +4,7 @@
  */
 import { ConfigError, type ConfigProblem } from './errors.js';
 import { type History, type Intent, lastIterate } from './history.js';
+import type { Message } from './message.js';
 import { nearest } from './nearest.js';
 
 /** Texts with placeholders in braces; each may use those that `placeholders` lists for it. */
@@ -72,6 +73,44 @@ export function promptFromTemplates(
   const earlier = Array.from({ length: earlierTurns }, (_, turn) => earlierTurn(texts, history, turn)).join('');
   const previous = lastIterate(history)?.text ?? '';
   return fill(texts[intent], { question, earlier, previous, feedback: feedbackText(texts, history) });
+}
+
+/** The request of a rewrite when the previous answer precedes it as a message. */
+const messageTemplates: Pick<PromptTemplates, 'improve' | 'diverge' | 'feedback'> = {
+  improve: '{feedback}Find what is wrong or weak in your answer and write a better one. Keep what is right.',
+  diverge: '{feedback}Write another answer that takes a different approach and is at least as good.',
+  feedback: 'Feedback on your answer:\n{feedback}\n\n',
+};
+
+/** The parts of a chat prompt. */
+export interface MessagePrompt extends Omit<PromptContent, 'question'> {
+  /** The conversation that an attempt answers. */
+  readonly messages: readonly Message[];
+}
+
+/**
+ * The chat prompt of a single-turn task: an attempt answers `messages`; a rewrite continues them with the last answer as the
+ * assistant's turn, by the token ids that were generated, and with the request to rewrite it.
+ *
+ * @throws ConfigError for an unknown template or placeholder.
+ * @example
+ * import { type Message, promptFromMessages } from 'exit-rl';
+ *
+ * const messages: Message[] = [{ role: 'user', content: 'What is 6 times 7?' }];
+ * const iterate = { text: '41', tokens: [], quality: 0, feedback: 'too small' };
+ * const history = { turns: [{ iterates: [iterate] }] };
+ * const prompt = promptFromMessages({ messages, history, intent: 'improve' });
+ * console.log(prompt.map(({ role }) => role)); // user, assistant, user
+ */
+export function promptFromMessages(
+  { messages, history, intent }: MessagePrompt,
+  templates: Partial<PromptTemplates> = {},
+): readonly Message[] {
+  const previous = lastIterate(history);
+  if (intent === 'attempt' || previous === undefined) return messages;
+  const request = promptFromTemplates({ question: '', history, intent }, { ...messageTemplates, ...templates }).trim();
+  const { text, tokens } = previous;
+  return [...messages, { role: 'assistant', content: text, tokens }, { role: 'user', content: request }];
 }
 
 function earlierTurn(texts: PromptTemplates, history: History, turn: number): string {

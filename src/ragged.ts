@@ -1,8 +1,8 @@
-/** Lists of different lengths as one flat array: list i is `flat[offsets[i] .. offsets[i + 1]]`. */
+/** Stores lists of different lengths in one flat array: list i is `flat[offsets[i] .. offsets[i + 1]]`. */
 
 type Flat = Int32Array | Uint32Array | Uint8Array | Float32Array;
 
-/** Where each list begins in the flat array, and at the end its length: `lists.length + 1` numbers. */
+/** Computes the start of each list in the flat array, and last the array's length: `lists.length + 1` numbers. */
 export function offsetsOf(lists: readonly { readonly length: number }[]): Uint32Array {
   const offsets = new Uint32Array(lists.length + 1);
   lists.forEach((list, at) => {
@@ -11,7 +11,7 @@ export function offsetsOf(lists: readonly { readonly length: number }[]): Uint32
   return offsets;
 }
 
-/** The lists one after another. */
+/** Concatenates the lists. */
 export function concat<Values extends Flat>(
   ArrayType: new (length: number) => Values,
   lists: readonly ArrayLike<number>[],
@@ -24,7 +24,7 @@ export function concat<Values extends Flat>(
   return flat;
 }
 
-/** The lists between consecutive offsets, as views. */
+/** Splits the flat array into views between consecutive offsets. */
 export function split<Values extends Int32Array | Float32Array>(flat: Values, offsets: Uint32Array): Values[] {
   return Array.from({ length: offsets.length - 1 }, (_, at) => flat.subarray(offsets[at], offsets[at + 1]) as Values);
 }

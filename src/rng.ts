@@ -36,7 +36,7 @@ const laneMultipliers: Identity = [0xcc9e2d51, 0x85ebca6b, 0xc2b2ae35];
  * @param seed any number; equal seeds give equal streams.
  *
  * @example
- * import { createRng } from 'exit-rl';
+ * import { createRng } from 'exit-rl/method';
  *
  * const rng = createRng(7);
  * const rollout = rng.fork('rollout', 12, 3); // does not depend on how much `rng` has drawn

@@ -1,11 +1,11 @@
-/** The models that the package carries. */
+/** The models that the package contains. */
 import { join } from 'node:path';
 import { packageRoot } from './libtorch.js';
 
 export type ShippedModel = 'tiny' | 'cafe';
 
 /**
- * The absolute path of a model folder inside the package, wherever the package is installed.
+ * Returns the absolute path of a model folder inside the installed package, whatever the working directory.
  *
  * `tiny` is the base of code breaker (205,696 parameters, Llama-shaped), `cafe` a small chat model (Qwen2-shaped).
  *

@@ -1,4 +1,4 @@
-/** The one-way street between the rooms, and the paths that the pages for people promise. */
+/** The levels of the folders, and the paths that pages and comments name. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * A file imports from lower levels and from its own room only. A room is a file of `src` or the folder of that name;
+ * A file imports from lower levels and from its own module only. A module is a file of `src` or the folder of that name;
  * of two names that fit, the longer one counts.
  */
 const levels: readonly (readonly string[])[] = [
@@ -28,14 +28,13 @@ const levels: readonly (readonly string[])[] = [
   /*  3 */ ['src/chat', 'src/data'],
   /*  4 */ ['src/policy'],
   /*  5 */ ['src/embedder'],
-  /*  6 */ ['src/method'],
-  /*  7 */ ['src/evaluation'],
-  /*  8 */ ['src/config', 'src/report'],
-  /*  9 */ ['src/recipes'],
-  /* 10 */ ['src/config/load'],
-  /* 11 */ ['src/run'],
-  /* 12 */ ['src/index', 'src/checkpoints'],
-  /* 13 */ ['src/cli'],
+  /*  6 */ ['src/config'],
+  /*  7 */ ['src/method', 'src/recipes'],
+  /*  8 */ ['src/evaluation', 'src/config/load'],
+  /*  9 */ ['src/report', 'src/config/index'],
+  /* 10 */ ['src/run'],
+  /* 11 */ ['src/index', 'src/checkpoints'],
+  /* 12 */ ['src/cli'],
 ];
 
 /** What a concrete task family may import, beside its own folder. */
@@ -55,31 +54,36 @@ function importsOf(file: string): string[] {
 
 const imports = new Map(filesUnder('src').map((file) => [file.replace(/\.ts$/, ''), importsOf(file)]));
 
-const isIn = (file: string, room: string): boolean => file === room || file.startsWith(`${room}/`);
+const isIn = (file: string, module: string): boolean => file === module || file.startsWith(`${module}/`);
 
-function roomOf(file: string): string | undefined {
-  const fitting = levels.flat().filter((room) => isIn(file, room));
+function moduleOf(file: string): string | undefined {
+  const fitting = levels.flat().filter((module) => isIn(file, module));
   return fitting.sort((a, b) => b.length - a.length)[0];
 }
 
-const levelOf = (room: string | undefined): number => levels.findIndex((rooms) => rooms.some((one) => one === room));
+const levelOf = (module: string | undefined): number =>
+  levels.findIndex((modules) => modules.some((one) => one === module));
 
-describe('the rooms', () => {
-  test('there are files to look at, and every one belongs to a room', () => {
+describe('the source files', () => {
+  test('all belong to a level', () => {
     expect(imports.size).toBeGreaterThan(40);
-    expect([...imports.keys()].filter((file) => roomOf(file) === undefined)).toEqual([]);
+    expect([...imports.keys()].filter((file) => moduleOf(file) === undefined)).toEqual([]);
   });
 
-  test('a file imports only from lower levels and its own room', () => {
+  test('import only from lower levels and their own folder', () => {
     const upward = [...imports].flatMap(([file, targets]) => {
-      const room = roomOf(file);
-      const wrong = targets.filter((target) => roomOf(target) !== room && !(levelOf(roomOf(target)) < levelOf(room)));
-      return wrong.map((target) => `${file} (level ${levelOf(room)}) → ${target} (level ${levelOf(roomOf(target))})`);
+      const module = moduleOf(file);
+      const wrong = targets.filter(
+        (target) => moduleOf(target) !== module && !(levelOf(moduleOf(target)) < levelOf(module)),
+      );
+      return wrong.map(
+        (target) => `${file} (level ${levelOf(module)}) → ${target} (level ${levelOf(moduleOf(target))})`,
+      );
     });
     expect(upward).toEqual([]);
   });
 
-  test('a concrete task family knows the task interface and level 0, nothing else', () => {
+  test('a concrete task family imports only the task interface and level 0', () => {
     const strangers = [...imports].flatMap(([file, targets]) => {
       const folder = /^src\/task\/[^/]+(?=\/)/.exec(file)?.[0];
       const wrong = targets.filter((target) => folder && !isIn(target, folder) && !familyImports.includes(target));
@@ -88,7 +92,7 @@ describe('the rooms', () => {
     expect(strangers).toEqual([]);
   });
 
-  test('no file imports itself, however long the way round', () => {
+  test('form no import circle', () => {
     expect([...imports.keys()].flatMap((file) => cycleFrom(file) ?? [])).toEqual([]);
   });
 
@@ -96,11 +100,11 @@ describe('the rooms', () => {
     const page = join(root, 'ARCHITECTURE.md');
     if (!existsSync(page)) return;
     const rows = readFileSync(page, 'utf8').matchAll(/^\| (\d+) \| (.+) \|$/gm);
-    const shown = [...rows].map(([, level, rooms = '']) => {
-      const names = [...rooms.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name.replace(/\.ts$|\/$/g, ''));
+    const shown = [...rows].map(([, level, modules = '']) => {
+      const names = [...modules.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name.replace(/\.ts$|\/$/g, ''));
       return [Number(level), names.sort()];
     });
-    expect(shown).toEqual(levels.map((rooms, level) => [level, [...rooms].sort()]));
+    expect(shown).toEqual(levels.map((modules, level) => [level, [...modules].sort()]));
   });
 });
 
@@ -119,33 +123,61 @@ function cycleFrom(start: string): string[] | undefined {
   return undefined;
 }
 
-const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'];
 const notes = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'));
-const present = [...pages, ...notes.map((file) => `docs/${file}`)].filter((page) => existsSync(join(root, page)));
+const pages = [
+  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'AGENTS.md', 'CHANGELOG.md'],
+  ...['models/tiny/README.md', 'models/cafe/README.md'],
+  ...notes.map((file) => `docs/${file}`),
+];
 
 /** Folders that a path in a page is taken from, beside the page's own. */
 const bases = ['.', 'crates/engine/src', 'crates'];
+
+const folders =
+  /(?<![\w./<-])(?:src|crates|test|docs|recipes|scripts|bench|models|examples)\/[\w./-]*\w\/?(?![\w*<{…-])/g;
 
 /** Paths that a page names: link targets, and words that begin with a folder of the repository or end as source does. */
 function pathsNamedIn(page: string): string[] {
   const text = readFileSync(join(root, page), 'utf8');
   const links = [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)].map(([, target = '']) => target);
-  const folders =
-    /(?<![\w./<-])(?:src|crates|test|docs|recipes|scripts|bench|models|examples)\/[\w./-]*\w\/?(?![\w*<{…-])/g;
   const sources = /`([\w-]+(?:\/[\w.-]+)+\.(?:ts|mjs|rs|py|md|json))`/g;
   const words = [...text.matchAll(folders)].map(([path]) => path);
   return [...new Set([...links, ...words, ...[...text.matchAll(sources)].map(([, path = '']) => path)])];
 }
 
+const missingFrom = (file: string, paths: readonly string[]): string[] =>
+  paths.filter((path) => ![dirname(file), ...bases].some((base) => existsSync(join(root, base, path))));
+
 describe('the pages for people', () => {
-  test('there are some', () => {
-    expect(present.length).toBeGreaterThan(0);
+  test.each(pages)('every path that %s names exists', (page) => {
+    expect(missingFrom(page, pathsNamedIn(page))).toEqual([]);
+  });
+});
+
+const sources = ['src', 'crates', 'scripts', 'bench', 'examples', 'test', '.ci'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(?:ts|mjs|rs|py|sh)$/.test(file) && !/(?:^|\/)(?:node_modules|target|\.venv)\//.test(file))
+    .map((file) => posix.join(folder, file)),
+);
+
+/** Pages and sources that the comments of a file name; folders may be made by what the comment describes. */
+function pathsInComments(file: string): string[] {
+  const lines = readFileSync(join(root, file), 'utf8').split('\n');
+  const comments = lines.filter((line) => /^\s*(?:\/\/|\/?\*|#)/.test(line)).join('\n');
+  const named = [...comments.matchAll(folders)]
+    .map(([path]) => path)
+    .filter((path) => /\.(?:ts|mjs|rs|py|md)$/.test(path));
+  return [...named, ...[...comments.matchAll(/(?<![\w./-])[\w-]+\.md\b/g)].map(([page]) => page)];
+}
+
+describe('the comments of the sources', () => {
+  test('are found', () => {
+    expect(sources.flatMap(pathsInComments).length).toBeGreaterThan(10);
   });
 
-  test.each(present)('every path that %s names exists', (page) => {
-    const missing = pathsNamedIn(page).filter(
-      (path) => ![dirname(page), ...bases].some((base) => existsSync(join(root, base, path))),
-    );
-    expect(missing).toEqual([]);
+  test('name only files that exist', () => {
+    expect(
+      sources.flatMap((file) => missingFrom(file, pathsInComments(file)).map((path) => `${file}: ${path}`)),
+    ).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
-/** Every `@example` of the sources is a program that compiles, and runs where it can run offline. */
+/** Every `@example` of the sources is a program that compiles, and runs where it can run offline; so is the pages' TypeScript. */
 import { describe, expect, test } from 'vitest';
 import { missingEngine } from './cli/support/cli.js';
+import { pageExamples } from './contributing/page-examples.js';
 import {
   checkExamples,
   findExamples,
@@ -10,21 +11,27 @@ import {
 } from './support/docstring-examples.js';
 
 const examples = findExamples();
-const checked = checkExamples(examples);
+// One program for all of them: the compiler takes most of the time. test/contributing/pages.test.ts runs those of the pages.
+const checked = checkExamples([...examples, ...pageExamples()]);
 
-/** Where every exported function and public method has an example. */
+/** Folders and files whose exported functions and public methods must have an example. */
 const exampled = [
   'src/chat/',
   'src/embedder/',
   'src/errors.ts',
+  'src/evaluation/',
   'src/hub/',
   'src/message.ts',
+  'src/method/',
   'src/policy/',
   'src/prompt.ts',
+  'src/recipes/',
+  'src/run/',
+  'src/shipped-models.ts',
 ];
 
 describe('an example of a docstring', () => {
-  test('is found, like the entries that it imports', () => {
+  test('is found, with the entries that it imports', () => {
     expect(examples.length).toBeGreaterThan(20);
     expect(publicEntries().get('exit-rl')).toBe('src/index.ts');
   });
@@ -33,7 +40,7 @@ describe('an example of a docstring', () => {
     expect(checked.errors).toEqual([]);
   });
 
-  test('stands on every exported function and public method', () => {
+  test('is present on every exported function and public method', () => {
     expect(withoutExample(checked.program, exampled)).toEqual([]);
   });
 

@@ -6,10 +6,10 @@ describe('isInstance', () => {
     const error: unknown = errors.nativeError('WEIGHT_SHAPE', 'weight `a`: …', { weight: 'a' });
     expect(errors.ModelFolderError.isInstance(error)).toBe(true);
     expect(errors.NativeError.isInstance(error)).toBe(true);
-    expect(errors.ExitError.isInstance(error)).toBe(true);
+    expect(errors.ExitRlError.isInstance(error)).toBe(true);
     expect(errors.OutOfMemoryError.isInstance(error)).toBe(false);
-    expect(errors.ExitError.isInstance(new Error('ModelFolderError'))).toBe(false);
-    expect(errors.ExitError.isInstance(null)).toBe(false);
+    expect(errors.ExitRlError.isInstance(new Error('ModelFolderError'))).toBe(false);
+    expect(errors.ExitRlError.isInstance(null)).toBe(false);
   });
 
   test('is true for an error of another copy of the package', async () => {

@@ -3,20 +3,23 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, test } from 'vitest';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { missingEngine } from './cli/support/cli.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 describe.skipIf(missingEngine !== undefined)(`examples${missingEngine ? ` (${missingEngine})` : ''}`, () => {
-  test('custom-task.ts teaches the model the colour it is paid for', () => {
-    const args = ['--import', 'tsx', 'examples/custom-task.ts', '25'];
-    const { stdout, stderr, status } = spawnSync(process.execPath, args, {
-      cwd: root,
-      encoding: 'utf8',
-    });
+  test('custom-task.ts teaches the model the rewarded colour', () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'exit-rl-example-'));
+    onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
+    const tsx = pathToFileURL(join(root, 'node_modules/tsx/dist/loader.mjs')).href;
+    const args = ['--import', tsx, join(root, 'examples/custom-task.ts'), '25'];
+    const { stdout, stderr, status } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' });
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(readdirSync(join(cwd, 'runs/threes-grpo-0'))).toEqual(
+      expect.arrayContaining(['evaluation.json', 'report.html']),
+    );
     const qualities = stdout
       .trim()
       .split('\n')
@@ -27,7 +30,7 @@ describe.skipIf(missingEngine !== undefined)(`examples${missingEngine ? ` (${mis
 });
 
 describe.skipIf(missingEngine !== undefined)('an example with a data file', () => {
-  test('data-file/config.yaml trains on its rows, evaluates on those held out, and keeps the best checkpoint', () => {
+  test('data-file/config.yaml trains on its rows, evaluates on held-out ones, and keeps the best checkpoint', () => {
     const out = mkdtempSync(join(tmpdir(), 'exit-rl-example-'));
     try {
       const args = ['dist/cli/main.js', 'train', 'examples/data-file/config.yaml', '--out', join(out, 'run'), '--json'];
@@ -63,7 +66,7 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
   };
   const run = join(out, 'run');
 
-  test('cafe/config.yaml trains: answers can be read, rewrites are replayed, the reward rises', () => {
+  test('cafe/config.yaml gives well-formed answers, replays rewrites and raises the reward', () => {
     const small = [
       '--updates',
       '60',
@@ -81,7 +84,7 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
     expect(rows.every((row) => Number(row['sampling/sampling_logp_difference/max'] ?? 0) <= 1e-5)).toBe(true);
   }, 120_000);
 
-  test('its run is evaluated over K iterations on the held-out meals', () => {
+  test('evaluates its run over K iterations on the held-out meals', () => {
     const [evaluation] = exit('evaluate', '--model', run, '--iterations', '2', '--draws', '1', '--limit', '40');
     expect(evaluation).toMatchObject({ k: [0, 1, 2], tasks: 40 });
     expect(((evaluation?.quality ?? []) as number[]).every((quality) => quality > 0.1)).toBe(true);
@@ -99,12 +102,12 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
   }, 60_000);
 });
 
-test('every example is named by a test', () => {
+test('a test names every example', () => {
   const tested = readFileSync(fileURLToPath(import.meta.url), 'utf8');
   for (const name of readdirSync(`${root}examples`)) expect(tested).toContain(name);
 });
 
-test('README shows the example as it is run', () => {
+test('README shows the example that the test runs', () => {
   const example = readFileSync(`${root}examples/custom-task.ts`, 'utf8').trim();
   expect(readFileSync(`${root}README.md`, 'utf8')).toContain(example);
 });

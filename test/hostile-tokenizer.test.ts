@@ -57,7 +57,7 @@ describe('files', () => {
     expect(String(error)).toContain('tokenizer.json');
   });
 
-  test('that tell to cut and fill texts do not cut or fill them', async () => {
+  test('with truncation and padding neither truncate nor pad texts', async () => {
     const truncation = { direction: 'Right', max_length: 2, strategy: 'LongestFirst', stride: 0 };
     const padding = { strategy: { Fixed: 99 }, direction: 'Right', pad_id: 0, pad_type_id: 0, pad_token: 'x' };
     const tokenizer = await load({ ...honest(), truncation, padding });
@@ -82,7 +82,7 @@ describe('patterns', () => {
   );
 });
 
-test('ids that are none are left out of texts', async () => {
+test('decoding skips ids outside of the vocabulary', async () => {
   const tokenizer = await load(honest());
   const ids = Int32Array.of(0x7fffffff, -1, 65);
   expect(() => crossingNow(() => tokenizer.decode(ids, Uint32Array.of(0, 3), true))).not.toThrow();

@@ -36,7 +36,7 @@ describe('the weights of a family', () => {
   });
 });
 
-test('a matrix keeps the norm of its input, a residual matrix shrinks it', () => {
+test('a matrix preserves the norm of its input, a residual matrix reduces it', () => {
   const found = new Map(initialWeights(shape, createRng(3)).map((tensor) => [tensor.name, tensor]));
   const deviation = (name: string): number => {
     const values = [...(found.get(name)?.values ?? [])];

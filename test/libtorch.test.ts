@@ -36,7 +36,7 @@ const find = (question: Partial<LibtorchQuestion> = {}) =>
 const summary = (candidates: ReturnType<typeof find>) =>
   candidates.map(({ source, used, reason }) => `${used ? '+' : '-'} ${source}: ${reason}`);
 
-describe('which libtorch is used', () => {
+describe('the choice of libtorch', () => {
   test('the built-in one, where there is no other', () => {
     expect(summary(find())).toEqual(['+ built-in: the addon was built with it']);
   });
@@ -87,7 +87,7 @@ describe('the folder that set-up shares', () => {
   const missing = () => join(folder, 'nowhere');
   const home = () => ({ EXIT_RL_HOME: folder });
 
-  test('serves a package that has no libtorch of its own', () => {
+  test('serves a package without a libtorch', () => {
     libtorch('libtorch-2.11.0-cpu', 'build-version', '2.11.0');
     write('libtorch-2.11.0-cpu/exit-rl.json', '{}');
     const candidates = find({ builtIn: missing(), environment: home() });
@@ -112,7 +112,7 @@ describe('the folder that set-up shares', () => {
   });
 });
 
-describe('what cannot be used', () => {
+describe('an unusable libtorch', () => {
   test('an exported LIBTORCH of another version is an error that names it and the fix', () => {
     const LIBTORCH = libtorch('old', 'build-version', '2.9.1');
     const candidates = find({ environment: { LIBTORCH } });

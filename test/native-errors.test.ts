@@ -40,7 +40,7 @@ describe('a failure that crosses the border', () => {
   });
 
   test.each([new Error('plain'), new Error('{not json'), new Error('{"message":"no code"}'), 'text', undefined])(
-    'that is no such message stays as it is: %s',
+    'with another message is unchanged: %s',
     (error) => {
       expect(translateError(error)).toBe(error);
     },
@@ -57,7 +57,7 @@ describe('a failure that crosses the border', () => {
 });
 
 describe('the addon', () => {
-  test('is not loaded by importing the package, only by its first use', async () => {
+  test('is loaded by its first use, not by importing the package', async () => {
     await import('../src/index.js');
     expect(isMapped()).toBe(false);
     expect(native().engineInfo().threads).toBeGreaterThan(0);
@@ -85,13 +85,13 @@ describe('the addon', () => {
     expect(InvalidRequestError.isInstance(error) && error.fields.key).toBe('temperature');
   });
 
-  test('closing twice is one close, and a closed policy says so', async () => {
+  test('closing twice closes once, and a closed policy refuses calls', async () => {
     const policy = await LocalPolicy.load(tiny, { device: 'cpu', threads: 1 });
     await Promise.all([policy.close(), policy.close()]);
     expect(PolicyClosedError.isInstance(await rejection(policy.stats()))).toBe(true);
   });
 
-  test('an abort ends the work with CancelledError', async () => {
+  test('an abort rejects with CancelledError', async () => {
     const policy = await LocalPolicy.load(tiny, { device: 'cpu', threads: 1 });
     onTestFinished(() => policy.close());
     const controller = new AbortController();
@@ -104,8 +104,8 @@ describe('the addon', () => {
   });
 });
 
-describe('an addon that cannot be loaded', () => {
-  /** A copy of the package in which something is broken, and what its first use says. */
+describe('the error of an addon that cannot be loaded', () => {
+  /** Breaks a copy of the package and returns the output of its first use. */
   function firstUse(prepare: (folder: string) => void, environment: NodeJS.ProcessEnv = {}): string {
     const folder = mkdtempSync(join(tmpdir(), 'exit-rl-native-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -123,17 +123,19 @@ describe('an addon that cannot be loaded', () => {
     cpSync(file, join(folder, file.slice(root.length)));
   };
 
-  test('because it was not built', () => {
-    expect(firstUse(() => {})).toMatch(/^NativeError ADDON_MISSING .*run `npm run build`/);
+  test('names the build command when it is missing', () => {
+    expect(firstUse(() => {})).toMatch(
+      /^NativeError ADDON_MISSING .*build it in a checkout of exit-rl .*`npm run build`/,
+    );
   });
 
-  test('because libtorch is gone', () => {
+  test('names libtorch when it is missing', () => {
     expect(firstUse(placeAddon, { EXIT_RL_HOME: join(root, 'nowhere') })).toMatch(
       /^NativeError LIBTORCH no libtorch was found .*run `npm run build`/,
     );
   });
 
-  test('because LIBTORCH names another version', () => {
+  test('names the version when LIBTORCH has another', () => {
     const old = mkdtempSync(join(tmpdir(), 'exit-rl-old-'));
     onTestFinished(() => rmSync(old, { recursive: true, force: true }));
     mkdirSync(join(old, 'lib'));
@@ -142,21 +144,21 @@ describe('an addon that cannot be loaded', () => {
     expect(firstUse(placeAddon, { LIBTORCH: old })).toMatch(/version 2\.4\.0, 2\.11 is needed.*unset it/);
   });
 
-  test('because the file is damaged: the reason of the system is told', () => {
-    const said = firstUse((folder) => {
+  test('gives the reason of the system when the file is damaged', () => {
+    const output = firstUse((folder) => {
       symlinkSync(join(root, 'libtorch'), join(folder, 'libtorch'));
       writeFileSync(join(folder, (addonFile() as string).slice(root.length)), 'not an addon');
     });
-    expect(said).toMatch(/^NativeError ADDON_LOAD .*\.node: .*npm run build/);
+    expect(output).toMatch(/^NativeError ADDON_LOAD .*\.node: .*npm run build/);
   });
 
-  test('and one that is found through LIBTORCH works from another place', () => {
-    const said = firstUse(placeAddon, { LIBTORCH: join(root, 'libtorch') });
-    expect(said).toBe('');
+  test('does not occur when LIBTORCH names a libtorch elsewhere', () => {
+    const output = firstUse(placeAddon, { LIBTORCH: join(root, 'libtorch') });
+    expect(output).toBe('');
   });
 });
 
-describe('what would end the process is an error', () => {
+describe('the engine rejects instead of ending the process for', () => {
   const policy = async (): Promise<LocalPolicy> => {
     const loaded = await LocalPolicy.load(tiny, { device: 'cpu', threads: 1 });
     onTestFinished(() => loaded.close());
@@ -178,22 +180,22 @@ describe('what would end the process is an error', () => {
     await expect(encoding).rejects.toMatchObject({ fields: { key: 'offsets' } });
   });
 
-  test('more requests than may wait: each is answered', async () => {
+  test('more requests than the queue holds, and answers each', async () => {
     const busy = await policy();
     const stop = new AbortController();
     const request = { prompt: [1, 2], n: 200_000, sampling, seed: 1, requestId: 1, signal: stop.signal };
     const generating = busy.generate(request);
     const refused = new Map<unknown, number>();
     const count = ({ code }: { code?: unknown }) => refused.set(code, (refused.get(code) ?? 0) + 1);
-    const asked = Array.from({ length: 70_000 }, () => busy.stats().catch(count));
+    const requests = Array.from({ length: 70_000 }, () => busy.stats().catch(count));
     stop.abort();
     await expect(generating).rejects.toThrow(CancelledError);
-    await Promise.all(asked);
+    await Promise.all(requests);
     expect([...refused.keys()]).toEqual(['QUEUE_FULL']);
   }, 60_000);
 });
 
-test('an update that fails after its first optimizer step: sampling sees the weights that the step left', async () => {
+test('sampling uses the weights of the first optimizer step when the update fails after it', async () => {
   const policy = await LocalPolicy.load(tiny, { device: 'cpu', threads: 1, backend: 'kernels' });
   onTestFinished(() => policy.close());
   const prompts = [Int32Array.of(1, 2, 3)];

@@ -57,12 +57,12 @@ async function expectExit(script: string, code: number, interrupt?: NodeJS.Signa
   return ended;
 }
 
-test('the library is built', () => {
+test('the addon is built', () => {
   expect(existsSync(library)).toBe(true);
 });
 
 describe('a process that ends', () => {
-  test('by itself, with the policy open', async () => {
+  test('normally, with the policy open', async () => {
     const script = `
       import { LocalPolicy } from '${library}';
       const policy = await LocalPolicy.load('${join(root, 'test/golden/models/llama-tied')}', { device: 'cpu' });
@@ -70,7 +70,7 @@ describe('a process that ends', () => {
     await expectExit(script, 0);
   });
 
-  test('by itself, after a template was rendered, with the policy open', async () => {
+  test('normally, after rendering a template, with the policy open', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'exit-rl-life-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     cpSync(join(root, 'test/golden/models/qwen2'), folder, { recursive: true });
@@ -137,7 +137,7 @@ describe('worker threads', () => {
     })\`;
     const start = (width) => new Worker(code.replace('WIDTH', width), { eval: true, execArgv: [] });`;
 
-  test('that finish leave the engine to the main thread', async () => {
+  test('that finish leave the engine usable in the main thread', async () => {
     const script = `${worker}
       await Promise.all([1, 2, 3].map(() => new Promise((resolve) => start('4').on('exit', resolve))));
       ${inFlight('policy.close(); process.exit(0)')}`;

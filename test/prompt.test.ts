@@ -39,7 +39,7 @@ describe('the default templates', () => {
   });
 });
 
-describe('templates of one’s own', () => {
+describe('custom templates', () => {
   test('replace the defaults one by one', () => {
     const templates = { improve: '{question} | {previous} | {feedback}', feedback: '<{feedback}>' };
     const prompt = promptFromTemplates({ question, history: one, intent: 'improve' }, templates);

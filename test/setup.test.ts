@@ -252,7 +252,7 @@ describe('a command that fails', () => {
     expect(readFileSync(log, 'utf8')).toContain('from the command');
   });
 
-  test('or by its name where it does not exist', async () => {
+  test('is reported by its name when it does not exist', async () => {
     const failure = runLogged({ command: 'no-such-command', args: [], cwd: folder, log: join(folder, 'x.log') });
     await expect(failure).rejects.toThrow(/no-such-command.*ENOENT/);
   });

@@ -1,10 +1,10 @@
-/** The verdict on a five-seed comparison of the embedded default. */
+/** Decides the acceptance of a five-seed comparison of the built-in recipe. */
 import {
   type ComparisonRow,
   differences,
   type Measure,
   type MethodDifference,
-  rowsOf,
+  selectMethod,
   solvedAt,
   summarise,
 } from '../../src/evaluation/compare.js';
@@ -44,8 +44,9 @@ function everySeedCheck(rows: readonly ComparisonRow[], k: number): AcceptanceCh
 
 function meanCheck(rows: readonly ComparisonRow[], than: string, claim: string, measure: Measure): AcceptanceCheck {
   const mean = (method: string): number =>
-    summarise(rowsOf(rows, method).map(({ evaluation }) => measure(evaluation) ?? Number.NaN)).mean;
-  const [ours, theirs] = [mean('exit'), mean(than)];
+    summarise(selectMethod(rows, method).map(({ evaluation }) => measure(evaluation) ?? Number.NaN)).mean;
+  const ours = mean('exit');
+  const theirs = mean(than);
   return { claim, holds: ours > theirs, measured: `${points(ours)} against ${points(theirs)}` };
 }
 
@@ -56,7 +57,7 @@ function seedCheck(rows: readonly ComparisonRow[]): AcceptanceCheck {
 }
 
 /**
- * The acceptance of the embedded default: at least five seeds; ExIt − GRPO at least 8 points at k = 4 and k = 16 in
+ * Checks the acceptance of the built-in recipe: at least five seeds; ExIt − GRPO at least 8 points at k = 4 and k = 16 in
  * the mean and positive on every seed at k = 4; Δ_K(ExIt) > Δ_K(GRPO) and ExIt above the base in the mean.
  */
 export function checkAcceptance(rows: readonly ComparisonRow[]): Acceptance {
@@ -78,8 +79,8 @@ const always = [
 const ablations =
   'Not shown here: a gain of curriculum over GRPO, or of diverge steps or the diversity bonus over improve.';
 
-/** Limits of the claim, to be told with the verdict. */
+/** Lists the limits of the claim, which the verdict must state. */
 export const caveats = (rows: readonly ComparisonRow[]): readonly string[] => [
   ...always,
-  ...(rowsOf(rows, 'improve').length > 0 ? [ablations] : []),
+  ...(selectMethod(rows, 'improve').length > 0 ? [ablations] : []),
 ];

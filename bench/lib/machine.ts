@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Instruction sets that matter to matrix products, of all the flags a CPU has. */
+/** Matches the CPU flags of instruction sets that affect matrix products. */
 const relevantFlags = /^(avx|fma|f16c|amx|sse4|bmi2|asimd|sve)/;
 
 export interface Machine {
   readonly cpu: string | undefined;
   readonly cores: number;
-  /** Instruction sets that matter to matrix products. */
+  /** Instruction sets that affect matrix products. */
   readonly flags: readonly string[];
   readonly memoryGiB: number;
   readonly node: string;
@@ -33,7 +33,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** The commit, and whether files under version control differ from it. */
+/** Describes the commit, and whether tracked files differ from it. */
 export function describeCommit(): { commit: string; modified: boolean } {
   const git = (...parameters: string[]): string =>
     spawnSync('git', parameters, { cwd: root, encoding: 'utf8' }).stdout.trim();

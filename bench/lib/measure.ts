@@ -15,8 +15,8 @@ export interface Sides {
 type Measurement = () => Promise<number>;
 
 /**
- * Runs ours and the peer's in turn (A-B-A-B-…-A), after one unmeasured run of each: a change in the machine's load falls
- * on both. Both return a number of which larger is better.
+ * Runs ours and the peer's in turn (A-B-A-B-…-A) after one unmeasured run of each, so that a change of the machine's load
+ * affects both. Both return a number of which larger is better.
  */
 export async function alternate(ours: Measurement, peer: Measurement, repeats: number): Promise<Sides> {
   await ours();
@@ -30,7 +30,7 @@ export async function alternate(ours: Measurement, peer: Measurement, repeats: n
   return { ours: summarise(values.ours), peer: summarise(values.peer) };
 }
 
-/** Median, quartiles and range; the quantiles are interpolated. NaN of no values. */
+/** Computes median, quartiles and range, with interpolated quantiles; NaN for an empty list. */
 export function summarise(values: readonly number[]): Summary {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number): number => {
@@ -48,14 +48,14 @@ export interface Measured extends Sides {
   readonly ratio: number;
 }
 
-/** A measured row as a table shows it. */
+/** A measured row of a table. */
 export interface TableRow extends Measured {
   readonly label: string;
-  /** Share of all cores that other processes used meanwhile. */
+  /** Share of all cores that other processes used during the measurement. */
   readonly busyElsewhere?: number;
 }
 
-/** One row of the result: what was measured, both sides, and the ratio of the medians. */
+/** One row of the result: the measure, both sides, and the ratio of the medians. */
 export function row<Details extends object>(
   measurement: string,
   unit: string,

@@ -1,14 +1,14 @@
-/** How busy other processes kept the machine during a measurement: both sides slow down, but not by the same factor. */
+/** Measures the load of other processes during a measurement, which slows both sides by different factors. */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
-/** Linux counts CPU time in hundredths of a second, whatever its clock. */
+/** Linux reports CPU time in hundredths of a second, whatever the tick of the kernel. */
 const ticksPerSecond = 100;
 
-/** Above this share of all cores a row says nothing reliable. */
+/** Share of all cores above which a row is not reliable. */
 export const tooBusy = 0.1;
 
-/** Seconds that all processes together have used; 0 where there is no /proc. */
+/** Reads the CPU seconds of all processes together; 0 without /proc. */
 function machineSeconds(): number {
   const fields = readText('/proc/stat').split('\n')[0]?.trim().split(/\s+/).slice(1).map(Number) ?? [];
   const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0, steal = 0] = fields;
@@ -29,9 +29,10 @@ function readText(file: string): string {
   }
 }
 
-/** Starts watching; the function it returns gives the share of all cores that processes other than `own` used since. */
+/** Starts watching; the returned function computes the share of all cores that processes other than `own` have used. */
 export function watchNeighbours(own: readonly number[]): () => number {
   const foreign = (): number => machineSeconds() - own.reduce((sum, id) => sum + processSeconds(id), 0);
-  const [began, before] = [performance.now(), foreign()];
+  const began = performance.now();
+  const before = foreign();
   return () => Math.max(0, foreign() - before) / (((performance.now() - began) / 1000) * availableParallelism());
 }

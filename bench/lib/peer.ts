@@ -1,11 +1,11 @@
-/** The Python process on the other side: one JSON line asks, one answers. See bench/peers/serve.py. */
+/** The Python process of the peer: answers every JSON line with one JSON line. See bench/peers/serve.py. */
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const script = (name: string): string => fileURLToPath(new URL(`../peers/${name}`, import.meta.url));
 
-/** Makes the folder that both sides load; `source` is a model folder, or '-' for a random one of the default's shape. */
+/** Makes the folder that both sides load; `source` is a model folder, or '-' for random weights of the shipped shape. */
 export function prepareModel(python: string, source: string, target: string): void {
   const { status, stderr } = spawnSync(python, [script('prepare.py'), source, target], { encoding: 'utf8' });
   if (status !== 0) throw new Error(`prepare.py failed:\n${stderr}`);
@@ -29,7 +29,7 @@ export class Peer {
     return this.#process.pid ?? 0;
   }
 
-  /** Rejects with the end of what Python printed when it dies instead of answering. */
+  /** Rejects with the last lines of Python's output when the process ends without an answer. */
   async ask<Answer>(command: { readonly do: string } & Readonly<Record<string, unknown>>): Promise<Answer> {
     this.#process.stdin.write(`${JSON.stringify(command)}\n`);
     const { value, done } = await this.#lines.next();

@@ -1,4 +1,4 @@
-/** A random Llama of about 100 million parameters around the shipped tokenizer, written tensor by tensor. */
+/** Writes a random Llama of about 100 million parameters with the shipped tokenizer, tensor by tensor. */
 import { copyFileSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRng, type Rng } from '../../src/rng.js';
@@ -32,7 +32,7 @@ function tensorShapes({ width, layers, hidden, vocabulary }: typeof shape): Reco
 
 const elements = (size: Size): number => size.reduce((product, side) => product * side, 1);
 
-/** Uniform in ±0.02·√3, the spread of the usual initialisation; norms are 1. */
+/** Draws uniformly in ±0.02·√3, the standard deviation of the usual initialisation; norms are 1. */
 function randomWeights(size: Size, rng: Rng): Float32Array {
   const values = new Float32Array(elements(size)).fill(1);
   if (size.length > 1) for (let at = 0; at < values.length; at++) values[at] = (rng.next() - 0.5) * 0.0693;

@@ -1,4 +1,4 @@
-/** Results as a table for the terminal. */
+/** Formats results as a table for the terminal. */
 import type { Summary, TableRow } from './measure.js';
 import { tooBusy } from './neighbours.js';
 

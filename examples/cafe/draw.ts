@@ -1,47 +1,55 @@
 /**
- * Draws meals, and conversations about them from which the base model learns: to say again what was said, what to look
- * at from a careful waiter, its habits from a careless one. Reinforcement learning has something to sharpen.
+ * Draws meals and conversations about them for the base model. It learns to copy from the copying lesson, what to attend to
+ * from a careful waiter, and its habits from a careless one, which leaves reinforcement learning something to improve.
  */
 import { createHash } from 'node:crypto';
-import type { Intent, Message, Rng } from 'exit-rl';
+import type { Intent, Message } from 'exit-rl';
+import type { Rng } from 'exit-rl/method';
 import { answerText, type Course, feedbackText, menu, orderText } from './table.js';
 
-/** Courses of a meal, and dishes that the order rules out for each. */
-const [fewestCourses, mostCourses, mostRefusals] = [2, 4, 4];
+/** Bounds of the number of courses of a meal, and of the dishes that an order rules out per course. */
+const fewestCourses = 2;
+const mostCourses = 4;
+const mostRefusals = 4;
 
-/** What is demonstrated, and how often. Probabilities of a waiter's choices hold for each course. */
+/** The demonstrations of a lesson: probabilities of a waiter's choices per course, and shares of meals. */
 export interface Lesson {
-  /** A dish that the order leaves open, else any. */
+  /** Probability of a dish that the order allows; otherwise any dish is served. */
   readonly order: number;
-  /** A rewrite keeps what the guest loves. */
+  /** Probability that a rewrite keeps a dish that the guest loves. */
   readonly keep: number;
-  /** A rewrite brings again what was sent back. */
+  /** Probability that a rewrite serves a returned dish again. */
   readonly repeat: number;
-  /** Share of meals whose previous answer is moved towards what the guest hopes for, and how far. */
+  /** Share of meals whose previous answer moves towards the guest's hopes, and share of courses that move. */
   readonly nearMeals: number;
   readonly nearCourses: number;
-  /** Shares of attempts and of improvements; the rest asks for something else. */
+  /** Shares of attempts and of improvements; the remaining conversations request something else. */
   readonly attempts: number;
   readonly improvements: number;
 }
 
 const everyday = { nearMeals: 0.5, nearCourses: 0.6, attempts: 0.4, improvements: 0.45 } as const;
 
-/** Nearly everything is loved and kept: what was said before is found and said again. */
+/** Nearly every dish is loved and kept, so that the model learns to find and copy the previous answer. */
 export const copying: Lesson = {
-  ...{ order: 1, keep: 1, repeat: 0 },
-  ...{ nearMeals: 1, nearCourses: 0.9, attempts: 0.05, improvements: 0.93 },
+  order: 1,
+  keep: 1,
+  repeat: 0,
+  nearMeals: 1,
+  nearCourses: 0.9,
+  attempts: 0.05,
+  improvements: 0.93,
 };
 export const careful: Lesson = { order: 1, keep: 1, repeat: 0, ...everyday };
 export const careless: Lesson = { order: 0.5, keep: 0.75, repeat: 0.3, ...everyday };
 
-/** What the waiter is asked after the first answer; config.yaml says the same. */
+/** The guest's requests after the first answer; config.yaml holds the same texts. */
 export const requests = { improve: 'Please serve again.', diverge: 'Please serve something else.' } as const;
 
 const chance = (rng: Rng, probability: number): boolean => rng.next() < probability;
 const oneOf = (rng: Rng, options: readonly string[]): string => options[rng.int(options.length)] ?? '';
 
-/** `count` different members of `from`, in random order. */
+/** Draws `count` different members of `from`, in random order. */
 function choose(rng: Rng, from: readonly string[], count: number): string[] {
   const left = [...from];
   return Array.from({ length: count }, () => left.splice(rng.int(left.length), 1).join());
@@ -54,12 +62,12 @@ function drawCourse(rng: Rng, name: string): Course {
   return { name, hopes, refuses: choose(rng, others, rng.int(mostRefusals + 1)) };
 }
 
-/** One meal in five is held out, by its hash: what is evaluated on is never trained on. */
+/** Whether a meal is held out: one in five is, by its hash, so that training never sees a meal of the evaluation. */
 export function isHeldOut(courses: readonly Course[]): boolean {
   return (createHash('sha256').update(JSON.stringify(courses)).digest()[0] ?? 0) % 5 === 0;
 }
 
-/** A meal that is held out, or one that is not. */
+/** Draws a meal that is held out, or one that is not. */
 export function drawMeal(rng: Rng, heldOut = false): readonly Course[] {
   const names = Object.keys(menu);
   for (;;) {
@@ -69,7 +77,7 @@ export function drawMeal(rng: Rng, heldOut = false): readonly Course[] {
   }
 }
 
-/** A row of the data files: the order as a conversation, and what the verifier needs. */
+/** Converts a meal to a row of the data files: the order as a conversation, and the columns of the verifier. */
 export function rowOf(courses: readonly Course[]) {
   return {
     prompt: [{ role: 'user', content: orderText(courses) }],
@@ -78,14 +86,14 @@ export function rowOf(courses: readonly Course[]) {
   };
 }
 
-/** A dish that the order leaves open and that is not `returned`, or any. */
+/** Draws a dish that the order allows and that is not `returned`, or any dish. */
 function guess(rng: Rng, { name, refuses }: Course, lesson: Lesson, returned?: string): string {
   const dishes = menu[name] ?? [];
   const open = dishes.filter((dish) => !refuses.includes(dish) && dish !== returned);
   return oneOf(rng, chance(rng, lesson.order) ? open : dishes);
 }
 
-/** A careless first answer, moved towards what the guest hopes for. */
+/** Draws a careless first answer and moves it towards the guest's hopes. */
 function drawPrevious(rng: Rng, courses: readonly Course[], { nearMeals, nearCourses }: Lesson): string[] {
   const near = chance(rng, nearMeals) ? nearCourses : 0;
   return courses.map((course) => (chance(rng, near) ? course.hopes : guess(rng, course, careless)));
@@ -99,7 +107,7 @@ function improve(rng: Rng, course: Course, before: string, lesson: Lesson): stri
 interface Scene {
   readonly courses: readonly Course[];
   readonly intent: Intent;
-  /** What was served before; empty for an attempt. */
+  /** The dishes of the previous answer; empty for an attempt. */
   readonly previous: readonly string[];
 }
 
@@ -114,7 +122,7 @@ function serve(rng: Rng, { courses, previous, intent }: Scene, lesson: Lesson): 
   return courses.map(dish);
 }
 
-/** The order, a previous answer, what it met, and the request. */
+/** Assembles the conversation: the order, a previous answer, its feedback, and the request. */
 function conversation(courses: readonly Course[], previous: readonly string[], request: string): Message[] {
   const { prompt, courses: names, hopes } = rowOf(courses);
   return [
@@ -130,7 +138,7 @@ function drawIntent(rng: Rng, { attempts, improvements }: Lesson): Intent {
   return draw < attempts + improvements ? 'improve' : 'diverge';
 }
 
-/** `count` answers about one fresh meal. */
+/** Draws `count` answers about one new meal. */
 export function demonstrate(rng: Rng, count: number, lesson: Lesson): Demonstration {
   const courses = drawMeal(rng);
   const intent = drawIntent(rng, lesson);

@@ -1,4 +1,4 @@
-/** Quality is the share of dishes that the guest hoped for; the feedback is what they say. Columns come by name. */
+/** Quality is the share of dishes that the guest hoped for; the feedback is the guest's. Columns arrive by name. */
 import { feedbackText, parseAnswer } from './table.js';
 
 interface Answer {

@@ -1,4 +1,4 @@
-"""What every golden generator shares: where fixtures go, how numbers are written, how a fixture model is loaded.
+"""Shared parts of the golden generators: where fixtures go, how numbers are written, how a fixture model is loaded.
 
 Made and checked with Python 3.11, torch 2.11.0, transformers 5.24.0, trl 1.16.0, tokenizers 0.23 on CPU.
 """

@@ -1,4 +1,4 @@
-"""What TRL 1.16 makes of several reward functions, some of which cannot score: its own generation step's code on random
+"""Golden values of TRL 1.16 for several reward functions, some of which cannot score: its generation step on random
 rewards, its reward functions on random completions, and transformers' early stopping on random evaluations."""
 
 import ast

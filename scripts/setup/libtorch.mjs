@@ -1,4 +1,4 @@
-/** Which libtorch this checkout builds against, and whether it is there. */
+/** Finds the libtorch that this checkout builds against, and whether it is complete. */
 import {
   existsSync,
   lstatSync,
@@ -18,8 +18,8 @@ const library = join('lib', 'libtorch_cpu.so');
 const marker = 'exit-rl.json';
 
 /**
- * The version of a libtorch folder or of a Python environment's `torch` folder, without its local part;
- * undefined when it does not say. (src/libtorch.ts reads the same files at run time; this runs before it is compiled.)
+ * Reads the version of a libtorch folder or of a Python environment's `torch` folder, without its local part;
+ * undefined when it is not recorded. (src/libtorch.ts reads the same files at run time; this runs before it is compiled.)
  * @param {string} folder
  */
 export function libtorchVersion(folder) {
@@ -32,7 +32,7 @@ export function libtorchVersion(folder) {
 }
 
 /**
- * The folder an exported LIBTORCH names, when it can be used; otherwise an error that says what to do.
+ * Returns the folder that an exported LIBTORCH names. Throws an error with the fix when it cannot be used.
  * @param {string} path
  */
 export function exportedLibtorch(path) {
@@ -59,11 +59,11 @@ export const isLinked = (link, folder) =>
 /** @param {NodeJS.ProcessEnv} environment */
 export const managedFolder = (environment) => join(managedHome(environment), libtorchLock.folder);
 
-/** Identifies the layout: other wheels or other places make another folder. */
+/** Identifies the layout, so that other wheels or other paths use another folder. */
 const layoutId = () => JSON.stringify(libtorchLock.wheels);
 
 /**
- * True when `folder` was laid out to its end, from the wheels that libtorch.json names.
+ * True when `folder` is complete and comes from the wheels that libtorch.json names.
  * @param {string} folder
  */
 export function isComplete(folder) {
@@ -76,7 +76,7 @@ export function isComplete(folder) {
 }
 
 /**
- * Written last: a folder without it is unfinished.
+ * Writes the marker last: a folder without it is incomplete.
  * @param {string} folder
  */
 export function markComplete(folder) {
@@ -89,7 +89,8 @@ export function markComplete(folder) {
 }
 
 /**
- * The libtorch to build against: an exported LIBTORCH, else what the checkout's link was given by one, else the managed folder.
+ * Chooses the libtorch to build against: an exported LIBTORCH, else the target of the checkout's link that an earlier one
+ * set, else the managed folder.
  * @param {NodeJS.ProcessEnv} environment
  * @param {string} link the checkout's `libtorch` link
  * @returns {{ folder: string, managed: boolean, ready: boolean }}
@@ -108,7 +109,7 @@ export function chooseLibtorch(environment, link) {
 }
 
 /**
- * Makes `link` point at `folder`, in one step, so that a build beside us never finds it missing.
+ * Points `link` at `folder` in one step, so that a concurrent build never finds it missing.
  * @param {string} link
  * @param {string} folder
  */

@@ -1,4 +1,4 @@
-/** One set-up at a time in a folder: the second waits for the first and then finds its work done. */
+/** Allows one set-up at a time in a folder: the second waits for the first and then finds its work done. */
 import { existsSync, mkdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -37,7 +37,7 @@ export async function withLock(path, onWait, work) {
 
 /** @param {string} path */
 function touch(path) {
-  // Someone may have cleared the folder under us; the work itself will then say so.
+  // Another process may have removed the folder; the work then fails with its own error.
   if (existsSync(path)) utimesSync(path, new Date(), new Date());
 }
 

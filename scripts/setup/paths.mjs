@@ -1,4 +1,4 @@
-/** Where set-up finds and puts things. Node built-ins only: it runs before `npm ci`. */
+/** The paths of set-up. Uses Node built-ins only, because it runs before `npm ci`. */
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -20,7 +20,7 @@ export const buildFolder = join(root, '.build');
 export const libtorchLock = JSON.parse(readFileSync(join(root, 'libtorch.json'), 'utf8'));
 
 /**
- * The folder that checkouts share: `EXIT_RL_HOME`, else `exit-rl` in the user's cache.
+ * Returns the folder that checkouts share: `EXIT_RL_HOME`, else `exit-rl` in the user's cache.
  * @param {NodeJS.ProcessEnv} environment
  */
 export function managedHome(environment) {

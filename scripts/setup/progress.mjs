@@ -1,8 +1,8 @@
-/** One status line that rewrites itself on a terminal, and speaks up now and then elsewhere. */
+/** One status line that rewrites itself on a terminal, and prints at intervals elsewhere. */
 
 const quietSeconds = 10;
 
-/** A problem the user can mend: printed without a stack. */
+/** A problem that the user can fix, printed without a stack. */
 export class SetupError extends Error {}
 
 /**

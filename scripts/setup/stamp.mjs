@@ -1,10 +1,10 @@
-/** A stamp says from which inputs something was built: work is done again only when they differ. */
+/** A stamp records the inputs of a build, which runs again only when they differ. */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 /**
- * The files under `path` (a file or a folder), sorted, so that the same tree gives the same list.
+ * Lists the files under `path` (a file or a folder), sorted, so that the same tree gives the same list.
  * @param {string} path
  * @returns {string[]}
  */
@@ -18,7 +18,7 @@ function filesUnder(path) {
 }
 
 /**
- * A hash of names and contents; a missing path counts as empty.
+ * Hashes names and contents; a missing path counts as empty.
  * @param {string} base folder the names are taken relative to
  * @param {readonly string[]} paths relative to `base`
  * @param {readonly string[]} [facts] anything else that decides the result

@@ -1,4 +1,4 @@
-/** The steps after libtorch: packages, addon, TypeScript. Each knows what it is made from. */
+/** The steps after libtorch: packages, addon, TypeScript. Each knows its inputs. */
 import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ import { hashInputs, readStamp, writeStamp } from './stamp.mjs';
  * @typedef {{ name: string, tools: readonly Tool[], isFresh(): boolean, run(progress: Progress): Promise<void> }} Step
  */
 
-/** Every built thing goes to this triple's folder, also from plain cargo commands given the same `--target`. */
+/** Builds go to this triple's folder, also those of plain cargo commands with the same `--target`. */
 export const triple = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-unknown-linux-gnu`;
 const link = join(root, 'libtorch');
 const stampOf = (/** @type {string} */ name) => join(buildFolder, `${name}.stamp`);
@@ -45,7 +45,7 @@ const addonSources = ['Cargo.toml', 'Cargo.lock', '.cargo', 'crates'];
 const addonOutputs = ['binding.cjs', 'binding.d.ts'];
 const addonFile = () => readdirSync(root).find((name) => /^binding\..*\.node$/.test(name));
 const addonInputs = () => hashInputs(root, addonSources, [libtorchVersion(link) ?? '', triple]);
-/** The outputs count too: a binding.d.ts edited by hand is made anew. */
+/** Includes the outputs, so that a binding.d.ts edited by hand is rebuilt. */
 const addonStamp = (/** @type {string} */ inputs) => `${inputs} ${hashInputs(root, addonOutputs)}`;
 
 /** @type {Step} */
@@ -72,7 +72,8 @@ export const addon = {
       '--',
       '--locked',
     ];
-    // The checkout's link, not an exported LIBTORCH: cargo then sees one unchanging value, and the addon's RUNPATH follows the link.
+    // Passes the checkout's link instead of an exported LIBTORCH: cargo sees one constant value, and the addon's RUNPATH
+    // follows the link.
     const env = {
       ...process.env,
       LIBTORCH: link,
@@ -96,16 +97,18 @@ export const addon = {
   },
 };
 
-/** CPU seconds that a first build took when measured; the time left is guessed from it. */
+/** CPU seconds of a measured first build, from which the remaining time is estimated. */
 const firstBuildCpuSeconds = 330;
 
 /**
- * Reads cargo's `Building [==> ] 12/180: …` and tells crates done, time and time left.
+ * Reads cargo's `Building [==> ] 12/180: …` and reports finished crates, elapsed and remaining time.
  * @param {Progress} progress
  * @param {number} begin
  */
 function buildMeter(progress, begin) {
-  let [done, total, waiting] = [0, 0, false];
+  let done = 0;
+  let total = 0;
+  let waiting = false;
   const show = () => {
     const elapsed = (performance.now() - begin) / 1000;
     if (waiting) return progress.show(`native addon: another cargo is building, waiting for it: ${duration(elapsed)}`);
@@ -137,7 +140,7 @@ export const typescript = {
   async run(progress) {
     const begin = performance.now();
     const inputs = typescriptInputs();
-    // Beside dist, then swapped: files of removed sources go, and a process that runs from dist keeps what it loads.
+    // Compiles beside dist, then swaps: files of removed sources disappear, and a process that runs from dist keeps its files.
     const fresh = `${compiled}.next`;
     rmSync(fresh, { recursive: true, force: true });
     progress.show('tsc');

@@ -1,4 +1,4 @@
-/** The system parts that set-up needs; what is missing is named together, with the command that installs it. */
+/** The system tools that set-up needs; one message names all missing ones with the commands that install them. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -20,7 +20,7 @@ export const ask = (command, args) => {
 };
 
 /**
- * -1, 0 or 1 as `a` is older than, equal to or newer than `b`; a local part (`+cu130`) does not count.
+ * Returns -1, 0 or 1 as `a` is older than, equal to or newer than `b`; ignores a local part (`+cu130`).
  * @param {string} a
  * @param {string} b
  */
@@ -36,7 +36,7 @@ export function compareVersions(a, b) {
 }
 
 /**
- * Why this Node cannot be used, or undefined.
+ * Returns the reason why this Node cannot be used, or undefined.
  * @param {string} version without the leading v
  */
 export function nodeProblem(version) {
@@ -68,7 +68,7 @@ const checks = {
 };
 
 /**
- * What is missing of `tools`, and Node when it is too old.
+ * Lists the missing ones of `tools`, and Node when it is too old.
  * @param {readonly Tool[]} tools
  * @param {Ask} [askCommand]
  * @param {string} [nodeVersion]
@@ -80,7 +80,7 @@ export function missingTools(tools, askCommand = ask, nodeVersion = process.vers
 }
 
 /**
- * One message for all that is missing; Debian packages share one command.
+ * Writes one message for all missing tools; Debian packages share one command.
  * @param {readonly Missing[]} missing
  */
 export function missingMessage(missing) {

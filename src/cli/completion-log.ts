@@ -1,5 +1,5 @@
 /** Prints some completions of an update for a person; a model's text never controls the terminal. */
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { promptText } from '../message.js';
 import type { Group } from '../method/group.js';
 import type { TaskFamily } from '../task/task.js';

@@ -60,17 +60,20 @@ async function demonstrate(demo: Demo): Promise<void> {
   const { plan, out, json, stop } = demo;
   const screen = json ? {} : { screen: process.stdout };
   const program = process.argv[1] as string;
-  const comparison = await runDemo({ plan, out, program, signal: stop.signal, stop: stop.stop, ...screen });
+  const comparison = await runDemo({ plan, out, program, signal: stop.signal, ...screen });
   const { writeReport } = await import('../report/page.js');
   const report = await writeReport(out);
   await (json ? printJson({ ...comparison, out, report }) : printComparison(comparison, out, report));
 }
 
 async function startDemo(flags: Flags): Promise<void> {
-  const [{ planDemo }, { prepareFolder }] = await Promise.all([
+  const [{ planDemo }, { prepareFolder }, { findNative }] = await Promise.all([
     import('./demo/plan.js'),
     import('./demo/comparison.js'),
+    import('../native.js'),
   ]);
+  // Before a folder is made: without the engine no child process gets anywhere.
+  findNative('cpu');
   const options = await readOptions(flags);
   const plan = planDemo(options);
   await prepareFolder(options.out);

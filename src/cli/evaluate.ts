@@ -1,7 +1,7 @@
 /** `exit-rl evaluate`: K-step self-improvement of a model folder, or of a run's latest checkpoint. */
 import { performance } from 'node:perf_hooks';
 import type { CAC } from 'cac';
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import type { EvaluationProgress } from '../evaluation/iterate.js';
 import type { EvaluateRunOptions, EvaluationSettings } from '../run/evaluate-run.js';

@@ -1,5 +1,5 @@
 /** Device, dtype, threads and adapter of a command, from its flags and the environment. */
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { UsageError } from '../errors.js';
 import type { PolicyChoice } from '../run/assemble.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';

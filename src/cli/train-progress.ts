@@ -1,6 +1,6 @@
 /** Shows the updates of `exit-rl train` to a person: a live table on a terminal, a plain line now and then elsewhere. */
 import { performance } from 'node:perf_hooks';
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { createProgress } from '../report/progress.js';
 import type { MetricsRow } from '../run/metrics.js';
 import { progressFacts } from './progress-facts.js';

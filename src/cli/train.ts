@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { isPlainObject } from '../config/layer.js';
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { UsageError } from '../errors.js';
 import type { MetricsRow } from '../run/metrics.js';
 import type { BegunRun, RunObserver, TrainRunResult } from '../run/train-run.js';

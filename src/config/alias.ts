@@ -12,7 +12,7 @@ export interface Alias {
   /** Where the value goes. */
   readonly to: string;
   /** null is a value of its own; elsewhere it means TRL's default, and nothing is set. */
-  readonly takesNull?: true;
+  readonly takesNull?: boolean;
   /** How the value changes on the way; absent keeps it. */
   readonly translate?: Translation;
   /** What else it says, as our paths: where one of them is given as well, that one stays. */

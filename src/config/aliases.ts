@@ -1,14 +1,17 @@
 /**
  * Names that users of TRL and prime-rl bring along, as paths of our schema.
  * A layer (file, environment, flags) is rewritten before layers are merged, so that
- * `--max_steps 5` goes before a file's `updates`.
+ * `--max_steps 5` overrides a file's `updates`.
  */
 import type { ConfigProblem } from '../errors.js';
 import type { Alias, Translation } from './alias.js';
 import { isPlainObject, type Layer, removePath, setPath } from './layer.js';
+import { refuseMoved } from './moved.js';
 import { objectiveAliases, translateBatchSizes } from './objective-aliases.js';
+import { schemaRows } from './rows.js';
 import { runAliases, translateSwitches } from './run-aliases.js';
 import { refuseOptions } from './trl-options.js';
+import { writeOutKinds } from './unions.js';
 
 /** prime-rl counts rollouts where we count starts. */
 const rolloutsToStarts: Translation = (value, layer) => {
@@ -26,47 +29,28 @@ const onlyEnvironment: Translation = (value) => {
   return { problem: 'needs exactly one entry with an `id`; or set task' };
 };
 
-export const aliases: Readonly<Record<string, Alias>> = {
-  num_generations: { to: 'groupSize' },
-  rollouts_per_example: { to: 'groupSize' },
+/** Names whose values change on the way, or say more than one thing. */
+const translated: Readonly<Record<string, Alias>> = {
   batch_size: { to: 'startsPerBatch', translate: rolloutsToStarts },
   env: { to: 'task', translate: onlyEnvironment },
-  max_completion_length: { to: 'sampling.maxNewTokens' },
-  temperature: { to: 'sampling.temperature' },
-  top_k: { to: 'sampling.topK' },
-  top_p: { to: 'sampling.topP' },
-  min_p: { to: 'sampling.minP' },
-  'generation_kwargs.stop': { to: 'sampling.stop' },
   // transformers leaves the text in, vLLM does not.
   'generation_kwargs.stop_strings': { to: 'sampling.stop', implies: () => ({ 'sampling.includeStopText': true }) },
-  'generation_kwargs.include_stop_str_in_output': { to: 'sampling.includeStopText' },
-  'generation_kwargs.stop_token_ids': { to: 'sampling.stopTokenIds' },
-  'sampling.include_stop_str_in_output': { to: 'sampling.includeStopText' },
-  'sampling.max_tokens': { to: 'sampling.maxNewTokens' },
-  'sampling.top_k': { to: 'sampling.topK' },
-  'sampling.top_p': { to: 'sampling.topP' },
-  'sampling.min_p': { to: 'sampling.minP' },
   ...objectiveAliases,
-  learning_rate: { to: 'optimizer.learningRate' },
-  adam_beta1: { to: 'optimizer.adamBeta1' },
-  adam_beta2: { to: 'optimizer.adamBeta2' },
-  adam_epsilon: { to: 'optimizer.adamEpsilon' },
-  weight_decay: { to: 'optimizer.weightDecay' },
-  max_grad_norm: { to: 'optimizer.maxGradNorm' },
-  mask_truncated_completions: { to: 'overlongFilter' },
-  ref_model_sync_steps: { to: 'reference.blendEvery' },
-  ref_model_mixup_alpha: { to: 'reference.alpha' },
-  lora_r: { to: 'lora.rank' },
-  lora_alpha: { to: 'lora.alpha' },
-  lora_dropout: { to: 'lora.dropout' },
-  lora_target_modules: { to: 'lora.targetModules' },
-  use_rslora: { to: 'lora.rankStabilised' },
-  save_steps: { to: 'checkpoint.every' },
-  save_total_limit: { to: 'checkpoint.keep' },
-  eval_steps: { to: 'evaluation.every' },
-  'eval.interval': { to: 'evaluation.every' },
   ...runAliases,
 };
+
+const plainAliases = (): [string, Alias][] =>
+  schemaRows().rows.flatMap(({ path, trl, takesNull }) =>
+    trl.map((name): [string, Alias] => [name, { to: path, takesNull }]),
+  );
+
+let table: Readonly<Record<string, Alias>> | undefined;
+
+/** Every name: the schema's column `trl`, and those that are translated. */
+export function aliases(): Readonly<Record<string, Alias>> {
+  table ??= { ...Object.fromEntries(plainAliases()), ...translated };
+  return table;
+}
 
 /** TRL's switch for reference blending: off means never, on keeps `blendEvery`. */
 function translateSync(layer: Layer, problems: ConfigProblem[]): void {
@@ -95,19 +79,24 @@ function place(layer: Layer, path: string, value: unknown): boolean {
   return there === value;
 }
 
-/** A copy of `layer` with every alias rewritten to our own key; what could not be rewritten goes to `problems`. */
-export function resolveAliases(layer: Layer, problems: ConfigProblem[]): Layer {
+/**
+ * A copy of `layer` with every alias rewritten to our own key; what could not be rewritten goes to `problems`, and keys
+ * that were set by another name go to `borrowed`.
+ */
+export function resolveAliases(layer: Layer, problems: ConfigProblem[], borrowed = new Set<string>()): Layer {
   const resolved = structuredClone(layer);
+  refuseMoved(resolved, problems);
+  writeOutKinds(resolved);
   translateBatchSizes(resolved, problems);
   const implied: [string, unknown][] = [];
-  for (const [name, alias] of Object.entries(aliases)) {
+  for (const [name, alias] of Object.entries(aliases())) {
     const value = removePath(resolved, name);
     if (value === undefined || (value === null && !alias.takesNull)) continue;
     const translated = alias.translate?.(value, layer) ?? { value };
     if ('problem' in translated) problems.push({ key: name, message: translated.problem });
     else if (!place(resolved, alias.to, translated.value)) {
       problems.push({ key: name, message: `is another name of ${alias.to}, which is given as well`, hint: 'keep one' });
-    }
+    } else borrowed.add(alias.to);
     implied.push(...Object.entries(alias.implies?.(value, layer) ?? {}));
   }
   // After all names: what is only implied gives way to what is said.

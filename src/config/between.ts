@@ -1,8 +1,7 @@
 /** What one key asks of another. */
 import type { z } from 'zod';
+import type { objective } from '../policy/settings.js';
 import { isPlainObject } from './layer.js';
-import type { objective } from './sections/objective.js';
-import type { optimizer } from './sections/optimizer.js';
 
 /** The keys that are looked at here, as far as they were given and right by themselves. */
 export interface Related {
@@ -10,15 +9,15 @@ export interface Related {
   readonly reward?: unknown;
   readonly advantage?: { readonly aggregation?: unknown; readonly baseline?: unknown } | undefined;
   readonly updates?: unknown;
-  readonly epochs?: unknown;
+  readonly passes?: unknown;
   readonly task?: string | undefined;
   readonly data?: unknown;
   readonly verifier?: unknown;
   readonly rewards?: readonly unknown[] | undefined;
   readonly best?: { readonly metric?: unknown; readonly patience?: unknown } | undefined;
   readonly evaluation?: { readonly every?: unknown; readonly atEnd?: unknown; readonly atStart?: unknown } | undefined;
-  readonly objective?: Partial<z.output<typeof objective>> | undefined;
-  readonly optimizer?: Partial<z.output<typeof optimizer>> | undefined;
+  readonly objective?: (Partial<z.output<typeof objective>> & { readonly miniBatches?: number }) | undefined;
+  readonly optimizer?: { readonly warmupUpdates?: unknown; readonly warmupRatio?: unknown } | undefined;
   readonly startsPerBatch?: number | undefined;
   readonly groupSize?: number | undefined;
 }
@@ -28,6 +27,8 @@ export interface Rule {
   readonly key: string;
   readonly message: string;
   readonly holds: (run: Related) => boolean;
+  /** Does not apply where a script passes reward functions beside the config. */
+  readonly without?: 'rewards';
 }
 
 /** Given, and neither 0 nor false. */
@@ -47,8 +48,8 @@ const isGiven = (value: unknown): boolean => value !== undefined;
 export const rules: readonly Rule[] = [
   {
     key: 'updates',
-    message: 'must be at least 1, or left to epochs',
-    holds: ({ updates, epochs }) => updates !== 0 || isGiven(epochs),
+    message: 'must be at least 1, or left to passes',
+    holds: ({ updates, passes }) => updates !== 0 || isGiven(passes),
   },
   { key: 'task', message: 'is required, or data', holds: ({ task, data }) => isGiven(task) || isGiven(data) },
   {
@@ -65,6 +66,7 @@ export const rules: readonly Rule[] = [
     key: 'rewards',
     message: 'data needs a reward function, or a verifier',
     holds: ({ data, verifier, rewards }) => !isGiven(data) || isGiven(verifier) || (rewards ?? []).length > 0,
+    without: 'rewards',
   },
   {
     key: 'rewards',
@@ -82,14 +84,14 @@ export const rules: readonly Rule[] = [
   {
     key: 'dynamicSampling',
     message:
-      '`skip` changes the gradient of a KL penalty, an entropy bonus, topEntropyShare, and of mini-batches; use off or refill',
+      '`skip` changes the gradient of a KL penalty, an entropy bonus, entropy.topShare, and of mini-batches; use off or refill',
     holds: ({ dynamicSampling, objective }) =>
       dynamicSampling !== 'skip' ||
       !(
-        isTrue(objective?.beta) ||
-        isTrue(objective?.entropyCoefficient) ||
-        isTrue(objective?.entropyControl?.adaptive) ||
-        Number(objective?.topEntropyShare ?? 1) < 1 ||
+        isTrue(objective?.kl?.beta) ||
+        isTrue(objective?.entropy?.coefficient) ||
+        objective?.entropy?.control?.kind === 'adaptive' ||
+        Number(objective?.entropy?.topShare ?? 1) < 1 ||
         Number(objective?.miniBatches ?? 1) > 1
       ),
   },
@@ -119,21 +121,17 @@ export const rules: readonly Rule[] = [
       hasFolder(data.train),
   },
   {
-    key: 'objective.clipEpsilonHigh',
-    message: 'is required with the loss `cispo`: the bound of the ratio itself (5 in ScaleRL)',
-    holds: ({ objective }) => objective?.loss !== 'cispo' || isGiven(objective.clipEpsilonHigh),
+    key: 'objective.correction.kind',
+    message: 'the loss `vespo` weighs whole sequences itself; it takes token or none',
+    holds: ({ objective }) => objective?.loss?.kind !== 'vespo' || objective.correction?.kind !== 'sequence',
   },
   {
-    key: 'objective.samplingCorrection.mode',
-    message: 'the loss `vespo` weighs whole sequences itself; it takes token-truncate, token-mask or none',
-    holds: ({ objective }) =>
-      objective?.loss !== 'vespo' || !String(objective.samplingCorrection?.mode ?? 'none').startsWith('sequence'),
-  },
-  {
-    key: 'objective.entropyControl.min',
+    key: 'objective.entropy.control.min',
     message: 'is above max',
-    holds: ({ objective }) =>
-      Number(objective?.entropyControl?.min ?? 0) <= Number(objective?.entropyControl?.max ?? 1),
+    holds: ({ objective }) => {
+      const control = objective?.entropy?.control;
+      return control?.kind !== 'adaptive' || Number(control.min ?? 0) <= Number(control.max ?? 1);
+    },
   },
   {
     key: 'advantage.aggregation',
@@ -153,10 +151,9 @@ export const rules: readonly Rule[] = [
     holds: ({ advantage, dynamicSampling }) => !sumsLast(advantage) || dynamicSampling !== 'skip',
   },
   {
-    key: 'objective.samplingCorrection.mode',
-    message: 'corrects the distance between sampler and trainer, which useRolloutLogprobs leaves out; choose one',
-    holds: ({ objective }) =>
-      !objective?.useRolloutLogprobs || (objective.samplingCorrection?.mode ?? 'none') === 'none',
+    key: 'objective.correction.kind',
+    message: 'corrects the distance between sampler and trainer, which oldPolicy: behaviour leaves out; choose one',
+    holds: ({ objective }) => objective?.oldPolicy !== 'behaviour' || (objective.correction?.kind ?? 'none') === 'none',
   },
   {
     key: 'objective.miniBatches',

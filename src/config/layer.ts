@@ -1,4 +1,5 @@
 /** One source of settings (a recipe, a file, the environment, the flags) as nested plain objects. */
+import { isTooDeep } from '../nesting.js';
 
 export type Layer = Record<string, unknown>;
 
@@ -9,28 +10,43 @@ export function isPlainObject(value: unknown): value is Layer {
 /** No setting lies deeper; what does would overflow the stack of whoever walks it. */
 const deepest = 12;
 
+const hasHiddenKey = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (Object.hasOwn(value, '__proto__') || Object.values(value).some(hasHiddenKey));
+
 /** Why `value` is no layer that can be walked: nested too deep, or a key that JavaScript does not keep as data. */
-export function layerProblem(value: unknown, depth = 0): string | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  if (depth > deepest) return `is nested deeper than ${deepest} levels`;
-  if (Object.hasOwn(value, '__proto__')) return 'holds a key `__proto__`';
-  for (const child of Object.values(value)) {
-    const problem = layerProblem(child, depth + 1);
-    if (problem !== undefined) return problem;
-  }
-  return undefined;
+export function layerProblem(value: unknown): string | undefined {
+  if (isTooDeep(value, deepest + 1)) return `is nested deeper than ${deepest} levels`;
+  return hasHiddenKey(value) ? 'holds a key `__proto__`' : undefined;
 }
 
-/** Settings of `upper` go before those of `lower`; objects merge key by key, everything else is replaced. */
+/**
+ * Settings of `upper` override those of `lower`. Objects merge key by key, but for one that names another `kind`;
+ * everything else is replaced.
+ */
 export function mergeLayers(lower: Layer, upper: Layer): Layer {
   const merged: Layer = { ...lower };
   for (const [key, value] of Object.entries(upper)) {
     const below = merged[key];
-    if (value !== undefined)
-      merged[key] = isPlainObject(below) && isPlainObject(value) ? mergeLayers(below, value) : value;
+    if (value !== undefined) merged[key] = canMerge(below, value) ? mergeLayers(below as Layer, value as Layer) : value;
   }
   return merged;
 }
+
+const canMerge = (lower: unknown, upper: unknown): boolean =>
+  isPlainObject(lower) &&
+  isPlainObject(upper) &&
+  (upper.kind === undefined || upper.kind === (lower.kind ?? upper.kind));
+
+/** The value at `a.b`; undefined where there is none. */
+export const readPath = (layer: Layer, path: string): unknown =>
+  path
+    .split('.')
+    .reduce<unknown>(
+      (value, key) => (isPlainObject(value) && Object.hasOwn(value, key) ? value[key] : undefined),
+      layer,
+    );
 
 /** Sets `a.b` inside `layer`; false, and nothing changed, when the place is taken or its parent is no object. */
 export function setPath(layer: Layer, path: string, value: unknown): boolean {

@@ -1,11 +1,11 @@
 /** Finds a config by recipe name or file and puts the environment and the flags on top. */
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { parseLayers, type RunConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { recipes } from '../recipes/index.js';
 import { isPlainObject, type Layer } from './layer.js';
+import { parseLayers, type RunConfig } from './parse.js';
 
 export interface ConfigSource {
   /** A recipe's name or a file: .ts .mts .js .mjs .cjs .yaml .yml .toml .json. */

@@ -19,21 +19,26 @@ const lossTypes: Readonly<Record<string, { loss: string; normalisation: string; 
 const column = (key: 'loss' | 'normalisation'): Record<string, unknown> =>
   Object.fromEntries(Object.entries(lossTypes).map(([name, row]) => [name, row[key]]));
 
-const correctionModes = choice({
-  token_truncate: 'token-truncate',
-  token_mask: 'token-mask',
-  sequence_truncate: 'sequence-truncate',
-  sequence_mask: 'sequence-mask',
+/** TRL's mode names the level of the ratio, and what becomes of one beyond its bounds. */
+const correctionLevels = choice({
+  token_truncate: 'token',
+  token_mask: 'token',
+  sequence_truncate: 'sequence',
+  sequence_mask: 'sequence',
 });
 
-/** Off goes before any mode. */
+/** Off overrides any mode. */
 const correctionMode: Translation = (value, layer) =>
-  layer.vllm_importance_sampling_correction === false ? { value: 'none' } : correctionModes(value, layer);
+  layer.vllm_importance_sampling_correction === false ? { value: 'none' } : correctionLevels(value, layer);
+
+const impliesBeyond = (mode: unknown): Record<string, unknown> => ({
+  'objective.correction.beyond': String(mode).endsWith('mask') ? 'mask' : 'truncate',
+});
 
 /** On is TRL's default mode, unless the mode is given as well. */
 const correctionSwitch: Translation = (value, layer) => {
   if (value === false) return { value: 'none' };
-  if (value === true) return correctionModes(layer.vllm_importance_sampling_mode ?? 'sequence_mask', layer);
+  if (value === true) return correctionLevels(layer.vllm_importance_sampling_mode ?? 'sequence_mask', layer);
   return { problem: 'must be true or false' };
 };
 
@@ -68,40 +73,26 @@ const asTransformers = () => ({ 'optimizer.countFrom': 'zero' });
 
 export const objectiveAliases: Readonly<Record<string, Alias>> = {
   loss_type: {
-    to: 'objective.loss',
+    to: 'objective.loss.kind',
     translate: choice(column('loss')),
     implies: (value) => ({
-      'objective.normalisation': lossTypes[String(value)]?.normalisation,
+      'objective.normalisation.kind': lossTypes[String(value)]?.normalisation,
       'objective.importanceRatio': lossTypes[String(value)]?.importanceRatio,
     }),
   },
-  importance_sampling_level: { to: 'objective.importanceRatio' },
-  epsilon: { to: 'objective.clipEpsilonLow' },
-  epsilon_high: { to: 'objective.clipEpsilonHigh' },
-  delta: { to: 'objective.delta', takesNull: true },
-  sapo_temperature_pos: { to: 'objective.sapoTemperaturePositive' },
-  sapo_temperature_neg: { to: 'objective.sapoTemperatureNegative' },
-  vespo_k_pos: { to: 'objective.vespoPowerPositive' },
-  vespo_lambda_pos: { to: 'objective.vespoDecayPositive' },
-  vespo_k_neg: { to: 'objective.vespoPowerNegative' },
-  vespo_lambda_neg: { to: 'objective.vespoDecayNegative' },
-  beta: { to: 'objective.beta' },
-  use_bias_correction_kl: { to: 'objective.klRatio' },
-  top_entropy_quantile: { to: 'objective.topEntropyShare' },
-  off_policy_mask_threshold: { to: 'objective.offPolicyThreshold', takesNull: true },
-  entropy_coef: { to: 'objective.entropyCoefficient' },
-  use_adaptive_entropy: { to: 'objective.entropyControl.adaptive' },
-  entropy_target: { to: 'objective.entropyControl.target' },
-  entropy_coef_delta: { to: 'objective.entropyControl.change' },
-  entropy_coef_min: { to: 'objective.entropyControl.min' },
-  entropy_coef_max: { to: 'objective.entropyControl.max' },
-  num_iterations: { to: 'objective.epochs' },
-  // The switch goes first: it may read the mode, which then says the same again.
-  vllm_importance_sampling_correction: { to: 'objective.samplingCorrection.mode', translate: correctionSwitch },
-  vllm_importance_sampling_mode: { to: 'objective.samplingCorrection.mode', translate: correctionMode },
-  vllm_importance_sampling_clip_max: { to: 'objective.samplingCorrection.max', takesNull: true },
-  vllm_importance_sampling_clip_min: { to: 'objective.samplingCorrection.min', takesNull: true },
-  vllm_importance_sampling_cap: { to: 'objective.samplingCorrection.max' },
+  use_adaptive_entropy: {
+    to: 'objective.entropy.control.kind',
+    translate: choice({ true: 'adaptive', false: 'constant' }),
+  },
+  // The switch comes first: it may read the mode, which then says the same again.
+  vllm_importance_sampling_correction: { to: 'objective.correction.kind', translate: correctionSwitch },
+  vllm_importance_sampling_mode: {
+    to: 'objective.correction.kind',
+    translate: correctionMode,
+    implies: (value, layer) => (layer.vllm_importance_sampling_correction === false ? {} : impliesBeyond(value)),
+  },
+  // TRL's older name, whose null is no bound of its own.
+  vllm_importance_sampling_cap: { to: 'objective.correction.max' },
   multi_objective_aggregation: {
     to: 'advantage.aggregation',
     translate: choice({ sum_then_normalize: 'sum-then-normalise', normalize_then_sum: 'normalise-then-sum' }),
@@ -125,9 +116,6 @@ export const objectiveAliases: Readonly<Record<string, Alias>> = {
   warmup_ratio: { to: 'optimizer.warmupRatio', implies: asTransformers },
   lr_scheduler_type: { to: 'optimizer.schedule', translate: schedule, implies: asTransformers },
   lr_scheduler_kwargs: { to: 'optimizer.finalShare', translate: finalShare },
-  gradient_checkpointing: { to: 'gradientCheckpointing' },
-  // transformers' newer name of the same.
-  activation_checkpointing: { to: 'gradientCheckpointing' },
 };
 
 export const batchAliases = [

@@ -1,40 +1,21 @@
 /** Turns what the schema found into problems that name the key and, for a mistyped one, the nearest known key. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { ConfigProblem } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { aliases } from './aliases.js';
 import { isPlainObject } from './layer.js';
 import { batchAliases } from './objective-aliases.js';
+import { schemaRows } from './rows.js';
 import { switchNames } from './run-aliases.js';
-import { runSchema } from './schema.js';
 import { refusedNames } from './trl-options.js';
-
-/** Every key a config may hold, as `a.b` paths. */
-function schemaPaths(): readonly string[] {
-  const paths: string[] = [];
-  const visit = (node: unknown, prefix: string): void => {
-    if (!isPlainObject(node)) return;
-    // The keys of a list's entries stand under the list.
-    if (node.items !== undefined) visit(node.items, prefix);
-    for (const choice of Array.isArray(node.anyOf) ? node.anyOf : []) visit(choice, prefix);
-    const { properties } = node;
-    if (!isPlainObject(properties)) return;
-    for (const [key, child] of Object.entries(properties)) {
-      paths.push(prefix + key);
-      visit(child, `${prefix}${key}.`);
-    }
-  };
-  visit(z.toJSONSchema(runSchema, { io: 'input' }), '');
-  return paths;
-}
 
 let known: readonly string[] | undefined;
 
 /** Every key and alias a config may hold. */
 export function knownKeys(): readonly string[] {
   known ??= [
-    ...schemaPaths(),
-    ...Object.keys(aliases),
+    ...schemaRows().rows.map(({ path }) => path),
+    ...Object.keys(aliases()),
     ...batchAliases,
     'sync_ref_model',
     'use_peft',
@@ -82,13 +63,23 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   }, input);
 }
 
+/** A message of the schema's own rather than zod's. */
+const isOurs = ({ code, message }: z.core.$ZodIssue): boolean => code === 'custom' || message.startsWith('is required');
+
+/** The values that were allowed; undefined where they are no list. */
+function choicesOf(issue: z.core.$ZodIssue): readonly string[] | undefined {
+  if (issue.code === 'invalid_value') return issue.values.map(String);
+  return issue.code === 'invalid_union' && 'options' in issue ? [issue.options].flat().map(String) : undefined;
+}
+
 function wrongValue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem {
   const key = issue.path.join('.');
   const value = valueAt(input, issue.path);
-  if (value === undefined) return { key, message: issue.code === 'custom' ? issue.message : 'is required' };
+  if (value === undefined) return { key, message: isOurs(issue) ? issue.message : 'is required' };
   const message = `${shown(value)} is not allowed: ${issue.message}`;
-  if (issue.code !== 'invalid_value' || typeof value !== 'string') return { key, message };
-  const suggestion = nearest(value, issue.values.map(String));
+  const choices = choicesOf(issue);
+  if (choices === undefined || typeof value !== 'string') return { key, message };
+  const suggestion = nearest(value, choices);
   return suggestion === undefined ? { key, message } : { key, message, hint: `did you mean \`${suggestion}\`?` };
 }
 

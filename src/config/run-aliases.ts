@@ -15,22 +15,10 @@ const reportTo: Translation = (value) => {
 
 export const runAliases: Readonly<Record<string, Alias>> = {
   report_to: { to: 'tensorboard', translate: reportTo },
-  chat_template_kwargs: { to: 'chat.variables' },
   bf16: { to: 'dtype', translate: choice({ true: 'bfloat16', false: 'float32' }) },
   use_cpu: { to: 'device', translate: choice({ true: 'cpu', false: undefined }) },
-  model_name_or_path: { to: 'model' },
-  // -1 leaves the length to the epochs.
+  // -1 leaves the length to the passes.
   max_steps: { to: 'updates', translate: (value) => ({ value: Number(value) === -1 ? undefined : value }) },
-  num_train_epochs: { to: 'epochs' },
-  run_name: { to: 'name' },
-  logging_steps: { to: 'logEvery' },
-  num_completions_to_print: { to: 'logCompletions' },
-  eval_on_start: { to: 'evaluation.atStart' },
-  num_generations_eval: { to: 'evaluation.generations' },
-  metric_for_best_model: { to: 'best.metric' },
-  greater_is_better: { to: 'best.greaterIsBetter' },
-  early_stopping_patience: { to: 'best.patience' },
-  early_stopping_threshold: { to: 'best.threshold' },
 };
 
 /** What a switch of TRL's means here; `undefined` changes nothing. */
@@ -71,7 +59,7 @@ export function entryOf(entry: unknown): { readonly file: unknown } | { readonly
   return /\.[cm]?[jt]s$/.test(String(entry)) ? { file: entry } : { builtIn: entry };
 }
 
-/** Rewrites switches in place; a key of ours in the same layer goes before what a switch implies. */
+/** Rewrites switches in place; a key of ours in the same layer overrides what a switch implies. */
 export function translateSwitches(layer: Layer, problems: ConfigProblem[]): void {
   for (const { key, values } of switches) {
     const value = removePath(layer, key);

@@ -1,7 +1,7 @@
 /** Turns the rows of a data file into single-turn tasks: attempts use the row's prompt, rewrites add the previous answer. */
-import { type History, type Intent, lastIterate } from '../history.js';
-import type { Message, Prompt } from '../message.js';
-import { type PromptTemplates, promptFromTemplates } from '../prompt.js';
+import type { History, Intent } from '../history.js';
+import type { Prompt } from '../message.js';
+import { type PromptTemplates, promptFromMessages, promptFromTemplates } from '../prompt.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 import type { DataSet } from './load.js';
 import type { DataRow } from './row.js';
@@ -32,25 +32,10 @@ export interface PromptsOptions {
   readonly verifier?: Verifier;
 }
 
-/** The request of a rewrite when the previous answer precedes it as a message. */
-const requests: Pick<PromptTemplates, 'improve' | 'diverge'> = {
-  improve: '{feedback}Find what is wrong or weak in your answer and write a better one. Keep what is right.',
-  diverge: '{feedback}Write another answer that takes a different approach and is at least as good.',
-};
-const feedbackBefore = 'Feedback on your answer:\n{feedback}\n\n';
-
 function createTasks(split: string, rows: readonly DataRow[]): readonly Task<RowData>[] {
   return rows.map(({ prompt, columns }, at) =>
     Object.freeze({ id: `${split}-${at + 1}`, data: { ...columns, prompt } }),
   );
-}
-
-/** Appends the previous answer as the assistant's turn, and the request to rewrite it. */
-function appendRequest(prompt: readonly Message[], history: History, request: string): readonly Message[] {
-  const previous = lastIterate(history);
-  if (previous === undefined) return prompt;
-  const { text, tokens } = previous;
-  return [...prompt, { role: 'assistant', content: text, tokens }, { role: 'user', content: request }];
 }
 
 /** Drops templates that are undefined. */
@@ -63,11 +48,7 @@ function rewrite(prompt: Prompt, history: History, intent: Intent, options: Prom
   const templates = dropUndefined(options.templates ?? {});
   const renderText = (question: string): string => promptFromTemplates({ question, history, intent }, templates);
   if (typeof prompt === 'string') return renderText(prompt);
-  if (previousAnswer === 'messages') {
-    const requestTemplates = { ...requests, feedback: feedbackBefore, ...templates };
-    const request = promptFromTemplates({ question: '', history, intent }, requestTemplates).trim();
-    return appendRequest(prompt, history, request);
-  }
+  if (previousAnswer === 'messages') return promptFromMessages({ messages: prompt, history, intent }, templates);
   const last = prompt.at(-1);
   if (last === undefined) return prompt;
   return [...prompt.slice(0, -1), { ...last, content: renderText(last.content) }];
@@ -84,7 +65,8 @@ async function verify(verifier: Verifier, { data }: Task<RowData>, text: string)
  * has quality 0 and is not well formed.
  *
  * @example
- * import { emptyHistory, promptsFamily } from 'exit-rl';
+ * import { promptsFamily } from 'exit-rl/data';
+ * import { emptyHistory } from 'exit-rl/method';
  *
  * const data = { train: [{ prompt: '2 + 3 = ?', columns: { answer: '5' } }], test: [] };
  * const verifier = ({ text, answer }: { text: string; answer?: unknown }): number => (text.trim() === answer ? 1 : 0);

@@ -1,6 +1,15 @@
 /**
  * `exit-rl/data`: data files of prompts, and the task family that they make with a verifier.
  */
+
+export {
+  defaultTemplates,
+  type MessagePrompt,
+  type PromptContent,
+  type PromptTemplates,
+  promptFromMessages,
+  promptFromTemplates,
+} from '../prompt.js';
 export {
   type PromptsOptions,
   promptsFamily,

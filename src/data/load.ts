@@ -79,7 +79,7 @@ async function findTestSources({ train, test }: DataSettings): Promise<readonly 
  *
  * @example
  * import { writeFile } from 'node:fs/promises';
- * import { loadData } from 'exit-rl';
+ * import { loadData } from 'exit-rl/data';
  *
  * await writeFile('sums.jsonl', '{"prompt":"2 + 3 = ?","answer":"5"}\n{"prompt":"4 + 4 = ?","answer":"8"}\n');
  * const { train, test } = await loadData({

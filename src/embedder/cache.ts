@@ -1,22 +1,22 @@
 /** Caches vectors by the hash of their text and evicts the least recently used. */
 import { createHash } from 'node:crypto';
 
-/** Counts of a cache since it was made. */
+/** Counts since the cache was created. */
 export interface CacheStatistics {
-  /** Texts asked for whose vector was there. */
+  /** Requests for a text whose vector was cached. */
   readonly hits: number;
-  /** Texts asked for whose vector was computed. */
+  /** Requests for a text whose vector was computed. */
   readonly misses: number;
-  /** Vectors held now. */
+  /** Cached vectors. */
   readonly size: number;
 }
 
-/** A hash of the text rather than the text: keys stay short however long answers are. */
+/** Hashes a text, so that keys stay short however long answers are. */
 export const contentKey = (text: string): string => createHash('sha256').update(text).digest('base64');
 
-/** At most `capacity` vectors; 0 keeps none. */
+/** A cache of at most `capacity` vectors; 0 disables it. */
 export class VectorCache {
-  // A map lists its keys by age of insertion, and a hit inserts anew: the first key is the least recently used.
+  // A map lists its keys in order of insertion and a hit inserts again: the first key is the least recently used.
   private readonly vectors = new Map<string, Float32Array>();
   private hits = 0;
   private misses = 0;

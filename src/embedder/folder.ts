@@ -1,13 +1,17 @@
-/** A sentence-transformers folder as an embedder. */
+/** Creates an embedder from a sentence-transformers folder. */
 import type { Embedder } from './embedder.js';
 import type { LocalEmbedderOptions } from './local.js';
 
 export interface ModelEmbedderSettings extends LocalEmbedderOptions {
-  /** A sentence-transformers folder, or that of a plain encoder. */
+  /** Folder of a sentence-transformers model or of a plain encoder. */
   readonly model: string;
 }
 
-/** @throws ModelFolderError, DeviceError, InvalidRequestError. */
+/**
+ * Loads a text embedding model.
+ * @throws ModelFolderError for an unreadable folder, DeviceError for an absent device, InvalidRequestError for wrong
+ * options.
+ */
 export async function createModelEmbedder({ model, ...options }: ModelEmbedderSettings): Promise<Embedder> {
   const { LocalEmbedder } = await import('./local.js');
   const local = await LocalEmbedder.load(model, options);

@@ -51,6 +51,9 @@ const optionFields: Fields<LocalEmbedderOptions> = {
   cacheSize: wholeNumber,
 };
 
+/** Vectors that an embedder keeps for texts that come again. */
+export const defaultCacheSize = 8192;
+
 /** Texts that cross to the engine together: it sorts them by length, and the JavaScript thread copies them in an instant. */
 const textsAtOnce = 512;
 
@@ -94,7 +97,7 @@ export class LocalEmbedder {
   static async load(folder: string, options: LocalEmbedderOptions = {}): Promise<LocalEmbedder> {
     requireArgument('LocalEmbedder.load', { folder }, text);
     requireFields<LocalEmbedderOptions>('LocalEmbedder.load', options, optionFields);
-    const { device = 'auto', dtype = 'auto', threads = 0, backend = 'auto', cacheSize = 8192 } = options;
+    const { device = 'auto', dtype = 'auto', threads = 0, backend = 'auto', cacheSize = defaultCacheSize } = options;
     const engine = await crossing(() => {
       const choice = { device, dtype: resolveDtype(dtype, device), threads, backend, ...textOptions(options) };
       return native(device).NativeEmbedder.load(folder, choice);

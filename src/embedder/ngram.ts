@@ -1,7 +1,7 @@
-/** Hashed n-grams as an embedder: no model, computed beside the JavaScript thread. */
+/** An embedder of hashed n-grams, which needs no model; the engine computes it off the JavaScript thread. */
 import type { Embedder } from './embedder.js';
 
-/** Which n-grams are counted, and in how many places. */
+/** The n-grams to count, and the number of buckets that they are hashed into. */
 export interface NgramSettings {
   readonly dimension: number;
   readonly unit: 'word' | 'character';
@@ -10,7 +10,8 @@ export interface NgramSettings {
 }
 
 /**
- * The engine's embedder of hashed n-grams: vectors of `dimension` float32, without a model.
+ * Creates an embedder of hashed n-grams: vectors of `dimension` float32, without a model. A vector counts the n-grams of
+ * `minimumLength` to `maximumLength` units in the text, scaled to length 1.
  *
  * @example
  * import { createNgramEmbedder } from 'exit-rl/embedders';

@@ -11,7 +11,11 @@ export interface EmbedderSettings {
   readonly ngram: NgramSettings;
 }
 
-/** @throws ModelFolderError, DeviceError, ConfigError. */
+/**
+ * Opens the embedder of a config.
+ * @throws ModelFolderError for an unreadable embedder folder, DeviceError for an absent device, ConfigError when the policy
+ * does not return its hidden states.
+ */
 export async function openEmbedder({ embedder, ngram }: EmbedderSettings, policy: Policy): Promise<Embedder> {
   if (embedder === 'ngram') return createNgramEmbedder(ngram);
   if (typeof embedder === 'object') return createModelEmbedder(embedder);

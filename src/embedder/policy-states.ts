@@ -1,9 +1,9 @@
-/** The policy as its own embedder: the final hidden states that the tokens of an answer were drawn from. */
+/** The policy as its own embedder: pools the final hidden states that the tokens of an answer were sampled from. */
 import { ConfigError } from '../errors.js';
 import type { Policy, StatePooling } from '../policy/policy.js';
 import type { Embedder, EmbeddingInput, GeneratedTokens } from './embedder.js';
 
-/** A turn to read, and the row of the result that it belongs to. */
+/** A turn to embed, and its row of the result. */
 interface Reading extends GeneratedTokens {
   readonly row: number;
 }
@@ -11,13 +11,13 @@ interface Reading extends GeneratedTokens {
 const equal = (left: Int32Array, right: Int32Array): boolean =>
   left.length === right.length && left.every((token, at) => token === right[at]);
 
-/** All turns with tokens, first turns first, so that the equal prompts of a group are adjacent and computed once. */
-function readTurns(inputs: readonly EmbeddingInput[]): Reading[] {
+/** Lists all turns with tokens, first turns first: the equal prompts of a group are adjacent and computed once. */
+function listReadings(inputs: readonly EmbeddingInput[]): Reading[] {
   const turns = Math.max(0, ...inputs.map((input) => input.turns?.length ?? 0));
   return Array.from({ length: turns }).flatMap((_, turn) =>
     inputs.flatMap((input, row) => {
-      const played = input.turns?.[turn];
-      return played === undefined || played.tokens.length === 0 ? [] : [{ row, ...played }];
+      const generated = input.turns?.[turn];
+      return generated === undefined || generated.tokens.length === 0 ? [] : [{ row, ...generated }];
     }),
   );
 }
@@ -32,7 +32,7 @@ function assembleReadings(readings: readonly Reading[]) {
   return { prompts, sequences };
 }
 
-/** Adds the vector of each reading to its row: weighted by its share of the row's tokens (`mean`), or the last one alone. */
+/** Pools the readings of each row: their mean weighted by tokens (`mean`), or the last one (`lasttoken`). */
 function poolRows(vectors: Float32Array, readings: readonly Reading[], rows: number, pooling: StatePooling) {
   const dimension = vectors.length / readings.length;
   const pooled = new Float32Array(rows * dimension);
@@ -50,12 +50,12 @@ function poolRows(vectors: Float32Array, readings: readonly Reading[], rows: num
 }
 
 /**
- * `mean`: the mean over all tokens of all turns; `lasttoken`: the state before the last token of the last turn. The vector of
- * an answer without tokens is 0.
- * @throws ConfigError when the policy does not give its hidden states.
+ * Creates an embedder of the policy's hidden states. `mean` averages over all tokens of all turns; `lasttoken` takes the
+ * state before the last token of the last turn. The vector of an answer without tokens is 0.
+ * @throws ConfigError when the policy does not return its hidden states.
  */
 export function createPolicyEmbedder(policy: Policy, pooling: StatePooling): Embedder {
-  const message = 'this policy does not give its hidden states';
+  const message = 'this policy does not return its hidden states';
   if (policy.states === undefined) throw new ConfigError([{ key: 'diversity.embedder', message }]);
   let dimension = 0;
   return {
@@ -63,7 +63,7 @@ export function createPolicyEmbedder(policy: Policy, pooling: StatePooling): Emb
       return dimension;
     },
     embed: async (inputs) => {
-      const readings = readTurns(inputs);
+      const readings = listReadings(inputs);
       if (readings.length === 0) return new Float32Array(inputs.length * dimension);
       const vectors = (await policy.states?.(assembleReadings(readings), pooling)) ?? new Float32Array();
       dimension = vectors.length / readings.length;

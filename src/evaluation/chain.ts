@@ -1,17 +1,17 @@
 /**
- * One chain of K-step self-improvement: attempt, then improve from the answer that stands. Our rules:
- * an unreadable or failed answer leaves the one before it standing, and where there is none the next is an attempt again;
- * in a multi-turn task "k iterations" means that every turn is improved k times before the episode goes on.
+ * One chain of K-step self-improvement: attempt once, then improve the current answer. The rules:
+ * a malformed or failed answer does not replace the current one, and without a current answer the next iteration attempts
+ * again; in a multi-turn task "k iterations" improves every turn k times before the next turn begins.
  */
 import { emptyHistory, type History, type Intent } from '../history.js';
 import {
   type AnswerContext,
-  answered,
+  appendAnswer,
   episodeQuality,
   failedOutcome,
   generateAnswers,
-  iterateOf,
   type Start,
+  toIterate,
   verifyCompletion,
 } from '../method/rollout.js';
 import type { Completion } from '../policy/policy.js';
@@ -23,12 +23,12 @@ export interface ChainContext extends AnswerContext {
   readonly onFailure: (detail: string) => void;
 }
 
-/** Where a turn stands after some iterations. */
+/** A turn after some iterations. */
 export interface Position {
-  /** With the answers given so far; without the turn while it has no readable answer. */
+  /** Includes the turn once it has a well-formed answer. */
   readonly history: History;
   readonly answered: boolean;
-  /** True when the standing answer ends the episode. */
+  /** True when the current answer ends the episode. */
   readonly done: boolean;
 }
 
@@ -37,7 +37,7 @@ interface Answer {
   readonly verdict: Verdict;
 }
 
-/** The result of `work`; undefined when task or policy failed for this answer alone. */
+/** Returns the result of `work`; undefined when task or policy failed for this answer only. */
 async function unlessFailed<Value>(
   { onFailure }: ChainContext,
   work: () => Promise<Value>,
@@ -50,7 +50,7 @@ async function unlessFailed<Value>(
   }
 }
 
-/** `n` completions of one prompt; undefined when infrastructure failed. */
+/** Generates `n` completions of one prompt; undefined when infrastructure failed. */
 export async function completeTurn(
   context: ChainContext,
   start: Pick<Start, 'history' | 'intent'>,
@@ -74,17 +74,17 @@ async function verifyAnswer(
   return verdict?.wellFormed ? { completion, verdict } : undefined;
 }
 
-/** The position after one more answer, which counts only when it could be read. */
+/** Returns the position after one more answer; a malformed or failed answer leaves it unchanged. */
 function advance(position: Position, intent: Intent, answer: Answer | undefined): Position {
   if (answer === undefined) return position;
   const { completion, verdict } = answer;
-  const history = answered(position.history, intent, iterateOf(completion, verdict));
+  const history = appendAnswer(position.history, intent, toIterate(completion, verdict));
   return { history, answered: true, done: verdict.done === true };
 }
 
 /**
- * Attempts the turn after `history` and improves it `iterations` times: the positions after 0, 1, … iterations.
- * `first` is the completion of the attempt where the caller has it already.
+ * Attempts the turn after `history` and improves it `iterations` times. Returns the positions after 0, 1, … iterations.
+ * `first` is the completion of the attempt, where the caller has generated it.
  */
 async function iterateTurn(
   context: ChainContext,
@@ -97,16 +97,16 @@ async function iterateTurn(
   let position: Position = { history, answered: false, done: false };
   for (let k = 0; k <= iterations; k++) {
     const intent = position.answered ? 'improve' : 'attempt';
-    const given = k === 0 ? first : undefined;
+    const shared = k === 0 ? first : undefined;
     const completion =
-      given ?? (await completeTurn(context, { history: position.history, intent }, 1, rng.fork('iteration', k)))?.[0];
+      shared ?? (await completeTurn(context, { history: position.history, intent }, 1, rng.fork('iteration', k)))?.[0];
     position = advance(position, intent, await verifyAnswer(context, position.history, intent, completion));
     positions.push(position);
   }
   return positions;
 }
 
-/** Plays the remaining turns, each improved `iterations` times; an unreadable turn ends the episode. */
+/** Plays the remaining turns, each improved `iterations` times; a turn without a well-formed answer ends the episode. */
 async function finishEpisode(context: ChainContext, from: Position, iterations: number, rng: Rng): Promise<History> {
   let position = from;
   while (position.answered && !position.done && position.history.turns.length < context.family.turns) {
@@ -125,8 +125,8 @@ export interface Chain {
 }
 
 /**
- * One chain. The first turn is iterated once, and every k branches off from it; a single-turn task
- * therefore costs K + 1 completions.
+ * Runs one chain. It iterates the first turn once and branches off every k from it, so a single-turn task costs K + 1
+ * completions.
  */
 export async function runChain(
   context: ChainContext,
@@ -137,7 +137,7 @@ export async function runChain(
   const { family, task } = context;
   const positions = await iterateTurn(context, emptyHistory, iterations, rng, first);
   const histories = await Promise.all(positions.map((position, k) => finishEpisode(context, position, k, rng)));
-  // Nothing readable was said: there is no episode to measure.
+  // Without a well-formed answer there is no episode to measure.
   const qualities = histories.map((history) =>
     history.turns.length === 0 ? 0 : episodeQuality(family, task, history),
   );

@@ -1,7 +1,7 @@
-/** Comparing methods over seeds: spreads, and differences seed by seed. */
+/** Compares methods over seeds: means with their spread, and differences seed by seed. */
 import type { Evaluation } from './evaluation.js';
 
-/** One evaluated model of a comparison: a trained run, or the base (whose seed and run are null). */
+/** One evaluated model of a comparison: a trained run, or the base model, whose seed and run are null. */
 export interface ComparisonRow {
   readonly method: string;
   readonly seed: number | null;
@@ -17,7 +17,7 @@ export interface Summary {
   readonly mean: number;
   /** Sample standard deviation (n − 1); NaN for fewer than two values. */
   readonly deviation: number;
-  /** Half the width of the 95 % confidence interval of the mean, by Student's t; NaN for fewer than two values. */
+  /** Half the width of the mean's 95 % confidence interval by Student's t; NaN for fewer than two values. */
   readonly halfWidth: number;
 }
 
@@ -27,7 +27,7 @@ const studentT = [
   2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
 ];
 
-/** Mean, sample standard deviation and t(0.975, n − 1) · s / √n. */
+/** Computes mean, sample standard deviation s, and the half width t(0.975, n − 1) · s / √n. */
 export function summarise(values: readonly number[]): Summary {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
@@ -46,27 +46,28 @@ export interface MethodDifference {
   readonly summary: Summary;
 }
 
-/** A number of an evaluation; undefined where it was not measured. */
+/** Reads a number from an evaluation; undefined where it was not measured. */
 export type Measure = (evaluation: Evaluation) => number | undefined;
 
-/** Share of solved chains after k iterations; undefined where the evaluation did not go that far. */
+/** Reads the share of solved chains after k iterations; undefined where the evaluation made fewer. */
 export const solvedAt =
   (k: number): Measure =>
   (evaluation) =>
     evaluation.solved[evaluation.k.indexOf(k)];
 
-export const rowsOf = (rows: readonly ComparisonRow[], method: string): ComparisonRow[] =>
+/** Selects the rows of one method. */
+export const selectMethod = (rows: readonly ComparisonRow[], method: string): ComparisonRow[] =>
   rows.filter((row) => row.method === method);
 
-/** `method` minus `baseline` on each seed that both have run. */
+/** Computes `method` minus `baseline` on every seed that both have run. */
 export function differences(
   rows: readonly ComparisonRow[],
   method: string,
   baseline: string,
   measure: Measure,
 ): MethodDifference {
-  const perSeed = rowsOf(rows, method).flatMap(({ seed, evaluation }) => {
-    const other = rowsOf(rows, baseline).find((row) => row.seed === seed);
+  const perSeed = selectMethod(rows, method).flatMap(({ seed, evaluation }) => {
+    const other = selectMethod(rows, baseline).find((row) => row.seed === seed);
     const ours = measure(evaluation);
     const theirs = other && measure(other.evaluation);
     return seed === null || ours === undefined || theirs === undefined ? [] : [{ seed, difference: ours - theirs }];

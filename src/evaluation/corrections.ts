@@ -1,4 +1,4 @@
-/** Corrections between iterations: does improving fix wrong answers more often than it breaks right ones? */
+/** Counts corrections between iterations: wrong answers that improving fixes, and right ones that it breaks. */
 
 export interface Corrections {
   /** Share of chains that went wrong → right between k − 1 and k; 0 at k = 0. */
@@ -10,8 +10,8 @@ export interface Corrections {
 }
 
 /**
- * Net corrections at k: (wrong→right) − (right→wrong) between k − 1 and k, per chain.
- * `solved` holds one list per chain, each with one entry per k; no chains give zeros.
+ * Counts corrections: (wrong→right) and (right→wrong) between k − 1 and k as shares of the chains, and net the sum of their
+ * differences. `solved` holds one list per chain, each with one entry per k; without chains all are empty or 0.
  */
 export function countCorrections(solved: readonly (readonly boolean[])[]): Corrections {
   const steps = Array.from({ length: solved[0]?.length ?? 0 }, (_, k) => k);

@@ -1,6 +1,6 @@
-/** What an evaluation reports. It is also the content of evaluation.json. */
+/** The result of a K-step evaluation, which evaluation.json holds as well. */
 
-/** One row that a task shows before any answer. */
+/** One row that a task shows before the first answer. */
 export interface ShownRow {
   readonly text: string;
   readonly marks: string;
@@ -13,7 +13,7 @@ export interface SolvedExample {
   readonly steps: readonly ExampleStep[];
 }
 
-/** The answer that stood after k iterations. */
+/** The current answer after k iterations. */
 export interface ExampleStep {
   readonly k: number;
   readonly answer: string;
@@ -42,7 +42,7 @@ export interface Evaluation {
   /** Chains per task. */
   readonly draws: number;
   readonly seconds: number;
-  /** Answers that infrastructure failed to give or verify; the answer before them stood. Absent when there were none. */
+  /** Answers that infrastructure failed to generate or verify, where the chain keeps its earlier answer; absent for none. */
   readonly failures?: { readonly count: number; readonly first: string };
   readonly example?: SolvedExample;
 }

@@ -1,25 +1,25 @@
-/** Picks one solved task to show: not solved at once, and solved early enough that its rows fit a page. */
+/** Chooses one solved task to show: not solved at once, and solved early enough that its rows fit a page. */
 import { lastIterate } from '../history.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import type { Chain, Position } from './chain.js';
 import type { ExampleStep, SolvedExample } from './evaluation.js';
 
-/** A path of this many iterations shows the improvement best. */
+/** Iterations of the chain that shows the improvement best. */
 const favouriteLength = 4;
 
-function stepAt({ history }: Position, k: number): ExampleStep {
+function toStep({ history }: Position, k: number): ExampleStep {
   const iterate = lastIterate(history);
   const step = { k, answer: iterate?.text ?? '', quality: iterate?.quality ?? 0 };
   return iterate?.feedback === undefined ? step : { ...step, feedback: iterate.feedback };
 }
 
-/** How far a chain is from the favourite length; undefined when it never solved its task, or at once. */
+/** Distance of a chain's length from the favourite one; undefined when it solved its task at once, or never. */
 function distance({ qualities }: Chain): number | undefined {
   const solvedAt = qualities.findIndex((quality) => quality >= 1);
   return solvedAt > 0 ? Math.abs(solvedAt - favouriteLength) : undefined;
 }
 
-/** The example among these chains (one task's list after the other); undefined when none was solved by improving. */
+/** Chooses the example among the chains of these tasks, one list per task; undefined when improving solved none. */
 export function chooseExample(
   family: TaskFamily,
   tasks: readonly Task[],
@@ -28,14 +28,14 @@ export function chooseExample(
   let best: { task: Task; chain: Chain; distance: number } | undefined;
   for (const [index, task] of tasks.entries()) {
     for (const chain of chains[index] ?? []) {
-      const here = distance(chain);
-      if (here !== undefined && here < (best?.distance ?? Number.POSITIVE_INFINITY))
-        best = { task, chain, distance: here };
+      const candidate = distance(chain);
+      if (candidate !== undefined && candidate < (best?.distance ?? Number.POSITIVE_INFINITY))
+        best = { task, chain, distance: candidate };
     }
   }
   if (best === undefined) return undefined;
   const { task, chain } = best;
   const last = chain.qualities.findIndex((quality) => quality >= 1);
-  const steps = chain.positions.slice(0, last + 1).map(stepAt);
+  const steps = chain.positions.slice(0, last + 1).map(toStep);
   return { taskId: task.id, openings: family.openings?.(task) ?? [], steps };
 }

@@ -1,4 +1,4 @@
-/** Metrics of groups, by TRL's names where TRL has one. */
+/** Metrics of groups, under TRL's names where TRL has one. */
 import { type Group, isTrainable } from '../method/group.js';
 import type { RolloutTurn } from '../method/rollout.js';
 import type { UpdateMetrics } from '../policy/policy.js';
@@ -8,19 +8,20 @@ function listTurns(groups: readonly Group[]): readonly RolloutTurn[] {
   return groups.flatMap(({ rollouts }) => rollouts.flatMap(({ turns }) => turns));
 }
 
-/** Tokens of the batch, prompts counted once per completion as TRL does. */
+/** Counts the tokens of the batch; like TRL it counts a prompt once per completion. */
 export function countTokens(groups: readonly Group[]): number {
   return sum(listTurns(groups).map(({ promptTokens, completion }) => promptTokens.length + completion.tokens.length));
 }
 
 const isKnown = (value: number): boolean => !Number.isNaN(value);
 
-/** TRL's test for equal rewards: a standard deviation of at most 1e-8 is none; of fewer than two rewards there is none. */
+/** TRL's test for equal rewards: a standard deviation of at most 1e-8, or a group of one. */
 function hasEqualRewards({ rewards }: Pick<Group, 'rewards'>): boolean {
   const known = [...rewards].filter(isKnown);
   return rewards.length === 1 || (known.length > 1 && sampleStd(known) <= 1e-8);
 }
 
+/** Reports rewards and qualities of the trainable groups, and how many groups are dropped. */
 export function rewardMetrics(groups: readonly Group[]): Record<string, number> {
   const known = groups.filter(isTrainable);
   const rewards = known.flatMap((group) => [...group.rewards]).filter(isKnown);
@@ -36,15 +37,15 @@ export function rewardMetrics(groups: readonly Group[]): Record<string, number> 
   };
 }
 
-/** Mean and standard deviation of each reward function over what it could score, and how often it failed. */
+/** Reports mean and standard deviation of each reward function over the answers that it scored, and its failures. */
 function columnMetrics(groups: readonly Group[]): Record<string, number> {
   const names = groups[0]?.columns.map(({ name }) => name) ?? [];
   const metrics = names.map((name, at) => {
-    const own = groups.flatMap(({ columns }) => columns[at] ?? []);
-    const values = own.flatMap((column) => [...column.values]).filter(isKnown);
-    const trouble = own.flatMap((column) => [...column.trouble]);
+    const ofFunction = groups.flatMap(({ columns }) => columns[at] ?? []);
+    const values = ofFunction.flatMap((column) => [...column.values]).filter(isKnown);
+    const trouble = ofFunction.flatMap((column) => [...column.trouble]);
     return {
-      // Absent, as in TRL, where the function could score nothing.
+      // Absent, as in TRL, where the function scored no answer.
       ...(values.length > 0 && { [`rewards/${name}/mean`]: mean(values), [`rewards/${name}/std`]: sampleStd(values) }),
       [`rewards/${name}/failures`]: trouble.filter((kind) => kind > 0).length,
       [`rewards/${name}/timeouts`]: trouble.filter((kind) => kind === 2).length,
@@ -53,13 +54,14 @@ function columnMetrics(groups: readonly Group[]): Record<string, number> {
   return Object.assign({}, ...metrics);
 }
 
+/** Reports lengths in tokens of all completions, and of those with a terminator; empty without completions. */
 export function completionMetrics(groups: readonly Group[]): Record<string, number> {
   const completions = listTurns(groups).map(({ completion }) => completion);
   if (completions.length === 0) return {};
-  const lengthsOf = (list: typeof completions): number[] => list.map(({ tokens }) => tokens.length);
-  const lengths = lengthsOf(completions);
-  const terminated = lengthsOf(completions.filter(({ finishReason }) => finishReason !== 'length'));
-  // TRL reports 0 where no completion ended by itself.
+  const countAll = (list: typeof completions): number[] => list.map(({ tokens }) => tokens.length);
+  const lengths = countAll(completions);
+  const terminated = countAll(completions.filter(({ finishReason }) => finishReason !== 'length'));
+  // TRL reports 0 where no completion has a terminator.
   const ended = terminated.length === 0 ? [0] : terminated;
   return {
     'completions/mean_length': mean(lengths),
@@ -72,12 +74,12 @@ export function completionMetrics(groups: readonly Group[]): Record<string, numb
   };
 }
 
-/** Metrics of rewards and completions, whether or not the groups are trained on. */
+/** Reports metrics of rewards and completions. */
 export function groupMetrics(groups: readonly Group[]): Record<string, number> {
   return { ...rewardMetrics(groups), ...completionMetrics(groups) };
 }
 
-/** The engine names its metrics in no order; a line of a resumed run must equal its twin's byte for byte. */
-export function sorted(metrics: UpdateMetrics = {}): UpdateMetrics {
+/** Sorts the engine's metrics by name, so that a resumed run writes the same bytes as an uninterrupted one. */
+export function sortMetrics(metrics: UpdateMetrics = {}): UpdateMetrics {
   return Object.fromEntries(Object.entries(metrics).sort(([left], [right]) => (left < right ? -1 : 1)));
 }

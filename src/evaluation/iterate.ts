@@ -1,4 +1,4 @@
-/** K-step evaluation: attempt once, then improve K times; quality and solved share at every k, averaged over draws. */
+/** K-step evaluation: attempts once, improves K times, and averages quality and solved share over draws at every k. */
 import { performance } from 'node:perf_hooks';
 import { mapBounded } from '../abort.js';
 import { emptyHistory } from '../history.js';
@@ -25,17 +25,17 @@ export interface EvaluationOptions {
   /** Chains per task; their attempts share one prompt. */
   readonly draws: number;
   readonly sampling: Sampling;
-  /** Decides every random number, together with the tasks' ids. */
+  /** Seeds every random stream, together with the tasks' ids. */
   readonly seed: number;
   /** Chains in flight; the result does not depend on it. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EvaluationProgress) => void;
-  /** Milliseconds; only `seconds` of the result comes from it. */
+  /** Milliseconds; measures `seconds` of the result and nothing else. */
   readonly clock?: () => number;
 }
 
-/** All chains of one task. Where the shared request for the attempts failed, each chain attempts on its own. */
+/** Runs all chains of one task. When the shared request for the attempts fails, each chain attempts separately. */
 async function evaluateTask(
   context: ChainContext,
   { iterations, draws }: EvaluationOptions,
@@ -69,8 +69,27 @@ function measure(chains: readonly Chain[], iterations: number): Measures {
 }
 
 /**
- * Evaluates a policy on tasks. Reads only: the policy is not changed.
- * @throws NativeError when the engine fails, CancelledError when `signal` fires. A failing task or verifier is counted instead.
+ * Evaluates a policy on tasks over K iterations, and leaves the policy unchanged. Lists of the result have K + 1 entries,
+ * qualities and shares are in [0, 1]. It counts a failing task or verifier in `failures`.
+ * @throws NativeError when the engine fails, CancelledError when the signal fires.
+ *
+ * @example
+ * import { codeBreaker, LocalPolicy, shippedModel } from 'exit-rl';
+ * import { evaluateIterations } from 'exit-rl/evaluation';
+ *
+ * const family = codeBreaker();
+ * const policy = await LocalPolicy.load(shippedModel('tiny'), { device: 'cpu' });
+ * const evaluation = await evaluateIterations({
+ *   policy,
+ *   family,
+ *   tasks: family.tasks('test').slice(0, 4),
+ *   iterations: 2,
+ *   draws: 2,
+ *   sampling: { temperature: 1, maxNewTokens: 6 },
+ *   seed: 1,
+ * });
+ * console.log(evaluation.solved, evaluation.netCorrections);
+ * await policy.close();
  */
 export async function evaluateIterations(options: EvaluationOptions): Promise<Evaluation> {
   const { family, tasks, iterations, draws, concurrency = 256, clock = () => performance.now() } = options;
@@ -82,9 +101,9 @@ export async function evaluateIterations(options: EvaluationOptions): Promise<Ev
   const chains = await mapBounded(tasks.length, { limit, signal: options.signal }, async (index, signal) => {
     const task = tasks[index] as Task;
     const context: ChainContext = { ...options, signal, task, onFailure: (detail) => failures.push(detail) };
-    const done = await evaluateTask(context, options, rng.fork('task', task.id));
+    const taskChains = await evaluateTask(context, options, rng.fork('task', task.id));
     options.onProgress?.({ tasksDone: ++tasksDone, tasks: tasks.length });
-    return done;
+    return taskChains;
   });
   const example = family.turns === 1 ? chooseExample(family, tasks, chains) : undefined;
   return {

@@ -1,30 +1,47 @@
-/** A family whose quality is what reward functions say, as one whose verifier asks them: for answers outside of training. */
+/** Lets reward functions measure quality outside of training, for a family whose quality they define. */
 import { RewardError } from '../errors.js';
 import type { History, Intent } from '../history.js';
-import { answered, iterateOf } from '../method/rollout.js';
+import { appendAnswer, toIterate } from '../method/rollout.js';
 import { type NamedReward, rewardAnswers } from '../reward/named.js';
 import type { Answered } from '../reward/reward.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 
-interface Said {
+interface AnswerText {
   readonly text: string;
   readonly tokens: readonly number[];
 }
 
-function answeredStart(family: TaskFamily, task: Task, before: History, intent: Intent, said: Said): Answered {
-  const tokens = Int32Array.from(said.tokens);
-  const after = answered(before, intent, iterateOf({ text: said.text, tokens }, { quality: 0, wellFormed: true }));
-  return { task, intent, prompt: family.prompt(task, before, intent), before, after, quality: 0, ...said };
+/** Converts an answer to the form that reward functions take. */
+function toAnswered(family: TaskFamily, task: Task, before: History, intent: Intent, answer: AnswerText): Answered {
+  const tokens = Int32Array.from(answer.tokens);
+  const after = appendAnswer(
+    before,
+    intent,
+    toIterate({ text: answer.text, tokens }, { quality: 0, wellFormed: true }),
+  );
+  return { task, intent, prompt: family.prompt(task, before, intent), before, after, quality: 0, ...answer };
 }
 
-/** The family itself where its own verifier measures quality. */
+/**
+ * Returns a family whose verifier calls the reward functions, for a family with `measuredBy: 'rewards'`; any other family
+ * is returned unchanged. Its `verify` throws a RewardError when a function fails, or when none can score the answer.
+ *
+ * @example
+ * import { codeBreaker, namedReward } from 'exit-rl';
+ * import { measuredFamily } from 'exit-rl/evaluation';
+ *
+ * const byLength = namedReward(({ text }) => Math.min(1, text.length / 20), { name: 'length' });
+ * const family = measuredFamily({ ...codeBreaker(), measuredBy: 'rewards' }, [byLength]);
+ * console.log(family.measuredBy); // verifier
+ */
 export function measuredFamily(family: TaskFamily, rewards: readonly NamedReward[]): TaskFamily {
   if (family.measuredBy !== 'rewards') return family;
   const verify: TaskFamily['verify'] = async (task, history, text, intent, tokens = []): Promise<Verdict> => {
     const verdict = await family.verify(task, history, text, intent, tokens);
     if (!verdict.wellFormed) return verdict;
-    const one = answeredStart(family, task, history, intent, { text, tokens });
-    const [outcome] = (await rewardAnswers(rewards, [[one]])).outcomes;
+    const answer = toAnswered(family, task, history, intent, { text, tokens });
+    const { outcomes } = await rewardAnswers(rewards, [[answer]]);
+    const outcome = outcomes[0];
     if (outcome?.kind === 'rewarded') return { ...verdict, quality: outcome.quality };
     throw outcome?.kind === 'failed' ? outcome.error : new RewardError('no reward function could score the answer');
   };

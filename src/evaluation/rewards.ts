@@ -1,4 +1,4 @@
-/** Reward functions on held-out tasks, as TRL evaluates: attempts of the current policy, metrics with the prefix `eval_`. */
+/** Evaluates reward functions on held-out tasks as TRL does: attempts of the current policy, metrics prefixed `eval_`. */
 
 import { together } from '../abort.js';
 import { emptyHistory } from '../history.js';
@@ -9,7 +9,7 @@ import { rolloutStart } from '../method/rollout.js';
 import type { Policy, Sampling, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
 import { createRng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { groupMetrics, sorted } from './group-metrics.js';
+import { groupMetrics, sortMetrics } from './group-metrics.js';
 
 export interface RewardEvaluationOptions {
   readonly policy: Pick<Policy, 'generate' | 'evaluate'>;
@@ -19,9 +19,9 @@ export interface RewardEvaluationOptions {
   /** Attempts per task; TRL's num_generations_eval. */
   readonly generations: number;
   readonly sampling: Sampling;
-  /** Decides every random number, together with the tasks' ids. */
+  /** Seeds every random stream, together with the tasks' ids. */
   readonly seed: number;
-  /** Adds the loss of these attempts, where the policy can tell it. */
+  /** Adds the loss of these attempts, where the policy can compute it. */
   readonly loss?: LossSettings;
   readonly signal?: AbortSignal;
 }
@@ -32,16 +32,21 @@ export interface LossSettings {
   readonly update: UpdateSettings;
 }
 
-/** Tasks in flight at a time; a reward function of the batch sees as many. */
+/** Tasks in flight; a reward function of the whole batch receives the attempts of as many. */
 const tasksAtOnce = 64;
 
-async function evaluateSome(options: RewardEvaluationOptions, tasks: readonly Task[]): Promise<readonly Group[]> {
+async function rolloutTasks(options: RewardEvaluationOptions, tasks: readonly Task[]): Promise<readonly Group[]> {
   const { policy, family, plan, generations: size, sampling, seed, signal } = options;
   const rng = createRng(seed).fork('reward evaluation');
   const played = await together(signal, (inner) =>
     tasks.map((task) =>
       rolloutStart({
-        ...{ policy, family, size, sampling, rng: rng.fork('task', task.id), signal: inner },
+        policy,
+        family,
+        size,
+        sampling,
+        rng: rng.fork('task', task.id),
+        signal: inner,
         start: { task, history: emptyHistory, intent: 'attempt' },
       }),
     ),
@@ -50,11 +55,11 @@ async function evaluateSome(options: RewardEvaluationOptions, tasks: readonly Ta
 }
 
 /**
- * `eval_loss`, `eval_entropy`, `eval_kl` …: the objective on all attempts as one batch, with advantages as in training but
- * no diversity bonus. On the policy's own samples every ratio is 1: without a KL penalty the loss is that of the
- * advantages' weights alone, about 0.
+ * Computes `eval_loss`, `eval_entropy`, `eval_kl` …: the objective on all attempts as one batch, with advantages as in
+ * training but without the diversity bonus. On samples of the same policy every ratio is 1, so without a KL penalty the
+ * loss is a weighted sum of the advantages, about 0.
  */
-async function lossOf(
+async function measureLoss(
   { policy, loss, plan, signal }: RewardEvaluationOptions,
   groups: readonly Group[],
 ): Promise<UpdateMetrics> {
@@ -64,12 +69,33 @@ async function lossOf(
   return policy.evaluate(assembleBatch(credited, loss.overlongFilter), loss.update, signal);
 }
 
-/** `eval_reward`, `eval_rewards/{name}/mean`, `eval_completions/…` and the rest, over all tasks. */
+/**
+ * Computes `eval_reward`, `eval_rewards/{name}/mean`, `eval_completions/…` and the other metrics of a batch over all tasks.
+ * @throws NativeError when the engine fails, CancelledError when the signal fires.
+ *
+ * @example
+ * import { codeBreaker, LocalPolicy, namedReward, shippedModel } from 'exit-rl';
+ * import { evaluateRewards } from 'exit-rl/evaluation';
+ *
+ * const family = codeBreaker();
+ * const policy = await LocalPolicy.load(shippedModel('tiny'), { device: 'cpu' });
+ * const metrics = await evaluateRewards({
+ *   policy,
+ *   family,
+ *   tasks: family.tasks('test').slice(0, 4),
+ *   plan: { functions: [namedReward('quality')], trained: 'sum' },
+ *   generations: 2,
+ *   sampling: { temperature: 1, maxNewTokens: 6 },
+ *   seed: 1,
+ * });
+ * console.log(metrics.eval_reward);
+ * await policy.close();
+ */
 export async function evaluateRewards(options: RewardEvaluationOptions): Promise<Record<string, number>> {
   const groups: Group[] = [];
   for (let first = 0; first < options.tasks.length; first += tasksAtOnce) {
-    groups.push(...(await evaluateSome(options, options.tasks.slice(first, first + tasksAtOnce))));
+    groups.push(...(await rolloutTasks(options, options.tasks.slice(first, first + tasksAtOnce))));
   }
-  const metrics = { ...groupMetrics(groups), ...sorted(await lossOf(options, groups)) };
+  const metrics = { ...groupMetrics(groups), ...sortMetrics(await measureLoss(options, groups)) };
   return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`eval_${name}`, value]));
 }

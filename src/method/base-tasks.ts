@@ -1,4 +1,4 @@
-/** The base tasks of a run: drawn uniformly or in passes over all of them, found again by id. */
+/** The base tasks of a run: draws them uniformly or in passes over all of them, and finds them by id. */
 import { TaskError } from '../errors.js';
 import { emptyHistory } from '../history.js';
 import { createRng, type Rng, shuffle } from '../rng.js';
@@ -6,21 +6,21 @@ import type { Task, TaskFamily } from '../task/task.js';
 import type { Start } from './rollout.js';
 
 /**
- * `uniform`: each draw by itself, as the method has it. `shuffled`: every task once before any comes again, each pass in
- * an order of its own; `sequential`: in the order of the data.
+ * `uniform` draws every task independently, as the paper does. `shuffled` draws every task once per pass, in a new order
+ * each pass; `sequential` draws them in the order of the data.
  */
 export type TaskOrder = 'uniform' | 'shuffled' | 'sequential';
 
 export interface OrderSettings {
   readonly order: TaskOrder;
-  /** Decides the order of every pass. */
+  /** Seeds the order of every shuffled pass. */
   readonly seed: number;
 }
 
 export class BaseTasks {
   readonly size: number;
   private readonly byId: ReadonlyMap<string, Task>;
-  /** Draws of observed batches, where draws go in passes. */
+  /** Base tasks in the batches observed so far: the position in the passes. */
   private drawn = 0;
   private pass: { readonly number: number; readonly places: readonly number[] } | undefined;
 
@@ -31,21 +31,22 @@ export class BaseTasks {
     this.size = tasks.length;
     this.byId = new Map(tasks.map((task) => [task.id, task]));
     if (this.size === 0) throw new TaskError('a curriculum needs at least one task');
-    if (this.byId.size < this.size) throw new TaskError('two tasks of the split share an id', { id: this.twin() });
+    if (this.byId.size < this.size)
+      throw new TaskError('two tasks of the split share an id', { id: this.findDuplicate() });
   }
 
-  /** An attempt at the task that the order gives after `before` draws of the same batch. */
+  /** Draws the start of an attempt; `before` counts the base tasks drawn for the same batch already. */
   draw(rng: Rng, before: number): Start {
     const place = this.settings.order === 'uniform' ? rng.int(this.size) : this.placeAt(this.drawn + before);
     return { task: this.tasks[place] as Task, history: emptyHistory, intent: 'attempt' };
   }
 
-  /** Counts the base tasks among the starts of an observed batch. */
+  /** Advances the passes by the base tasks among the starts of an observed batch. */
   observe(starts: readonly Start[]): void {
     this.drawn += countBaseDraws(starts);
   }
 
-  /** The position in the passes, as part of a curriculum's snapshot; empty where draws are independent. */
+  /** Returns the position in the passes for a curriculum's snapshot; empty where draws are independent. */
   snapshot(): { readonly drawn?: number } {
     return this.settings.order === 'uniform' ? {} : { drawn: this.drawn };
   }
@@ -54,7 +55,7 @@ export class BaseTasks {
     this.drawn = drawn;
   }
 
-  /** Throws a TaskError for an id that is not among the tasks. */
+  /** @throws TaskError when no task has this id. */
   find(id: string): Task {
     const task = this.byId.get(id);
     if (!task) throw new TaskError(`task ${id} is not among the ${this.size} tasks of this run`, { id });
@@ -69,7 +70,7 @@ export class BaseTasks {
     return this.pass.places[at] as number;
   }
 
-  /** The places of pass `number`: a function of seed and number, so that a resumed run goes on in the same order. */
+  /** Shuffles the places for pass `number`. Seed and number decide the order, so a resumed run continues in it. */
   private shuffled(number: number): readonly number[] {
     const rng = createRng(this.settings.seed).fork('task order', number);
     return shuffle(
@@ -78,27 +79,34 @@ export class BaseTasks {
     );
   }
 
-  private twin(): string | undefined {
+  private findDuplicate(): string | undefined {
     return this.tasks.find((task) => this.byId.get(task.id) !== task)?.id;
   }
 }
 
-/** The starts that were drawn as base tasks, and not from a buffer. */
+/** Counts the starts that were drawn as base tasks and not from a buffer. */
 export const countBaseDraws = (starts: readonly Start[]): number =>
   starts.filter(({ origin }) => origin === undefined).length;
 
 interface Passes {
   readonly updates: number;
-  readonly epochs?: number | undefined;
+  readonly passes?: number | undefined;
   readonly startsPerBatch: number;
 }
 
 /**
- * The config with its number of updates: ⌈epochs · tasks / P⌉ where `epochs` is given and `updates` is not. The last batch
- * of a pass goes on into the next one.
+ * Fills in the number of updates: ⌈passes · tasks / P⌉ where `passes` is given and `updates` is 0, with P starts per batch.
+ * A batch may span two passes over the tasks. Any other config is returned unchanged.
+ *
+ * @example
+ * import { codeBreaker } from 'exit-rl';
+ * import { withUpdates } from 'exit-rl/method';
+ *
+ * const { updates } = withUpdates({ updates: 0, passes: 2, startsPerBatch: 16 }, codeBreaker());
+ * console.log(updates);
  */
 export function withUpdates<Config extends Passes>(config: Config, family: Pick<TaskFamily, 'tasks'>): Config {
-  const { updates, epochs, startsPerBatch } = config;
-  if (updates > 0 || epochs === undefined) return config;
-  return { ...config, updates: Math.ceil((epochs * family.tasks('train').length) / startsPerBatch) };
+  const { updates, passes, startsPerBatch } = config;
+  if (updates > 0 || passes === undefined) return config;
+  return { ...config, updates: Math.ceil((passes * family.tasks('train').length) / startsPerBatch) };
 }

@@ -1,4 +1,4 @@
-/** The buffer B of Algorithm 1: scored entries, drawn by softmax(κ·S), the least learnable leaving first. */
+/** The buffer B of Algorithm 1: draws entries by softmax(κ·S) and evicts the least learnable first. */
 import type { Rng } from '../rng.js';
 
 export interface BufferSettings {
@@ -8,18 +8,18 @@ export interface BufferSettings {
   readonly inverseTemperature: number;
 }
 
-/** What became of an insertion. */
+/** The outcome of an insertion. */
 export type Admission = 'inserted' | 'updated' | 'refused';
 
 export interface BufferSlot<Entry> {
   readonly key: string;
   readonly entry: Entry;
   readonly score: number;
-  /** Counts insertions: of two slots the one with the smaller number is older. A new score does not make it younger. */
+  /** Number of the insertion: of two slots the one with the smaller number is older. A new score does not change it. */
   readonly insertion: number;
 }
 
-/** JSON, if the entries are. Slots stand in their order, on which the drawn sequence depends. */
+/** JSON, if the entries are. The drawn sequence depends on the order of the slots. */
 export interface BufferState<Entry> {
   readonly slots: readonly BufferSlot<Entry>[];
   readonly insertions: number;
@@ -53,14 +53,15 @@ export class Buffer<Entry> {
   }
 
   /**
-   * Below capacity every entry is admitted; at capacity one that scores at least the minimum, in whose place it goes.
-   * A key that is there already has its score updated and keeps its entry and age.
+   * Admits every entry below capacity; at capacity one that scores at least the minimum, which it replaces. For a key
+   * that the buffer holds it updates the score and keeps entry and age.
+   * @throws RangeError when the score is not finite.
    */
   insert(key: string, entry: Entry, score: number): Admission {
     if (!Number.isFinite(score)) throw new RangeError(`buffer: the score of ${key} is ${score}`);
-    const known = this.slotOfKey.get(key);
-    if (known !== undefined) {
-      this.write(known, { ...this.slot(known), score });
+    const existing = this.slotOfKey.get(key);
+    if (existing !== undefined) {
+      this.write(existing, { ...this.slot(existing), score });
       return 'updated';
     }
     const target = this.size < this.capacity ? this.size : this.evict(score);
@@ -69,7 +70,7 @@ export class Buffer<Entry> {
     return 'inserted';
   }
 
-  /** Entry i with probability softmax(κ·S_i); throws a RangeError while the buffer is empty. */
+  /** Draws entry i with probability softmax(κ·S_i). @throws RangeError while the buffer is empty. */
   draw(rng: Rng): BufferSlot<Entry> {
     return this.slot(this.tree.draw(rng));
   }
@@ -78,7 +79,10 @@ export class Buffer<Entry> {
     return { slots: [...this.slots], insertions: this.insertions };
   }
 
-  /** Becomes the buffer that the snapshot was taken of: it draws and evicts the same from here on. */
+  /**
+   * Restores a snapshot: from here on the buffer draws and evicts exactly as the original.
+   * @throws RangeError when the snapshot exceeds the capacity.
+   */
   restore({ slots, insertions }: BufferState<Entry>): void {
     if (slots.length > this.capacity) {
       throw new RangeError(`buffer: a snapshot of ${slots.length} entries exceeds the capacity ${this.capacity}`);
@@ -93,7 +97,7 @@ export class Buffer<Entry> {
     this.insertions = insertions;
   }
 
-  /** Fill and scores; the scores of an empty buffer are reported as 0. */
+  /** Reports fill and scores; 0 for the scores of an empty buffer. */
   metrics(): Record<`buffer/${string}`, number> {
     const scores = this.slots.map(({ score }) => score);
     const total = scores.reduce((sum, score) => sum + score, 0);
@@ -108,10 +112,10 @@ export class Buffer<Entry> {
   /** Frees the slot of the minimum for a newcomer with this score; undefined when the newcomer scores less. */
   private evict(score: number): number | undefined {
     const minimum = this.heap.minimum() as number;
-    const leaving = this.slot(minimum);
+    const lowest = this.slot(minimum);
     // A tie admits the newcomer (the paper's ≥): its score was measured on the current policy.
-    if (score < leaving.score) return undefined;
-    this.slotOfKey.delete(leaving.key);
+    if (score < lowest.score) return undefined;
+    this.slotOfKey.delete(lowest.key);
     return minimum;
   }
 
@@ -124,11 +128,12 @@ export class Buffer<Entry> {
     else this.heap.changed(at);
   }
 
-  /** Lowest score first; among equal scores the oldest. */
+  /** Orders the lowest score first; among equal scores the oldest. */
   private emptyHeap(): MinimumHeap {
     return new MinimumHeap((a, b) => {
-      const [one, other] = [this.slot(a), this.slot(b)];
-      return one.score === other.score ? one.insertion < other.insertion : one.score < other.score;
+      const left = this.slot(a);
+      const right = this.slot(b);
+      return left.score === right.score ? left.insertion < right.insertion : left.score < right.score;
     });
   }
 
@@ -140,8 +145,8 @@ export class Buffer<Entry> {
 /**
  * Draws slot i with probability exp(w_i) / Σ_j exp(w_j) in O(log N) and changes a weight in O(log N).
  *
- * A sum tree that holds logarithms, so that no weight overflows or vanishes at any inverse temperature. A parent is
- * always recomputed from its two children: rounding does not add up, and equal leaves give an equal tree.
+ * A sum tree that holds logarithms, so that no weight overflows or underflows at any inverse temperature. It recomputes
+ * every parent from its two children: rounding errors do not accumulate, and equal leaves give an equal tree.
  */
 export class LogSumTree {
   /** Node 1 is the root, node i has the children 2i and 2i + 1, the leaves come last. */
@@ -159,17 +164,18 @@ export class LogSumTree {
     for (node >>= 1; node >= 1; node >>= 1) this.nodes[node] = logSum(this.at(2 * node), this.at(2 * node + 1));
   }
 
-  /** A slot that was set; throws a RangeError when none was. */
+  /** Draws a slot among those set. @throws RangeError when none is. */
   draw(rng: Rng): number {
     if (this.at(1) === -Infinity) throw new RangeError('draw: nothing to draw from');
     let node = 1;
     let share = rng.next();
     while (node < this.firstLeaf) {
-      const [left, right] = [this.at(2 * node), this.at(2 * node + 1)];
+      const left = this.at(2 * node);
+      const right = this.at(2 * node + 1);
       const leftShare = 1 / (1 + Math.exp(right - left));
-      // Rounding can carry a share up to 1, so an empty right half is refused by itself.
+      // Rounding can carry a share up to 1: the second test keeps the walk out of an empty right half.
       const goesLeft = share < leftShare || right === -Infinity;
-      // Again uniform within the chosen half.
+      // Rescales the share to be uniform within the chosen half.
       share = goesLeft ? share / leftShare : (share - leftShare) / (1 - leftShare);
       node = 2 * node + (goesLeft ? 0 : 1);
     }
@@ -181,7 +187,7 @@ export class LogSumTree {
   }
 }
 
-/** log(e^a + e^b); −∞ stands for the weight 0. */
+/** log(e^a + e^b); −∞ is the logarithm of the weight 0. */
 function logSum(a: number, b: number): number {
   const larger = Math.max(a, b);
   return larger === -Infinity ? larger : larger + Math.log1p(Math.exp(Math.min(a, b) - larger));
@@ -201,13 +207,13 @@ export class MinimumHeap {
     this.rise(slot);
   }
 
-  /** To be called after the contents of `slot` have changed. */
+  /** Restores the order after the contents of `slot` have changed. */
   changed(slot: number): void {
     this.rise(slot);
     this.sink(slot);
   }
 
-  /** The slot that precedes all others; undefined while there is none. */
+  /** Returns the slot that precedes all others; undefined while the heap is empty. */
   minimum(): number | undefined {
     return this.heap[0];
   }
@@ -227,10 +233,11 @@ export class MinimumHeap {
     }
   }
 
-  /** The child that precedes the other. */
+  /** Returns the child that precedes the other. */
   private firstChild(slot: number): number | undefined {
     const place = 2 * this.placeOf(slot) + 1;
-    const [left, right] = [this.heap[place], this.heap[place + 1]];
+    const left = this.heap[place];
+    const right = this.heap[place + 1];
     return left !== undefined && right !== undefined && this.precedes(right, left) ? right : left;
   }
 

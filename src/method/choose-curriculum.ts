@@ -1,4 +1,4 @@
-/** The curriculum that a method stands for. */
+/** Creates the curriculum of a method. */
 
 import type { TaskFamily } from '../task/task.js';
 import type { Curriculum } from './curriculum.js';
@@ -7,7 +7,7 @@ import { methods } from './methods.js';
 import type { TrainSettings } from './settings.js';
 import { createUniformCurriculum } from './uniform.js';
 
-/** `grpo` draws base tasks only; the others replay the buffer's starts. */
+/** Creates the curriculum of the config's method: `grpo` draws base tasks only, the others replay starts of the buffer. */
 export function createCurriculum(config: TrainSettings, family: TaskFamily): Curriculum {
   const { curriculum, expand, diverge } = methods[config.method];
   const tasks = family.tasks('train');

@@ -1,4 +1,4 @@
-/** The groups of one update: as many starts as a batch has, or with refilling as many as it takes. */
+/** Collects the groups of one update: one per start of the batch, or with refilling until enough have a signal. */
 
 import { together } from '../abort.js';
 import type { Policy } from '../policy/policy.js';
@@ -19,25 +19,27 @@ export interface CollectOptions {
   readonly signal?: AbortSignal;
 }
 
-function differ(values: Float64Array): boolean {
+/** Whether two of the known values differ. */
+function hasDifference(values: Float64Array): boolean {
   const known = values.filter((value) => !Number.isNaN(value));
   return known.some((value) => value !== known[0]);
 }
 
 /**
- * Whether the group's advantages can be other than 0: at least two of its known rewards differ, or the values of
- * one function where functions are normalised one by one.
+ * Whether the group's advantages can be other than 0: two of its known rewards differ or, where each function is
+ * normalised separately, two values of one function.
  */
 export function hasSignal(group: Group, { advantage }: Pick<TrainSettings, 'advantage'>): boolean {
   if (!isTrainable(group)) return false;
-  const sumsLast = advantage.aggregation === 'normalise-then-sum';
-  return sumsLast ? group.columns.some(({ values }) => differ(values)) : differ(group.rewards);
+  if (advantage.aggregation !== 'normalise-then-sum') return hasDifference(group.rewards);
+  return group.columns.some(({ values }) => hasDifference(values));
 }
 
 /**
- * P groups. With `refill` (DAPO's dynamic sampling, arXiv 2503.14476) groups whose rewards are all equal do not count:
- * further starts are drawn until P groups have a signal, or `maximumDraws` starts were drawn. Start i of an update has the
- * same random streams whenever it is drawn.
+ * Rolls out P groups. With `refill` (DAPO's dynamic sampling, arXiv 2503.14476) groups with equal rewards do not count: it
+ * draws further starts until P groups have a signal, or until it has drawn `maximumDraws` starts. Start i of an update has
+ * the same random streams whenever it is drawn.
+ * @throws CancelledError when the signal fires, NativeError when the engine fails.
  */
 export async function collectGroups(options: CollectOptions, rng: Rng): Promise<readonly Group[]> {
   const { startsPerBatch, dynamicSampling, maximumDraws } = options.config;
@@ -53,7 +55,7 @@ export async function collectGroups(options: CollectOptions, rng: Rng): Promise<
   return groups;
 }
 
-/** All groups at once: the engine batches their requests. When one fails, the others are cancelled. */
+/** Rolls out all groups at once, so that the engine batches their requests. A failing group cancels the others. */
 async function rolloutStarts(
   { config, policy, family, plan, signal: outer }: CollectOptions,
   starts: readonly Start[],
@@ -61,18 +63,18 @@ async function rolloutStarts(
   rng: Rng,
 ): Promise<readonly Group[]> {
   const { groupSize: size, sampling } = config;
-  const each = <Value>(play: (options: RolloutOptions) => Promise<Value>): Promise<Value[]> =>
+  const forEachStart = <Value>(play: (options: RolloutOptions) => Promise<Value>): Promise<Value[]> =>
     together(outer, (signal) =>
       starts.map((start, at) =>
         play({ policy, family, start, size, sampling, rng: rng.fork('rollout', first + at), signal }),
       ),
     );
-  // A function of the whole batch has to wait for the last rollout; the others begin with the first group.
-  if (!plan.functions.some(looksAtBatch)) return each((options) => rolloutGroup({ ...options, reward: plan }));
-  return rewardGroups(plan, family, await each(rolloutStart));
+  // A reward function of the whole batch waits for the last rollout; the others start with the first group.
+  if (!plan.functions.some(looksAtBatch)) return forEachStart((options) => rolloutGroup({ ...options, reward: plan }));
+  return rewardGroups(plan, family, await forEachStart(rolloutStart));
 }
 
-/** The groups that are trained on. A refilled batch leaves out those without signal. */
+/** Selects the groups to train on; a refilled batch drops those without signal. */
 export function trainedGroups(groups: readonly Group[], config: TrainSettings): readonly Group[] {
   return config.dynamicSampling === 'refill' ? withSignal(groups, config) : groups.filter(isTrainable);
 }
@@ -80,7 +82,7 @@ export function trainedGroups(groups: readonly Group[], config: TrainSettings): 
 const withSignal = (groups: readonly Group[], config: TrainSettings): readonly Group[] =>
   groups.filter((group) => hasSignal(group, config));
 
-/** How many starts a refilled batch took. */
+/** Reports how many starts a refilled batch drew, and how many groups of them have a signal. */
 export function samplingMetrics(groups: readonly Group[], config: TrainSettings): Record<string, number> {
   if (config.dynamicSampling !== 'refill') return {};
   return { 'dynamic_sampling/drawn': groups.length, 'dynamic_sampling/live': withSignal(groups, config).length };

@@ -1,4 +1,5 @@
 /** The diversity bonus d of every rollout of a group, and the distances between the starts of a batch. */
+import { defaultClamp } from '../config/schema.js';
 import type { Embedder, EmbeddingInput } from '../embedder/embedder.js';
 import { lastIterate } from '../history.js';
 import { promptText } from '../message.js';
@@ -8,52 +9,67 @@ import type { Group } from './group.js';
 import type { Rollout } from './rollout.js';
 
 export interface DiversitySettings {
-  /** Upper bound of d. The printed numerator is not shifted by the minimum, so d has none of its own. */
+  /** Upper bound of d: the printed numerator is not shifted by the minimum, so the formula does not bound d. */
   readonly clamp: number;
 }
 
-/** A spread of distances below this is rounding, not diversity. */
+/** A range of distances up to this counts as rounding error. */
 const zeroRange = 1e-6;
 
 /**
- * d_i = ‖e_i − c‖ / (max_j ‖e_j − c‖ − min_j ‖e_j − c‖), c = the centroid of the group's embeddings, as printed in
- * the paper. A zero range gives d_i = 1 (the advantage stays as it is); d_i is clamped from above.
- * `embeddings` holds one row per member of the group, all of one length.
+ * Computes the diversity factor of each member of a group, as printed in the paper (arXiv 2509.04575):
+ * d_i = ‖e_i − c‖ / (max_j ‖e_j − c‖ − min_j ‖e_j − c‖), c = the centroid of the group's embeddings.
+ * A zero range gives d_i = 1, which leaves the advantage unchanged; d_i is clamped from above.
+ * `embeddings` holds one row per member, all of one length. The engine computes the same in float32; this is its reference.
+ *
+ * @example
+ * import { plainDiversity } from 'exit-rl/method';
+ *
+ * console.log(plainDiversity([[0], [1], [5]], { clamp: 2 })); // Float64Array(3) [ 1, 0.5, 1.5 ]
  */
 export function plainDiversity(
   embeddings: readonly ArrayLike<number>[],
-  { clamp }: DiversitySettings = { clamp: 3 },
+  { clamp }: DiversitySettings = { clamp: defaultClamp },
 ): Float64Array {
-  const centroid = centroidOf(embeddings);
+  const centroid = computeCentroid(embeddings);
   const distances = Float64Array.from(embeddings, (embedding) => distance(embedding, centroid));
   const range = Math.max(...distances) - Math.min(...distances);
   if (!(range > zeroRange)) return distances.fill(1);
   return distances.map((fromCentroid) => Math.min(fromCentroid / range, clamp));
 }
 
-/** A_i ← A_i · d_i. */
+/**
+ * Multiplies each advantage by its diversity factor: A_i ← A_i · d_i.
+ * @throws RangeError when the lists differ in length.
+ *
+ * @example
+ * import { applyDiversity, groupAdvantages, plainDiversity } from 'exit-rl/method';
+ *
+ * const advantages = groupAdvantages([1, 0, 0]);
+ * console.log(applyDiversity(advantages, plainDiversity([[0], [1], [5]])).length); // 3
+ */
 export function applyDiversity(advantages: ArrayLike<number>, diversity: ArrayLike<number>): Float64Array {
   if (advantages.length !== diversity.length) {
-    throw new RangeError(`applyDiversity: ${advantages.length} advantages, ${diversity.length} distances`);
+    throw new RangeError(`applyDiversity: ${advantages.length} advantages, ${diversity.length} factors`);
   }
   return Float64Array.from(advantages, (advantage, i) => advantage * (diversity[i] as number));
 }
 
-/** ‖a − b‖. */
+/** Computes ‖a − b‖ of two vectors of one length. */
 export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let squares = 0;
   for (let i = 0; i < a.length; i++) squares += ((a[i] as number) - (b[i] as number)) ** 2;
   return Math.sqrt(squares);
 }
 
-/** The rows of a row-major matrix as views, without copying. */
-export function rowsOf(flat: Float32Array, dimension: number): Float32Array[] {
+/** Splits a row-major matrix into views of its rows. */
+export function splitRows(flat: Float32Array, dimension: number): Float32Array[] {
   return Array.from({ length: flat.length / dimension }, (_, row) =>
     flat.subarray(row * dimension, (row + 1) * dimension),
   );
 }
 
-function centroidOf(embeddings: readonly ArrayLike<number>[]): Float64Array {
+function computeCentroid(embeddings: readonly ArrayLike<number>[]): Float64Array {
   const centroid = new Float64Array(embeddings[0]?.length ?? 0);
   for (const embedding of embeddings) {
     for (let i = 0; i < centroid.length; i++) centroid[i] = (centroid[i] as number) + (embedding[i] as number);
@@ -61,26 +77,29 @@ function centroidOf(embeddings: readonly ArrayLike<number>[]): Float64Array {
   return centroid.map((sum) => sum / embeddings.length);
 }
 
-/** The answer of a rollout: the current iterate of every turn that it played. */
+/** Joins the current iterates of the turns that the rollout played. */
 function answerText({ history, turns }: Rollout): string {
   const first = history.turns.length - turns.length;
   return history.turns.map((_, turn) => (turn < first ? '' : (lastIterate(history, turn)?.text ?? ''))).join('\n');
 }
 
-function embeddingInput(rollout: Rollout): EmbeddingInput {
+function toEmbeddingInput(rollout: Rollout): EmbeddingInput {
   const turns = rollout.turns.map(({ promptTokens, completion }) => ({ promptTokens, tokens: completion.tokens }));
   return { text: answerText(rollout), turns };
 }
 
-/** The prompt of a group's start; its tokens are read as a sequence after the first one. */
-function startInput(family: Pick<TaskFamily, 'prompt'>, { start, rollouts }: Group): EmbeddingInput {
+/** Converts the prompt of a group's start; the embedder reads its tokens as a completion of the first one. */
+function toStartInput(family: Pick<TaskFamily, 'prompt'>, { start, rollouts }: Group): EmbeddingInput {
   const text = promptText(family.prompt(start.task, start.history, start.intent));
   const prompt = rollouts[0]?.turns[0]?.promptTokens;
   if (prompt === undefined || prompt.length < 2) return { text, turns: [] };
   return { text, turns: [{ promptTokens: prompt.subarray(0, 1), tokens: prompt.subarray(1) }] };
 }
 
-/** d of every rollout, one array per group, computed by the engine: `plainDiversity` is its reference. */
+/**
+ * Computes d of every rollout in the engine, one array per group; `plainDiversity` is the reference.
+ * @throws CancelledError when the signal fires.
+ */
 export async function measureDiversity(
   groups: readonly Group[],
   embedder: Embedder,
@@ -92,28 +111,28 @@ export async function measureDiversity(
   groups.forEach(({ rollouts }, at) => {
     offsets[at + 1] = (offsets[at] ?? 0) + rollouts.length;
   });
-  const inputs = groups.flatMap(({ rollouts }) => rollouts.map(embeddingInput));
+  const inputs = groups.flatMap(({ rollouts }) => rollouts.map(toEmbeddingInput));
   const embeddings = await embedder.embed(inputs, signal);
   const { crossing, native } = await import('../native.js');
   const factors = await crossing(() => native().diversity(embeddings, Math.max(1, embedder.dimension), offsets, clamp));
   return groups.map((_, at) => Float64Array.from(factors.subarray(offsets[at], offsets[at + 1])));
 }
 
-/** d over a batch of groups; absent without a bonus. */
+/** Reports mean and maximum of d over a batch; nothing for a method without the bonus. */
 export function diversityMetrics(factors: readonly Float64Array[]): Record<string, number> {
   const values = factors.flatMap((group) => [...group]);
   return values.length === 0 ? {} : { 'diversity/mean': mean(values), 'diversity/max': highest(values) };
 }
 
-// Distances between the starts of a batch: the paper's measure of how much of the task space is trained on.
+// Distances between the starts of a batch: the paper's measure of task-space coverage.
 
-/** The distances between the starts of these groups, by the embedder of the run. */
+/** Measures the distances between the starts of these groups with the embedder of the run. */
 export async function measureStartDistances(
   groups: readonly Group[],
   family: Pick<TaskFamily, 'prompt'>,
   embedder: Embedder,
 ): Promise<StartDistances> {
-  const vectors = await embedder.embed(groups.map((group) => startInput(family, group)));
+  const vectors = await embedder.embed(groups.map((group) => toStartInput(family, group)));
   return startDistances(vectors, embedder.dimension);
 }
 
@@ -123,12 +142,12 @@ export interface StartDistances {
 }
 
 /**
- * Mean ‖a − b‖ and mean 1 − cos(a, b) over all pairs of a batch's embedded starts (row-major [starts, dimension]);
- * 0 for fewer than two starts. An embedding of length zero is orthogonal to every other and equal to another of
- * length zero.
+ * Computes mean ‖a − b‖ and mean 1 − cos(a, b) over all pairs of a batch's embedded starts (row-major
+ * [starts, dimension]); 0 for fewer than two starts. A zero vector counts as orthogonal to every other vector, and as
+ * equal to another zero vector.
  */
 export function startDistances(embeddings: Float32Array, dimension: number): StartDistances {
-  const rows = rowsOf(embeddings, dimension);
+  const rows = splitRows(embeddings, dimension);
   const pairs = rows.flatMap((row, i) => rows.slice(i + 1).map((other) => [row, other] as const));
   return {
     'curriculum/pairwise_l2': mean(pairs.map(([a, b]) => distance(a, b))),

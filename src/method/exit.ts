@@ -1,6 +1,6 @@
 /**
- * Algorithm 1 of ExIt (arXiv 2509.04575): the set of starts grows by itself, and is drawn by learnability.
- * `nextBatch` selects starts from the buffer or takes base tasks; `observe` expands the starts and inserts them with their
+ * Algorithm 1 of ExIt (arXiv 2509.04575): the curriculum grows the set of starts and draws them by learnability.
+ * `nextBatch` selects starts from the buffer or draws base tasks; `observe` expands the starts and inserts them with their
  * learnability scores.
  */
 
@@ -18,7 +18,7 @@ import { StartRecord, type StartRecordState } from './start-record.js';
 export interface ExitCurriculumOptions {
   readonly family: Pick<TaskFamily, 'name'>;
   readonly tasks: readonly Task[];
-  /** How base tasks are drawn; by default uniformly. */
+  /** Order in which base tasks are drawn; by default every draw is uniform. */
   readonly order?: OrderSettings;
   /** N: entries of the buffer. */
   readonly capacity: number;
@@ -26,7 +26,7 @@ export interface ExitCurriculumOptions {
   readonly minimumFill: number;
   /** κ of softmax(κ·S). */
   readonly inverseTemperature: number;
-  /** p: probability that a start comes from the buffer. */
+  /** p: probability that a start is drawn from the buffer. */
   readonly replayProbability: number;
   /** p_div: share of the replayed starts with the intent `diverge`. */
   readonly divergeProbability: number;
@@ -34,7 +34,7 @@ export interface ExitCurriculumOptions {
   readonly expand: boolean;
 }
 
-/** An entry of the buffer: a partial history of a task, and the update that inserted it. */
+/** An entry of the buffer: a partial history of a task with the update that inserted it. */
 interface Entry {
   readonly taskId: string;
   readonly history: History;
@@ -49,6 +49,28 @@ export interface ExitCurriculumState extends CurriculumState {
   readonly drawn?: number;
 }
 
+/**
+ * Creates the curriculum of ExIt: it replays self-iteration starts by learnability and adds new ones from every group.
+ * @throws TaskError when there are no tasks or two share an id, RangeError for a capacity below 1 or a negative κ.
+ *
+ * @example
+ * import { codeBreaker } from 'exit-rl';
+ * import { createExitCurriculum, createRng } from 'exit-rl/method';
+ *
+ * const family = codeBreaker();
+ * const curriculum = createExitCurriculum({
+ *   family,
+ *   tasks: family.tasks('train'),
+ *   capacity: 256,
+ *   minimumFill: 64,
+ *   inverseTemperature: 80,
+ *   replayProbability: 0.5,
+ *   divergeProbability: 0.2,
+ *   expand: true,
+ * });
+ * const starts = curriculum.nextBatch(4, createRng(1));
+ * console.log(starts.map(({ intent }) => intent)); // four attempts: the buffer is empty
+ */
 export function createExitCurriculum(options: ExitCurriculumOptions): Curriculum {
   return new ExitCurriculum(options);
 }
@@ -84,7 +106,7 @@ class ExitCurriculum implements Curriculum {
     this.record.observe(starts);
   }
 
-  /** With |B| ≥ B_min and probability p a start from the buffer, else a base task. */
+  /** Selects a start from the buffer with probability p once |B| ≥ B_min, otherwise draws a base task. */
   private next(rng: Rng, baseDraws: number): Start {
     const { minimumFill, replayProbability } = this.options;
     const isFilled = this.buffer.size >= Math.max(1, minimumFill);
@@ -92,9 +114,9 @@ class ExitCurriculum implements Curriculum {
     return this.baseTasks.draw(rng, baseDraws);
   }
 
-  /** Inserts the start with its score S, and with the same score what one member of its group made of it. */
+  /** Inserts the start with its score S, and with the same score the histories that one member of its group reached. */
   private learn(group: Group, rng: Rng): void {
-    // No score is known when every member failed: nothing was learned about this start.
+    // When every member failed, the score is unknown.
     if (group.rollouts.every(hasFailed)) return;
     const { task, history } = group.start;
     this.insert(task.id, history, group.score);
@@ -115,31 +137,31 @@ class ExitCurriculum implements Curriculum {
     };
   }
 
-  /** Throws a TaskError when the snapshot was taken with another curriculum, family or set of tasks. */
+  /** @throws TaskError when the snapshot is of another curriculum, family or set of tasks. */
   restore(state: CurriculumState): void {
-    const own = this.requireOwn(state);
-    const { family, buffer, record } = own;
+    const exitState = requireExitState(state);
+    const { family, buffer, record } = exitState;
     if (family !== this.options.family.name) throw new TaskError(`the snapshot is of the family ${family}`, { family });
     for (const { entry } of buffer.slots) this.baseTasks.find(entry.taskId);
     this.buffer.restore(buffer);
     this.record.restore(record);
-    this.baseTasks.restore(own);
+    this.baseTasks.restore(exitState);
   }
 
   metrics(): Record<string, number> {
     return { ...this.record.metrics(), ...this.buffer.metrics() };
   }
 
-  /** Entry i by softmax(κ·S_i), a uniform turn prefix t⁻ of its history, a uniform iterate k' of that turn. */
+  /** Draws entry i by softmax(κ·S_i), a uniform turn prefix t⁻ of its history and a uniform iterate k' of that turn. */
   private select(rng: Rng): Start {
     const { entry } = this.buffer.draw(rng);
     const task = this.baseTasks.find(entry.taskId);
     const history = cutAtRandom(entry.history, rng);
-    return { task, history, intent: this.intentFor(history, rng), origin: { insertedAt: entry.insertedAt } };
+    return { task, history, intent: this.drawIntent(history, rng), origin: { insertedAt: entry.insertedAt } };
   }
 
-  /** `diverge` with probability p_div, else `improve`; a base task has nothing to rewrite. */
-  private intentFor(history: History, rng: Rng): Start['intent'] {
+  /** Draws `diverge` with probability p_div, else `improve`; a base task can only be attempted. */
+  private drawIntent(history: History, rng: Rng): Start['intent'] {
     if (history.turns.length === 0) return 'attempt';
     return rng.next() < this.options.divergeProbability ? 'diverge' : 'improve';
   }
@@ -150,14 +172,14 @@ class ExitCurriculum implements Curriculum {
     const entry = { taskId, history, insertedAt: this.record.currentUpdate };
     this.buffer.insert(historyKey(taskId, history), entry, score);
   }
-
-  private requireOwn(state: CurriculumState): ExitCurriculumState {
-    if (state.kind === 'exit') return state as ExitCurriculumState;
-    throw new TaskError(`a snapshot of the curriculum ${state.kind} cannot be restored here`, { kind: state.kind });
-  }
 }
 
-/** τ_{t⁻}^{k'}, with t⁻ uniform over the turns and k' uniform over the iterates of that turn. */
+function requireExitState(state: CurriculumState): ExitCurriculumState {
+  if (state.kind === 'exit') return state as ExitCurriculumState;
+  throw new TaskError(`a snapshot of the curriculum ${state.kind} cannot be restored here`, { kind: state.kind });
+}
+
+/** Cuts the history to τ_{t⁻}^{k'}, with t⁻ uniform over the turns and k' uniform over the iterates of that turn. */
 function cutAtRandom(history: History, rng: Rng): History {
   if (history.turns.length === 0) return history;
   const turns = 1 + rng.int(history.turns.length);
@@ -165,13 +187,13 @@ function cutAtRandom(history: History, rng: Rng): History {
   return prefix(history, turns, 1 + rng.int(iterates));
 }
 
-/** m⁺: the history of one member, uniform among those that ended properly; undefined when none did. */
+/** Draws m⁺: the history of one member, uniform among those that finished; undefined when none did. */
 function expand(group: Group, rng: Rng): History | undefined {
   const finished = group.rollouts.filter(({ outcome }) => outcome.kind === 'finished');
   return finished.length === 0 ? undefined : finished[rng.int(finished.length)]?.history;
 }
 
-/** Every per-turn partial history of m⁺, shorter than itself. */
+/** Lists every per-turn partial history of m⁺, without m⁺ itself. */
 function partialHistories(history: History): History[] {
   return history.turns.slice(1).map((_, turn) => prefix(history, turn + 1));
 }

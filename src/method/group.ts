@@ -1,4 +1,4 @@
-/** The rollouts that share one start, with what is trained on (rewards) and what is learned about the start (score). */
+/** A group: the rollouts that share one start, their rewards, and the learnability score of the start. */
 import type { RewardError } from '../errors.js';
 import {
   type NamedReward,
@@ -15,20 +15,20 @@ import { type Outcome, type Rollout, type RolloutOptions, rolloutStart, type Sta
 export interface Group {
   readonly start: Start;
   readonly rollouts: readonly Rollout[];
-  /** One per rollout; NaN where the rollout failed, or where no reward function could score it. */
+  /** R of every rollout; NaN where the rollout failed, or where no reward function could score it. */
   readonly rewards: Float64Array;
-  /** One per rollout, in [0, 1]; NaN where it is not known. */
+  /** Quality of every rollout in [0, 1]; NaN where it is unknown. */
   readonly qualities: Float64Array;
-  /** S: population variance of the known qualities, at most 0.25; 0 when none is known. */
+  /** S: population variance of the known qualities, at most 0.25; 0 when all are unknown. */
   readonly score: number;
-  /** The rewards of each function for the rollouts. */
+  /** The rewards of each function. */
   readonly columns: readonly RewardColumn[];
 }
 
-/** What is trained on: the functions, and whether their sum counts or the improvement of quality. */
+/** The reward functions, and the number that training takes from them: their sum or the improvement of quality. */
 export interface RewardPlan {
   readonly functions: readonly NamedReward[];
-  /** `sum`: R itself. `improvement`: of quality, for improve steps. */
+  /** `sum` trains on R; `improvement` on the gain of quality where the intent is `improve`. */
   readonly trained: 'sum' | 'improvement';
 }
 
@@ -36,21 +36,45 @@ export interface GroupOptions extends RolloutOptions {
   readonly reward: Reward | RewardPlan;
 }
 
-/** One group: G rollouts of the start, their rewards, and the start's learnability score S. */
+/**
+ * Rolls out one group: G rollouts of the start, their rewards, and the start's learnability score S. A failing rollout or
+ * reward is data (`outcome`), not an exception.
+ * @throws CancelledError when the signal fires, NativeError when the engine fails.
+ *
+ * @example
+ * import { codeBreaker, LocalPolicy, shippedModel } from 'exit-rl';
+ * import { createRng, emptyHistory, rolloutGroup } from 'exit-rl/method';
+ *
+ * const family = codeBreaker();
+ * const policy = await LocalPolicy.load(shippedModel('tiny'), { device: 'cpu' });
+ * const [task] = family.tasks('train');
+ * if (task === undefined) throw new Error('code breaker has no tasks');
+ * const group = await rolloutGroup({
+ *   policy,
+ *   family,
+ *   start: { task, history: emptyHistory, intent: 'attempt' },
+ *   size: 4,
+ *   sampling: { temperature: 1, maxNewTokens: 6 },
+ *   rng: createRng(1),
+ *   reward: 'quality',
+ * });
+ * console.log(group.rewards, group.score);
+ * await policy.close();
+ */
 export async function rolloutGroup(options: GroupOptions): Promise<Group> {
   const [group] = await rewardGroups(rewardPlan(options.reward), options.family, [await rolloutStart(options)]);
   return group as Group;
 }
 
-/** A single reward as a plan. */
+/** Wraps a single reward as a plan; returns a plan unchanged. */
 export function rewardPlan(reward: Reward | RewardPlan): RewardPlan {
   if (typeof reward === 'object' && 'functions' in reward) return reward;
   return { functions: [namedReward(reward)], trained: 'sum' };
 }
 
 /**
- * The groups of these rollouts, one list for each start: every rollout that did not fail gets its reward. A reward function
- * that fails makes its rollout fail.
+ * Rewards the rollouts, one list for each start, and returns their groups. Every rollout that did not fail gets its reward;
+ * a failing reward function fails its rollout.
  */
 export async function rewardGroups(
   plan: RewardPlan,
@@ -58,7 +82,7 @@ export async function rewardGroups(
   played: readonly (readonly Rollout[])[],
 ): Promise<readonly Group[]> {
   const answered = played.map((rollouts) =>
-    answersOf(
+    toAnswered(
       family,
       rollouts.filter((one) => !hasFailed(one)),
     ),
@@ -72,17 +96,23 @@ export async function rewardGroups(
         ? { rollout, reward: Number.NaN }
         : applyReward(plan, family, rollout, outcomes[next++]);
     });
-    const own = columns.map((column) => sliceOf(column, first, next));
-    return createGroup(finished, own);
+    return createGroup(
+      finished,
+      columns.map((column) => sliceColumn(column, first, next)),
+    );
   });
 }
 
-function answersOf(family: Pick<TaskFamily, 'prompt'>, rollouts: readonly Rollout[]): Answered[] {
+/** Converts the rollouts of one start to the answers that reward functions take. */
+function toAnswered(family: Pick<TaskFamily, 'prompt'>, rollouts: readonly Rollout[]): Answered[] {
   const start = rollouts[0]?.start;
   if (start === undefined) return [];
   const prompt = family.prompt(start.task, start.history, start.intent);
   return rollouts.map((rollout) => ({
-    ...{ task: start.task, intent: start.intent, prompt, before: start.history },
+    task: start.task,
+    intent: start.intent,
+    prompt,
+    before: start.history,
     after: rollout.history,
     quality: rollout.quality,
     text: rollout.turns.at(-1)?.completion.text ?? '',
@@ -95,7 +125,7 @@ interface Finished {
   readonly reward: number;
 }
 
-/** The rollout with its reward, and with its quality where rewards measure it. */
+/** Adds the reward to a rollout, and its quality where rewards measure it. */
 function applyReward(
   { trained }: RewardPlan,
   { measuredBy }: Pick<TaskFamily, 'measuredBy'>,
@@ -113,10 +143,10 @@ function applyReward(
   return { rollout: measured, reward };
 }
 
-/** An answer without terminator, or that could not be read, keeps quality 0 whatever it is paid. */
+/** An overlong or malformed answer keeps quality 0, whatever its reward. */
 const isReadable = ({ outcome }: Rollout): boolean => outcome.kind === 'finished';
 
-function sliceOf({ name, values, trouble }: RewardColumn, first: number, end: number): RewardColumn {
+function sliceColumn({ name, values, trouble }: RewardColumn, first: number, end: number): RewardColumn {
   return { name, values: values.subarray(first, end), trouble: trouble.subarray(first, end) };
 }
 
@@ -129,19 +159,19 @@ function createGroup(finished: readonly Finished[], columns: readonly RewardColu
 }
 
 /**
- * Whether the group may be trained on. A group in which any member failed is dropped as a whole: a baseline over the
- * members that happened to survive would be biased towards answers that do not break the task or the reward.
+ * Whether the group can be trained on. Training drops the whole group when a member failed: a baseline over the surviving
+ * members would be biased towards answers that do not break the task or the reward.
  */
 export function isTrainable(group: Group): boolean {
   return !group.rollouts.some(hasFailed);
 }
 
-/** True when infrastructure failed, so that nothing is known about the answer. */
+/** Whether infrastructure failed, which leaves the quality of the answer unknown. */
 export function hasFailed(rollout: Rollout): boolean {
   return rollout.outcome.kind === 'failed';
 }
 
-/** S = (1/G) Σ (q_i − q̄)²: the population variance of quality; 0 for a group of 1 and for none. */
+/** Computes S = (1/G) Σ (q_i − q̄)², the population variance of quality; 0 for fewer than two qualities. */
 export function learnabilityScore(qualities: ArrayLike<number>): number {
   return populationVariance(Array.from(qualities));
 }

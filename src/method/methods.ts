@@ -1,9 +1,14 @@
-/** The five methods are settings of one loop: same rollouts, same updates, another curriculum. */
+/** The five methods as settings of one loop, with the same rollouts and updates. */
+import { methodNames } from '../config/schema.js';
+
+export { methodNames };
+
+export type MethodName = (typeof methodNames)[number];
 
 export interface MethodSettings {
   /** `uniform` draws base tasks; `exit` replays scored starts from the buffer. */
   readonly curriculum: 'uniform' | 'exit';
-  /** Whether the buffer takes new histories (self-iteration starts) or base tasks only. */
+  /** Whether the buffer stores new histories (self-iteration starts) or base tasks only. */
   readonly expand: boolean;
   /** Whether replayed starts may carry the intent `diverge`. */
   readonly diverge: boolean;
@@ -11,15 +16,11 @@ export interface MethodSettings {
   readonly diversityBonus: boolean;
 }
 
-/** Each row adds one ingredient to the row above it: the ablations of the paper's results table. */
+/** Each row adds one ingredient to the row above: the ablations of the paper's results table. */
 export const methods = {
   grpo: { curriculum: 'uniform', expand: false, diverge: false, diversityBonus: false },
   curriculum: { curriculum: 'exit', expand: false, diverge: false, diversityBonus: false },
   improve: { curriculum: 'exit', expand: true, diverge: false, diversityBonus: false },
   diverge: { curriculum: 'exit', expand: true, diverge: true, diversityBonus: false },
   exit: { curriculum: 'exit', expand: true, diverge: true, diversityBonus: true },
-} as const satisfies Record<string, MethodSettings>;
-
-export type MethodName = keyof typeof methods;
-
-export const methodNames = Object.keys(methods) as [MethodName, ...MethodName[]];
+} as const satisfies Record<MethodName, MethodSettings>;

@@ -1,6 +1,6 @@
 /**
- * From a start to the end of its episode. In a multi-turn task the rewritten turn comes first, for the whole group in
- * one request; the remaining turns follow as plain attempts, each member on its own. A bad rollout is data.
+ * Rolls out a start to the end of its episode. One request generates the first turn (in a multi-turn task the rewritten
+ * one) for the whole group; each member then attempts the remaining turns separately. A bad rollout is data.
  */
 import { CancelledError, NativeError, PromptTooLongError, TaskError } from '../errors.js';
 import { append, type History, type Intent, type Iterate, lastIterate, openTurn, withLastQuality } from '../history.js';
@@ -8,7 +8,7 @@ import type { Completion, Generated, GenerateRequest, Policy, Sampling } from '.
 import type { Rng } from '../rng.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 
-/** Where a rollout begins: a base task (`attempt`, empty history) or a partial history whose last turn is rewritten. */
+/** The beginning of a rollout: a base task (`attempt`, empty history), or a partial history whose last turn is rewritten. */
 export interface Start<Data = unknown> {
   readonly task: Task<Data>;
   readonly history: History;
@@ -22,13 +22,13 @@ export interface StartOrigin {
   readonly insertedAt: number;
 }
 
-/** Whose fault a failed rollout is. */
+/** The part that failed a rollout. */
 export type Boundary = 'task' | 'policy' | 'reward';
 
 /**
  * `overlong`: a completion without terminator. `malformed`: an answer that the task could not read.
- * `unscored`: no reward function could score the answer; it has advantage 0 and counts in no baseline.
- * `failed`: infrastructure, after a retry; such a rollout has no quality and no reward.
+ * `unscored`: no reward function could score the answer; its advantage is 0 and no baseline includes it.
+ * `failed`: infrastructure failed twice; the rollout has no quality and no reward.
  */
 export type Outcome =
   | { readonly kind: 'finished' }
@@ -45,9 +45,9 @@ export interface RolloutTurn {
 
 export interface Rollout {
   readonly start: Start;
-  /** The turns that were generated, the rewritten one first. */
+  /** The generated turns, the rewritten one first. */
   readonly turns: readonly RolloutTurn[];
-  /** The history after the last of them. */
+  /** The history after the last turn. */
   readonly history: History;
   /** Quality of the whole episode in [0, 1]; NaN when the rollout failed: unknown, not bad. */
   readonly quality: number;
@@ -65,7 +65,10 @@ export interface RolloutOptions {
   readonly signal?: AbortSignal;
 }
 
-/** G rollouts of one start. Rejects only when cancelled, or when the engine itself is in trouble. */
+/**
+ * Rolls out one start G times. Failures of task or policy become the outcome `failed`.
+ * @throws CancelledError when the signal fires, NativeError when the engine fails.
+ */
 export async function rolloutStart(options: RolloutOptions): Promise<readonly Rollout[]> {
   const { start, size } = options;
   try {
@@ -82,7 +85,7 @@ export async function rolloutStart(options: RolloutOptions): Promise<readonly Ro
 
 type Answer = Omit<RolloutTurn, 'verdict'>;
 
-/** One member: verifies its first answer and plays the remaining turns. */
+/** Verifies the first answer of one member and plays its remaining turns. */
 async function finishEpisode(options: RolloutOptions, member: number, first: Answer): Promise<Rollout> {
   const { family, start } = options;
   const turns: RolloutTurn[] = [];
@@ -91,12 +94,12 @@ async function finishEpisode(options: RolloutOptions, member: number, first: Ans
     for (let answer = first; ; intent = 'attempt') {
       const verdict = await verifyCompletion(family, start.task, history, intent, answer.completion);
       turns.push({ ...answer, verdict });
-      history = answered(history, intent, iterateOf(answer.completion, verdict));
+      history = appendAnswer(history, intent, toIterate(answer.completion, verdict));
       if (endsEpisode(family, history, verdict)) break;
       answer = await attemptNextTurn(options, member, history);
     }
     const quality = await atBoundary('task', () => episodeQuality(family, start.task, history));
-    return { start, turns, history, quality, outcome: outcomeOf(turns) };
+    return { start, turns, history, quality, outcome: determineOutcome(turns) };
   } catch (error) {
     return { start, turns, history, quality: NaN, outcome: failedOutcome(error) };
   }
@@ -109,7 +112,7 @@ async function attemptNextTurn(options: RolloutOptions, member: number, history:
   return { promptTokens, completion: completions[0] as Completion };
 }
 
-/** Seed and request id, which name the random stream of a request. */
+/** Seed and request id, which select the random stream of a request. */
 type RequestStream = Pick<GenerateRequest, 'seed' | 'requestId'>;
 
 const requestFrom = (rng: Rng): RequestStream => ({ seed: rng.seed, requestId: rng.fork('request').id() });
@@ -120,8 +123,9 @@ export interface AnswerContext extends Pick<RolloutOptions, 'policy' | 'family' 
 }
 
 /**
- * One request for `n` completions of the same prompt.
- * @throws CancelledError when the signal fires; BoundaryFailure when task or policy fail twice; NativeError otherwise.
+ * Generates `n` completions of one prompt in one request.
+ * @throws CancelledError when the signal fires, BoundaryFailure when task or policy fail twice, NativeError when the engine
+ * fails.
  */
 export async function generateAnswers(
   { policy, family, task, sampling, signal }: AnswerContext,
@@ -133,18 +137,18 @@ export async function generateAnswers(
   const request = { prompt, n, sampling, ...stream };
   const generated = await atBoundary('policy', async () => {
     if (signal?.aborted) throw new CancelledError();
-    const answer = await policy.generate(signal ? { ...request, signal } : request);
-    if (answer.completions.length === n) return answer;
-    throw new Error(`the policy returned ${answer.completions.length} completions, ${n} were asked for`);
+    const result = await policy.generate(signal ? { ...request, signal } : request);
+    if (result.completions.length === n) return result;
+    throw new Error(`the policy returned ${result.completions.length} completions, ${n} were requested`);
   });
   if (generated.completions.some(({ finishReason }) => finishReason === 'abort')) throw new CancelledError();
   return generated;
 }
 
 /**
- * The verdict on a completion. One without terminator is no answer: quality 0, and the task is not asked.
- * A verifier that throws is asked once more about the same answer; a new answer in its place would favour those that
- * do not crash the verifier.
+ * Verifies a completion. One without terminator gets quality 0 without a call of the verifier. A verifier that throws is
+ * called once more with the same answer: sampling another answer would favour those that do not crash the verifier.
+ * @throws BoundaryFailure when the verifier fails twice.
  */
 export async function verifyCompletion(
   family: TaskFamily,
@@ -161,7 +165,11 @@ export async function verifyCompletion(
   });
 }
 
-/** Quality of the episode: the family's own measure, or the mean of the turns' current qualities over `turns`. */
+/**
+ * Returns the quality of the episode: the family's own measure, or the sum of the turns' current qualities divided by the
+ * number of turns that the family has.
+ * @throws TaskError when the quality is outside [0, 1].
+ */
 export function episodeQuality(family: TaskFamily, task: Task, history: History): number {
   const quality = family.episodeQuality?.(task, history) ?? meanTurnQuality(history, family.turns);
   return requireShare(quality, `${family.name}: the episode's quality`, task.id);
@@ -172,37 +180,37 @@ function meanTurnQuality(history: History, turns: number): number {
   return total / turns;
 }
 
-/** The history with one answer more: a first one opens a turn, a rewrite joins the iterates of the last turn. */
-export function answered(history: History, intent: Intent, iterate: Iterate): History {
+/** Appends an answer to the history: an attempt opens a turn, a rewrite joins the iterates of the last turn. */
+export function appendAnswer(history: History, intent: Intent, iterate: Iterate): History {
   return intent === 'attempt' ? openTurn(history, iterate) : append(history, history.turns.length - 1, iterate);
 }
 
-/** The rollout with the quality of its last answer measured anew, where rewards measure it. */
+/** Replaces the quality of the rollout's last answer, where rewards measure it. */
 export function withQuality(rollout: Rollout, quality: number): Rollout {
   const { turns, history } = rollout;
   const last = turns.length - 1;
-  const remeasured = turns.map((turn, at) => (at === last ? { ...turn, verdict: { ...turn.verdict, quality } } : turn));
-  return { ...rollout, turns: remeasured, history: withLastQuality(history, quality), quality };
+  const measured = turns.map((turn, at) => (at === last ? { ...turn, verdict: { ...turn.verdict, quality } } : turn));
+  return { ...rollout, turns: measured, history: withLastQuality(history, quality), quality };
 }
 
-/** The completion as the history keeps it. */
-export function iterateOf(completion: Pick<Completion, 'text' | 'tokens'>, verdict: Verdict): Iterate {
+/** Converts a completion and its verdict to the iterate that the history stores. */
+export function toIterate(completion: Pick<Completion, 'text' | 'tokens'>, verdict: Verdict): Iterate {
   const { quality, feedback } = verdict;
   const iterate = { text: completion.text, tokens: Array.from(completion.tokens), quality };
   return feedback === undefined ? iterate : { ...iterate, feedback };
 }
 
-// An unreadable answer ends the episode: nothing that follows could be credited to a readable history.
+// A malformed answer ends the episode, because later turns would build on a history that cannot be read.
 function endsEpisode(family: TaskFamily, history: History, verdict: Verdict): boolean {
   return !verdict.wellFormed || verdict.done === true || history.turns.length >= family.turns;
 }
 
-function outcomeOf(turns: readonly RolloutTurn[]): Outcome {
+function determineOutcome(turns: readonly RolloutTurn[]): Outcome {
   if (turns.some(({ completion }) => completion.finishReason === 'length')) return { kind: 'overlong' };
   return turns.every(({ verdict }) => verdict.wellFormed) ? { kind: 'finished' } : { kind: 'malformed' };
 }
 
-/** An infrastructure failure that came again after a retry; within a rollout it becomes the outcome `failed`. */
+/** An infrastructure failure that a retry did not resolve; a rollout turns it into the outcome `failed`. */
 class BoundaryFailure extends Error {
   constructor(
     readonly boundary: Boundary,
@@ -212,7 +220,7 @@ class BoundaryFailure extends Error {
   }
 }
 
-/** Does the work, once more when it throws, and names the boundary when it throws again. */
+/** Runs `work`, and once more when it throws. @throws BoundaryFailure when it throws again. */
 async function atBoundary<Value>(boundary: Boundary, work: () => Value | Promise<Value>): Promise<Value> {
   try {
     return await work();
@@ -227,12 +235,12 @@ async function atBoundary<Value>(boundary: Boundary, work: () => Value | Promise
   }
 }
 
-// What the engine reports is no single rollout's fault, but for a prompt that does not fit.
+// An error of the engine concerns the whole run, except for a prompt that is too long.
 function isFatal(error: unknown): boolean {
   return NativeError.isInstance(error) && !PromptTooLongError.isInstance(error);
 }
 
-/** The outcome `failed` of a rollout that met `error`; rethrows what is no single rollout's fault. */
+/** Converts a BoundaryFailure to the outcome `failed`. @throws any other error, which concerns the whole run. */
 export function failedOutcome(error: unknown): Extract<Outcome, { readonly kind: 'failed' }> {
   if (!(error instanceof BoundaryFailure)) throw error;
   return { kind: 'failed', boundary: error.boundary, detail: error.message };

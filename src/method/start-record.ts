@@ -1,15 +1,15 @@
-/** Metrics of a curriculum, from the starts of the last batch and the distinct starts of the whole run. */
+/** Metrics of a curriculum: of the starts of the last batch, and of the distinct starts of the whole run. */
 import { depth, historyKey, type Intent } from '../history.js';
 import { mean } from '../stats.js';
 import type { Start } from './rollout.js';
 
-/** A start of the batch. Turn counts from 0; depth is the number of iterates before the one now asked for. */
+/** A start of the batch. `turn` counts from 0; `depth` counts the iterates before the requested one. */
 interface ChosenStart {
   readonly intent: Intent;
   readonly fromBuffer: boolean;
   readonly turn: number;
   readonly depth: number;
-  /** Updates since the entry was inserted. */
+  /** Updates since the buffer took the entry. */
   readonly age: number;
 }
 
@@ -45,16 +45,16 @@ export class StartRecord {
     this.update += 1;
   }
 
-  /** Depth, recency and turn are means over the starts that came from the buffer, 0 when none did. */
+  /** Reports depth, recency and turn as means over the starts drawn from the buffer; 0 when there are none. */
   metrics(): Record<`curriculum/${string}`, number> {
     const replayed = this.batch.filter(({ fromBuffer }) => fromBuffer);
     return {
       'curriculum/depth': mean(replayed.map((start) => start.depth)),
       'curriculum/recency': mean(replayed.map((start) => start.age)),
       'curriculum/turn': mean(replayed.map((start) => start.turn)),
-      'curriculum/share_attempt': this.shareOf('attempt'),
-      'curriculum/share_improve': this.shareOf('improve'),
-      'curriculum/share_diverge': this.shareOf('diverge'),
+      'curriculum/share_attempt': this.intentShare('attempt'),
+      'curriculum/share_improve': this.intentShare('improve'),
+      'curriculum/share_diverge': this.intentShare('diverge'),
       'curriculum/distinct_starts': this.seen.size,
       'curriculum/distinct_ratio': this.seen.size / this.baseTasks,
     };
@@ -71,7 +71,7 @@ export class StartRecord {
     this.seen = new Set(seen);
   }
 
-  private shareOf(intent: Intent): number {
+  private intentShare(intent: Intent): number {
     return mean(this.batch.map((start) => (start.intent === intent ? 1 : 0)));
   }
 }

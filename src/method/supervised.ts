@@ -1,30 +1,29 @@
-/** Supervised training on demonstrations: makes base checkpoints, and warms a model up to a task's format. */
+/** Supervised training on demonstrations, for base checkpoints and to teach a model the format of a task. */
 import type { Policy, TrainingSequence, UpdateBatch, UpdateMetrics } from '../policy/policy.js';
+import { defaultUpdate, supervisedObjective } from '../policy/settings.js';
 import type { ScheduledOptimizer } from './settings.js';
-import { learningRateAt } from './update-settings.js';
+import { learningRateAt, optimizerSettings } from './update-settings.js';
 
-/** A prompt with answers to imitate; all are token ids, and an answer ends with the end token where it should end. */
+/** A prompt with answers to imitate, as token ids; an answer carries its end token. */
 export interface Demonstrated {
   readonly prompt: Int32Array;
   readonly demonstrations: readonly Int32Array[];
 }
 
-export interface SupervisedSettings extends ScheduledOptimizer {
-  readonly microbatchTokens: number;
-}
+export type SupervisedSettings = ScheduledOptimizer & { readonly microbatchTokens: number };
 
 export interface SupervisedOptions {
   readonly policy: Pick<Policy, 'update'>;
   /** One batch per update. */
   readonly batches: AsyncIterable<readonly Demonstrated[]> | Iterable<readonly Demonstrated[]>;
   readonly settings: SupervisedSettings;
-  /** Training ends here, or when the batches do. */
+  /** Updates to make; training ends earlier when the batches end. */
   readonly updates: number;
   readonly onUpdate?: (update: number, metrics: UpdateMetrics) => void;
   readonly signal?: AbortSignal;
 }
 
-function supervisedBatch(examples: readonly Demonstrated[]): UpdateBatch {
+function toSupervisedBatch(examples: readonly Demonstrated[]): UpdateBatch {
   let rollout = 0;
   const sequences: TrainingSequence[] = examples.flatMap(({ demonstrations }, prompt) =>
     demonstrations.map((tokens) => ({ prompt, tokens, rollout: rollout++, advantage: 0 })),
@@ -33,20 +32,47 @@ function supervisedBatch(examples: readonly Demonstrated[]): UpdateBatch {
 }
 
 /**
- * Minimises the mean negative log-likelihood of the demonstrations' tokens, one update per batch.
+ * Minimises the mean negative log-likelihood of the demonstrations' tokens (nats per token), one update per batch.
  * Returns the number of updates made.
- * @throws NonFiniteError when a loss or gradient is not finite, CancelledError when the signal aborts.
+ * @throws NonFiniteError when a loss or gradient is not finite, CancelledError when the signal fires.
+ *
+ * @example
+ * import { LocalPolicy, shippedModel } from 'exit-rl';
+ * import { trainSupervised } from 'exit-rl/method';
+ *
+ * const policy = await LocalPolicy.load(shippedModel('tiny'), { device: 'cpu' });
+ * const [prompt, answer] = [Int32Array.of(3, 4), Int32Array.of(5, 6, 7)];
+ * const updates = await trainSupervised({
+ *   policy,
+ *   batches: [[{ prompt, demonstrations: [answer] }]],
+ *   settings: {
+ *     learningRate: 1e-3,
+ *     adamBeta1: 0.9,
+ *     adamBeta2: 0.999,
+ *     adamEpsilon: 1e-8,
+ *     weightDecay: 0,
+ *     maxGradNorm: 1,
+ *     warmupUpdates: 0,
+ *     schedule: 'constant',
+ *     finalShare: 1,
+ *     microbatchTokens: 1024,
+ *   },
+ *   updates: 1,
+ *   onUpdate: (update, { loss }) => console.log(update, loss),
+ * });
+ * console.log(updates); // 1
+ * await policy.close();
  */
 export async function trainSupervised(options: SupervisedOptions): Promise<number> {
   const { policy, batches, settings, updates, onUpdate, signal } = options;
-  const { warmupUpdates: _warmup, schedule: _schedule, finalShare: _share, ...optimizer } = settings;
+  const { microbatchTokens } = settings;
+  const given = { ...defaultUpdate, ...optimizerSettings(settings), microbatchTokens, objective: supervisedObjective };
   let update = 0;
   if (updates < 1) return update;
   for await (const examples of batches) {
     update += 1;
     const learningRate = learningRateAt(update, updates, settings);
-    const objective = { kind: 'supervised' } as const;
-    const metrics = await policy.update(supervisedBatch(examples), { ...optimizer, learningRate, objective }, signal);
+    const metrics = await policy.update(toSupervisedBatch(examples), { ...given, learningRate }, signal);
     onUpdate?.(update, { ...metrics, learning_rate: learningRate });
     if (update >= updates) break;
   }

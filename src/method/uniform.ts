@@ -1,4 +1,4 @@
-/** Base tasks only: plain GRPO. */
+/** The curriculum of plain GRPO, which draws base tasks only. */
 import { TaskError } from '../errors.js';
 import type { Rng } from '../rng.js';
 import type { Task } from '../task/task.js';
@@ -16,10 +16,23 @@ export interface UniformCurriculumState extends CurriculumState {
 
 export interface UniformCurriculumOptions {
   readonly tasks: readonly Task[];
-  /** By default every draw is uniform. */
+  /** Order in which tasks are drawn; by default every draw is uniform. */
   readonly order?: OrderSettings;
 }
 
+/**
+ * Creates the curriculum of plain GRPO: it draws base tasks uniformly, or in passes over all of them.
+ * @throws TaskError when there are no tasks, or two share an id.
+ *
+ * @example
+ * import { codeBreaker } from 'exit-rl';
+ * import { createRng, createUniformCurriculum } from 'exit-rl/method';
+ *
+ * const tasks = codeBreaker().tasks('train');
+ * const curriculum = createUniformCurriculum({ tasks, order: { order: 'shuffled', seed: 1 } });
+ * const starts = curriculum.nextBatch(2, createRng(1));
+ * console.log(starts.map(({ task }) => task.id));
+ */
 export function createUniformCurriculum({ tasks, order }: UniformCurriculumOptions): Curriculum {
   return new UniformCurriculum(new BaseTasks(tasks, order));
 }
@@ -52,9 +65,9 @@ class UniformCurriculum implements Curriculum {
     if (state.kind !== 'uniform') {
       throw new TaskError(`a snapshot of the curriculum ${state.kind} cannot be restored here`, { kind: state.kind });
     }
-    const own = state as UniformCurriculumState;
-    this.record.restore(own.record);
-    this.baseTasks.restore(own);
+    const uniformState = state as UniformCurriculumState;
+    this.record.restore(uniformState.record);
+    this.baseTasks.restore(uniformState);
   }
 
   metrics(): Record<string, number> {

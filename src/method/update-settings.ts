@@ -1,51 +1,33 @@
-/** What the engine is told about one update. */
-import type { EntropyControl, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
-import type { ScheduledOptimizer, TrainObjective, TrainSettings } from './settings.js';
+/** Computes the settings of one update from the config of the run. */
+import type { EntropyState, OptimizerSettings, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
+import type { ScheduledOptimizer, TrainSettings } from './settings.js';
 
-/** The adaptive weight of the entropy bonus after an update. */
-export interface EntropyState {
-  readonly coefficient: number;
-  /** Mean entropy of the last optimizer step. */
-  readonly measured: number;
+/** Selects AdamW's settings from those that also hold a schedule. */
+export function optimizerSettings(optimizer: OptimizerSettings): OptimizerSettings {
+  const { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm } = optimizer;
+  return { learningRate, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm };
 }
 
-/** What the adaptive weight of the entropy bonus goes on from; nothing where it is constant. */
-function controlled(
-  { entropyControl }: TrainObjective,
-  state: EntropyState | undefined,
-): { entropyControl?: EntropyControl; entropyCoefficient?: number } {
-  if (!entropyControl?.adaptive) return {};
-  const { target, change, min, max } = entropyControl;
-  const control = { target, change, min, max };
-  if (state === undefined) return { entropyControl: control };
-  return { entropyControl: { ...control, measured: state.measured }, entropyCoefficient: state.coefficient };
-}
-
-/** What the next update goes on from. */
+/** Reads the state of an adaptive entropy bonus for the next update; empty for a constant weight. */
 export function entropyState(metrics: UpdateMetrics): { entropy?: EntropyState } {
   const coefficient = metrics['entropy_control/coefficient'];
   const measured = metrics['entropy_control/entropy'];
   return coefficient === undefined || measured === undefined ? {} : { entropy: { coefficient, measured } };
 }
 
-/** Settings of update `update`, counted from 1. */
+/** Computes the settings of update `update`, counted from 1. */
 export function updateSettings(config: TrainSettings, update: number, entropy?: EntropyState): UpdateSettings {
   const { optimizer, objective, sampling, updates, microbatchTokens, gradientCheckpointing, logitsBytes } = config;
-  const { adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm } = optimizer;
-  const { miniBatches: _, miniBatchOrder: __, entropyControl: ___, ...formula } = objective;
-  // A greedy rollout has log-probabilities at temperature 1.
-  const temperature = sampling.temperature === 0 ? 1 : sampling.temperature;
+  const { miniBatches: _miniBatches, miniBatchOrder: _order, ...formula } = objective;
   return {
-    learningRate: learningRateAt(update, updates, optimizer),
-    adamBeta1,
-    adamBeta2,
-    adamEpsilon,
-    weightDecay,
-    maxGradNorm,
+    ...optimizerSettings({ ...optimizer, learningRate: learningRateAt(update, updates, optimizer) }),
     microbatchTokens,
-    ...(gradientCheckpointing !== undefined && { gradientCheckpointing }),
-    ...(logitsBytes !== undefined && { logitsBytes }),
-    objective: { kind: 'grpo', ...formula, ...controlled(objective, entropy), temperature },
+    gradientCheckpointing,
+    logitsBytes,
+    objective: formula,
+    // A greedy rollout has log-probabilities at temperature 1.
+    temperature: sampling.temperature === 0 ? 1 : sampling.temperature,
+    ...(entropy && { entropyState: entropy }),
   };
 }
 

@@ -1,7 +1,7 @@
-/** One update of ExIt: Algorithm 1 (arXiv 2509.04575) from its starts to the new weights and the new curriculum. */
+/** One update of ExIt: Algorithm 1 (arXiv 2509.04575), from drawing the starts to updating policy and curriculum. */
 import type { Embedder } from '../embedder/embedder.js';
 import { NonFiniteError } from '../errors.js';
-import type { Policy, UpdateMetrics } from '../policy/policy.js';
+import type { EntropyState, Policy, UpdateMetrics } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
 import { assignAdvantages, type CreditedGroup, skipWithoutSignal } from './advantage.js';
@@ -10,7 +10,7 @@ import { collectGroups, trainedGroups } from './collect.js';
 import type { Curriculum } from './curriculum.js';
 import type { Group, RewardPlan } from './group.js';
 import type { TrainSettings } from './settings.js';
-import { type EntropyState, updateSettings } from './update-settings.js';
+import { updateSettings } from './update-settings.js';
 
 /** The parts that one update works with. */
 export interface Method {
@@ -20,27 +20,27 @@ export interface Method {
   readonly curriculum: Curriculum;
   readonly plan: RewardPlan;
   readonly embedder: Embedder;
-  /** The stream of the run; update n uses its fork `update`, n. */
+  /** Random stream of the run; update n draws from `rng.fork('update', n)`. */
   readonly rng: Rng;
-  /** Receives the groups of an update before they are trained on. */
+  /** Receives the groups of an update before the policy trains on them. */
   readonly onGroups?: (groups: readonly Group[], update: number) => void;
-  /** Cancels the update; policy and curriculum then stay as they were. */
+  /** Cancels the update, which leaves policy and curriculum unchanged. */
   readonly signal?: AbortSignal;
 }
 
 export interface Updated {
   /** All groups of the update, in the order of their starts. */
   readonly groups: readonly Group[];
-  /** The groups that could be trained on, with their advantages. */
+  /** The trainable groups with their advantages. */
   readonly credited: readonly CreditedGroup[];
-  /** Metrics of the policy's update; undefined when there was nothing to train on, or when it was refused. */
+  /** Metrics of the policy's update; undefined when no group was trainable, or when the engine refused the update. */
   readonly metrics: UpdateMetrics | undefined;
-  /** A number that was not finite: the engine refused the update and left the weights as they were. */
+  /** The engine's refusal of an update with a number that is not finite; the weights are unchanged. */
   readonly refused?: NonFiniteError;
 }
 
 /**
- * Update `number`, counted from 1. `entropy` is the state of an adaptive entropy bonus after the update before.
+ * Makes update `number`, counted from 1. `entropy` is the state of an adaptive entropy bonus after the previous update.
  * @throws CancelledError when the signal fires, NativeError when the engine fails.
  */
 export async function update(method: Method, number: number, entropy?: EntropyState): Promise<Updated> {
@@ -75,8 +75,8 @@ async function updatePolicy(
   }
 }
 
-/** θ_ref ← (1 − α) θ_ref + α θ every M updates, also after an update that had nothing to train on. */
+/** θ_ref ← (1 − α) θ_ref + α θ every M updates, also after an update without a trainable group. */
 async function blendReference({ config, policy }: Method, number: number): Promise<void> {
   const { blendEvery, alpha } = config.reference;
-  if (config.objective.beta > 0 && blendEvery > 0 && number % blendEvery === 0) await policy.blendReference(alpha);
+  if (config.objective.kl.beta > 0 && blendEvery > 0 && number % blendEvery === 0) await policy.blendReference(alpha);
 }

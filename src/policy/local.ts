@@ -45,11 +45,10 @@ import type {
 } from './policy.js';
 import { PromptEncoder, type PromptOrTokens } from './prompts.js';
 import { nativeSampling } from './sampling.js';
+import { defaultUpdate } from './settings.js';
 import { type GenerationStream, streamOf } from './stream.js';
 
 export type { LocalPolicyOptions } from './options.js';
-
-const defaultMicrobatchTokens = 16384;
 
 const saveFields: Fields<SaveOptions> = { maxShardBytes: positiveNumber };
 const snapshotFields: Fields<SnapshotOptions> = { copy: flag };
@@ -100,7 +99,7 @@ export class LocalPolicy implements Policy {
     const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
     const tokenizer = crossingNow(() => engine.tokenizer());
     const prompts = new PromptEncoder(folder, tokenizer, engine.info().endTokenIds, options.chat);
-    return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? defaultMicrobatchTokens);
+    return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? defaultUpdate.microbatchTokens);
   }
 
   /** Number of updates made since the weights were loaded. */
@@ -307,19 +306,16 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * One update of the weights: `objective.epochs` passes over the batch, an optimizer step for each `step` of its
+   * One update of the weights: `objective.batchEpochs` passes over the batch, an optimizer step for each `step` of its
    * sequences. Cancelled, or failed in its first optimizer step, it leaves the weights as they are.
    *
    * @returns metrics by TRL's names.
    * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, CancelledError, PolicyClosedError.
    * @example
-   * import { LocalPolicy, shippedModel, type UpdateSettings } from 'exit-rl';
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   * import { defaultUpdate, supervisedObjective } from 'exit-rl/policy';
    *
-   * const settings: UpdateSettings = {
-   *   objective: { kind: 'supervised' },
-   *   ...{ learningRate: 1e-4, adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
-   *   microbatchTokens: 4096,
-   * };
+   * const settings = { ...defaultUpdate, learningRate: 1e-4, objective: supervisedObjective };
    * const policy = await LocalPolicy.load(shippedModel('tiny'));
    * const [prompt = new Int32Array(), tokens = new Int32Array()] = policy.encode(['<bos> solve', ' a1x']);
    * const sequences = [{ prompt: 0, tokens, rollout: 0, advantage: 0 }];
@@ -343,13 +339,10 @@ export class LocalPolicy implements Policy {
    *
    * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, CancelledError, PolicyClosedError.
    * @example
-   * import { LocalPolicy, shippedModel, type UpdateSettings } from 'exit-rl';
+   * import { LocalPolicy, shippedModel } from 'exit-rl';
+   * import { defaultUpdate, supervisedObjective } from 'exit-rl/policy';
    *
-   * const settings: UpdateSettings = {
-   *   objective: { kind: 'supervised' },
-   *   ...{ learningRate: 1e-4, adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, weightDecay: 0, maxGradNorm: 1 },
-   *   microbatchTokens: 4096,
-   * };
+   * const settings = { ...defaultUpdate, learningRate: 1e-4, objective: supervisedObjective };
    * const policy = await LocalPolicy.load(shippedModel('tiny'));
    * const [prompt = new Int32Array(), tokens = new Int32Array()] = policy.encode(['<bos> solve', ' a1x']);
    * const sequences = [{ prompt: 0, tokens, rollout: 0, advantage: 0 }];

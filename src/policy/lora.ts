@@ -75,7 +75,8 @@ const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: requ
  * @returns the number of adapted weights.
  * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type; ModelFolderError; NativeError `IO`.
  * @example
- * import { LocalPolicy, mergeAdapter, shippedModel } from 'exit-rl';
+ * import { LocalPolicy, shippedModel } from 'exit-rl';
+ * import { mergeAdapter } from 'exit-rl/policy';
  *
  * const model = shippedModel('tiny');
  * const policy = await LocalPolicy.load(model, { lora: { rank: 4, alpha: 8 } });

@@ -2,6 +2,7 @@
 import { type Fields, flag, positiveNumber, requireFields } from '../arguments.js';
 import { crossing, type MemoryEstimate, native } from '../native.js';
 import { type LocalPolicyOptions, nativeOptions, requireLoadArguments } from './options.js';
+import { defaultUpdate } from './settings.js';
 
 /** The sizes of one batch; every key has a default. */
 export interface Workload {
@@ -37,7 +38,8 @@ const workloadFields: Fields<Workload> = {
  *
  * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError.
  * @example
- * import { estimateMemory, shippedModel } from 'exit-rl';
+ * import { shippedModel } from 'exit-rl';
+ * import { estimateMemory } from 'exit-rl/policy';
  *
  * const { peakUpdate } = await estimateMemory(shippedModel('tiny'), { device: 'cpu' }, { prompts: 4, groupSize: 8 });
  * console.log(`${(peakUpdate / 2 ** 20).toFixed(0)} MiB`);
@@ -55,8 +57,8 @@ export async function estimateMemory(
     groupSize: workload.groupSize ?? 8,
     promptTokens: workload.promptTokens ?? 512,
     newTokens: workload.maxNewTokens ?? 512,
-    microbatchTokens: workload.microbatchTokens ?? 16384,
-    gradientCheckpointing: workload.gradientCheckpointing ?? false,
+    microbatchTokens: workload.microbatchTokens ?? defaultUpdate.microbatchTokens,
+    gradientCheckpointing: workload.gradientCheckpointing ?? defaultUpdate.gradientCheckpointing,
     asynchronousSaving: workload.asynchronousSaving ?? true,
   };
   return crossing(() => native(choice.device).estimateMemory(folder, choice, load));

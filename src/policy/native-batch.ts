@@ -94,6 +94,8 @@ export function nativeUpdateBatch(subject: string, batch: UpdateBatch): NativeBa
 /** The engine checks the fields of the objective. */
 const settingsFields: Fields<UpdateSettings> = {
   objective: required(anyRecord),
+  temperature: required(number),
+  entropyState: anyRecord,
   learningRate: required(number),
   adamBeta1: required(number),
   adamBeta2: required(number),
@@ -101,8 +103,8 @@ const settingsFields: Fields<UpdateSettings> = {
   weightDecay: required(number),
   maxGradNorm: required(number),
   microbatchTokens: required(positiveNumber),
-  gradientCheckpointing: flag,
-  logitsBytes: positiveNumber,
+  gradientCheckpointing: required(flag),
+  logitsBytes: required(positiveNumber),
 };
 
 /** @throws InvalidRequestError for settings beside the objective that are missing, unknown, or of the wrong type. */

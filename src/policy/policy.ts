@@ -1,6 +1,9 @@
 /** The policy as the method sees it: it generates, tells log-probabilities, and is updated. */
 import type { ChatOptions } from '../chat/template.js';
 import type { Prompt } from '../message.js';
+import type { UpdateSettings } from './settings.js';
+
+export type { EntropyState, Objective, OptimizerSettings, UpdateSettings } from './settings.js';
 
 /** How tokens are drawn from the policy. */
 export interface Sampling {
@@ -85,7 +88,7 @@ export interface TrainingSequence extends TokenSequence {
   readonly advantage: number;
   /** 1 trains the token, 0 leaves it out; absent trains all. */
   readonly mask?: Uint8Array;
-  /** The sampler's log-probabilities: metrics, π_old when `useRolloutLogprobs`, and what `samplingCorrection` corrects. */
+  /** The sampler's log-probabilities: metrics, π_old where `oldPolicy` is `behaviour`, and what `correction` corrects. */
   readonly behaviourLogprobs?: Float32Array;
   /** The optimizer step of an epoch that it belongs to; absent everywhere, one step takes the whole batch. */
   readonly step?: number;
@@ -94,103 +97,6 @@ export interface TrainingSequence extends TokenSequence {
 /** The sequences of one update. */
 export interface UpdateBatch extends TokenBatch {
   readonly sequences: readonly TrainingSequence[];
-}
-
-export interface OptimizerSettings {
-  readonly learningRate: number;
-  readonly adamBeta1: number;
-  readonly adamBeta2: number;
-  readonly adamEpsilon: number;
-  /** Decoupled; applied to matrices, not to norms and biases. */
-  readonly weightDecay: number;
-  /** Global gradient norm is clipped to this; 0 does not clip. */
-  readonly maxGradNorm: number;
-}
-
-/** How a ratio π_old / sampler that is out of bounds is treated, and whether it is a token's or a sequence's. */
-export type CorrectionMode = 'none' | 'token-truncate' | 'token-mask' | 'sequence-truncate' | 'sequence-mask';
-
-export interface SamplingCorrection {
-  readonly mode: CorrectionMode;
-  /** null does not bound. */
-  readonly max: number | null;
-  readonly min: number | null;
-}
-
-/** The adaptive weight of the entropy bonus (Skywork-OR1, as TRL has it). */
-export interface EntropyControl {
-  /** At or below this mean entropy the bonus applies and its weight grows; above, it shrinks. */
-  readonly target: number;
-  /** By how much, after each optimizer step. */
-  readonly change: number;
-  readonly min: number;
-  readonly max: number;
-  /** Mean entropy of the step before; absent before the first, which has no bonus. */
-  readonly measured?: number;
-}
-
-/** The formulas, whose they are and what others call them: docs/objectives.md. What is optional is off when absent. */
-export interface GrpoObjective {
-  readonly kind: 'grpo';
-  /** The policy's part of a token's loss; `clip` when absent. */
-  readonly loss?: 'clip' | 'cispo' | 'cispo-range' | 'sapo' | 'vespo';
-  /** Whether r is a token's ratio (the default) or the geometric mean over a sequence (GSPO). */
-  readonly importanceRatio?: 'token' | 'sequence';
-  readonly clipEpsilonLow: number;
-  /** For `cispo` the bound of the ratio itself. */
-  readonly clipEpsilonHigh: number;
-  /** Upper bound of the ratio where it is not clipped (two-sided clipping). */
-  readonly delta?: number | null;
-  /** c > 1: the loss of a token with a negative advantage is at most −c A. */
-  readonly dualClip?: number | null;
-  /** τ of `sapo` for positive advantages and for others. */
-  readonly sapoTemperaturePositive?: number;
-  readonly sapoTemperatureNegative?: number;
-  /** k and λ of `vespo` for advantages of at least 0 and for others. */
-  readonly vespoPowerPositive?: number;
-  readonly vespoDecayPositive?: number;
-  readonly vespoPowerNegative?: number;
-  readonly vespoDecayNegative?: number;
-  /** β of the KL penalty to the reference policy; 0 needs no reference. */
-  readonly beta: number;
-  /** `k3` when absent. */
-  readonly klEstimator?: 'k1' | 'k2' | 'k3';
-  /** Multiplies the KL by the importance ratio. */
-  readonly klRatio?: boolean;
-  /** Weight of the mean entropy that is taken off the loss; with `entropyControl` where it begins. */
-  readonly entropyCoefficient?: number;
-  readonly entropyControl?: EntropyControl;
-  /** ρ: the policy's part and the bonus are of this share of the tokens, those of the largest entropy; 1 takes all. */
-  readonly topEntropyShare?: number;
-  /** Sequences with a negative advantage further from the sampler than this leave the policy's part; null keeps them. */
-  readonly offPolicyThreshold?: number | null;
-  readonly samplingCorrection?: SamplingCorrection;
-  readonly normalisation: 'sequence-mean' | 'sequence-sum' | 'token-mean' | 'local-token-mean' | 'constant';
-  /** Rollouts of a block of `local-token-mean`, of the entropy bonus and of `topEntropyShare`; 0 takes all of an optimizer step. */
-  readonly localRollouts?: number;
-  /** Divisor per sequence of `constant` (Dr.GRPO): the longest completion asked for. */
-  readonly maxCompletionLength: number;
-  /** Logits are divided by it before the softmax, as when sampling. */
-  readonly temperature: number;
-  /** Passes over this batch; from the second on the importance ratio differs from 1. */
-  readonly epochs: number;
-  /** true: π_old is the sampler's log-probabilities; false: the trainer's own before this update. */
-  readonly useRolloutLogprobs: boolean;
-}
-
-/** Mean token negative log-likelihood over the masked-in tokens; advantages are ignored. */
-export interface SupervisedObjective {
-  readonly kind: 'supervised';
-}
-
-export interface UpdateSettings extends OptimizerSettings {
-  readonly objective: GrpoObjective | SupervisedObjective;
-  /** Largest number of padded tokens in one forward pass; the gradient does not depend on it. */
-  readonly microbatchTokens: number;
-  /** Computes activations again in the backward pass instead of keeping them; the gradient does not depend on it. */
-  readonly gradientCheckpointing?: boolean;
-  /** Logits that may lie in memory at a time, 256 MiB when absent; the gradient does not depend on it. */
-  readonly logitsBytes?: number;
 }
 
 /** Metrics of one update by TRL's names: loss, grad_norm, entropy, kl, clip_ratio/…, sampling/…, num_tokens. */

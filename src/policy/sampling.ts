@@ -1,21 +1,13 @@
-/** How tokens are drawn where nobody says it: the one place of these defaults for the library, the config and the commands. */
+/** Sampling where a request leaves it open, by the defaults of the schema, and as the engine takes it. */
 import type { NativeGenerateRequest } from '../native.js';
 import type { Sampling } from './policy.js';
+import { sampling } from './settings.js';
 
 /**
  * Sampling that nobody asked otherwise: from the full softmax at temperature 1 (as the policy is trained), at most 256
  * tokens, no stop text. A folder's generation_config.json decides the end tokens and nothing else.
  */
-export const defaultSampling: Required<Sampling> = {
-  temperature: 1,
-  maxNewTokens: 256,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  stopTokenIds: [],
-  stop: [],
-  includeStopText: false,
-};
+export const defaultSampling: Required<Sampling> = sampling.parse({});
 
 type NativeSampling = Omit<NativeGenerateRequest, 'prompt' | 'n' | 'seed' | 'requestId' | 'ticket'>;
 

@@ -138,7 +138,8 @@ async function loadReward(settings: RewardSettings): Promise<LoadedReward> {
  * @throws ConfigError that names every function that cannot be loaded.
  *
  * @example
- * import { loadRewards, parseConfig } from 'exit-rl';
+ * import { parseConfig } from 'exit-rl';
+ * import { loadRewards } from 'exit-rl/rewards';
  *
  * const config = parseConfig({ task: 'code-breaker', model: 'models/tiny', rewards: ['quality', 'think_format_reward'] });
  * const { functions, close } = await loadRewards(config.rewards);

@@ -100,7 +100,8 @@ const defaults = { weight: 1, range: [0, 1], timeoutSeconds: 0 } as const;
  * `reward` where the function has none; weight defaults to 1, range to [0, 1], and there is no time limit.
  *
  * @example
- * import { type Answered, namedReward } from 'exit-rl';
+ * import { namedReward } from 'exit-rl';
+ * import { type Answered } from 'exit-rl/rewards';
  *
  * const isShort = ({ tokens }: Answered): number => (tokens.length <= 32 ? 1 : 0);
  * const short = namedReward(isShort, { name: 'short', weight: 0.5, timeoutSeconds: 10 });

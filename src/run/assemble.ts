@@ -1,8 +1,8 @@
-/** Assembles a run from its config: the task family, the reward functions and the policy. */
+/** Assembles the parts of a run from its config: the task family, the reward functions and the policy. */
 
 import { resolve } from 'node:path';
 import type { ChatOptions } from '../chat/template.js';
-import type { RunConfig } from '../config.js';
+import type { RunConfig } from '../config/parse.js';
 import { modelFolder } from '../hub/cache.js';
 import type { LocalPolicy } from '../policy/local.js';
 import type { LoraOptions } from '../policy/lora.js';
@@ -13,16 +13,16 @@ import type { Run } from './run.js';
 
 export interface RunParts {
   readonly family: TaskFamily;
-  /** Empty where the config names a built-in reward only. */
+  /** Empty when the config names only a built-in reward. */
   readonly rewards: readonly NamedReward[];
   /** Ends the threads of reward functions and of the verifier. */
   close(): Promise<void>;
 }
 
 /**
- * The task family and the reward functions that a config names. A family that is passed overrides the config's, and its
- * owner closes it.
- * @throws ConfigError, or DataError when a data file cannot be read as rows.
+ * Opens the task family and the reward functions of a config. A passed family overrides the config's, and the caller closes
+ * it.
+ * @throws ConfigError for an unknown task or an unusable reward module, DataError for an unreadable data file.
  */
 export async function openParts(config: RunConfig, given?: TaskFamily): Promise<RunParts> {
   const [{ findFamily }, { loadRewards }] = await Promise.all([import('./families.js'), import('../reward/load.js')]);
@@ -40,7 +40,7 @@ export async function openParts(config: RunConfig, given?: TaskFamily): Promise<
   }
 }
 
-/** The config with every path made absolute, so that a run can be resumed from any working directory. */
+/** Makes every path of the config absolute, so that a run can be resumed from any working directory. */
 export function resolvePaths(config: RunConfig): RunConfig {
   const { data, verifier, rewards, lora, diversity } = config;
   const { embedder } = diversity;
@@ -68,37 +68,40 @@ export interface PolicyChoice {
   readonly threads: number;
   /** Keeps a reference policy for the KL penalty. */
   readonly reference?: boolean;
-  /** A PEFT folder that goes with the model. */
+  /** PEFT folder of an adapter for the model. */
   readonly adapter?: string;
   readonly lora?: LoraOptions;
-  /** False where the command only asks the model. */
+  /** False for inference only, which loads no gradients or optimizer states. */
   readonly trainable?: boolean;
-  /** How messages are rendered. */
+  /** Options of the chat template. */
   readonly chat?: ChatOptions;
   readonly optimizer?: { readonly stateDtype?: 'float32' | 'bfloat16' };
 }
 
-/** A folder, or `owner/name` that was fetched. */
+/**
+ * Loads a policy from a model folder, or from the cache for `owner/name` of a fetched model.
+ * @throws ModelFolderError for an unreadable folder, DeviceError for an absent device.
+ */
 export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<LocalPolicy> {
   const { LocalPolicy: policyClass } = await import('../policy/local.js');
   return policyClass.load(modelFolder(folder), { reference: false, ...choice });
 }
 
-/** The section of a config, without what it leaves open. */
+/** Converts the `chat` section of a config to options, without its undefined keys. */
 export function givenChat({ template, date, variables }: RunConfig['chat']): ChatOptions {
   return { variables, ...(template !== undefined && { template }), ...(date !== undefined && { date }) };
 }
 
-/** What is trained: the adapter of the checkpoint, the one to begin with, a new one, or all weights. */
+/** Chooses the weights to train: the adapter of the checkpoint, that of the config, a new one, or the whole model. */
 export function trainedChoice(
   { device, dtype, threads, objective, lora, seed, optimizer, chat }: RunConfig,
   run: Pick<Run, 'adapterFolder'>,
 ): PolicyChoice {
-  const reference = objective.beta > 0;
+  const reference = objective.kl.beta > 0;
   const { stateDtype } = optimizer;
   const choice = { device, dtype, threads, reference, optimizer: { stateDtype }, chat: givenChat(chat) };
   if (lora === undefined) return choice;
-  const { adapter: first, ...settings } = lora;
-  const adapter = run.adapterFolder ?? first;
+  const { adapter: initialAdapter, ...settings } = lora;
+  const adapter = run.adapterFolder ?? initialAdapter;
   return { ...choice, lora: { ...settings, seed }, ...(adapter !== undefined && { adapter }) };
 }

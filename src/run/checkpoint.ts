@@ -1,6 +1,6 @@
 /**
- * Checkpoints that survive a crash at any point: written to a temporary folder, every file flushed, the manifest with
- * sizes and hashes last, then renamed. The latest checkpoint is derived (highest number whose manifest verifies).
+ * Writes checkpoints that survive a crash at any point: into a temporary folder, flushing every file, the manifest with
+ * sizes and hashes last, then renamed. The latest checkpoint is the one of the highest update whose manifest verifies.
  */
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
@@ -20,7 +20,7 @@ export interface CheckpointRequest {
   readonly versions: Versions;
   /** Writes the engine's files into the given empty folder and flushes them. */
   write(folder: string): Promise<readonly WrittenFile[]>;
-  /** Small files beside them. */
+  /** Contents of small files to write beside them, by name. */
   readonly texts: Readonly<Record<string, string>>;
 }
 
@@ -29,7 +29,7 @@ export interface FoundCheckpoint {
   readonly update: number;
 }
 
-/** Moves a bad checkpoint out of the way, keeping it for inspection. */
+/** Renames a damaged checkpoint, which keeps it for inspection. */
 async function setAside(folder: string, disk: Disk = realDisk): Promise<string> {
   for (let copy = 1; ; copy++) {
     const aside = copy === 1 ? `${folder}.corrupt` : `${folder}.corrupt-${copy}`;
@@ -39,7 +39,7 @@ async function setAside(folder: string, disk: Disk = realDisk): Promise<string> 
   }
 }
 
-/** True when it verifies, false when it is damaged; a checkpoint that cannot be read is neither. */
+/** Whether the checkpoint verifies; false when it is damaged. @throws RunFolderError when the disk cannot read it. */
 export async function isWhole(folder: string, disk: Disk): Promise<boolean> {
   return verifyCheckpoint(folder, disk).then(
     () => true,
@@ -50,28 +50,25 @@ export async function isWhole(folder: string, disk: Disk): Promise<boolean> {
   );
 }
 
-/** What stands where `checkpoint-N` goes: nothing, the same (a resumed run saved again at once), or an earlier one. */
-async function standsThere(
-  { disk, texts }: CheckpointRequest,
-  folder: string,
-): Promise<'nothing' | 'same' | 'earlier'> {
-  if (!(await onDisk(folder, () => disk.exists(folder)))) return 'nothing';
+/** Compares the request with the existing `checkpoint-N`: none, the same (a resumed run saves at once), or another. */
+async function compareExisting({ disk, texts }: CheckpointRequest, folder: string): Promise<'none' | 'same' | 'other'> {
+  if (!(await onDisk(folder, () => disk.exists(folder)))) return 'none';
   if (!(await isWhole(folder, disk))) {
     await setAside(folder, disk);
-    return 'nothing';
+    return 'none';
   }
   const same = Object.entries(texts).map(async ([name, text]) => {
     return Buffer.from(await disk.read(join(folder, name))).toString('utf8') === text;
   });
-  return (await onDisk(folder, () => Promise.all(same))).every(Boolean) ? 'same' : 'earlier';
+  return (await onDisk(folder, () => Promise.all(same))).every(Boolean) ? 'same' : 'other';
 }
 
-/** Writes `checkpoint-N` and returns its folder. @throws RunFolderError when the disk refuses. */
+/** Writes `checkpoint-N` and returns its folder. @throws RunFolderError when the disk refuses a write. */
 export async function writeCheckpoint(request: CheckpointRequest): Promise<string> {
   const folder = join(request.run, `checkpoint-${request.update}`);
-  const there = await standsThere(request, folder);
-  if (there === 'same') return folder;
-  return onDisk(folder, () => writeAndRename(request, folder, there === 'earlier'));
+  const existing = await compareExisting(request, folder);
+  if (existing === 'same') return folder;
+  return onDisk(folder, () => writeAndRename(request, folder, existing === 'other'));
 }
 
 async function writeAndRename(request: CheckpointRequest, folder: string, replaces: boolean): Promise<string> {
@@ -80,7 +77,7 @@ async function writeAndRename(request: CheckpointRequest, folder: string, replac
   try {
     await disk.remove(temporary);
     await disk.makeFolder(temporary);
-    await fill(request, temporary);
+    await writeFiles(request, temporary);
     const earlier = `${folder}.replaced-${process.pid}`;
     if (replaces) {
       await disk.rename(folder, earlier);
@@ -91,14 +88,14 @@ async function writeAndRename(request: CheckpointRequest, folder: string, replac
     if (replaces) await disk.remove(earlier);
     return folder;
   } catch (error) {
-    // Half a checkpoint on a full disk would keep it full.
+    // A partial checkpoint would keep a full disk full.
     await disk.remove(temporary).catch(() => undefined);
     throw error;
   }
 }
 
-/** Every file, then the manifest, then the folders' entries: nothing is named before it is on the disk. */
-async function fill(request: CheckpointRequest, folder: string): Promise<void> {
+/** Writes every file, then the manifest, then flushes the folders: an entry appears only after its content is durable. */
+async function writeFiles(request: CheckpointRequest, folder: string): Promise<void> {
   const { disk, write, texts, update, configHash, modelFingerprint, versions } = request;
   const written = [...(await write(folder))];
   await disk.adopt(folder, written);
@@ -115,7 +112,15 @@ async function fill(request: CheckpointRequest, folder: string): Promise<void> {
   await disk.flush(folder);
 }
 
-/** Finished checkpoints of a run, newest first, verified or not. */
+/**
+ * Lists the finished checkpoints of a run folder, newest first, without verifying them.
+ * @throws RunFolderError when the folder cannot be read.
+ *
+ * @example
+ * import { listCheckpoints } from 'exit-rl/checkpoints';
+ *
+ * for (const { update, folder } of await listCheckpoints('runs/first')) console.log(update, folder);
+ */
 export async function listCheckpoints(run: string, disk: Disk = realDisk): Promise<FoundCheckpoint[]> {
   const names = await onDisk(run, () => disk.list(run));
   return names
@@ -126,50 +131,60 @@ export async function listCheckpoints(run: string, disk: Disk = realDisk): Promi
     .sort((left, right) => right.update - left.update);
 }
 
-/** The newest checkpoint that verifies; bad ones on the way are set aside and reported to `warn`. */
+/**
+ * Finds the newest checkpoint that verifies; undefined when there is none. It renames each damaged one and reports it to
+ * `warn`.
+ * @throws RunFolderError when the folder cannot be read.
+ *
+ * @example
+ * import { latestCheckpoint } from 'exit-rl/checkpoints';
+ *
+ * const latest = await latestCheckpoint('runs/first', console.warn);
+ * console.log(latest?.folder ?? 'no checkpoint yet');
+ */
 export async function latestCheckpoint(
   run: string,
   warn: (message: string) => void,
   disk: Disk = realDisk,
 ): Promise<FoundCheckpoint | undefined> {
-  for (const found of await listCheckpoints(run, disk)) {
+  for (const checkpoint of await listCheckpoints(run, disk)) {
     try {
-      await verifyCheckpoint(found.folder, disk);
-      return found;
+      await verifyCheckpoint(checkpoint.folder, disk);
+      return checkpoint;
     } catch (error) {
       if (!CheckpointCorruptError.isInstance(error)) throw error;
-      const aside = await setAside(found.folder, disk);
-      warn(`${error.message}; set aside as ${aside}, falling back to the checkpoint before it`);
+      const aside = await setAside(checkpoint.folder, disk);
+      warn(`${error.message}; set aside as ${aside}, falling back to the previous checkpoint`);
     }
   }
   return undefined;
 }
 
-/** Puts back what was to be replaced by one that is not there. Only under the run folder's lock. */
+/** Restores a checkpoint that a crash left half replaced. The caller holds the run folder's lock. */
 export async function restoreReplaced(run: string, disk: Disk): Promise<void> {
   const names = await onDisk(run, () => disk.list(run));
   for (const name of names) {
-    const wanted = /^(checkpoint-\d+)\.replaced-/.exec(name)?.[1];
-    if (wanted === undefined) continue;
+    const original = /^(checkpoint-\d+)\.replaced-/.exec(name)?.[1];
+    if (original === undefined) continue;
     const path = join(run, name);
-    const finished = names.includes(wanted);
-    await onDisk(path, () => (finished ? disk.remove(path) : disk.rename(path, join(run, wanted))));
+    const finished = names.includes(original);
+    await onDisk(path, () => (finished ? disk.remove(path) : disk.rename(path, join(run, original))));
   }
 }
 
-/** Removes what a crash left half-written or half-deleted. Only under the run folder's lock. */
+/** Removes checkpoints that a crash left half written or half deleted. The caller holds the run folder's lock. */
 export async function removeUnfinished(run: string, disk: Disk = realDisk): Promise<void> {
   const names = await onDisk(run, () => disk.list(run));
   const unfinished = names.filter((name) => /^checkpoint-\d+\.(tmp|deleted)-/.test(name));
   for (const name of unfinished) await onDisk(join(run, name), () => disk.remove(join(run, name)));
 }
 
-// Retention: the newest verified checkpoints stay, and protected ones.
+// Retention keeps the newest verified checkpoints and the protected ones.
 
 export interface Retention {
-  /** This process wrote or verified `checkpoint-N`: it need not be read again. */
+  /** Records that this process wrote or verified `checkpoint-N`, which need not be hashed again. */
   remember(update: number): void;
-  /** Deletes what is older than the newest `keep` whole ones (never fewer than two), but for the protected. */
+  /** Deletes the checkpoints older than the newest `keep` whole ones (at least two), except the protected. */
   prune(keep: number, protectedUpdates: readonly number[]): Promise<void>;
 }
 
@@ -179,16 +194,16 @@ export function createRetention(run: string, disk: Disk): Retention {
     remember: (update) => void verified.add(update),
     async prune(keep, protectedUpdates) {
       let whole = 0;
-      for (const found of await listCheckpoints(run, disk)) {
+      for (const checkpoint of await listCheckpoints(run, disk)) {
         const surplus = whole >= Math.max(2, keep);
-        if (surplus && !protectedUpdates.includes(found.update)) await discard(disk, found);
-        else if (!surplus && (await isKnownWhole(disk, found, verified))) whole += 1;
+        if (surplus && !protectedUpdates.includes(checkpoint.update)) await discard(disk, checkpoint);
+        else if (!surplus && (await isKnownWhole(disk, checkpoint, verified))) whole += 1;
       }
     },
   };
 }
 
-/** Hashes what this process has not seen, once; of the rest it looks at manifest and sizes only. */
+/** Hashes a checkpoint that this process has not verified; for the others it checks manifest and sizes only. */
 async function isKnownWhole(disk: Disk, { folder, update }: FoundCheckpoint, verified: Set<number>): Promise<boolean> {
   if (!verified.has(update)) {
     const whole = await isWhole(folder, disk);
@@ -204,20 +219,29 @@ async function isKnownWhole(disk: Disk, { folder, update }: FoundCheckpoint, ver
   }
 }
 
-/** Renamed first: a crash in the middle leaves no folder that looks like a damaged checkpoint. */
+/** Renames, then deletes: a crash in between leaves no folder that looks like a damaged checkpoint. */
 async function discard(disk: Disk, { folder }: FoundCheckpoint): Promise<void> {
   const away = `${folder}.deleted-${process.pid}`;
   await onDisk(folder, () => disk.rename(folder, away));
   await onDisk(away, () => disk.remove(away));
 }
 
-/** Undefined for a run without `best.metric`, or without an evaluation yet. */
+/**
+ * Finds the checkpoint of the best evaluation; undefined for a run without `best.metric`, and before its first evaluation.
+ * @throws CheckpointCorruptError when it does not verify, RunFolderError when the folder cannot be read.
+ *
+ * @example
+ * import { bestCheckpoint } from 'exit-rl/checkpoints';
+ *
+ * const best = await bestCheckpoint('runs/first');
+ * console.log(best?.update ?? 'no evaluation yet');
+ */
 export async function bestCheckpoint(run: string): Promise<FoundCheckpoint | undefined> {
   const all = await listCheckpoints(run);
   const [newest] = all;
   if (newest === undefined) return undefined;
   const { best } = (await readState(newest.folder)).progress;
-  const found = all.find(({ update }) => update === best?.update);
-  if (found !== undefined) await verifyCheckpoint(found.folder);
-  return found;
+  const checkpoint = all.find(({ update }) => update === best?.update);
+  if (checkpoint !== undefined) await verifyCheckpoint(checkpoint.folder);
+  return checkpoint;
 }

@@ -1,6 +1,6 @@
 /**
- * Every operation on a run folder goes through here, so that a test can record them, let each of them fail, and replay
- * what a power cut leaves of them. None of them is durable by itself: `flush` is.
+ * The operations on a run folder behind one interface: a test records them, makes each of them fail, and replays the states
+ * that a power cut can leave. Only `flush` makes them durable.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -18,35 +18,35 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ExitError, NativeError, RunFolderError } from '../errors.js';
+import { ExitRlError, NativeError, RunFolderError } from '../errors.js';
 import type { WrittenFile } from '../policy/policy.js';
 
 export interface Disk {
-  /** Makes a folder and those above it; one that is there already is fine. Returns the folders it made, outermost first. */
+  /** Creates a folder and its parents where they do not exist. Returns the created folders, outermost first. */
   makeFolder(path: string): Promise<readonly string[]>;
-  /** Writes a whole file, new or in place of an old one's content. */
+  /** Writes a whole file and replaces the content of an existing one. */
   write(path: string, content: string | Uint8Array): Promise<void>;
   /** Writes a file that must not exist. */
   create(path: string, content: string): Promise<void>;
-  /** Writes at the end of a file, which is made where there is none. */
+  /** Appends to a file, which it creates if necessary. */
   append(path: string, content: Uint8Array): Promise<void>;
   truncate(path: string, size: number): Promise<void>;
-  /** A file's bytes, or a folder's entries, are on the disk when this returns. */
+  /** Makes the bytes of a file, or the entries of a folder, durable. */
   flush(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
-  /** A second name for a file; the name must not exist. */
+  /** Gives a file a second name, which must not exist. */
   link(from: string, to: string): Promise<void>;
-  /** Removes a file, or a folder with all it holds; one that is not there is fine. */
+  /** Removes a file, or a folder with its contents, where it exists. */
   remove(path: string): Promise<void>;
-  /** Told of the files of `folder` that the engine has written and flushed itself, in this order. */
+  /** Notes the files of `folder` that the engine has written and flushed, in this order; a test's disk records them. */
   adopt(folder: string, files: readonly WrittenFile[]): Promise<void>;
 
   read(path: string): Promise<Uint8Array>;
   /** SHA-256 of a file, in hexadecimal. */
   hash(path: string): Promise<string>;
-  /** Names in a folder; none where there is no such folder. */
+  /** Names in a folder; none when it does not exist. */
   list(path: string): Promise<readonly string[]>;
-  /** Bytes of a plain file; undefined where there is none. */
+  /** Size of a plain file in bytes; undefined when there is none. */
   size(path: string): Promise<number | undefined>;
   exists(path: string): Promise<boolean>;
 }
@@ -58,9 +58,9 @@ export async function hashFile(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** Undefined where there is nothing; every other failure is one: a folder that cannot be read is not an empty one. */
-async function where<Value>(found: Promise<Value>): Promise<Value | undefined> {
-  return found.catch((error: NodeJS.ErrnoException) => {
+/** Resolves to undefined when the path does not exist. Any other failure rejects: an unreadable folder is not empty. */
+async function ifExists<Value>(reading: Promise<Value>): Promise<Value | undefined> {
+  return reading.catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
@@ -83,7 +83,7 @@ async function flush(path: string): Promise<void> {
   }
 }
 
-/** The disk of this machine. */
+/** The file system of this machine. */
 export const realDisk: Disk = {
   makeFolder,
   write: writeFile,
@@ -97,28 +97,28 @@ export const realDisk: Disk = {
   adopt: async () => {},
   read: readFile,
   hash: hashFile,
-  list: async (path) => (await where(readdir(path))) ?? [],
+  list: async (path) => (await ifExists(readdir(path))) ?? [],
   async size(path) {
-    const found = await where(stat(path));
-    return found?.isFile() ? found.size : undefined;
+    const stats = await ifExists(stat(path));
+    return stats?.isFile() ? stats.size : undefined;
   },
-  exists: async (path) => (await where(stat(path))) !== undefined,
+  exists: async (path) => (await ifExists(stat(path))) !== undefined,
 };
 
-/** Writes a whole file and flushes it. The folder's entry is the caller's to flush. */
+/** Writes a whole file and flushes it. The caller flushes the folder. */
 export async function writeDurably(disk: Disk, path: string, content: string): Promise<void> {
   await disk.write(path, content);
   await disk.flush(path);
 }
 
-/** Puts a new content in a file's place: a crash leaves the old one or the new one, whole. */
+/** Replaces the content of a file; a crash leaves the whole old content or the whole new one. */
 export async function replaceDurably(disk: Disk, path: string, content: string): Promise<void> {
   await writeDurably(disk, `${path}.tmp`, content);
   await disk.rename(`${path}.tmp`, path);
   await disk.flush(dirname(path));
 }
 
-// File-system errors as typed errors that name path and fix.
+// Converts errors of the file system to typed errors that name path and fix.
 
 const elsewhere = 'choose another folder with --out';
 
@@ -133,35 +133,35 @@ const fixes: Readonly<Record<string, string>> = {
   EEXIST: `a file is in the way: ${elsewhere}`,
   EISDIR: `a folder is in the way: ${elsewhere}`,
   EIO: 'the disk reports an error: check it, then resume',
-  ENOENT: `the folder is gone or cannot be made there: ${elsewhere}`,
+  ENOENT: `the folder is missing and cannot be created there: ${elsewhere}`,
   ENAMETOOLONG: `the name is too long: ${elsewhere}`,
   EMFILE: 'too many open files: raise `ulimit -n`',
   ENFILE: 'too many open files on this machine: close some',
 };
 
-/** An error that names path, problem and fix in one line. */
+/** Creates an error that names path, problem and fix in one line. */
 export function runFolderError(path: string, problem: string, fix: string, cause?: unknown): RunFolderError {
   const options = cause === undefined ? undefined : { cause };
   return new RunFolderError(`${path}: ${problem}; ${fix}`, { path, problem, fix }, options);
 }
 
-/** The engine writes weights itself and reports the system's words, not its codes. */
-function engineRefusal(folder: string, error: NativeError): RunFolderError {
+/** Converts an error of the engine, which writes the weights and reports the system's message without its code. */
+function toEngineError(folder: string, error: NativeError): RunFolderError {
   const reason = String(error.fields.reason ?? error.message);
   const full = /no space|disk full|quota/i.test(reason);
   const path = String(error.fields.path ?? folder);
   return runFolderError(path, `cannot be written (${reason})`, (full && fixes.ENOSPC) || elsewhere, error);
 }
 
-/** Runs `work` and turns what the file system refuses into a RunFolderError that names path and fix. */
+/** Runs `work` and converts errors of the file system. @throws RunFolderError that names path and fix. */
 export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const { code, path: refused, syscall } = error as NodeJS.ErrnoException;
-    if (NativeError.isInstance(error) && code === 'IO') throw engineRefusal(path, error);
-    if (ExitError.isInstance(error) || code === undefined || syscall === undefined) throw error;
-    const fix = fixes[code] ?? 'see what the system says of it, then resume';
+    if (NativeError.isInstance(error) && code === 'IO') throw toEngineError(path, error);
+    if (ExitRlError.isInstance(error) || code === undefined || syscall === undefined) throw error;
+    const fix = fixes[code] ?? 'look the code up in the system manual, then resume';
     throw runFolderError(refused ?? path, `${syscall} failed (${code})`, fix, error);
   }
 }

@@ -1,8 +1,9 @@
 /** K-step evaluation of a run or of a model folder in one call. */
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { ConfigInput } from '../config/define.js';
 import { loadRunConfig } from '../config/load.js';
-import { parseConfig, type RunConfig, type RunConfigInput } from '../config.js';
+import { parseConfig, type RunConfig } from '../config/parse.js';
 import { ConfigError, RunFolderError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { type EvaluationProgress, evaluateIterations } from '../evaluation/iterate.js';
@@ -44,7 +45,7 @@ export interface EvaluateRunOptions extends EvaluationSettings {
   /** A run folder (its latest checkpoint and its config), or a model folder. */
   readonly model: string;
   /** Task, data, verifier and sampling of a model folder; a recipe of the task's name otherwise. */
-  readonly config?: RunConfigInput;
+  readonly config?: ConfigInput;
   /** A task's name or module; overrides the config's. */
   readonly task?: string;
   /** Overrides the family that the task names. */
@@ -66,7 +67,7 @@ export interface EvaluatedRun {
   readonly file?: string;
 }
 
-/** What is evaluated, with the config that decides whatever the options leave open. */
+/** The model to evaluate, with the config that completes the options. */
 interface Subject {
   readonly folder: string;
   readonly config: RunConfig;

@@ -1,20 +1,20 @@
-/** Evaluation while training: when it is due, and what the run remembers of it. */
+/** Evaluates during training where an evaluation is due, and records the best one. */
 
 import { untilAborted } from '../abort.js';
 import type { BestSettings } from '../method/settings.js';
-import type { EntropyState } from '../method/update-settings.js';
+import type { EntropyState } from '../policy/policy.js';
 import { afterEvaluation, type Progress } from './state.js';
 
 export interface PeriodicEvaluation {
-  /** Updates between evaluations; 0 evaluates at start and end only, where those are asked for. */
+  /** Updates between evaluations; 0 leaves only those of `atStart` and `atEnd`. */
   readonly every: number;
-  /** Before the first update. */
+  /** Evaluates before the first update. */
   readonly atStart?: boolean;
-  /** After the last update, whether or not it is due then. */
+  /** Evaluates after the last update in any case. */
   readonly atEnd?: boolean;
   /**
-   * Metrics of the current policy, by their full names (`eval_reward`, `eval/solved_4`); given up when `signal` fires.
-   * `entropy` is where an adaptive entropy bonus stands, which is part of the loss.
+   * Returns metrics of the current policy by their full names (`eval_reward`, `eval/solved_4`); `signal` cancels it.
+   * `entropy` is the state of an adaptive entropy bonus, which is part of the loss.
    */
   evaluate(update: number, signal?: AbortSignal, entropy?: EntropyState): Promise<Record<string, number>>;
 }
@@ -30,7 +30,10 @@ function isDue({ every, atEnd = false }: PeriodicEvaluation, update: number, upd
   return (every > 0 && update % every === 0) || (atEnd && update === updates);
 }
 
-/** The metrics of the evaluation after `update`; none when it is not due. The best so far goes into the progress. @throws CancelledError. */
+/**
+ * Evaluates after `update` and records the best evaluation in the progress; returns no metrics when none is due.
+ * @throws CancelledError when the signal fires.
+ */
 export async function evaluateIfDue(request: EvaluationRequest, update: number): Promise<Record<string, number>> {
   const { evaluation, progress, config } = request;
   if (evaluation === undefined || !isDue(evaluation, update, config.updates)) return {};
@@ -40,7 +43,10 @@ export async function evaluateIfDue(request: EvaluationRequest, update: number):
   return metrics;
 }
 
-/** The metrics before the first update; undefined when they are not asked for, or training has begun. @throws CancelledError. */
+/**
+ * Evaluates before the first update; undefined without `atStart`, and for a resumed run.
+ * @throws CancelledError when the signal fires.
+ */
 export async function evaluateAtStart({
   evaluation,
   progress,

@@ -1,6 +1,7 @@
 /** Task families by name, from a module of the user's, or from a data file with its verifier. */
-import { resolve } from 'node:path';
-import type { RunConfig } from '../config.js';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { RunConfig } from '../config/parse.js';
 import { promptsFamily, type Verifier } from '../data/family.js';
 import { type DataSet, loadData } from '../data/load.js';
 import { ConfigError } from '../errors.js';
@@ -9,7 +10,7 @@ import { IsolatedFunction } from '../reward/isolated.js';
 import { moduleFunction } from '../reward/module.js';
 import type { TaskFamily } from '../task/task.js';
 
-/** What a family may depend on beside its code. */
+/** Inputs of a family besides its code. */
 export interface FamilyOptions {
   /** Seed of the split `fresh`. */
   readonly freshSeed: number;
@@ -60,14 +61,27 @@ async function importFamily(file: string, options: FamilyOptions): Promise<TaskF
   return requireFamily(typeof exported === 'function' ? await exported(options) : exported, file);
 }
 
-/** @throws ConfigError when there is no such family. */
+/** The file of an npm package that the working directory can import; undefined when there is none of that name. */
+async function findPackage(name: string): Promise<string | undefined> {
+  const { createJiti } = await import('jiti');
+  const url = createJiti(join(process.cwd(), 'package.json')).esmResolve(name, { try: true });
+  return url === undefined || url === '' ? undefined : fileURLToPath(url);
+}
+
+/**
+ * The family of this name, of the module with this path, or of an npm package: its default export.
+ * @throws ConfigError when there is no such family.
+ */
 export async function findFamily(task: string, options: FamilyOptions = { freshSeed: 0 }): Promise<TaskFamily> {
   if (isModulePath(task)) return importFamily(task, options);
   const load = Object.hasOwn(families, task) ? families[task] : undefined;
   if (load !== undefined) return load(options);
+  const installed = await findPackage(task);
+  if (installed !== undefined) return importFamily(installed, options);
   const names = Object.keys(families);
   const suggestion = nearest(task, names);
-  const hint = suggestion === undefined ? 'or the path of a module' : `did you mean \`${suggestion}\`?`;
+  const hint =
+    suggestion === undefined ? 'or the path of a module, or an installed package' : `did you mean \`${suggestion}\`?`;
   throw taskProblem(`no task \`${task}\`; there is: ${names.join(', ')}`, hint);
 }
 

@@ -1,4 +1,4 @@
-/** The folder of a run: resolved config, metrics and traces that only grow, checkpoints; one writer at a time. */
+/** The folder of a run: resolved config, append-only metrics and traces, checkpoints; it has one writer at a time. */
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { removeUnfinished } from './checkpoint.js';
@@ -11,7 +11,7 @@ export interface RunFolder {
   readonly disk: Disk;
   readonly metrics: LineFile;
   readonly traces: LineFile;
-  /** The metrics once more, for TensorBoard; absent where they are not asked for. */
+  /** The metrics for TensorBoard; absent without the option `tensorboard`. */
   readonly events?: EventFile;
   close(): Promise<void>;
 }
@@ -21,11 +21,11 @@ export interface RunFolderOptions {
   readonly disk?: Disk;
   /** Written to config.json. */
   readonly config: unknown;
-  /** Bytes of metrics and traces that the checkpoint to resume from knows, and its last update in them; absent for a new run. */
+  /** Bytes of metrics and traces that the checkpoint recorded, and the last update in them; absent for a new run. */
   readonly resume?: { readonly metricsBytes: number; readonly tracesBytes: number; readonly lastLine?: number };
-  /** Writes an event file as well. */
+  /** Writes an event file for TensorBoard. */
   readonly tensorboard?: boolean | undefined;
-  /** Told when metrics or traces have lost lines that the checkpoint knows. */
+  /** Receives a warning when metrics or traces lack lines that the checkpoint recorded. */
   readonly warn?: (message: string) => void;
 }
 
@@ -35,7 +35,7 @@ async function refuseUsed(disk: Disk, path: string): Promise<void> {
   throw runFolderError(
     path,
     'holds a run already',
-    `go on with \`exit-rl train --resume ${path}\`, or choose another --out`,
+    `continue it with \`exit-rl train --resume ${path}\`, or choose another --out`,
   );
 }
 
@@ -43,7 +43,7 @@ async function openFiles(options: RunFolderOptions, disk: Disk, lock: Lock): Pro
   const { path, config, resume, warn = () => {} } = options;
   if (resume === undefined) await refuseUsed(disk, path);
   await removeUnfinished(path, disk);
-  // Before the first line of metrics: a folder with metrics can be resumed, and resuming reads the config.
+  // Precedes the first line of metrics: a folder with metrics can be resumed, and resuming reads the config.
   await replaceDurably(disk, join(path, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
   const open = (name: string, keep = 0): Promise<LineFile> => openLines({ disk, path: join(path, name), keep, warn });
   const metrics = await open('metrics.jsonl', resume?.metricsBytes);
@@ -55,16 +55,16 @@ async function openFiles(options: RunFolderOptions, disk: Disk, lock: Lock): Pro
   return { path, disk, metrics, traces, ...(events && { events }), close: () => lock.release() };
 }
 
-/** Creates the folder where there is none, and locks it. @throws RunFolderError when it is in use or not writable. */
+/** Creates the folder if necessary and locks it. @throws RunFolderError when it is in use or not writable. */
 export async function lockRunFolder(path: string, disk: Disk = realDisk): Promise<Lock> {
-  const made = await onDisk(path, () => disk.makeFolder(path));
-  // Else a power cut could take the whole folder with every checkpoint in it.
-  for (const folder of made) await onDisk(folder, () => disk.flush(dirname(folder)));
+  const created = await onDisk(path, () => disk.makeFolder(path));
+  // Without the flush a power cut could remove the folder with every checkpoint in it.
+  for (const folder of created) await onDisk(folder, () => disk.flush(dirname(folder)));
   return lockFolder(path, disk);
 }
 
 /**
- * Opens the files of a locked run folder; closing it releases the lock, as does a failure here.
+ * Opens the files of a locked run folder. Closing the folder, and a failure to open it, release the lock.
  * @throws RunFolderError when it holds another run, or cannot be written.
  */
 export async function openRunFolder(options: RunFolderOptions, lock: Lock): Promise<RunFolder> {
@@ -76,34 +76,35 @@ export async function openRunFolder(options: RunFolderOptions, lock: Lock): Prom
   }
 }
 
-// A file of lines that counts its bytes, so that a resumed run can cut off the lines after its checkpoint.
+// A file of lines counts its bytes, so that a resumed run can cut off the lines after its checkpoint.
 
 export interface LineFile {
   /** Bytes written so far. */
   readonly size: number;
   append(lines: readonly unknown[]): Promise<void>;
-  /** After this, every line is on the disk. */
+  /** Makes every line durable. */
   flush(): Promise<void>;
 }
 
 export interface LineFileOptions {
   readonly disk: Disk;
   readonly path: string;
-  /** What comes after this byte is cut off. */
+  /** Bytes to keep; the rest is cut off. */
   readonly keep: number;
   readonly warn: (message: string) => void;
 }
 
-/** Opens a file for appending after its first `keep` bytes, or makes an empty one. */
+/** Opens a file for appending after its first `keep` bytes, or creates an empty one. */
 export async function openLines({ disk, path, keep, warn }: LineFileOptions): Promise<LineFile> {
-  const found = await onDisk(path, () => disk.size(path));
-  if ((found ?? 0) < keep) {
-    warn(`${path} holds ${found ?? 0} of the ${keep} bytes that the checkpoint knows: the lines between are lost`);
+  const existing = await onDisk(path, () => disk.size(path));
+  const length = existing ?? 0;
+  if (length < keep) {
+    warn(`${path} holds ${length} of the ${keep} bytes that the checkpoint recorded: the lines between are lost`);
   }
-  if ((found ?? 0) > keep) await onDisk(path, () => disk.truncate(path, keep));
-  if (found === undefined) await onDisk(path, () => disk.write(path, ''));
-  let size = Math.min(found ?? 0, keep);
-  /** A full disk may have taken half a line, which must not stand before the next one. */
+  if (length > keep) await onDisk(path, () => disk.truncate(path, keep));
+  if (existing === undefined) await onDisk(path, () => disk.write(path, ''));
+  let size = Math.min(length, keep);
+  /** True while a failed append may have left half a line, which must be removed before the next one. */
   let torn = false;
   return {
     get size() {
@@ -129,7 +130,7 @@ export const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The first of `base`, `base-2`, `base-3`, … that does not exist. */
+/** Finds the first of `base`, `base-2`, `base-3`, … that does not exist. */
 export async function freeFolder(base: string): Promise<string> {
   for (let copy = 1; ; copy++) {
     const folder = copy === 1 ? base : `${base}-${copy}`;

@@ -1,4 +1,4 @@
-/** Hashes by which a resumed run knows that config, model and tasks are still the same. */
+/** Hashes config, model and tasks, so that a resumed run detects changes. */
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { packageVersion } from '../libtorch.js';
 import { loadedLibtorch } from '../native.js';
 import { hashFile } from './disk.js';
 
-/** JSON with sorted keys: equal values give equal text. */
+/** Serialises to JSON with sorted keys, so that equal values give equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, child: unknown) =>
     typeof child === 'object' && child !== null && !Array.isArray(child)
@@ -19,7 +19,7 @@ export function hashValue(value: unknown): string {
   return createHash('sha256').update(canonicalJson(value)).digest('hex');
 }
 
-/** `hashValue` of a list whose text need not fit into one string: a data set may be larger than a string can be. */
+/** Computes `hashValue` of a list item by item: the text of a data set may exceed the longest string. */
 export function hashList(values: readonly unknown[]): string {
   const hash = createHash('sha256').update('[');
   for (const [at, value] of values.entries()) hash.update(`${at > 0 ? ',' : ''}${canonicalJson(value)}`);
@@ -27,14 +27,14 @@ export function hashList(values: readonly unknown[]): string {
 }
 
 const modelFiles = /^(config\.json|adapter_config\.json|.*\.safetensors(\.index\.json)?)$/;
-// The end tokens of generation_config.json decide where a text ends.
+// generation_config.json holds the end tokens, which decide where a text ends.
 const tokenizerFiles =
   /^(tokenizer\.json|tokenizer\.model|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)|generation_config\.json)$/;
 
 /** The folder of named chat templates. */
 const chatTemplates = 'additional_chat_templates';
 
-/** Hashes of the files that decide what a model computes, and how text becomes tokens and back. */
+/** Hashes of the files that determine the numbers of a model, and of those of its tokenizer. */
 export interface ModelFingerprint {
   readonly model: string;
   readonly tokenizer: string;
@@ -46,7 +46,7 @@ async function hashFiles(folder: string, names: readonly string[]): Promise<stri
   return hashValue(hashes);
 }
 
-/** Undefined when there is no such folder. */
+/** Hashes a model folder; undefined when there is no such folder. */
 export async function fingerprintModel(folder: string): Promise<ModelFingerprint | undefined> {
   const names = await readdir(folder).catch(() => undefined);
   if (names === undefined) return undefined;
@@ -63,7 +63,7 @@ export async function fingerprintModel(folder: string): Promise<ModelFingerprint
 
 const embedderFiles = /(\.json|\.safetensors|^vocab\.txt)$/;
 
-/** Hash of all files of a sentence-transformers folder, its modules' folders among them, that decide its vectors. */
+/** Hashes the files of a sentence-transformers folder and its modules' folders that determine its vectors. */
 export async function fingerprintEmbedder(folder: string): Promise<string> {
   const names = await readdir(folder, { recursive: true }).catch(() => []);
   return hashFiles(
@@ -72,12 +72,12 @@ export async function fingerprintEmbedder(folder: string): Promise<string> {
   );
 }
 
-// Versions that wrote a checkpoint. Other versions may compute other bits: resuming warns and does not refuse.
+// Versions that wrote a checkpoint. Other versions may compute different bits, so resuming warns without refusing.
 
 export interface Versions {
   readonly package: string;
   readonly node: string;
-  /** Absent where no libtorch is loaded, or it does not say. */
+  /** Absent when no libtorch is loaded, or its version is unknown. */
   readonly libtorch?: string;
 }
 
@@ -86,7 +86,7 @@ export function currentVersions(): Versions {
   return { package: packageVersion(), node: process.versions.node, ...(libtorch !== undefined && { libtorch }) };
 }
 
-/** The programs whose version is another now, as a phrase; undefined when none is. */
+/** Describes the programs whose version changed; undefined when none did. */
 export function changedVersions(before: Versions, now: Versions): string | undefined {
   const names = ['package', 'node', 'libtorch'] as const;
   const changed = names.filter((name) => before[name] && now[name] && before[name] !== now[name]);

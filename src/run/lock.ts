@@ -1,4 +1,4 @@
-/** One writer per run folder: a lock file that names the process; the lock of a dead process is recovered. */
+/** Locks a run folder for one writer with a file that names the process; recovers the lock of a dead process. */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
 
 interface Owner {
   readonly pid: number;
-  /** Kernel's start time of the process: a recycled pid is another process. Empty where unknown. */
+  /** Start time of the process from the kernel, which distinguishes a recycled pid. Empty where unknown. */
   readonly started: string;
   readonly host: string;
 }
@@ -16,7 +16,7 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-/** Field 22 of /proc/PID/stat; the command name before it may hold spaces and brackets. */
+/** Reads field 22 of /proc/PID/stat; the command name, field 2, may hold spaces and brackets. */
 function processStart(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -35,7 +35,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** A lock of another host cannot be looked up from here, so it counts as alive. */
+/** Whether the owner runs; a process of another host cannot be looked up and counts as alive. */
 function isAlive(owner: Owner): boolean {
   if (owner.host !== hostname()) return true;
   if (!isRunning(owner.pid)) return false;
@@ -57,12 +57,12 @@ function refuse(path: string, owner: Owner): RunFolderError {
   return runFolderError(path, `the run folder is in use by ${holder}`, `end it, or delete ${path} if it is gone`);
 }
 
-/** Moves a dead process's lock away; when another process was faster, its fresh lock is put back. */
+/** Removes the lock of a dead process; restores the fresh lock of a process that was faster. */
 async function removeStale(disk: Disk, path: string, stale: string): Promise<void> {
   const aside = `${path}.stale-${process.pid}`;
   await disk.rename(path, aside).catch(ignoreMissing);
-  const taken = await readText(disk, aside);
-  if (taken !== undefined && taken !== stale) await disk.link(aside, path).catch(() => undefined);
+  const moved = await readText(disk, aside);
+  if (moved !== undefined && moved !== stale) await disk.link(aside, path).catch(() => undefined);
   await disk.remove(aside);
 }
 
@@ -81,7 +81,7 @@ async function tryCreate(disk: Disk, path: string, content: string): Promise<boo
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    // Created and not filled, on a full disk: nobody's lock.
+    // A full disk can create the file without its content, which would lock the folder for no process.
     await disk.remove(path).catch(() => undefined);
     throw error;
   }
@@ -92,13 +92,17 @@ async function acquire(disk: Disk, path: string): Promise<Lock> {
   const content = JSON.stringify(owner);
   for (let attempt = 0; attempt < 3; attempt++) {
     if (await tryCreate(disk, path, content)) return { release: () => onDisk(path, () => disk.remove(path)) };
-    const found = (await readText(disk, path)) ?? '';
-    const holder = parseOwner(found);
-    // An empty or torn lock is one whose writer died between creating and writing it.
+    const existing = (await readText(disk, path)) ?? '';
+    const holder = parseOwner(existing);
+    // The writer of an empty or partial lock died between creating and writing it.
     if (holder !== undefined && isAlive(holder)) throw refuse(path, holder);
-    await removeStale(disk, path, found);
+    await removeStale(disk, path, existing);
   }
-  throw runFolderError(path, 'the lock changes hands all the time', 'start one process per run folder');
+  throw runFolderError(
+    path,
+    'other processes take and release the lock repeatedly',
+    'start one process per run folder',
+  );
 }
 
 /** @throws RunFolderError when a living process holds the folder, or it cannot be written. */

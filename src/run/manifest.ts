@@ -1,4 +1,4 @@
-/** manifest.json of a checkpoint: what belongs to it, and by which hash it is known to be whole. */
+/** manifest.json of a checkpoint: lists its files with sizes and hashes, by which it is verified. */
 import { createHash } from 'node:crypto';
 import { basename, isAbsolute, join } from 'node:path';
 import { CheckpointCorruptError } from '../errors.js';
@@ -21,18 +21,19 @@ export interface Manifest {
   readonly modelFingerprint: string;
   readonly versions: Versions;
   readonly files: Readonly<Record<string, ManifestFile>>;
-  /** Of this file's own text, with this field empty. */
+  /** Hash of this file's text with this field empty. */
   readonly sha256: string;
 }
 
+/** Creates the error for a damaged checkpoint. */
 export function corrupt(folder: string, reason: string): CheckpointCorruptError {
-  const fix = 'resume from the run folder to fall back to the checkpoint before it';
+  const fix = 'resume from the run folder to fall back to the previous checkpoint';
   return new CheckpointCorruptError(`${folder}: ${reason}; ${fix}`, { folder, reason, fix });
 }
 
 const hashText = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** The last field of the text is the hash of the text with that field empty, so that every byte counts. */
+/** The last field of the text, the hash of the text with that field empty, which covers every byte. */
 const seal = /"sha256": "([0-9a-f]{64})"\n}\n$/;
 const unsealed = '"sha256": ""\n}\n';
 
@@ -48,7 +49,7 @@ function parseManifest(folder: string, text: string): Manifest {
   const manifest = JSON.parse(text) as Manifest;
   if (manifest.format === formatVersion) return manifest;
   const problem = `field format: the checkpoint has ${manifest.format}, this version reads ${formatVersion}`;
-  throw runFolderError(folder, problem, `use exit-rl ${manifest.versions?.package ?? 'of that time'}`);
+  throw runFolderError(folder, problem, `use exit-rl ${manifest.versions?.package ?? 'of the version that wrote it'}`);
 }
 
 /** @throws CheckpointCorruptError when it is missing or damaged, RunFolderError when another version wrote it. */
@@ -68,23 +69,39 @@ function isInside(name: string): boolean {
 
 async function checkSize(disk: Disk, folder: string, name: string, expected: ManifestFile): Promise<void> {
   if (!isInside(name)) throw corrupt(folder, `the manifest names a file outside: ${name}`);
-  const found = await onDisk(join(folder, name), () => disk.size(join(folder, name)));
-  if (found === undefined) throw corrupt(folder, `${name} is missing`);
-  if (found !== expected.size) throw corrupt(folder, `${name} has ${found} bytes, the manifest says ${expected.size}`);
+  const size = await onDisk(join(folder, name), () => disk.size(join(folder, name)));
+  if (size === undefined) throw corrupt(folder, `${name} is missing`);
+  if (size !== expected.size) throw corrupt(folder, `${name} has ${size} bytes, the manifest lists ${expected.size}`);
 }
 
-/** Reads every file back. @throws CheckpointCorruptError naming the first that is not as written. */
+/**
+ * Reads every file of a checkpoint, compares it with the manifest (size in bytes, SHA-256) and returns the manifest.
+ * @throws CheckpointCorruptError that names the first file that is missing or differs, RunFolderError when another version
+ * wrote the checkpoint or the disk cannot read it.
+ *
+ * @example
+ * import { verifyCheckpoint } from 'exit-rl/checkpoints';
+ * import { CheckpointCorruptError } from 'exit-rl/errors';
+ *
+ * try {
+ *   const { update } = await verifyCheckpoint('runs/first/checkpoint-400');
+ *   console.log(`update ${update} is whole`);
+ * } catch (error) {
+ *   if (!CheckpointCorruptError.isInstance(error)) throw error;
+ *   console.log(error.message);
+ * }
+ */
 export async function verifyCheckpoint(folder: string, disk: Disk = realDisk): Promise<Manifest> {
   const manifest = await readManifest(disk, folder);
   for (const [name, expected] of Object.entries(manifest.files)) {
     await checkSize(disk, folder, name, expected);
-    const found = await onDisk(join(folder, name), () => disk.hash(join(folder, name)));
-    if (found !== expected.sha256) throw corrupt(folder, `${name} differs from its hash in the manifest`);
+    const hash = await onDisk(join(folder, name), () => disk.hash(join(folder, name)));
+    if (hash !== expected.sha256) throw corrupt(folder, `${name} differs from its hash in the manifest`);
   }
   return manifest;
 }
 
-/** Manifest and sizes only: whether what was verified before has been touched since, at no cost to speak of. */
+/** Checks manifest and sizes only, a cheap test for changes since the last verification. @throws CheckpointCorruptError. */
 export async function checkSizes(disk: Disk, folder: string): Promise<void> {
   const { files } = await readManifest(disk, folder);
   for (const [name, expected] of Object.entries(files)) await checkSize(disk, folder, name, expected);

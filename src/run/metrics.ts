@@ -1,9 +1,9 @@
-/** The metrics of one update: a line of metrics.jsonl. */
-import { completionMetrics, countTokens, rewardMetrics, sorted } from '../evaluation/group-metrics.js';
+/** Summarises one update as a line of metrics.jsonl. */
+import { completionMetrics, countTokens, rewardMetrics, sortMetrics } from '../evaluation/group-metrics.js';
 import type { Group } from '../method/group.js';
 import type { UpdateMetrics } from '../policy/policy.js';
 
-/** One line of metrics.jsonl. Only `step_time` and `perf/*` differ between a run and its resumed twin. */
+/** One line of metrics.jsonl. Only `step_time` and `perf/*` differ between an uninterrupted run and a resumed one. */
 export type MetricsRow = { readonly update: number } & Readonly<Record<string, number>>;
 
 export interface Durations {
@@ -25,23 +25,23 @@ function timeMetrics(groups: readonly Group[], durations: Durations): Record<str
 export interface UpdateSummary {
   readonly update: number;
   readonly groups: readonly Group[];
-  /** What the engine reports of the update; undefined when it was skipped. */
+  /** The engine's metrics of the update; undefined when it was skipped. */
   readonly engine: UpdateMetrics | undefined;
   readonly learningRate: number;
   /** Tokens of the run so far, this update included. */
   readonly tokens: number;
   readonly durations: Durations;
-  /** Metrics that curriculum, diversity and embedder keep themselves. */
+  /** Metrics of curriculum, diversity and embedder. */
   readonly parts: Readonly<Record<string, number>>;
 }
 
-/** One line of metrics.jsonl. */
+/** Assembles the line of one update, its metrics in a fixed order. */
 export function summariseUpdate(summary: UpdateSummary): MetricsRow {
   const { update, groups, engine, learningRate, tokens, durations, parts } = summary;
   return {
     update,
     ...rewardMetrics(groups),
-    ...sorted(engine),
+    ...sortMetrics(engine),
     ...completionMetrics(groups),
     learning_rate: learningRate,
     num_tokens: tokens,

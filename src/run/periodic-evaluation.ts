@@ -1,5 +1,5 @@
-/** The evaluations that a config asks for while training, and their metrics. */
-import type { RunConfig } from '../config.js';
+/** Creates the evaluations during training that a config sets, with their metrics. */
+import type { RunConfig } from '../config/parse.js';
 import { ConfigError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { evaluateIterations } from '../evaluation/iterate.js';
@@ -11,11 +11,11 @@ import type { NamedReward } from '../reward/named.js';
 import { createRng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import type { PeriodicEvaluation } from './evaluation.js';
-import { planOf } from './training.js';
+import { createRewardPlan } from './training.js';
 
 type Metrics = Record<string, number>;
 
-function tasksOf(
+function selectTasks(
   { evaluation: { split, limit, every, atStart, atEnd } }: RunConfig,
   family: TaskFamily,
 ): readonly Task[] {
@@ -25,7 +25,7 @@ function tasksOf(
   throw new ConfigError([{ key: 'evaluation.split', message: `there are no tasks in the split \`${split}\``, hint }]);
 }
 
-/** @throws ConfigError when there is nothing to evaluate on. */
+/** Creates the evaluation of a config. @throws ConfigError when its split has no tasks. */
 export function periodicEvaluation(
   config: RunConfig,
   policy: Policy,
@@ -34,31 +34,32 @@ export function periodicEvaluation(
 ): PeriodicEvaluation {
   const { every, atStart, atEnd, iterations, draws, measure, generations } = config.evaluation;
   const { sampling } = config;
-  const tasks = tasksOf(config, family);
-  const plan = planOf({ config, family, rewards });
+  const tasks = selectTasks(config, family);
+  const plan = createRewardPlan({ config, family, rewards });
   const chained = measuredFamily(family, plan.functions);
   const { advantage, overlongFilter } = config;
   const evaluate: PeriodicEvaluation['evaluate'] = async (update, signal, entropy) => {
     const loss = { advantage, overlongFilter, update: updateSettings(config, Math.max(1, update), entropy) };
     const seed = createRng(config.seed).fork('evaluation', update).id();
     const shared = { policy, tasks, sampling, seed, ...(signal && { signal }) };
-    const ofRewards = (): Promise<Metrics> => evaluateRewards({ ...shared, family, plan, generations, loss });
-    const ofIterations = async (): Promise<Metrics> =>
+    const measureRewards = (): Promise<Metrics> => evaluateRewards({ ...shared, family, plan, generations, loss });
+    const measureIterations = async (): Promise<Metrics> =>
       evaluationMetrics(await evaluateIterations({ ...shared, family: chained, iterations, draws }));
     return {
-      ...(measure === 'iterations' ? {} : await ofRewards()),
-      ...(measure === 'rewards' ? {} : await ofIterations()),
+      ...(measure === 'iterations' ? {} : await measureRewards()),
+      ...(measure === 'rewards' ? {} : await measureIterations()),
     };
   };
   return { every, atStart, atEnd, evaluate };
 }
 
-/** Whether quality and solved share at k are worth a column: 0, 1, 2, 4, 8, … and the last. */
+/** Whether metrics include quality and solved share at k: for 0, 1, 2, 4, 8, … and the last. */
 function isColumn(k: number, last: number): boolean {
   return k === last || k === 0 || Number.isInteger(Math.log2(k));
 }
 
-export function evaluationMetrics(evaluation: Evaluation): Record<string, number> {
+/** Converts an evaluation to metrics `eval/…`. */
+function evaluationMetrics(evaluation: Evaluation): Record<string, number> {
   const { k, quality, solved, deltaQuality, deltaSolved, netCorrections } = evaluation;
   const last = k.at(-1) ?? 0;
   const columns = k.filter((at) => isColumn(at, last));

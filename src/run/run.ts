@@ -1,4 +1,4 @@
-/** Begins a run in a new folder, or goes on with one from its latest (or a named) checkpoint. */
+/** Opens the folder of a new run, or resumes one from its latest or a named checkpoint. */
 import { basename, dirname, join } from 'node:path';
 import { RunFolderError } from '../errors.js';
 import type { TrainSettings } from '../method/settings.js';
@@ -28,24 +28,24 @@ import { type RunIdentity, type RunState, readState } from './state.js';
 export interface OpenRunOptions {
   readonly config: TrainSettings & { readonly model: string };
   readonly family: TaskFamily;
-  /** The run folder; or, to resume, a run folder or one of its checkpoint folders. */
+  /** The run folder; when resuming, a run folder or one of its checkpoint folders. */
   readonly path: string;
   readonly resume?: boolean;
-  /** Fields that may differ from the run that is resumed. */
+  /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run. */
   readonly allowedChanges?: readonly string[];
-  /** Told about what was repaired, for example a corrupt checkpoint that was set aside. */
+  /** Receives warnings about repairs, for example of a damaged checkpoint that was set aside. */
   readonly warn?: (message: string) => void;
-  /** Where the run folder lies; by default this machine's disk. */
+  /** Disk of the run folder; by default the file system of this machine. */
   readonly disk?: Disk;
 }
 
-/** An open, locked run folder. Close it when training is over. */
+/** An open, locked run folder. Close it after training. */
 export interface Run {
   readonly folder: RunFolder;
   readonly retention: Retention;
-  /** Load the policy from here: the config's model, or the checkpoint to go on from. */
+  /** The folder to load the policy from: the config's model, or the resumed checkpoint. */
   readonly modelFolder: string;
-  /** The adapter to go on with, where a checkpoint holds one: it belongs to `modelFolder`. */
+  /** The adapter of the resumed checkpoint, to load on top of `modelFolder`; absent when it holds a whole model. */
   readonly adapterFolder?: string;
   readonly identity: RunIdentity;
   readonly resumed?: { readonly checkpoint: string; readonly state: RunState };
@@ -57,7 +57,7 @@ async function identify({ config, family }: OpenRunOptions): Promise<RunIdentity
   const { model = '', tokenizer = '' } = (await fingerprintModel(config.model)) ?? {};
   const { embedder } = config.diversity;
   const vectors = typeof embedder === 'object' && { embedder: await fingerprintEmbedder(embedder.model) };
-  // Keys in one order, wherever the config came from: a resumed run writes the same bytes.
+  // Sorts the keys, so that a resumed run writes the same bytes whatever the source of its config.
   const sorted = JSON.parse(canonicalJson({ ...config, ...vectors })) as Record<string, unknown>;
   return { config: sorted, model, tokenizer, tasks: hashList(family.tasks('train')) };
 }
@@ -68,7 +68,7 @@ function splitPath(path: string): { run: string; named?: FoundCheckpoint } {
   return update === undefined ? { run: path } : { run: dirname(path), named: { folder: path, update: Number(update) } };
 }
 
-/** Checkpoints after the named one belong to a future that will not happen. */
+/** Renames the checkpoints after the named one, which the resumed run replaces. */
 async function supersede(disk: Disk, run: string, named: FoundCheckpoint): Promise<void> {
   const later = (await listCheckpoints(run, disk)).filter(({ update }) => update > named.update);
   for (const { folder } of later) {
@@ -77,12 +77,12 @@ async function supersede(disk: Disk, run: string, named: FoundCheckpoint): Promi
   if (later.length > 0) await onDisk(run, () => disk.flush(run));
 }
 
-interface Found extends FoundCheckpoint {
+interface LoadedCheckpoint extends FoundCheckpoint {
   readonly state: RunState;
 }
 
-/** The checkpoint to go on from. A named one is taken or refused, never replaced. */
-async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<Found | undefined> {
+/** Finds the checkpoint to resume from. A named one that does not verify is an error; no other takes its place. */
+async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<LoadedCheckpoint | undefined> {
   const { warn = () => {} } = options;
   const { run, named } = splitPath(options.path);
   if (named) await verifyCheckpoint(named.folder, disk);
@@ -90,7 +90,7 @@ async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<Foun
   if (found === undefined) return undefined;
   const { versions } = await readManifest(disk, found.folder);
   const changed = changedVersions(versions, currentVersions());
-  if (changed) warn(`${found.folder} was written by other versions (${changed}): the numbers may differ from then on`);
+  if (changed) warn(`${found.folder} was written by other versions (${changed}): the numbers may differ from here on`);
   return { ...found, state: await readState(found.folder, disk) };
 }
 
@@ -104,7 +104,7 @@ async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Pr
   else warn(`${run} holds no checkpoint that verifies: starting from the first update`);
   if (named) await supersede(disk, run, named);
   const { metricsBytes = 0, tracesBytes = 0, progress } = found?.state ?? {};
-  // A line that waits for its evaluation was not written; without a checkpoint none was, not even that of update 0.
+  // A line that waits for its evaluation is not written yet; without a checkpoint no line is, not even that of update 0.
   const lastLine = (progress?.update ?? -1) - (progress?.unevaluated ? 1 : 0);
   const resume = { metricsBytes, tracesBytes, lastLine };
   const { tensorboard } = config;
@@ -116,7 +116,7 @@ async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Pr
   const { model, tokenizer } = found.state.identity;
   const identity = { ...current, model: current.model || model, tokenizer: current.tokenizer || tokenizer };
   const resumed = { checkpoint: found.folder, state: found.state };
-  // What the base's files are was compared above; where they lie is the config's to say.
+  // refuseChanges has compared the base model's files; the config names their folder.
   const names = await onDisk(found.folder, () => disk.list(found.folder));
   const isAdapter = names.includes('adapter_config.json');
   const from = isAdapter ? { modelFolder: config.model, adapterFolder: found.folder } : { modelFolder: found.folder };
@@ -136,9 +136,18 @@ async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
 }
 
 /**
- * Opens the folder of a run and locks it.
- * @throws RunFolderError when it is in use, cannot be written, or (resuming) a field changed that may not.
- * @throws CheckpointCorruptError when a checkpoint named by the caller does not verify.
+ * Opens the folder of a new run and locks it; with `resume`, opens that of an earlier run at its latest or named checkpoint.
+ * Pass the result to `train` as `run`, and close it afterwards.
+ * @throws RunFolderError when the folder is in use, cannot be written, holds another run or (resuming) a config field
+ * differs that may not; CheckpointCorruptError when a named checkpoint does not verify.
+ *
+ * @example
+ * import { codeBreaker, openRun, parseConfig, shippedModel } from 'exit-rl';
+ *
+ * const config = parseConfig({ task: 'code-breaker', model: shippedModel('tiny') });
+ * const run = await openRun({ config, family: codeBreaker(), path: 'runs/first' });
+ * console.log(run.modelFolder);
+ * await run.close();
  */
 export async function openRun(options: OpenRunOptions): Promise<Run> {
   const { disk = realDisk, path, config, warn = () => {} } = options;
@@ -150,9 +159,9 @@ export async function openRun(options: OpenRunOptions): Promise<Run> {
   return { folder, retention, warn, modelFolder: config.model, identity, close: folder.close };
 }
 
-// Differences from the stored run that a resumed run may have.
+// Changes that a resumed run may make.
 
-// Where the weights lie is told by their fingerprint; the rest changes what is kept, not what is computed.
+// Fingerprints identify the weights, wherever they lie; the other fields change records and not numbers.
 const freeFields = new Set([
   'model',
   'diversity.embedder.model',
@@ -164,11 +173,11 @@ const freeFields = new Set([
   'logEvery',
   'logCompletions',
   'name',
-  'epochs',
+  'passes',
   'checkpoint.asynchronous',
 ]);
 
-/** Dotted paths of all leaves; lists count as leaves. */
+/** Lists all leaves by their dotted paths; a list counts as a leaf. */
 function flatten(value: unknown, prefix = ''): [string, string][] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [[prefix, canonicalJson(value)]];
   return Object.entries(value).flatMap(([key, child]) => flatten(child, prefix === '' ? key : `${prefix}.${key}`));
@@ -180,7 +189,7 @@ export interface Change {
   readonly after: string;
 }
 
-/** Config fields that differ, but for those that may. */
+/** Lists the config fields that differ, except those that are free to. */
 function changedFields(before: RunIdentity['config'], after: RunIdentity['config']): Change[] {
   const old = new Map(flatten(before));
   const current = new Map(flatten(after));
@@ -189,9 +198,9 @@ function changedFields(before: RunIdentity['config'], after: RunIdentity['config
     .map((field) => ({ field, before: old.get(field) ?? 'absent', after: current.get(field) ?? 'absent' }));
 }
 
-function changesOf(before: RunIdentity, after: RunIdentity): Change[] {
+function listChanges(before: RunIdentity, after: RunIdentity): Change[] {
   const hashes = (['model', 'tokenizer', 'tasks'] as const)
-    // The model that the run began with is not needed any more: the checkpoint holds the weights.
+    // An absent initial model is no change: the checkpoint holds the weights.
     .filter((field) => after[field] !== '' && before[field] !== after[field])
     .map((field) => ({ field, before: before[field].slice(0, 12), after: after[field].slice(0, 12) }));
   return [...changedFields(before.config, after.config), ...hashes];
@@ -199,30 +208,30 @@ function changesOf(before: RunIdentity, after: RunIdentity): Change[] {
 
 /** @throws RunFolderError naming every changed field that is not in `allowed`. */
 export function refuseChanges(run: string, before: RunIdentity, after: RunIdentity, allowed: readonly string[]): void {
-  const refused = changesOf(before, after).filter(({ field }) => !allowed.includes(field));
+  const refused = listChanges(before, after).filter(({ field }) => !allowed.includes(field));
   if (refused.length === 0) return;
   const list = refused.map(({ field, before: old, after: now }) => `${field} (${old} -> ${now})`).join(', ');
-  const fix = `go on as it was, or allow it: ${refused.map(({ field }) => `--allow-change ${field}`).join(' ')}`;
+  const fix = `resume with the earlier values, or allow the change: ${refused.map(({ field }) => `--allow-change ${field}`).join(' ')}`;
   throw new RunFolderError(`${run}: changed since the checkpoint: ${list}; ${fix}`, { run, changes: refused });
 }
 
-// Checkpoints of other programs are refused: reading a pickle can run code.
+// Checkpoints of other programs are refused, because reading a pickle can run code.
 
 const pickle = /\.(bin|pt|pth|pkl|pickle|ckpt)$/;
 
-/** What a run folder or a checkpoint of ours has, and another program's checkpoint has not. */
-const ours = (name: string): boolean => name === manifestName || name === 'metrics.jsonl';
+/** Whether the name marks a run folder or a checkpoint of this program. */
+const isOurs = (name: string): boolean => name === manifestName || name === 'metrics.jsonl';
 
-/** @throws RunFolderError with advice when `path` is a file, or holds what another program saved to go on from. */
+/** Refuses foreign paths. @throws RunFolderError with a fix when `path` is a file or another program's checkpoint. */
 export async function refuseForeign(disk: Disk, path: string): Promise<void> {
   if ((await onDisk(path, () => disk.size(path))) !== undefined) {
     const kind = pickle.test(path) ? 'a pickle, which is never read: it may run code' : 'a file';
     throw runFolderError(path, `is ${kind}`, 'name a run folder, or one of its checkpoint folders');
   }
   const names = await onDisk(path, () => disk.list(path));
-  const found = names.find((name) => pickle.test(name));
-  if (found === undefined || names.some(ours)) return;
-  const problem = `is another program's checkpoint: ${found} is a pickle, which is never read: it may run code`;
+  const pickleName = names.find((name) => pickle.test(name));
+  if (pickleName === undefined || names.some(isOurs)) return;
+  const problem = `is another program's checkpoint: ${pickleName} is a pickle, which is never read: it may run code`;
   const safe = 'save the model as safetensors (transformers: save_pretrained(folder, safe_serialization=True))';
-  throw runFolderError(join(path, found), problem, `${safe} and begin a new run with --model folder`);
+  throw runFolderError(join(path, pickleName), problem, `${safe} and begin a new run with --model folder`);
 }

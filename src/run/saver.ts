@@ -1,6 +1,6 @@
 /**
- * Saves a run while training goes on: the policy is copied to host memory, which is the pause, and written from there.
- * One save is under way at a time; the next one waits for it, and so does the end.
+ * Saves a run during training: training pauses while the policy is copied to host memory, and continues while the copy is
+ * written. One save runs at a time; the next save and the end of training wait for it.
  */
 import type { CurriculumState } from '../method/curriculum.js';
 import type { CheckpointSettings } from '../method/settings.js';
@@ -16,11 +16,11 @@ export interface SavedState {
 }
 
 export interface Saver {
-  /** Copies the state as it is now, unless this update is saved already; with asynchronous saving the writing goes on after this returns. */
+  /** Copies and writes the present state, unless this update is saved; an asynchronous save returns before it is written. */
   save(state: SavedState): Promise<void>;
-  /** @throws RunFolderError when the save under way has failed. */
+  /** @throws RunFolderError when the running save has failed. */
   check(): void;
-  /** Waits for the save under way. Returns the folder of the last checkpoint; undefined when there is none. */
+  /** Waits for the running save. Returns the folder of the last checkpoint; undefined when there is none. */
   finish(): Promise<string | undefined>;
 }
 
@@ -28,33 +28,33 @@ export interface SaverOptions {
   readonly run: Run;
   readonly policy: Pick<Policy, 'snapshot'>;
   readonly settings: CheckpointSettings;
-  /** Updates whose checkpoints are kept however old they are, asked for when a save begins. */
+  /** Updates whose checkpoints retention keeps; called when a save begins. */
   readonly protect?: () => readonly number[];
-  /** Seconds that a save may hold up the next one before that is said. */
+  /** Seconds that a save may delay the next one before the run warns. */
   readonly patienceSeconds?: number;
 }
 
-/** What a checkpoint holds, taken at one moment. */
-interface Taken {
+/** The content of a checkpoint, captured at one moment. */
+interface Captured {
   readonly update: number;
   readonly snapshot: PolicySnapshot;
-  /** state.json. */
+  /** Text of state.json. */
   readonly text: string;
   readonly protectedUpdates: readonly number[];
 }
 
-async function take({ run, policy, settings, protect }: SaverOptions, state: SavedState): Promise<Taken> {
+async function capture({ run, policy, settings, protect }: SaverOptions, state: SavedState): Promise<Captured> {
   const { folder, identity } = run;
   const sizes = { metricsBytes: folder.metrics.size, tracesBytes: folder.traces.size };
   const text = serialiseState({ ...state, identity, ...sizes });
   const protectedUpdates = protect?.() ?? [];
-  // Training waits for a synchronous save: a copy would only take memory.
+  // Training waits for a synchronous save, so a copy would only cost memory.
   const snapshot = await policy.snapshot({ copy: settings.asynchronous });
   return { update: state.progress.update, snapshot, text, protectedUpdates };
 }
 
-/** Lines first: a checkpoint never knows more of metrics and traces than is on the disk. */
-async function write({ run, settings }: SaverOptions, taken: Taken): Promise<string> {
+/** Flushes the lines first: a checkpoint never records more of metrics and traces than the disk holds. */
+async function write({ run, settings }: SaverOptions, captured: Captured): Promise<string> {
   const { folder, identity, retention } = run;
   await folder.metrics.flush();
   await folder.traces.flush();
@@ -62,39 +62,40 @@ async function write({ run, settings }: SaverOptions, taken: Taken): Promise<str
   const saved = await writeCheckpoint({
     disk: folder.disk,
     run: folder.path,
-    update: taken.update,
+    update: captured.update,
     configHash: hashValue(identity.config),
     modelFingerprint: identity.model,
     versions: currentVersions(),
-    write: (to) => taken.snapshot.write(to),
-    texts: { [stateName]: taken.text },
+    write: (to) => captured.snapshot.write(to),
+    texts: { [stateName]: captured.text },
   });
-  retention.remember(taken.update);
-  await retention.prune(settings.keep, taken.protectedUpdates);
+  retention.remember(captured.update);
+  await retention.prune(settings.keep, captured.protectedUpdates);
   return saved;
 }
 
+/** Creates the saver of a run, which knows the checkpoint that the run resumed from. */
 export function createSaver(options: SaverOptions): Saver {
   const { run, settings, patienceSeconds = 60 } = options;
   let last = run.resumed?.checkpoint;
   const resumed = run.resumed?.state.progress;
-  // What lacks its evaluation is saved again with it.
+  // A resumed update whose evaluation was interrupted is saved again with it.
   let lastUpdate = resumed?.unevaluated ? undefined : resumed?.update;
-  let underWay: Promise<string> | undefined;
+  let running: Promise<string> | undefined;
   let failure: { readonly error: unknown } | undefined;
 
   const settle = async (): Promise<void> => {
-    if (underWay === undefined) return;
-    const slow = (): void =>
+    if (running === undefined) return;
+    const warnSlow = (): void =>
       run.warn(
         `training waits for a checkpoint that has been written for over ${patienceSeconds} s: is the disk slow?`,
       );
-    const timer = setTimeout(slow, patienceSeconds * 1000);
+    const timer = setTimeout(warnSlow, patienceSeconds * 1000);
     try {
-      last = await underWay;
+      last = await running;
     } finally {
       clearTimeout(timer);
-      underWay = undefined;
+      running = undefined;
       failure = undefined;
     }
   };
@@ -102,12 +103,12 @@ export function createSaver(options: SaverOptions): Saver {
   return {
     async save(state) {
       await settle();
-      // The end of training often is where the last checkpoint was due.
+      // The last update often is one after which a checkpoint was due.
       if (state.progress.update === lastUpdate) return;
-      const taken = await take(options, state);
-      lastUpdate = taken.update;
-      underWay = write(options, taken);
-      underWay.catch((error: unknown) => {
+      const captured = await capture(options, state);
+      lastUpdate = captured.update;
+      running = write(options, captured);
+      running.catch((error: unknown) => {
         failure = { error };
       });
       if (!settings.asynchronous) await settle();

@@ -1,9 +1,9 @@
-/** state.json of a checkpoint: what the TypeScript side must know to go on as if nothing had happened. */
+/** state.json of a checkpoint: the state of the TypeScript side, from which a resumed run continues exactly. */
 import { join } from 'node:path';
 import { ConfigError } from '../errors.js';
 import type { CurriculumState } from '../method/curriculum.js';
 import type { BestSettings } from '../method/settings.js';
-import type { EntropyState } from '../method/update-settings.js';
+import type { EntropyState } from '../policy/policy.js';
 import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
 import { corrupt } from './manifest.js';
 import type { MetricsRow } from './metrics.js';
@@ -11,26 +11,26 @@ import type { MetricsRow } from './metrics.js';
 export const stateName = 'state.json';
 const formatVersion = 1;
 
-/** Counters of a run. Random streams need none: each is a function of the run's seed and the update's number. */
+/** Counters of a run. Random streams need none, because the run's seed and the update's number determine each. */
 export interface Progress {
   /** Finished updates. */
   update: number;
-  /** Tokens of the run so far. */
+  /** Tokens of all batches, prompts included. */
   tokens: number;
-  /** Updates refused in a row because a number was not finite. */
+  /** Consecutive updates that the engine refused because a number was not finite. */
   nonFinite: number;
-  /** The best evaluation so far; absent before the first, or where none is asked for. */
+  /** The best evaluation so far; absent before the first, and without `best.metric`. */
   best?: BestState;
-  /** Metrics of the last update while its evaluation, which was interrupted, is missing from them. */
+  /** Metrics of the last update while they lack its evaluation, which was interrupted. */
   unevaluated?: MetricsRow;
-  /** Absent before the first update, and where the weight is constant. */
+  /** State of an adaptive entropy bonus; absent before the first update, and for a constant weight. */
   entropy?: EntropyState;
 }
 
-/** What must be the same for a resumed run. */
+/** The facts that a resumed run must share with the earlier one. */
 export interface RunIdentity {
   readonly config: Readonly<Record<string, unknown>>;
-  /** Hash of what the model folder that the run started from computes; empty where there is no folder. */
+  /** Hash of the weights and config of the initial model folder; empty when the folder is absent. */
   readonly model: string;
   /** Hash of its tokenizer files and chat template. */
   readonly tokenizer: string;
@@ -51,18 +51,21 @@ export function serialiseState(state: Omit<RunState, 'format'>): string {
   return `${JSON.stringify({ format: formatVersion, ...state })}\n`;
 }
 
-/** The object of the file; what a manifest vouches for can still have been written by something else. */
+/** Parses the file. @throws CheckpointCorruptError when it holds no object, which a valid manifest does not rule out. */
 function parseState(folder: string, text: string): RunState {
   try {
     const state: unknown = JSON.parse(text);
     if (typeof state === 'object' && state !== null) return state as RunState;
   } catch {
-    // Reported below, as is JSON that is no object.
+    // Reported below, like JSON that is not an object.
   }
-  throw corrupt(folder, `${stateName} is not a state`);
+  throw corrupt(folder, `${stateName} does not hold the state of a run`);
 }
 
-/** Reads what a verified checkpoint holds. @throws RunFolderError when another version wrote it, CheckpointCorruptError when it is no state. */
+/**
+ * Reads the state of a verified checkpoint.
+ * @throws RunFolderError when another version wrote it, CheckpointCorruptError when it does not hold a state.
+ */
 export async function readState(folder: string, disk: Disk = realDisk): Promise<RunState> {
   const file = join(folder, stateName);
   const bytes = await onDisk(file, () => disk.read(file));
@@ -74,27 +77,27 @@ export async function readState(folder: string, disk: Disk = realDisk): Promise<
 
 // The best evaluation so far, and early stopping.
 
-/** Part of a run's progress: the best update, and how long ago the last gain was. */
+/** Part of a run's progress: the best update and its value, and the evaluations since the last gain. */
 export interface BestState {
   readonly update: number;
   readonly value: number;
-  /** Evaluations in a row without a gain above the threshold. */
+  /** Consecutive evaluations without a gain above the threshold. */
   readonly withoutGain: number;
 }
 
-/** The metric's value, by its name or without the prefix `eval_`, as TRL's users write it. */
-function measured(metric: string, metrics: Readonly<Record<string, number>>): number {
+/** Reads a metric by its name; like transformers it accepts the name without the prefix `eval_`. */
+function readMetric(metric: string, metrics: Readonly<Record<string, number>>): number {
   const value = metrics[metric] ?? metrics[`eval_${metric}`];
   if (value !== undefined) return value;
   const names = Object.keys(metrics).join(', ');
-  throw new ConfigError([{ key: 'best.metric', message: `\`${metric}\` is no metric of the evaluation`, hint: names }]);
+  throw new ConfigError([{ key: 'best.metric', message: `the evaluation has no metric \`${metric}\``, hint: names }]);
 }
 
 /**
- * The state after the evaluation of `update`: transformers' `_determine_best_metric` and `EarlyStoppingCallback`. Any
- * better value is the new best; only a gain above the threshold over the best before it begins the count anew. What is
- * not a number is never the best.
- * @throws ConfigError when the metric is not among the evaluation's.
+ * Returns the state after the evaluation of `update`, as transformers' `_determine_best_metric` and `EarlyStoppingCallback`
+ * compute it. Any better value becomes the best; only a gain above the threshold over the previous best resets the count.
+ * A value that is not finite never becomes the best.
+ * @throws ConfigError when the evaluation has no such metric.
  */
 export function afterEvaluation(
   { metric, greaterIsBetter, threshold }: BestSettings,
@@ -103,7 +106,7 @@ export function afterEvaluation(
   metrics: Readonly<Record<string, number>>,
 ): BestState | undefined {
   if (metric === undefined) return undefined;
-  const value = measured(metric, metrics);
+  const value = readMetric(metric, metrics);
   if (!Number.isFinite(value)) return before && { ...before, withoutGain: before.withoutGain + 1 };
   if (before === undefined) return { update, value, withoutGain: 0 };
   const rises = greaterIsBetter ?? !metric.endsWith('loss');
@@ -113,7 +116,7 @@ export function afterEvaluation(
   return better ? { update, value, withoutGain } : { ...before, withoutGain };
 }
 
-/** Whether training is over because evaluations have stopped getting better. */
+/** Whether training stops early, after `patience` evaluations without a gain. */
 export function isExhausted({ patience }: BestSettings, state: BestState | undefined): boolean {
   return patience > 0 && state !== undefined && state.withoutGain >= patience;
 }

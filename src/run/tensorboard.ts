@@ -1,6 +1,6 @@
 /**
- * Events in TensorBoard's protocol buffers (tensorflow/core/util/event.proto, framework/summary.proto): the version of a
- * file, the start of a session, scalars of a step. A field is its number and wire type, then its value.
+ * Writes events in TensorBoard's protocol buffers (tensorflow/core/util/event.proto, framework/summary.proto): the version
+ * of a file, the start of a session, the scalars of a step. A field is its number and wire type, then its value.
  */
 
 import { hostname } from 'node:os';
@@ -44,14 +44,14 @@ function nested(field: number, ...parts: readonly Buffer[]): Buffer {
 const text = (field: number, value: string): Buffer => nested(field, Buffer.from(value));
 
 /** Event: wall_time = 1 in seconds, step = 2 (left out where it is 0), and one of the fields below. */
-function event(seconds: number, step: number, what: Buffer): Buffer {
-  return Buffer.concat([double(1, seconds), ...(step > 0 ? [whole(2, step)] : []), what]);
+function event(seconds: number, step: number, field: Buffer): Buffer {
+  return Buffer.concat([double(1, seconds), ...(step > 0 ? [whole(2, step)] : []), field]);
 }
 
-/** What every file begins with: file_version = 3. */
+/** The first event of every file: file_version = 3. */
 export const versionEvent = (seconds: number): Buffer => event(seconds, 0, text(3, 'brain.Event:2'));
 
-/** session_log = 7, status = 1, START = 1: events of `step` and later that an earlier file holds are void. */
+/** session_log = 7, status = 1, START = 1: voids the events of `step` and later in earlier files. */
 export const startEvent = (seconds: number, step: number): Buffer => event(seconds, step, nested(7, whole(1, 1)));
 
 /** summary = 5, of values = 1 with tag = 1 and simple_value = 2. */
@@ -61,10 +61,10 @@ export function scalarsEvent(seconds: number, step: number, scalars: Readonly<Re
 }
 
 /**
- * Names as transformers' TensorBoardCallback gives them: `eval_reward` is `eval/reward`, all else stands under `train/`; but
- * `eval/…`, our K-step evaluation, stays. The update is the step.
+ * Names the scalars as transformers' TensorBoardCallback does: `eval_reward` becomes `eval/reward`, other metrics get the
+ * prefix `train/`, and `eval/…` of the K-step evaluation keeps its name. The update is the step.
  */
-export function scalarsOf({ update: _, ...metrics }: MetricsRow): Record<string, number> {
+export function toScalars({ update: _, ...metrics }: MetricsRow): Record<string, number> {
   const named = Object.entries(metrics).map(([name, value]): [string, number] => {
     if (name.startsWith('eval_')) return [`eval/${name.slice('eval_'.length)}`, value];
     return [name.startsWith('eval/') ? name : `train/${name}`, value];
@@ -72,19 +72,19 @@ export function scalarsOf({ update: _, ...metrics }: MetricsRow): Record<string,
   return Object.fromEntries(named);
 }
 
-// Each start of a run writes an event file of its own. The file of a resumed run marks the step from which earlier
-// files are void, as TensorBoard expects: no update shows twice, and no file is rewritten.
+// Every start of a run writes a new event file. The file of a resumed run voids the later steps of earlier files, as
+// TensorBoard expects: no update shows twice, and no file is rewritten.
 
 export interface EventFile {
   append(row: MetricsRow): Promise<void>;
-  /** After this, every event is on the disk. */
+  /** Makes every event durable. */
   flush(): Promise<void>;
 }
 
 export interface EventFileOptions {
   readonly disk: Disk;
   readonly folder: string;
-  /** Of a resumed run: the last update that earlier files rightly hold. */
+  /** For a resumed run, the last update of earlier files that stays valid. */
   readonly after?: number | undefined;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
@@ -92,12 +92,12 @@ export interface EventFileOptions {
 
 const prefix = 'events.out.tfevents.';
 
-/** TensorBoard reads files in the order of their names: each is later than those before it, whatever the clock says. */
+/** Names a new file later than the existing ones, because TensorBoard reads files in the order of their names. */
 async function freeName({ disk, folder }: EventFileOptions, seconds: number): Promise<string> {
   const names = (await disk.list(folder)).filter((name) => name.startsWith(prefix));
-  const taken = names.map((name) => Number.parseInt(name.slice(prefix.length), 10)).filter(Number.isFinite);
-  const begun = taken.reduce((latest, one) => Math.max(latest, one + 1), Math.floor(seconds));
-  return `${prefix}${String(begun).padStart(10, '0')}.${hostname()}.${process.pid}.0`;
+  const used = names.map((name) => Number.parseInt(name.slice(prefix.length), 10)).filter(Number.isFinite);
+  const time = used.reduce((latest, one) => Math.max(latest, one + 1), Math.floor(seconds));
+  return `${prefix}${String(time).padStart(10, '0')}.${hostname()}.${process.pid}.0`;
 }
 
 export async function openEvents(options: EventFileOptions): Promise<EventFile> {
@@ -107,7 +107,7 @@ export async function openEvents(options: EventFileOptions): Promise<EventFile> 
   const began = seconds();
   const head = [versionEvent(began), ...(after === undefined ? [] : [startEvent(began, after + 1)])];
   let size = 0;
-  /** A full disk may have taken half a record, behind which no reader finds the next one. */
+  /** True while a failed append may have left half a record, after which no reader finds the next one. */
   let torn = false;
   const write = (events: readonly Buffer[]): Promise<void> =>
     onDisk(path, async () => {
@@ -120,7 +120,7 @@ export async function openEvents(options: EventFileOptions): Promise<EventFile> 
     });
   await write(head);
   return {
-    append: (row) => write([scalarsEvent(seconds(), row.update, scalarsOf(row))]),
+    append: (row) => write([scalarsEvent(seconds(), row.update, toScalars(row))]),
     flush: () => onDisk(path, () => disk.flush(path)),
   };
 }
@@ -140,14 +140,14 @@ export function crc32c(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** masked = rotate right by 15, plus 0xa282ead8: a checksum of data that holds checksums would else be weak. */
-const masked = (crc: number): number => (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+/** Masks a checksum: rotates it right by 15 and adds 0xa282ead8, because a CRC over data that holds CRCs is weak. */
+const maskCrc = (crc: number): number => (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 
 export function tfRecord(data: Uint8Array): Buffer {
   const record = Buffer.alloc(data.length + 16);
   record.writeBigUInt64LE(BigInt(data.length), 0);
-  record.writeUInt32LE(masked(crc32c(record.subarray(0, 8))), 8);
+  record.writeUInt32LE(maskCrc(crc32c(record.subarray(0, 8))), 8);
   record.set(data, 12);
-  record.writeUInt32LE(masked(crc32c(data)), 12 + data.length);
+  record.writeUInt32LE(maskCrc(crc32c(data)), 12 + data.length);
   return record;
 }

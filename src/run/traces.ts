@@ -1,4 +1,4 @@
-/** Rollouts as lines of traces.jsonl, for reading what the policy really wrote. */
+/** Writes rollouts as lines of traces.jsonl, which show the exact completions of the policy. */
 import { depth, historyKey } from '../history.js';
 import type { CreditedGroup } from '../method/advantage.js';
 import type { RolloutTurn } from '../method/rollout.js';
@@ -6,14 +6,14 @@ import type { Traces } from '../method/settings.js';
 import type { MetricsRow } from './metrics.js';
 import type { Run } from './run.js';
 
-// Nine significant digits name every float32 exactly and keep the line short.
-const shortest = (value: number): number => Number(value.toPrecision(9));
+// Nine significant digits identify every float32 and keep the line short.
+const shorten = (value: number): number => Number(value.toPrecision(9));
 
 function traceTurn({ completion, verdict, promptTokens }: RolloutTurn): object {
   return {
     prompt: Array.from(promptTokens),
     tokens: Array.from(completion.tokens),
-    logprobs: Array.from(completion.logprobs, shortest),
+    logprobs: Array.from(completion.logprobs, shorten),
     text: completion.text,
     finishReason: completion.finishReason,
     quality: verdict.quality,
@@ -45,7 +45,7 @@ function traceGroup(update: number, place: number, { group, advantages, factors 
   }));
 }
 
-/** The lines of one update: none, those of its first group, or all. */
+/** Converts one update to lines: none, those of its first group, or all. */
 export function traceUpdate(update: number, groups: readonly CreditedGroup[], traces: Traces): object[] {
   switch (traces) {
     case 'none':

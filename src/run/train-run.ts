@@ -1,10 +1,13 @@
 /** A whole run in one call: folder, policy, training, evaluation, report, and closing of everything that was opened. */
 import { basename, dirname, join } from 'node:path';
-import { parseConfig, type RunConfig, type RunConfigInput } from '../config.js';
+import type { ConfigInput } from '../config/define.js';
+import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
 import { withUpdates } from '../method/base-tasks.js';
 import type { LocalPolicy } from '../policy/local.js';
 import { writeReport } from '../report/page.js';
+import { type NamedReward, namedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
+import { createCutOffWarning, warnOfNoReplay } from './advice.js';
 import { loadPolicy, openParts, type RunParts, resolvePaths, trainedChoice } from './assemble.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
 import { freeFolder } from './folder.js';
@@ -45,6 +48,7 @@ export interface TrainRunOptions extends Overrides {
   readonly evaluate?: boolean;
   /** Writes report.html into the run folder after training; default true. */
   readonly report?: boolean;
+  /** Receives warnings, for example that most answers are cut off; by default they go to stderr. */
   readonly warn?: (message: string) => void;
   /** Called once everything is loaded. */
   readonly onBegin?: (run: BegunRun) => RunObserver | Promise<RunObserver>;
@@ -58,9 +62,6 @@ export interface TrainRunResult extends TrainResult {
   /** The page; absent where it was not asked for, or when no update was made. */
   readonly report?: string;
 }
-
-/** A config in which `task` may be left out where a family is passed. */
-export type TrainRunConfig = Omit<RunConfigInput, 'task'> & Partial<Pick<RunConfigInput, 'task'>>;
 
 /**
  * Trains a run from its config: reads data and reward functions, opens and locks the run folder, loads the policy, trains
@@ -77,9 +78,10 @@ export type TrainRunConfig = Omit<RunConfigInput, 'task'> & Partial<Pick<RunConf
  * );
  * console.log(path, evaluation?.solved);
  */
-export async function trainRun(config: TrainRunConfig, options: TrainRunOptions = {}): Promise<TrainRunResult> {
+export async function trainRun(config: ConfigInput, options: TrainRunOptions = {}): Promise<TrainRunResult> {
   const named = options.family ? { task: options.family.name, ...config } : config;
-  return trainConfig(parseConfig(named as RunConfigInput), options);
+  const hasRewards = options.reward !== undefined || (options.rewards ?? []).length > 0;
+  return trainConfig(hasRewards ? parseRewardedConfig(named) : parseConfig(named), options);
 }
 
 /** `trainRun` of a config that is parsed already. */
@@ -101,9 +103,9 @@ async function trainIn(
   parts: RunParts,
   options: TrainRunOptions,
 ): Promise<TrainRunResult> {
-  const { resume, allowedChanges = [], warn } = options;
+  const { resume, allowedChanges = [], warn = warnOnStderr } = options;
   const opening = { config, path, family: parts.family, resume: resume !== undefined, allowedChanges };
-  const run = await openRun({ ...opening, ...(warn && { warn }) });
+  const run = await openRun({ ...opening, warn });
   const folder = runOf(path);
   try {
     const policy = await loadPolicy(run.modelFolder, trainedChoice(config, run));
@@ -127,10 +129,13 @@ async function trainWith(
   { family, rewards: configured }: RunParts,
   options: TrainRunOptions & { readonly folder: string },
 ): Promise<TrainResult> {
-  const { reward, curriculum, embedder, signal, onBegin, folder: path } = options;
-  const rewards = options.rewards ?? configured;
+  const { curriculum, embedder, signal, onBegin, folder: path } = options;
+  const rewards = chooseRewards(options, configured);
   const evaluation = periodicEvaluation(config, policy, family, rewards);
   const update = run.resumed?.state.progress.update ?? 0;
+  const warn = options.warn ?? warnOnStderr;
+  warnOfNoReplay(config, family, warn);
+  const warnOfCutOff = createCutOffWarning(config, warn);
   const observer = (await onBegin?.({ path, config, family, update })) ?? {};
   try {
     return await train({
@@ -141,6 +146,7 @@ async function trainWith(
       run,
       evaluation,
       onUpdate: (row) => {
+        warnOfCutOff(row);
         options.onUpdate?.(row);
         observer.onUpdate?.(row);
       },
@@ -148,7 +154,6 @@ async function trainWith(
         options.onGroups?.(groups, at);
         observer.onGroups?.(groups, at);
       },
-      ...(reward !== undefined && { reward }),
       ...(curriculum && { curriculum }),
       ...(embedder && { embedder }),
       ...(signal && { signal }),
@@ -157,6 +162,14 @@ async function trainWith(
     observer.finish?.();
   }
 }
+
+/** The reward functions of the script override those of the config. */
+function chooseRewards({ reward, rewards }: Overrides, configured: readonly NamedReward[]): readonly NamedReward[] {
+  if (rewards !== undefined) return rewards;
+  return reward === undefined ? configured : [namedReward(reward)];
+}
+
+const warnOnStderr = (message: string): void => console.warn(`warning: ${message}`);
 
 async function evaluateTrained(
   policy: LocalPolicy,
@@ -168,7 +181,7 @@ async function evaluateTrained(
   const { split } = config.evaluation;
   const wanted = options.evaluate ?? family.tasks(split).length > 0;
   if (!wanted) return undefined;
-  const rewards = options.rewards ?? configured;
+  const rewards = chooseRewards(options, configured);
   const request = { config, policy, family, rewards, model: folder };
   const evaluation = await evaluatePolicy({ ...request, ...(options.signal && { signal: options.signal }) });
   await writeEvaluation(join(folder, 'evaluation.json'), evaluation);

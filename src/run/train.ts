@@ -1,6 +1,6 @@
 /**
- * The training loop: one iteration of ExIt's Algorithm 1 (arXiv 2509.04575) after the other, each with its evaluation and
- * its checkpoint where they are due. Every method runs this loop; only its settings differ.
+ * The training loop: repeats one update of ExIt's Algorithm 1 (arXiv 2509.04575), and evaluates and saves where that is due.
+ * Every method runs this loop; only the settings differ.
  */
 
 import { performance } from 'node:perf_hooks';
@@ -23,19 +23,41 @@ export type { TrainOptions } from './training.js';
 export interface TrainResult {
   /** Finished updates, those of a resumed run included. */
   readonly updates: number;
-  /** True when the signal ended the evaluation after the last update, which a resumed run makes up for. */
+  /** True when the signal cancelled the evaluation after the last update; a resumed run makes it first. */
   readonly unevaluated: boolean;
-  /** False when the signal ended training early; true as well when evaluations had stopped getting better. */
+  /** False when the signal ended training early; true also when early stopping ended it. */
   readonly finished: boolean;
-  /** The best evaluation; its checkpoint, `checkpoint-{update}`, is kept. Absent without `best.metric`. */
+  /** The best evaluation, whose checkpoint `checkpoint-{update}` is kept. Absent without `best.metric`. */
   readonly best?: BestState;
-  /** Metrics of the last update; absent when there was none. */
+  /** Metrics of the last update; absent when none was made. */
   readonly metrics?: MetricsRow;
-  /** The last checkpoint; absent without a run folder, or when nothing was trained. */
+  /** Folder of the last checkpoint; absent without a run folder, and when no update was made. */
   readonly checkpoint?: string;
 }
 
-/** Trains until `config.updates` updates are made, or the signal asks to stop. */
+/**
+ * Trains the policy until `config.updates` updates are made, early stopping ends the run, or the signal fires. Aborting is no
+ * error: the result then has `finished: false`. The caller closes policy and run.
+ * @throws ConfigError when config, family and rewards contradict each other, RunFolderError when the run folder cannot be
+ * written, NonFiniteError after three refused updates in a row, RewardError or TaskError when three updates in a row had no
+ * group to train on, NativeError when the engine fails.
+ *
+ * @example
+ * import { codeBreaker, LocalPolicy, parseConfig, shippedModel, train } from 'exit-rl';
+ *
+ * const config = parseConfig({
+ *   task: 'code-breaker',
+ *   model: shippedModel('tiny'),
+ *   updates: 1,
+ *   startsPerBatch: 2,
+ *   groupSize: 4,
+ *   sampling: { maxNewTokens: 6 },
+ * });
+ * const policy = await LocalPolicy.load(config.model, { device: 'cpu' });
+ * const { metrics } = await train({ config, policy, family: codeBreaker() });
+ * console.log(metrics?.reward);
+ * await policy.close();
+ */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const training = await beginTraining(options);
   const { progress, saver } = training;
@@ -44,17 +66,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     if (progress.update > 0) await saver?.save(savedState(training));
     const checkpoint = await saver?.finish();
     const { update: updates, best } = progress;
-    const [finished, unevaluated] = [isOver(training), progress.unevaluated !== undefined];
     return {
       updates,
-      finished,
-      unevaluated,
+      finished: isOver(training),
+      unevaluated: progress.unevaluated !== undefined,
       ...(metrics && { metrics }),
       ...(checkpoint && { checkpoint }),
       ...(best && { best }),
     };
   } catch (error) {
-    // The folder is about to be unlocked: what is being written is finished first, and is a good checkpoint.
+    // The caller is about to unlock the folder: finishes the running save, which is a good checkpoint.
     await saver?.finish().catch(() => undefined);
     throw error;
   } finally {
@@ -62,16 +83,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
-/** The metrics of the last update; undefined when there was none. */
+/** Makes the remaining updates and returns the metrics of the last one; undefined when there was none. */
 async function makeUpdates(training: Training): Promise<MetricsRow | undefined> {
   const { config, progress, signal, saver } = training;
   let metrics = await beginUpdates(training);
   while (!isOver(training) && !signal?.aborted) {
-    const made = await unlessCancelled(signal, () => makeUpdate(training, progress.update + 1));
-    if (made === undefined) break;
-    const row = await finishUpdate(training, made.row);
+    const result = await unlessCancelled(signal, () => makeUpdate(training, progress.update + 1));
+    if (result === undefined) break;
+    const row = await finishUpdate(training, result.row);
     if (row === undefined) break;
-    training.refuseStalled(made.groups);
+    training.refuseStalled(result.groups);
     metrics = row;
     saver?.check();
     const isBest = progress.best?.update === progress.update;
@@ -80,7 +101,7 @@ async function makeUpdates(training: Training): Promise<MetricsRow | undefined> 
   return metrics;
 }
 
-/** All updates are made, or evaluations have stopped getting better. */
+/** Whether all updates are made, or early stopping ends the run. */
 const isOver = ({ config, progress }: Training): boolean =>
   progress.unevaluated === undefined && (progress.update >= config.updates || isExhausted(config.best, progress.best));
 
@@ -91,13 +112,13 @@ const savedState = ({ progress, curriculum }: Training): SavedState => ({
   curriculum: curriculum.snapshot(),
 });
 
-/** One update, timed and traced, with its line of metrics but for an evaluation. */
+/** Makes, times and traces one update; returns its line of metrics without those of an evaluation. */
 async function makeUpdate(training: Training, number: number): Promise<{ row: MetricsRow; groups: readonly Group[] }> {
   const began = performance.now();
-  let rolled = began;
+  let rolledOut = began;
   const onGroups: Method['onGroups'] = (groups, at) => {
     training.onGroups?.(groups, at);
-    rolled = performance.now();
+    rolledOut = performance.now();
   };
   const updated = await update({ ...training, onGroups }, number, training.progress.entropy);
   const ended = performance.now();
@@ -110,8 +131,8 @@ async function makeUpdate(training: Training, number: number): Promise<{ row: Me
     learningRate: updateSettings(training.config, number).learningRate,
     tokens: training.progress.tokens,
     durations: {
-      rolloutSeconds: (rolled - began) / 1000,
-      updateSeconds: (ended - rolled) / 1000,
+      rolloutSeconds: (rolledOut - began) / 1000,
+      updateSeconds: (ended - rolledOut) / 1000,
       totalSeconds: (performance.now() - began) / 1000,
     },
     parts,
@@ -120,10 +141,10 @@ async function makeUpdate(training: Training, number: number): Promise<{ row: Me
   return { row, groups: updated.groups };
 }
 
-/** Updates in a row that may be refused for a number that is not finite, before training stops. */
+/** Consecutive updates refused for a number that is not finite after which training stops. */
 const nonFiniteLimit = 3;
 
-/** @throws NonFiniteError at the third refused update in a row: one bad batch may pass. */
+/** Advances the counters. @throws NonFiniteError at the third refused update in a row; single bad batches are skipped. */
 function countUpdate(progress: Progress, number: number, { groups, metrics, refused }: Updated): void {
   if (refused && ++progress.nonFinite >= nonFiniteLimit) throw refused;
   if (metrics) {
@@ -134,7 +155,7 @@ function countUpdate(progress: Progress, number: number, { groups, metrics, refu
   progress.tokens += countTokens(groups);
 }
 
-/** The metrics that curriculum, diversity and embedder keep themselves. */
+/** Collects the metrics of curriculum, diversity and embedder. */
 async function measureParts(training: Training, { groups, credited }: Updated): Promise<Record<string, number>> {
   const { config, curriculum, embedder, family } = training;
   return {
@@ -146,7 +167,7 @@ async function measureParts(training: Training, { groups, credited }: Updated): 
   };
 }
 
-/** Makes up for the evaluation that an interrupted run did not end, or makes the one at the start. */
+/** Makes the evaluation that an interrupted run did not finish, or the one before the first update. */
 async function beginUpdates(training: Training): Promise<MetricsRow | undefined> {
   const { progress, saver, signal } = training;
   if (progress.unevaluated) {
@@ -160,8 +181,8 @@ async function beginUpdates(training: Training): Promise<MetricsRow | undefined>
 }
 
 /**
- * Evaluates after an update where that is due, and writes its line of metrics; undefined when the evaluation was
- * cancelled. The line then waits in the checkpoint for the resumed run, which evaluates first.
+ * Evaluates after an update where that is due, and writes its line of metrics. Returns undefined when the evaluation was
+ * cancelled; the checkpoint then holds the line for the resumed run, which evaluates first.
  */
 async function finishUpdate(training: Training, row: MetricsRow): Promise<MetricsRow | undefined> {
   const { progress, signal } = training;
@@ -169,13 +190,13 @@ async function finishUpdate(training: Training, row: MetricsRow): Promise<Metric
   const evaluated = await unlessCancelled(signal, () => evaluateIfDue(training, row.update));
   if (evaluated === undefined) return undefined;
   delete progress.unevaluated;
-  const whole = { ...row, ...evaluated };
-  await recordMetrics(training, whole);
-  training.onUpdate?.(whole);
-  return whole;
+  const complete = { ...row, ...evaluated };
+  await recordMetrics(training, complete);
+  training.onUpdate?.(complete);
+  return complete;
 }
 
-/** The result of `work`; undefined when the signal cancelled it. */
+/** Returns the result of `work`; undefined when the signal cancelled it. */
 async function unlessCancelled<Value>(
   signal: AbortSignal | undefined,
   work: () => Promise<Value>,

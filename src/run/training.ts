@@ -1,4 +1,4 @@
-/** What training is asked for, and the rooms that one run works with. */
+/** The options of training, and the parts that one run works with. */
 
 import type { Embedder } from '../embedder/embedder.js';
 import { openEmbedder } from '../embedder/open.js';
@@ -23,25 +23,25 @@ export interface TrainOptions {
   readonly config: TrainSettings & { readonly reward: Reward };
   readonly policy: Policy;
   readonly family: TaskFamily;
-  /** Goes before the config's reward: a function of one rollout, of a whole group, or of the whole batch. */
+  /** Overrides the config's reward: a function of one answer, of a whole group, or of the whole batch. */
   readonly reward?: Reward;
-  /** Several reward functions with names and weights; their weighted sum is trained on. */
+  /** Reward functions with names and weights, which override `reward`; training takes their weighted sum. */
   readonly rewards?: readonly NamedReward[];
-  /** Goes before the method's own curriculum. */
+  /** Overrides the curriculum of the method. */
   readonly curriculum?: Curriculum;
-  /** Goes before the config's; the caller closes it. */
+  /** Overrides the config's embedder; the caller closes it. */
   readonly embedder?: Embedder;
-  /** Where metrics, traces and checkpoints go; absent writes nothing. */
+  /** Receives metrics, traces and checkpoints; without it nothing is written. */
   readonly run?: Run;
   readonly evaluation?: PeriodicEvaluation;
   readonly onUpdate?: (metrics: MetricsRow) => void;
-  /** Told of what was rolled out, before it is trained on. */
+  /** Receives the groups of an update before the policy trains on them. */
   readonly onGroups?: (groups: readonly Group[], update: number) => void;
-  /** Ends training after the micro-batch at hand; a cancelled update leaves weights and curriculum as they were. */
+  /** Ends training after the current microbatch; a cancelled update leaves weights and curriculum unchanged. */
   readonly signal?: AbortSignal;
 }
 
-/** The rooms of one training run, with the counters that a checkpoint holds. */
+/** The parts of one training run, with the counters that a checkpoint stores. */
 export interface Training extends TrainOptions {
   readonly curriculum: Curriculum;
   readonly embedder: Embedder;
@@ -52,7 +52,7 @@ export interface Training extends TrainOptions {
   readonly refuseStalled: (groups: readonly Group[]) => void;
 }
 
-/** Fresh counters, or those of the checkpoint to go on from. */
+/** Creates the parts of a run and, for a resumed run, restores policy, curriculum and counters from its checkpoint. */
 export async function beginTraining(options: TrainOptions): Promise<Training> {
   const { config, family, policy, run } = options;
   const curriculum = options.curriculum ?? createCurriculum(config, family);
@@ -66,18 +66,28 @@ export async function beginTraining(options: TrainOptions): Promise<Training> {
   const saver =
     run &&
     createSaver({
-      ...{ run, policy, settings: config.checkpoint },
+      run,
+      policy,
+      settings: config.checkpoint,
       protect: () => (progress.best ? [progress.best.update] : []),
     });
   const embedder = options.embedder ?? (await openEmbedder(config.diversity, policy));
-  const [plan, rng, refuseStalled] = [planOf(options), createRng(config.seed), createStallGuard()];
-  return { ...options, curriculum, embedder, plan, progress, saver, rng, refuseStalled };
+  return {
+    ...options,
+    curriculum,
+    embedder,
+    plan: createRewardPlan(options),
+    progress,
+    saver,
+    rng: createRng(config.seed),
+    refuseStalled: createStallGuard(),
+  };
 }
 
-// The stall guard: a run in which no group can be trained on for several updates ends with an error.
+// The stall guard ends a run with an error when several updates in a row have no trainable group.
 
-/** Updates in a row without any group to train on, before training stops. */
-const limit = 3;
+/** Consecutive updates without a trainable group after which training stops. */
+const stallLimit = 3;
 
 type Failed = Extract<Outcome, { readonly kind: 'failed' }>;
 
@@ -86,15 +96,15 @@ function firstFailure(groups: readonly Group[]): Failed | undefined {
   return failed?.outcome.kind === 'failed' ? failed.outcome : undefined;
 }
 
-/** Told of the groups of each update. @throws RewardError or TaskError that says what failed first. */
+/** Creates a function that checks the groups of each update. @throws RewardError or TaskError with the first failure. */
 export function createStallGuard(): (groups: readonly Group[]) => void {
   let inARow = 0;
   return (groups) => {
     const failure = groups.some(isTrainable) ? undefined : firstFailure(groups);
     inARow = failure === undefined ? 0 : inARow + 1;
-    if (failure === undefined || inARow < limit) return;
+    if (failure === undefined || inARow < stallLimit) return;
     const { boundary, detail } = failure;
-    const message = `${limit} updates in a row had no group that could be verified, so nothing was trained; the ${boundary} says: ${detail}`;
+    const message = `${stallLimit} updates in a row had no group without a failure, so nothing was trained; the ${boundary} failed: ${detail}`;
     throw boundary === 'reward' ? new RewardError(message, { detail }) : new TaskError(message, { boundary, detail });
   };
 }
@@ -106,14 +116,14 @@ export interface PlanOptions {
   readonly rewards?: readonly NamedReward[];
 }
 
-/** @throws ConfigError when quality is to be measured by rewards, and they by quality. */
-export function planOf({ config, family, reward, rewards = [] }: PlanOptions): RewardPlan {
+/** Creates the plan of a run's rewards. @throws ConfigError when rewards measure quality and quality is the reward. */
+export function createRewardPlan({ config, family, reward, rewards = [] }: PlanOptions): RewardPlan {
   if (rewards.length > 0) {
     return { functions: rewards, trained: config.reward === 'improvement' ? 'improvement' : 'sum' };
   }
   const plan = rewardPlan(reward ?? config.reward);
   if (family.measuredBy !== 'rewards' || reward !== undefined) return plan;
   throw new ConfigError([
-    { key: 'rewards', message: `${family.name} needs a reward function: it measures quality by it` },
+    { key: 'rewards', message: `${family.name} needs a reward function, which measures its quality` },
   ]);
 }

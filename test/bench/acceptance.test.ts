@@ -34,7 +34,7 @@ const failing = (rows: readonly ComparisonRow[]) =>
     .map(({ claim }) => claim);
 
 describe('acceptance', () => {
-  test('holds for the table of the embedded default', () => {
+  test('holds for the table of the built-in recipe', () => {
     expect(checkAcceptance(comparison([0.168, 0.14, 0.129, 0.19, 0.15]))).toMatchObject({ accepted: true });
   });
 
@@ -53,14 +53,14 @@ describe('acceptance', () => {
     ]);
   });
 
-  test('does not hold for nothing', () => {
+  test('does not hold for an empty comparison', () => {
     expect(checkAcceptance([]).checks.filter(({ holds }) => holds)).toEqual([]);
   });
 });
 
-test('the caveat about ablations is told where there are ablations', () => {
+test('the caveat about ablations is given only with ablations', () => {
   const rows = comparison([0.2]);
-  const said = (found: readonly string[]) => found.some((caveat) => caveat.startsWith('Not shown here'));
-  expect(said(caveats(rows))).toBe(false);
-  expect(said(caveats([...rows, row('improve', 0, 0, 0, 0)]))).toBe(true);
+  const mentionsAblations = (list: readonly string[]) => list.some((caveat) => caveat.startsWith('Not shown here'));
+  expect(mentionsAblations(caveats(rows))).toBe(false);
+  expect(mentionsAblations(caveats([...rows, row('improve', 0, 0, 0, 0)]))).toBe(true);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { ConfigInput } from '../../src/config/define.js';
+import { parseConfig, parseLayers } from '../../src/config/parse.js';
 import { knownKeys } from '../../src/config/problems.js';
-import { parseConfig, parseLayers } from '../../src/config.js';
 import { ConfigError } from '../../src/errors.js';
 import { editDistance, nearest } from '../../src/nearest.js';
 
@@ -21,13 +22,18 @@ describe('defaults', () => {
     const config = parseConfig(base);
     expect(config.method).toBe('exit');
     expect(config.sampling.temperature).toBe(1);
-    expect(config.objective).toMatchObject({ clipEpsilonLow: 0.2, clipEpsilonHigh: 0.2, beta: 0, epochs: 1 });
+    expect(config.objective).toMatchObject({
+      loss: { kind: 'clip', low: 0.2, high: 0.2, delta: null, dual: null },
+      kl: { beta: 0 },
+      batchEpochs: 1,
+    });
   });
 
   test('dependent ones follow the key they depend on', () => {
-    const config = parseConfig({ ...base, sampling: { maxNewTokens: 7 }, objective: { clipEpsilonLow: 0.1 } });
-    expect(config.objective.maxCompletionLength).toBe(7);
-    expect(config.objective.clipEpsilonHigh).toBe(0.1);
+    const objective = { loss: { kind: 'clip', low: 0.1 }, normalisation: 'constant' } as const;
+    const config = parseConfig({ ...base, sampling: { maxNewTokens: 7 }, objective });
+    expect(config.objective.normalisation).toEqual({ kind: 'constant', length: 7 });
+    expect(config.objective.loss).toMatchObject({ low: 0.1, high: 0.1 });
   });
 
   test('a complete config parses to itself', () => {
@@ -118,7 +124,12 @@ describe('aliases of TRL and prime-rl', () => {
       overlongFilter: false,
       sampling: { maxNewTokens: 33 },
       optimizer: { learningRate: 1e-5 },
-      objective: { clipEpsilonLow: 0.1, clipEpsilonHigh: 0.28, epochs: 2, beta: 0.01, normalisation: 'constant' },
+      objective: {
+        loss: { kind: 'clip', low: 0.1, high: 0.28 },
+        kl: { beta: 0.01 },
+        normalisation: { kind: 'constant', length: 33 },
+        batchEpochs: 2,
+      },
       advantage: { baseline: 'mean' },
       reference: { blendEvery: 64, alpha: 0.6 },
     });
@@ -131,7 +142,7 @@ describe('aliases of TRL and prime-rl', () => {
       batch_size: 128,
       rollouts_per_example: 8,
       sampling: { max_tokens: 5 },
-    });
+    } as ConfigInput);
     expect(config).toMatchObject({ task: 'reds', startsPerBatch: 16, groupSize: 8, sampling: { maxNewTokens: 5 } });
     expect(problemsOf({ ...base, batch_size: 10, rollouts_per_example: 8 }).problems[0]?.key).toBe('batch_size');
   });
@@ -194,7 +205,7 @@ describe('data, rewards and how a run goes', () => {
     [{ ...base, best: { metric: 'eval_reward' } }, 'evaluation.every'],
     [{ ...base, best: { patience: 3 } }, 'best.metric'],
     [{ ...base, updates: 0 }, 'updates'],
-    [{ ...base, dynamicSampling: 'skip', objective: { beta: 0.1 } }, 'dynamicSampling'],
+    [{ ...base, dynamicSampling: 'skip', objective: { kl: { beta: 0.1 } } }, 'dynamicSampling'],
   ])('%j is a problem at %s', (input, key) => {
     expect(problemsOf(input).problems.map((problem) => problem.key)).toEqual([key]);
   });
@@ -226,7 +237,7 @@ describe('data, rewards and how a run goes', () => {
       reward_weights: [1, 0.5],
     });
     expect(config).toMatchObject({
-      ...{ updates: 0, epochs: 2, name: 'first', logEvery: 5, logCompletions: 4, taskOrder: 'shuffled' },
+      ...{ updates: 0, passes: 2, name: 'first', logEvery: 5, logCompletions: 4, taskOrder: 'shuffled' },
       evaluation: { every: 10, atStart: true, generations: 2 },
       checkpoint: { every: 0 },
       best: { metric: 'eval_reward', patience: 3 },
@@ -263,7 +274,7 @@ describe('stop texts', () => {
 });
 
 describe('report_to', () => {
-  const tensorboardOf = (report_to: unknown) => parseConfig({ ...base, report_to }).tensorboard;
+  const tensorboardOf = (report_to: unknown) => parseConfig({ ...base, report_to } as ConfigInput).tensorboard;
 
   test.each([
     ['tensorboard', true],

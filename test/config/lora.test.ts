@@ -1,6 +1,8 @@
 /** The `lora` section, and TRL's names for it. */
+
 import { describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import type { ConfigInput } from '../../src/config/define.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { ConfigError, type ConfigProblem } from '../../src/errors.js';
 
 const base = { task: 'code-breaker', model: 'models/tiny' };
@@ -71,4 +73,10 @@ describe("TRL's names", () => {
     expect(parseConfig({ ...base, use_peft: false, lora_r: 8 }).lora).toBeUndefined();
     expect(problems({ use_peft: 'yes' })).toEqual([{ key: 'use_peft', message: 'must be true or false' }]);
   });
+});
+
+test("PEFT's names are understood inside of the section", () => {
+  const peft = { r: 4, lora_alpha: 8, lora_dropout: 0.1, target_modules: ['q_proj'], use_rslora: true };
+  const ours = { rank: 4, alpha: 8, dropout: 0.1, targetModules: ['q_proj'], rankStabilised: true };
+  expect(parseConfig({ task: 'reds', model: 'm', lora: peft } as ConfigInput).lora).toEqual(ours);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseConfig, parseLayers } from '../../src/config.js';
+import type { ConfigInput } from '../../src/config/define.js';
+import { parseConfig, parseLayers } from '../../src/config/parse.js';
 import { ConfigError } from '../../src/errors.js';
 import { readGolden } from '../golden/support.js';
 
@@ -27,64 +28,89 @@ function problemsOf(input: Record<string, unknown>): string[] {
 }
 
 test.each([
-  ['grpo', { loss: 'clip', normalisation: 'sequence-mean', importanceRatio: 'token' }],
-  ['bnpo', { loss: 'clip', normalisation: 'local-token-mean' }],
-  ['dr_grpo', { loss: 'clip', normalisation: 'constant' }],
-  ['dapo', { loss: 'clip', normalisation: 'token-mean' }],
-  ['sapo', { loss: 'sapo', normalisation: 'sequence-mean' }],
-  ['luspo', { loss: 'clip', normalisation: 'sequence-sum' }],
-  ['gspo', { loss: 'clip', normalisation: 'sequence-mean', importanceRatio: 'sequence' }],
-])('loss_type %s is a loss and a normalisation', (name, expected) => {
-  expect(objectiveOf({ loss_type: name })).toMatchObject(expected);
-});
+  ['grpo', 'clip', 'sequence-mean', 'token'],
+  ['bnpo', 'clip', 'local-token-mean', 'token'],
+  ['dr_grpo', 'clip', 'constant', 'token'],
+  ['dapo', 'clip', 'token-mean', 'token'],
+  ['sapo', 'sapo', 'sequence-mean', 'token'],
+  ['luspo', 'clip', 'sequence-sum', 'token'],
+  ['gspo', 'clip', 'sequence-mean', 'sequence'],
+])(
+  'loss_type %s is the loss %s divided by %s, with the ratio of a %s',
+  (name, loss, normalisation, importanceRatio) => {
+    const found = objectiveOf({ loss_type: name });
+    expect(found).toMatchObject({ loss: { kind: loss }, normalisation: { kind: normalisation }, importanceRatio });
+  },
+);
 
 test('cispo asks for the bound of the ratio', () => {
-  expect(problemsOf({ loss_type: 'cispo' })).toEqual(['objective.clipEpsilonHigh']);
+  expect(problemsOf({ loss_type: 'cispo' })).toEqual(['objective.loss.high']);
   const found = objectiveOf({ loss_type: 'cispo', epsilon_high: 5 });
-  expect(found).toMatchObject({ loss: 'cispo', normalisation: 'token-mean', clipEpsilonHigh: 5 });
+  expect(found).toMatchObject({ loss: { kind: 'cispo', high: 5 }, normalisation: { kind: 'token-mean' } });
 });
 
-test('what a loss type implies gives way to what is said beside it, and goes before lower layers', () => {
-  expect(objectiveOf({ loss_type: 'dapo', objective: { normalisation: 'constant' } }).normalisation).toBe('constant');
+test('what a loss type implies gives way to what is said beside it, and overrides lower layers', () => {
+  const constant = { normalisation: { kind: 'constant', length: 9 } };
+  expect(objectiveOf({ loss_type: 'dapo', objective: constant }).normalisation).toEqual(constant.normalisation);
   expect(objectiveOf({ loss_type: 'luspo', importance_sampling_level: 'sequence' })).toMatchObject({
-    normalisation: 'sequence-sum',
+    normalisation: { kind: 'sequence-sum' },
     importanceRatio: 'sequence',
   });
-  const layered = parseLayers([{ ...base, objective: { normalisation: 'sequence-mean' } }, { loss_type: 'dapo' }]);
-  expect(layered.objective.normalisation).toBe('token-mean');
+  const layered = parseLayers([{ ...base, objective: constant }, { loss_type: 'dapo' }]);
+  expect(layered.objective.normalisation).toEqual({ kind: 'token-mean' });
 });
 
 test('numbers land on our keys', () => {
   const found = objectiveOf({
-    ...{ delta: 1.5, sapo_temperature_pos: 2, sapo_temperature_neg: 3, beta: 0.1, use_bias_correction_kl: true },
-    ...{ entropy_coef: 0.01, num_iterations: 3, epsilon: 0.1, epsilon_high: 0.3 },
+    ...{ delta: 1.5, epsilon: 0.1, epsilon_high: 0.3, beta: 0.1, use_bias_correction_kl: true },
+    ...{ entropy_coef: 0.01, num_iterations: 3 },
   });
   expect(found).toMatchObject({
-    ...{ delta: 1.5, sapoTemperaturePositive: 2, sapoTemperatureNegative: 3, beta: 0.1, klRatio: true },
-    ...{ entropyCoefficient: 0.01, epochs: 3, clipEpsilonLow: 0.1, clipEpsilonHigh: 0.3 },
+    loss: { kind: 'clip', low: 0.1, high: 0.3, delta: 1.5 },
+    kl: { beta: 0.1, ratio: true },
+    entropy: { coefficient: 0.01 },
+    batchEpochs: 3,
   });
+  const sapo = { loss_type: 'sapo', sapo_temperature_pos: 2, sapo_temperature_neg: 3 };
+  expect(objectiveOf(sapo).loss).toEqual({ kind: 'sapo', temperaturePositive: 2, temperatureNegative: 3 });
   expect(parseConfig({ ...base, gradient_checkpointing: true }).gradientCheckpointing).toBe(true);
+});
+
+describe('TRL reads an option with its own loss alone', () => {
+  test('and so do we by its names', () => {
+    const given = { sapo_temperature_pos: 2, vespo_k_pos: 5, epsilon: 0.1, delta: 4 };
+    expect(objectiveOf({ ...given, loss_type: 'grpo' }).loss).toMatchObject({ kind: 'clip', low: 0.1, delta: 4 });
+    expect(objectiveOf({ ...given, loss_type: 'sapo' }).loss).toMatchObject({ kind: 'sapo', temperaturePositive: 2 });
+  });
+
+  test('a layer may name the loss and another its options', () => {
+    const layered = parseLayers([{ ...base, loss_type: 'sapo' }, { sapo_temperature_pos: 2 }]);
+    expect(layered.objective.loss).toMatchObject({ kind: 'sapo', temperaturePositive: 2 });
+  });
 });
 
 describe('the correction of the sampler', () => {
   test('is off, on with the default mode, or as named', () => {
-    expect(objectiveOf({}).samplingCorrection).toEqual({ mode: 'none', max: 3, min: null });
-    expect(objectiveOf({ vllm_importance_sampling_correction: true }).samplingCorrection.mode).toBe('sequence-mask');
+    const correctionOf = (input: Record<string, unknown>) => objectiveOf(input).correction;
+    expect(correctionOf({})).toEqual({ kind: 'none' });
+    const mask = { kind: 'sequence', beyond: 'mask', max: 3, min: null };
+    expect(correctionOf({ vllm_importance_sampling_correction: true })).toEqual(mask);
     const named = { vllm_importance_sampling_mode: 'token_truncate', vllm_importance_sampling_clip_max: 2 };
-    expect(objectiveOf(named).samplingCorrection).toEqual({ mode: 'token-truncate', max: 2, min: null });
+    expect(correctionOf(named)).toEqual({ kind: 'token', beyond: 'truncate', max: 2, min: null });
     const both = { ...named, vllm_importance_sampling_correction: true };
-    expect(objectiveOf(both).samplingCorrection.mode).toBe('token-truncate');
-    expect(objectiveOf({ ...both, vllm_importance_sampling_correction: false }).samplingCorrection.mode).toBe('none');
+    expect(correctionOf(both)).toMatchObject({ kind: 'token', beyond: 'truncate' });
+    expect(correctionOf({ ...both, vllm_importance_sampling_correction: false })).toEqual({ kind: 'none' });
   });
 
-  test('has nothing to correct where the sampler is taken at its word', () => {
-    const found = { useRolloutLogprobs: true, samplingCorrection: { mode: 'token-mask' } };
-    expect(problemsOf({ objective: found })).toEqual(['objective.samplingCorrection.mode']);
+  test('has nothing to correct where π_old is that of the sampler', () => {
+    expect(problemsOf({ objective: { oldPolicy: 'behaviour', correction: 'token' } })).toEqual([
+      'objective.correction.kind',
+    ]);
   });
 });
 
 test("scale_rewards is TRL's standard deviation, of the group or of the batch, or none", () => {
-  const advantageOf = (scale_rewards: unknown) => parseConfig({ ...base, scale_rewards }).advantage;
+  const advantageOf = (scale_rewards: unknown) => parseConfig({ ...base, scale_rewards } as ConfigInput).advantage;
   expect(advantageOf('group')).toMatchObject({ baseline: 'std', stdOver: 'group', std: 'sample', epsilon: 1e-4 });
   expect(advantageOf('batch')).toMatchObject({ baseline: 'std', stdOver: 'batch', std: 'sample' });
   expect(advantageOf('none')).toMatchObject({ baseline: 'mean' });

@@ -1,8 +1,8 @@
 /** Every option of TRL's GRPO command is understood: taken, or refused with a reason and what to do instead. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parseConfig } from '../../src/config/parse.js';
 import { refusedNames } from '../../src/config/trl-options.js';
-import { parseConfig } from '../../src/config.js';
 import { ConfigError, type ConfigProblem } from '../../src/errors.js';
 
 const golden = readFileSync(new URL('../golden/trl-fields.json', import.meta.url), 'utf8');
@@ -57,7 +57,7 @@ describe('what is not offered', () => {
 test('switches of the machine', () => {
   expect(parseConfig({ ...base, bf16: true, use_cpu: true })).toMatchObject({ dtype: 'bfloat16', device: 'cpu' });
   expect(parseConfig({ ...base, activation_checkpointing: true }).gradientCheckpointing).toBe(true);
-  expect(parseConfig({ ...base, max_steps: -1, num_train_epochs: 2 })).toMatchObject({ updates: 0, epochs: 2 });
+  expect(parseConfig({ ...base, max_steps: -1, num_train_epochs: 2 })).toMatchObject({ updates: 0, passes: 2 });
 });
 
 test('the objective that TRL adds to GRPO', () => {
@@ -68,9 +68,10 @@ test('the objective that TRL adds to GRPO', () => {
     ...{ multi_objective_aggregation: 'normalize_then_sum', rewards: ['./a.ts'] },
   });
   expect(objective).toMatchObject({
-    ...{ loss: 'vespo', normalisation: 'token-mean', topEntropyShare: 0.2, offPolicyThreshold: 0.5 },
-    ...{ vespoPowerPositive: 1, vespoDecayPositive: 2, vespoPowerNegative: 3, vespoDecayNegative: 4 },
-    entropyControl: { adaptive: true, target: 1.5, change: 0.01, min: 0.1, max: 0.4 },
+    loss: { kind: 'vespo', powerPositive: 1, decayPositive: 2, powerNegative: 3, decayNegative: 4 },
+    entropy: { topShare: 0.2, control: { kind: 'adaptive', target: 1.5, change: 0.01, min: 0.1, max: 0.4 } },
+    normalisation: { kind: 'token-mean' },
+    offPolicyThreshold: 0.5,
   });
   expect(advantage).toMatchObject({ aggregation: 'normalise-then-sum', std: 'sample' });
 });
@@ -78,7 +79,7 @@ test('the objective that TRL adds to GRPO', () => {
 test('what of it does not go together is refused', () => {
   const keys = (input: Record<string, unknown>) => problemsOf(input).map(({ key }) => key);
   expect(keys({ loss_type: 'vespo', vllm_importance_sampling_correction: true })).toEqual([
-    'objective.samplingCorrection.mode',
+    'objective.correction.kind',
   ]);
   expect(keys({ loss_type: 'vespo', vllm_importance_sampling_mode: 'token_mask' })).toEqual([]);
   const aggregated = { multi_objective_aggregation: 'normalize_then_sum' };
@@ -87,8 +88,8 @@ test('what of it does not go together is refused', () => {
   expect(keys({ ...aggregated, rewards: ['./a.ts'], scale_rewards: 'none' })).toEqual(['advantage.baseline']);
   expect(keys({ ...aggregated, rewards: ['./a.ts'], dynamicSampling: 'refill' })).toEqual([]);
   expect(keys({ ...aggregated, rewards: ['./a.ts'], dynamicSampling: 'skip' })).toEqual(['dynamicSampling']);
-  for (const objective of [{ topEntropyShare: 0.2 }, { entropyControl: { adaptive: true } }]) {
-    expect(keys({ dynamicSampling: 'skip', objective })).toEqual(['dynamicSampling']);
+  for (const entropy of [{ topShare: 0.2 }, { control: 'adaptive' }]) {
+    expect(keys({ dynamicSampling: 'skip', objective: { entropy } })).toEqual(['dynamicSampling']);
   }
-  expect(keys({ entropy_coef_min: 2 })).toEqual(['objective.entropyControl.min']);
+  expect(keys({ use_adaptive_entropy: true, entropy_coef_min: 2 })).toEqual(['objective.entropy.control.min']);
 });

@@ -28,7 +28,7 @@ describe('summarise', () => {
     expect(summary.halfWidth).toBeCloseTo((4.303 * 2) / Math.sqrt(3), 10);
   });
 
-  test('knows no spread of one value', () => {
+  test('gives NaN as the spread of one value', () => {
     expect(summarise([3])).toEqual({ count: 1, mean: 3, deviation: NaN, halfWidth: NaN });
   });
 });

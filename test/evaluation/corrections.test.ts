@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { countCorrections } from '../../src/evaluation/corrections.js';
 
-test('counts wrong → right and right → wrong between neighbours', () => {
+test('counts wrong → right and right → wrong between consecutive iterations', () => {
   const chains = [
     [false, true, true],
     [false, true, false],
@@ -11,7 +11,7 @@ test('counts wrong → right and right → wrong between neighbours', () => {
   expect(countCorrections(chains)).toEqual({ fixed: [0, 0.5, 0.25], broken: [0, 0.25, 0.25], net: 0.25 });
 });
 
-test('the net equals the change of the solved share', () => {
+test('net corrections equal the change of the solved share', () => {
   const chains = [
     [true, true, false, true],
     [false, true, true, true],
@@ -21,6 +21,6 @@ test('the net equals the change of the solved share', () => {
   expect(countCorrections(chains).net).toBeCloseTo(solved(3) - solved(0), 12);
 });
 
-test('no chains, no corrections', () => {
+test('counts no corrections without chains', () => {
   expect(countCorrections([])).toEqual({ fixed: [], broken: [], net: 0 });
 });

@@ -4,14 +4,14 @@ import type { Completion, Generated, GenerateRequest, Policy } from '../../src/p
 import type { Task, TaskFamily } from '../../src/task/task.js';
 import { scriptedPolicy } from '../support/scripted-policy.js';
 
-/** What a prompt shows: per turn its answers so far, joined by `>`. */
+/** The content of a prompt: for every turn its answers so far, joined by `>`. */
 export interface Shown {
   readonly id: string;
   readonly intent: string;
-  readonly said: readonly string[];
+  readonly answers: readonly string[];
 }
 
-/** The prompt is JSON of what is shown; an answer is a digit, its quality a ninth of it. */
+/** A family whose prompt is JSON of `Shown`; an answer is a digit, its quality a ninth of it. */
 export const digits = (turns = 1): TaskFamily => ({
   name: 'digits',
   turns,
@@ -20,7 +20,7 @@ export const digits = (turns = 1): TaskFamily => ({
     JSON.stringify({
       id: task.id,
       intent,
-      said: history.turns.map((turn) => turn.iterates.map(({ text }) => text).join('>')),
+      answers: history.turns.map((turn) => turn.iterates.map(({ text }) => text).join('>')),
     }),
   verify: (_task, _history, answer) =>
     /^\d$/.test(answer)
@@ -36,7 +36,7 @@ export interface Scripted extends Pick<Policy, 'generate'> {
 
 const shownIn = ({ prompt }: GenerateRequest): Shown => JSON.parse(String(prompt));
 
-/** Answers by what the prompt shows, some requests sooner than others. */
+/** A policy that answers by the content of the prompt, some requests sooner than others. */
 export function scripted(
   answer: (shown: Shown, request: GenerateRequest, member: number) => string | Completion,
 ): Scripted {
@@ -65,5 +65,6 @@ export const evaluate = (
     ...changes,
   });
 
-/** Number of answers that stand in the current turn, which is the last entry of `said`. */
-export const depth = ({ said }: Shown): number => (said.length === 0 ? 0 : (said.at(-1)?.split('>').length ?? 0));
+/** Counts the answers of the current turn, the last entry of `answers`. */
+export const depth = ({ answers }: Shown): number =>
+  answers.length === 0 ? 0 : (answers.at(-1)?.split('>').length ?? 0);

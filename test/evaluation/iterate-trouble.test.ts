@@ -10,7 +10,7 @@ const failingVerifier: TaskFamily['verify'] = (task, history, answer, intent) =>
   return digits().verify(task, history, answer, intent);
 };
 
-test('a failing verifier is counted and leaves the answer before standing', async () => {
+test('counts a failing verifier and keeps the earlier answer', async () => {
   const family = { ...digits(), verify: failingVerifier };
   const result = await evaluate(
     scripted(() => '9'),
@@ -20,12 +20,12 @@ test('a failing verifier is counted and leaves the answer before standing', asyn
   expect(result.failures).toEqual({ count: 3, first: 'the verifier fell asleep' });
 });
 
-test('a failing engine rejects', async () => {
+test('rejects when the engine fails', async () => {
   const generate = () => Promise.reject(nativeError('OUT_OF_MEMORY', 'no memory'));
   await expect(evaluate({ generate })).rejects.toThrow('no memory');
 });
 
-test('a failing engine ends the requests of the other chains', async () => {
+test('cancels the requests of the other chains when the engine fails', async () => {
   const waiting: AbortSignal[] = [];
   const generate = ({ signal }: GenerateRequest): Promise<Generated> => {
     if (signal) waiting.push(signal);
@@ -36,7 +36,7 @@ test('a failing engine ends the requests of the other chains', async () => {
   expect(waiting.map(({ aborted }) => aborted)).toEqual([true, true, true]);
 });
 
-test('the signal reaches every request in flight, without a warning', async () => {
+test('passes the signal to every request in flight, without a warning', async () => {
   const warnings: string[] = [];
   const warned = ({ name }: Error) => void warnings.push(name);
   process.on('warning', warned);
@@ -55,11 +55,11 @@ test('the signal reaches every request in flight, without a warning', async () =
   expect(warnings).toEqual([]);
 });
 
-test('a cancelled request rejects', async () => {
+test('rejects when a request is cancelled', async () => {
   const policy = scripted(() => completionOf('', 'abort'));
   await expect(evaluate(policy)).rejects.toSatisfy((error) => CancelledError.isInstance(error));
 });
 
-test('no failures are reported where there are none', async () => {
+test('omits failures when there are none', async () => {
   expect(await evaluate(scripted(() => '9'))).not.toHaveProperty('failures');
 });

@@ -5,7 +5,7 @@ import { completionOf } from '../support/scripted-policy.js';
 import { depth, digits, evaluate, scripted, tasks } from './digits.js';
 
 describe('one turn', () => {
-  test('quality, solved share, corrections and gains of a known course', async () => {
+  test('measures quality, solved share, corrections and gains of known chains', async () => {
     // x: 3 6 9 9 (solved at k = 2); y: 9 9 3 9 (broken, then fixed); z: never better than 0.
     const course: Record<string, string> = { x: '3699', y: '9939', z: '0000' };
     const policy = scripted((shown) => course[shown.id]?.[depth(shown)] ?? '');
@@ -22,7 +22,7 @@ describe('one turn', () => {
     expect(result).toMatchObject({ tasks: 3, draws: 2 });
   });
 
-  test('the attempts of a task share one request, each improvement is its own', async () => {
+  test('requests the attempts of a task together and every improvement separately', async () => {
     const policy = scripted(() => '1');
     await evaluate(policy);
     const attempts = policy.requests.filter(({ shown }) => shown.intent === 'attempt');
@@ -33,24 +33,24 @@ describe('one turn', () => {
     expect(new Set(policy.requests.map(({ requestId }) => requestId)).size).toBe(policy.requests.length);
   });
 
-  test('draws are averaged', async () => {
+  test('averages over draws', async () => {
     const policy = scripted((_shown, _request, member) => (member === 0 ? '9' : '0'));
     expect((await evaluate(policy, { iterations: 0, draws: 4 })).solved).toEqual([0.25]);
   });
 
-  test('a malformed improvement leaves the answer before it standing', async () => {
+  test('a malformed improvement keeps the earlier answer', async () => {
     const policy = scripted((shown) => (shown.intent === 'attempt' ? '9' : 'nonsense'));
     const result = await evaluate(policy);
     expect(result.solved).toEqual([1, 1, 1, 1]);
-    expect(policy.requests.every(({ shown }) => shown.intent === 'attempt' || shown.said[0] === '9')).toBe(true);
+    expect(policy.requests.every(({ shown }) => shown.intent === 'attempt' || shown.answers[0] === '9')).toBe(true);
   });
 
-  test('an overlong answer is no answer, even when it reads well', async () => {
+  test('an overlong answer does not count, even when it is well-formed', async () => {
     const policy = scripted((shown) => (shown.intent === 'attempt' ? completionOf('9', 'length') : '9'));
     expect((await evaluate(policy)).solved).toEqual([0, 0, 0, 0]);
   });
 
-  test('after a malformed attempt comes another attempt', async () => {
+  test('attempts again after a malformed attempt', async () => {
     let attempts = 0;
     const policy = scripted(({ intent }) => (intent === 'attempt' && ++attempts <= 2 ? '?' : '9'));
     const result = await evaluate(policy, { tasks: tasks.slice(0, 1) });
@@ -66,7 +66,7 @@ describe('one turn', () => {
     ]);
   });
 
-  test('the example is the chain solved nearest to four iterations, up to its solution', async () => {
+  test('shows the chain that was solved nearest to four iterations, up to its solution', async () => {
     const course: Record<string, string> = { x: '39', y: '1359', z: '9' };
     const policy = scripted((shown) => course[shown.id]?.[depth(shown)] ?? '9');
     const { example } = await evaluate(policy);
@@ -83,18 +83,18 @@ describe('one turn', () => {
   });
 });
 
-describe('whatever the order', () => {
+describe('concurrency', () => {
   const random = () =>
     scripted((_shown, { requestId }, member) => String(createRng(requestId).fork('m', member).int(10)));
 
-  test('concurrency does not change the result, the seed does', async () => {
+  test('does not change the result, which depends on the seed', async () => {
     const clock = () => 0;
     const one = await evaluate(random(), { concurrency: 1, clock });
     expect(await evaluate(random(), { concurrency: 100, clock })).toEqual(one);
     expect(await evaluate(random(), { seed: 6, clock })).not.toEqual(one);
   });
 
-  test('no more chains are in flight than allowed', async () => {
+  test('limits the chains in flight', async () => {
     let inFlight = 0;
     let most = 0;
     const policy = random();
@@ -109,7 +109,7 @@ describe('whatever the order', () => {
     expect(most).toBe(4);
   });
 
-  test('progress counts every task once', async () => {
+  test('reports every task once', async () => {
     const seen: number[] = [];
     await evaluate(random(), { onProgress: ({ tasksDone, tasks: total }) => seen.push(tasksDone / total) });
     expect(seen).toEqual([1 / 3, 2 / 3, 1]);
@@ -117,18 +117,18 @@ describe('whatever the order', () => {
 });
 
 describe('several turns', () => {
-  test('at k every turn is improved k times before the next', async () => {
+  test('improves every turn k times before the next', async () => {
     // Each turn starts at 3 and gains 3 by each improvement.
     const policy = scripted((shown) => String(Math.min(9, shown.intent === 'attempt' ? 3 : 3 + 3 * depth(shown))));
     const result = await evaluate(policy, { family: digits(2), tasks: tasks.slice(0, 1), draws: 1, iterations: 2 });
     for (const [k, value] of result.quality.entries()) expect(value).toBeCloseTo((3 + 3 * k) / 9, 12);
     expect(result.solved).toEqual([0, 0, 1]);
-    const second = policy.requests.filter(({ shown }) => shown.said.length === 1 && shown.intent === 'attempt');
-    expect(second.map(({ shown }) => shown.said[0]).sort()).toEqual(['3', '3>6', '3>6>9']);
+    const second = policy.requests.filter(({ shown }) => shown.answers.length === 1 && shown.intent === 'attempt');
+    expect(second.map(({ shown }) => shown.answers[0]).sort()).toEqual(['3', '3>6', '3>6>9']);
   });
 
-  test('an unreadable turn ends the episode, which keeps what was earned', async () => {
-    const policy = scripted((shown) => (shown.said.length === 0 ? '9' : '?'));
+  test('ends the episode at a malformed turn and keeps the quality of earlier turns', async () => {
+    const policy = scripted((shown) => (shown.answers.length === 0 ? '9' : '?'));
     const result = await evaluate(policy, { family: digits(3), iterations: 0, draws: 1 });
     expect(result.quality[0]).toBeCloseTo(1 / 3, 12);
     expect(policy.requests).toHaveLength(6);

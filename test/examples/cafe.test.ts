@@ -24,7 +24,7 @@ const { courses, hopes } = rowOf(meal);
 const answer = 'Drink is tea.\nMain is curry.\nDessert is fruit.';
 const serve = (text: string) => verify({ text, courses, hopes });
 
-test('an order says what is ruled out, and never what is hoped for', () => {
+test('an order names the refused dishes, and never the hoped-for ones', () => {
   expect(orderText(meal)).toBe('Drink of any kind.\nMain with no rice and no pie.\nDessert with no fruit.');
   for (let seed = 0; seed < 300; seed++) {
     for (const { name, hopes: hoped, refuses } of drawMeal(createRng(seed))) {
@@ -35,7 +35,7 @@ test('an order says what is ruled out, and never what is hoped for', () => {
 });
 
 describe('the verifier', () => {
-  test('measures the share of dishes that were hoped for, and says which', () => {
+  test('measures the share of hoped-for dishes, and names them in its feedback', () => {
     const feedback = 'Loved tea.\nReturned curry.\nReturned fruit.';
     expect(serve(answer)).toEqual({ quality: 1 / 3, wellFormed: true, feedback });
     expect(serve('Drink is tea.\nMain is stew.\nDessert is cake.')).toMatchObject({ quality: 1, wellFormed: true });
@@ -56,7 +56,7 @@ describe('the verifier', () => {
     expect(serve(text)).toEqual({ quality: 0, wellFormed: false });
   });
 
-  test('reads every answer of dishes on the menu, and its feedback names those that were hoped for', () => {
+  test('accepts every answer of dishes on the menu, and names the hoped-for ones in its feedback', () => {
     fc.assert(
       fc.property(fc.nat(), fc.array(fc.nat(5), { minLength: 4, maxLength: 4 }), (seed, choices) => {
         const row = rowOf(drawMeal(createRng(seed)));
@@ -77,7 +77,7 @@ describe('the data files', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
 
-  test('are the meals of seed 0, and none that is evaluated on is trained on', () => {
+  test('are the meals of seed 0, without a held-out meal in the training data', () => {
     const own = createRng(0).fork('test');
     const heldOut = Array.from({ length: 300 }, () => rowOf(drawMeal(own, true)));
     expect(rows('test')).toEqual(heldOut);
@@ -86,7 +86,7 @@ describe('the data files', () => {
     expect(heldOut.filter((row) => trained.has(JSON.stringify(row)))).toEqual([]);
   });
 
-  test('one meal in five is held out', () => {
+  test('hold out one meal in five', () => {
     const own = createRng(4);
     const meals = Array.from({ length: 2000 }, () => drawMeal(own, own.next() < 0.5));
     expect(meals.filter(isHeldOut).length / 2000).toBeCloseTo(0.5, 1);
@@ -99,25 +99,25 @@ describe('the waiters', () => {
   const demonstrations = drawn(careless);
   const mean = (values: readonly boolean[]): number => values.filter(Boolean).length / values.length;
   const of = (intent: string, from = demonstrations): Demonstration[] => from.filter((one) => one.intent === intent);
-  const servings = ({ courses: asked, previous, answers }: Demonstration) => {
-    const now = parseAnswer(rowOf(asked).courses, answers[0] ?? '') ?? [];
-    return asked.map((course, at) => ({ course, before: previous[at], now: now[at] ?? '' }));
+  const servings = ({ courses, previous, answers }: Demonstration) => {
+    const now = parseAnswer(rowOf(courses).courses, answers[0] ?? '') ?? [];
+    return courses.map((course, at) => ({ course, before: previous[at], now: now[at] ?? '' }));
   };
 
-  test('answers as the verifier reads, repeats with a seed, and mixes the intents 40 : 45 : 15', () => {
-    for (const { courses: asked, answers } of demonstrations) {
-      expect(answers.every((text) => parseAnswer(rowOf(asked).courses, text) !== undefined)).toBe(true);
+  test('answer in the format of the verifier, repeat with a seed, and mix the intents 40 : 45 : 15', () => {
+    for (const { courses, answers } of demonstrations) {
+      expect(answers.every((text) => parseAnswer(rowOf(courses).courses, text) !== undefined)).toBe(true);
     }
     expect(demonstrate(createRng(1), 3, careless)).toEqual(demonstrate(createRng(1), 3, careless));
     expect(of('attempt').length / 4000).toBeCloseTo(0.4, 1);
     expect(of('improve').length / 4000).toBeCloseTo(0.45, 1);
   });
 
-  test('the careless one keeps most of what is loved, brings some again, forgets some of the order', () => {
+  test('the careless one keeps most loved dishes, repeats some returned ones, and forgets part of the order', () => {
     const rewrites = of('improve').flatMap(servings);
     const again = (loved: boolean): number =>
       mean(rewrites.filter(({ course, before }) => (course.hopes === before) === loved).map((s) => s.before === s.now));
-    // 0.75 and 0.3, and what a new guess brings again by chance: 0.228 and 0.083.
+    // 0.75 and 0.3, plus the chance that a new guess repeats a dish: 0.228 and 0.083.
     expect(Math.abs(again(true) - 0.807)).toBeLessThan(0.02);
     expect(Math.abs(again(false) - 0.358)).toBeLessThan(0.02);
     const ruledOut = of('attempt')
@@ -126,7 +126,7 @@ describe('the waiters', () => {
     expect(mean(ruledOut.map(({ course, now }) => course.refuses.includes(now)))).toBeCloseTo(0.5 / 3, 1);
   });
 
-  test('the careful one keeps all that is loved and brings nothing again that was ruled out or sent back', () => {
+  test('the careful one keeps all loved dishes and serves no refused or returned one again', () => {
     for (const { course, before, now } of of('improve', drawn(careful)).flatMap(servings)) {
       if (course.hopes === before) expect(now).toBe(before);
       else expect([...course.refuses, before]).not.toContain(now);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { loadConfig } from '../../src/config/load.js';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { jsonBombs } from './support/bombs.js';
 import { fuzz, readCorpus, replay } from './support/fuzz.js';
 import { mutatedBytes, mutatedJson } from './support/mutations.js';

@@ -7,7 +7,7 @@ import { marksFor } from '../../src/chat/marks.js';
 import { templateMessage } from '../../src/chat/template.js';
 import { lineToPrompt, readMessages } from '../../src/cli/generate/prompts.js';
 import { readJsonLines, readText, readTokens } from '../../src/cli/json-lines.js';
-import { ExitError } from '../../src/errors.js';
+import { ExitRlError } from '../../src/errors.js';
 import type { Message } from '../../src/message.js';
 import { jsonBombs } from './support/bombs.js';
 import { fuzz, readCorpus, replay } from './support/fuzz.js';
@@ -27,7 +27,7 @@ function readAll(commands: readonly (() => unknown)[]): void {
     try {
       command();
     } catch (error) {
-      if (!ExitError.isInstance(error)) throw error;
+      if (!ExitRlError.isInstance(error)) throw error;
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Adapter folders: merged, saved, resumed, and refused where they say what is not computed. */
+/** Adapter folders: merged, saved, resumed, and refused where their config sets what the engine does not compute. */
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -6,6 +6,7 @@ import { InvalidRequestError, ModelFolderError } from '../../src/errors.js';
 import { LocalPolicy } from '../../src/policy/local.js';
 import { mergeAdapter } from '../../src/policy/lora.js';
 import { trainingFile, type UpdateSettings } from '../../src/policy/policy.js';
+import { supervisedObjective } from '../../src/policy/settings.js';
 import { changeHeader, type Entry, type Header } from '../support/safetensors.js';
 import {
   adapterFolder,
@@ -33,7 +34,7 @@ const golden = readGolden<Record<string, Golden>>('lora.json');
 const training = (name: string) => toBatch(golden[name]?.updates[0]?.steps[0]?.batch as PlainBatch);
 const scored = (name: string) => toTokenBatch(golden[name]?.sequences ?? []);
 
-/** A copy of a fixture's adapter with some keys of its config changed. */
+/** Copies a fixture's adapter and changes some keys of its config. */
 function changedAdapter(name: string, changes: Record<string, unknown>): string {
   const folder = temporaryFolder();
   cpSync(adapterFolder(name), folder, { recursive: true });
@@ -42,7 +43,7 @@ function changedAdapter(name: string, changes: Record<string, unknown>): string 
   return folder;
 }
 
-/** The file with all of its numbers as zeros in half precision, which is enough to be added to. */
+/** Writes the file with all numbers as zeros in half precision, which is enough for a sum. */
 function asHalf(file: string): void {
   const halve = (entry: Entry): void => {
     const [from, to] = entry.data_offsets;
@@ -53,7 +54,7 @@ function asHalf(file: string): void {
 }
 
 describe.each(Object.keys(golden))('merge: %s', (name) => {
-  test("as PEFT's merge_and_unload, in a folder like the base's", async () => {
+  test("equals PEFT's merge_and_unload, in a folder like the base's", async () => {
     const out = join(temporaryFolder(), 'merged');
     const weights = await mergeAdapter({ model: modelFolder(name), adapter: adapterFolder(name), out });
     expect(readdirSync(out)).toEqual(readdirSync(modelFolder(name)));
@@ -62,13 +63,13 @@ describe.each(Object.keys(golden))('merge: %s', (name) => {
     expect(new Set(changed.map(([key]) => key))).toEqual(new Set(golden[name]?.merged.map(([key]) => key)));
     expect(weights).toBe(changed.length);
     for (const [key, index, value] of golden[name]?.merged ?? []) {
-      // The base of qwen2 is stored in bf16, and so is what is merged into it.
+      // The base of qwen2 is stored in bf16, so the merged weights are too.
       const tolerance = name === 'qwen2' ? Math.abs(value) / 256 : 1e-6;
       expect(Math.abs((after.get(key)?.[index] as number) - value), `${key}[${index}]`).toBeLessThanOrEqual(tolerance);
     }
   });
 
-  test.skipIf(name === 'qwen2')('computes what base and adapter compute', async () => {
+  test.skipIf(name === 'qwen2')('computes the same as base and adapter', async () => {
     const out = join(temporaryFolder(), 'merged');
     await mergeAdapter({ model: modelFolder(name), adapter: adapterFolder(name), out });
     const [merged, adapted] = [await openPolicy(out), await openPolicy(name, { adapter: adapterFolder(name) })];
@@ -76,7 +77,7 @@ describe.each(Object.keys(golden))('merge: %s', (name) => {
   });
 });
 
-test('a merged number that its file cannot hold is refused, not written as infinity', async () => {
+test('refuses a merged number that its file cannot hold, instead of writing infinity', async () => {
   const base = temporaryFolder();
   cpSync(modelFolder('llama-tied'), base, { recursive: true });
   asHalf(join(base, 'model.safetensors'));
@@ -86,7 +87,7 @@ test('a merged number that its file cannot hold is refused, not written as infin
   expect(existsSync(join(out, 'config.json'))).toBe(false);
 });
 
-test('merge overwrites no model', async () => {
+test('merge does not overwrite a model', async () => {
   const out = temporaryFolder();
   writeFileSync(join(out, 'config.json'), '{}');
   const request = { model: modelFolder('llama-tied'), adapter: adapterFolder('llama-tied'), out };
@@ -95,7 +96,7 @@ test('merge overwrites no model', async () => {
   expect(readdirSync(out)).toEqual(['config.json']);
 });
 
-describe('what an adapter says and is not computed is refused by name', () => {
+describe('loading an adapter refuses by name', () => {
   test.each([
     ['use_dora', true],
     ['bias', 'lora_only'],
@@ -149,7 +150,7 @@ describe('what an adapter says and is not computed is refused by name', () => {
     await expect(load(saved, saved)).rejects.toThrow(InvalidRequestError);
   });
 
-  test('targets that are no modules, and an adapter that is not the one asked for', async () => {
+  test('targets that are not modules, and an adapter with other settings than requested', async () => {
     const load = (lora: object, adapter?: string) =>
       openPolicy('llama-tied', { lora: { rank: 4, alpha: 8, ...lora }, ...(adapter !== undefined && { adapter }) });
     await expect(load({ targetModules: ['q_prj'] })).rejects.toMatchObject({ fields: { key: 'lora.targetModules' } });
@@ -165,7 +166,7 @@ describe('what an adapter says and is not computed is refused by name', () => {
   });
 });
 
-test('a saved adapter folder says what PEFT needs, names its base and brings the tokenizer', async () => {
+test('a saved adapter folder holds the config for PEFT, the name of its base and the tokenizer', async () => {
   const folder = temporaryFolder();
   const lora = { rank: 3, alpha: 6, targetModules: ['q_proj', 'down_proj'], rankStabilised: true };
   await (await openPolicy('llama-tied', { lora })).save(folder);
@@ -186,7 +187,7 @@ test('a saved adapter folder says what PEFT needs, names its base and brings the
   expect(names).toHaveLength(8);
 });
 
-test('one layer of two: the config names whole paths, so that PEFT adapts no other', async () => {
+test('an adapter of one layer of two names whole paths, so that PEFT adapts no other', async () => {
   const folder = temporaryFolder();
   await (await openPolicy('qwen3', { adapter: adapterFolder('qwen3') })).save(folder);
   const { target_modules: targets } = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8'));
@@ -194,14 +195,14 @@ test('one layer of two: the config names whole paths, so that PEFT adapts no oth
 });
 
 describe.each([...backends.map((backend) => ({ backend, dropout: 0 })), { backend: 'torch' as const, dropout: 0.3 }])(
-  'training goes on from a saved state with the same bits: $backend, dropout $dropout',
+  'training continues from a saved state with the same bits: $backend, dropout $dropout',
   ({ backend, dropout }) => {
-    test('four updates, or two and two', async () => {
+    test('four updates equal two and two', async () => {
       const lora = { rank: 3, alpha: 6, dropout, seed: 5 };
       const settings = {
         ...onPolicySettings,
         learningRate: 1e-2,
-        objective: { ...onPolicySettings.objective, beta: 0.1 } as typeof onPolicySettings.objective,
+        objective: { ...onPolicySettings.objective, kl: { ...onPolicySettings.objective.kl, beta: 0.1 } },
       };
       const updates = async (policy: LocalPolicy, count: number): Promise<void> => {
         for (let at = 0; at < count; at++) {
@@ -226,7 +227,7 @@ describe.each([...backends.map((backend) => ({ backend, dropout: 0 })), { backen
   },
 );
 
-/** A and B after one update of a policy with a fresh adapter whose B is not zero any more. */
+/** Returns A and B after one update of a policy with a new adapter, whose B is then no longer zero. */
 async function updated(backend: Backend, dropout: number, changes: Partial<UpdateSettings>): Promise<Float32Array[]> {
   const policy = await openPolicy('llama-tied', { lora: { rank: 3, alpha: 6, dropout, seed: 5 }, backend });
   const settings = { ...onPolicySettings, learningRate: 1e-2, adamEpsilon: 1e-3 };
@@ -238,7 +239,7 @@ async function updated(backend: Backend, dropout: number, changes: Partial<Updat
 }
 
 describe.each([...backends.map((backend) => ({ backend, dropout: 0 })), { backend: 'torch' as const, dropout: 0.3 }])(
-  'what is computed again or in parts gives the same adapter: $backend, dropout $dropout',
+  'recomputation and microbatches give the same adapter: $backend, dropout $dropout',
   ({ backend, dropout }) => {
     test.each([
       ['gradient checkpointing', { gradientCheckpointing: true }],
@@ -252,7 +253,7 @@ describe.each([...backends.map((backend) => ({ backend, dropout: 0 })), { backen
   },
 );
 
-test('a new adapter is the same for the same seed, and another for another', async () => {
+test('a new adapter depends on the seed', async () => {
   const saved = async (seed: number): Promise<Map<string, Float32Array>> => {
     const folder = temporaryFolder();
     await (await openPolicy('llama-tied', { lora: { rank: 4, alpha: 8, seed } })).save(folder);
@@ -266,12 +267,12 @@ test('a new adapter is the same for the same seed, and another for another', asy
     const largest = Math.max(...values.map(Math.abs));
     if (name.includes('lora_B')) expect(largest).toBe(0);
     else expect(largest).toBeLessThanOrEqual(1 / Math.sqrt(inputs));
-    // Of 128 uniform numbers the largest is above nine tenths of the bound.
+    // The largest of 128 uniform numbers exceeds nine tenths of the bound.
     if (name.includes('lora_A')) expect(largest).toBeGreaterThan(0.9 / Math.sqrt(inputs));
   }
 });
 
-test('own kernels refuse to train with dropout; `auto` then computes on libtorch', async () => {
+test('the kernels refuse to train with dropout; `auto` then computes on libtorch', async () => {
   const kernels = openPolicy('llama-tied', { lora: { rank: 2, alpha: 2, dropout: 0.1 }, backend: 'kernels' });
   await expect(kernels).rejects.toThrow(InvalidRequestError);
   const auto = await openPolicy('llama-tied', { lora: { rank: 2, alpha: 2, dropout: 0.1 } });
@@ -280,13 +281,13 @@ test('own kernels refuse to train with dropout; `auto` then computes on libtorch
   const loaded = await openPolicy('llama-tied', { adapter });
   expect(loaded.info().backend).toBe('torch');
   expect((await loaded.update(training('llama-tied'), onPolicySettings)).grad_norm).toBeGreaterThan(0);
-  const asked = await openPolicy('llama-tied', { adapter, trainable: false });
-  expect(asked.info().backend).not.toBe('torch');
+  const inference = await openPolicy('llama-tied', { adapter, trainable: false });
+  expect(inference.info().backend).not.toBe('torch');
 });
 
-test('in bf16 the adapter trains in fp32, the base stays, and the loss falls', async () => {
+test('a bf16 adapter trains in fp32, keeps the base and lowers the loss', async () => {
   const policy = await openPolicy('qwen2', { dtype: 'bfloat16', lora: { rank: 4, alpha: 8 } });
-  const settings = { ...onPolicySettings, learningRate: 2e-2, objective: { kind: 'supervised' } as const };
+  const settings = { ...onPolicySettings, learningRate: 2e-2, objective: supervisedObjective };
   const losses: number[] = [];
   for (let at = 0; at < 12; at++) losses.push((await policy.update(training('qwen2'), settings)).loss as number);
   expect(losses.at(-1)).toBeLessThan(0.7 * (losses[0] as number));

@@ -24,7 +24,7 @@ const golden = readGolden<Golden>('advantages.json');
 const tolerance = 1e-6;
 
 describe.each(golden.advantages)('advantages of $rewards', ({ rewards, trl, sample, population, mean }) => {
-  test('population and sample standard deviation, and none', () => {
+  test('equal the fixture with population and sample standard deviation, and without', () => {
     expect(
       largestGap(groupAdvantages(rewards, { baseline: 'std', std: 'sample', epsilon: 1e-4 }), sample),
     ).toBeLessThan(tolerance);
@@ -34,7 +34,7 @@ describe.each(golden.advantages)('advantages of $rewards', ({ rewards, trl, samp
     expect(largestGap(groupAdvantages(rewards, { baseline: 'mean' }), mean)).toBeLessThan(tolerance);
   });
 
-  test("TRL's own trainer", () => {
+  test("equal those of TRL's trainer", () => {
     const ours = groupAdvantages(rewards, { baseline: 'std', std: 'sample', epsilon: 1e-4 });
     // TRL rounds rewards to fp32: the 3e-8 this leaves in a mean of (nearly) equal rewards is divided by about 1e-4.
     const nearlyEqual = Math.max(...rewards) - Math.min(...rewards) < 1e-3;
@@ -42,7 +42,7 @@ describe.each(golden.advantages)('advantages of $rewards', ({ rewards, trl, samp
   });
 });
 
-test("TRL's own trainer, scaled by the batch", () => {
+test("advantages equal those of TRL's trainer scaled by the batch", () => {
   const groups = golden.advantages.map(({ rewards }) => rewards);
   const ours = batchAdvantages(groups, { baseline: 'std', stdOver: 'batch', std: 'sample', epsilon: 1e-4 });
   golden.advantages.forEach(({ batch }, at) => {
@@ -54,7 +54,7 @@ const flatten = (group: readonly (readonly number[])[]) => Float32Array.from(gro
 
 describe('the diversity factor', () => {
   test.each(golden.diversity.map((item, index) => ({ ...item, index })))(
-    'group $index: TypeScript and native',
+    'equals the fixture in TypeScript and native for group $index',
     async ({ embeddings, clamp, d }) => {
       expect(largestGap(plainDiversity(embeddings, { clamp }), d)).toBeLessThan(1e-5);
       const dimension = embeddings[0]?.length ?? 0;
@@ -65,7 +65,7 @@ describe('the diversity factor', () => {
     },
   );
 
-  test('native equals plain on 200 random groups', async () => {
+  test('is equal in TypeScript and native on 200 random groups', async () => {
     const number = fc.float({ min: -4, max: 4, noNaN: true });
     const group = fc
       .integer({ min: 1, max: 12 })

@@ -1,4 +1,4 @@
-/** models/cafe in transformers and here: the same prompts as ids, the same greedy answers. */
+/** Compares models/cafe with transformers: the ids of prompts and the greedy answers. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -27,7 +27,7 @@ describe.skipIf(missingEngine !== undefined)('models/cafe against transformers',
     for (const { messages, ids } of cases) expect([...(await policy.encodePrompt(messages))]).toEqual(ids);
   });
 
-  test('greedy answers are equal, to the end of the turn', async () => {
+  test('greedy answers are equal to the end of the turn', async () => {
     const answered = cases.filter(({ answer }) => answer !== undefined);
     expect(answered.length).toBeGreaterThan(8);
     for (const [requestId, { messages, answer }] of answered.entries()) {
@@ -41,11 +41,11 @@ describe.skipIf(missingEngine !== undefined)('models/cafe against transformers',
     const [order] = cases[0]?.messages ?? [];
     const tokens = [...policy.encode(['Drink is', ' tea.']).flatMap((ids) => [...ids])];
     const again: Message = { role: 'user', content: 'Please serve again.' };
-    const said = await policy.encodePrompt([
+    const conversation = await policy.encodePrompt([
       order as Message,
       { role: 'assistant', content: 'Drink is tea.', tokens },
       again,
     ]);
-    expect([...said].join(' ')).toContain(tokens.join(' '));
+    expect([...conversation].join(' ')).toContain(tokens.join(' '));
   });
 });

@@ -45,16 +45,16 @@ describe.each(Object.entries(fixtures))('%s', (template, { tokenizer, cases }) =
   const accepted = cases.filter(({ text }) => text !== undefined);
   const refused = cases.filter((one) => one.refused !== undefined);
 
-  test('there are conversations to compare', () => {
+  test('the fixture holds conversations to compare', () => {
     expect(accepted.length).toBeGreaterThan(20);
   });
 
-  test.each(accepted)('$name: the same text', async ({ messages, options, text }) => {
+  test.each(accepted)('$name renders to the same text', async ({ messages, options, text }) => {
     const chat = await openChat(template, tokenizer);
     expect(await chat.render(messages.map(ourMessage), ourOptions(options))).toBe(text);
   });
 
-  test.each(accepted)('$name: the same ids', async ({ messages, options, ids }) => {
+  test.each(accepted)('$name encodes to the same ids', async ({ messages, options, ids }) => {
     const chat = await openChat(template, tokenizer);
     expect(Array.from(await chat.encode(messages.map(ourMessage), ourOptions(options)))).toEqual(ids);
   });

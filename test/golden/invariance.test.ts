@@ -1,13 +1,13 @@
-/** What may not matter: the cutting into microbatches and logits, recomputation, the order of a batch, its padding. */
+/** Updates do not depend on microbatches, slices of logits, recomputation, the order of a batch or its padding. */
 import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
-import type { GrpoObjective, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
+import type { Objective, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';
 import { type Backend, backends, onPolicySettings, openPolicy, readWeights, temporaryFolder } from './support.js';
 
 const updates = 50;
 
-/** Groups of unequal prompts and completions; in every third group all advantages are zero. */
+/** Makes groups of unequal prompts and completions; every third group has only zero advantages. */
 function randomBatch(update: number): UpdateBatch {
   const rng = createRng(11).fork('batch', update);
   const tokens = (most: number) => Int32Array.from({ length: 1 + rng.int(most) }, () => 4 + rng.int(60));
@@ -23,7 +23,7 @@ function randomBatch(update: number): UpdateBatch {
   return { prompts, sequences };
 }
 
-/** Groups the other way round, and their members. */
+/** Reverses the groups and their members. */
 function reversed({ prompts, sequences }: UpdateBatch): UpdateBatch {
   const last = prompts.length - 1;
   return {
@@ -32,10 +32,10 @@ function reversed({ prompts, sequences }: UpdateBatch): UpdateBatch {
   };
 }
 
-const objective: GrpoObjective = {
-  ...(onPolicySettings.objective as GrpoObjective),
-  normalisation: 'token-mean',
-  entropyCoefficient: 0.01,
+const objective: Objective = {
+  ...onPolicySettings.objective,
+  normalisation: { kind: 'token-mean' },
+  entropy: { ...onPolicySettings.objective.entropy, coefficient: 0.01 },
 };
 const plain: UpdateSettings = { ...onPolicySettings, learningRate: 1e-4, objective };
 
@@ -53,7 +53,7 @@ const variants: readonly Variant[] = [
   { name: 'another order', batch: reversed },
 ];
 
-/** The loss of every update. */
+/** Returns the loss of every update. */
 async function losses(backend: Backend, { settings = {}, batch = (same) => same }: Omit<Variant, 'name'>) {
   const policy = await openPolicy('qwen3', { backend });
   const found: number[] = [];
@@ -73,7 +73,7 @@ describe.each(backends)('over fifty updates on %s', (backend) => {
       const [before, after] = [await expected, await losses(backend, variant)];
       const gaps = after.map((loss, at) => Math.abs(loss - (before[at] as number)));
       expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-5);
-      // Losses that never move would prove nothing.
+      // Constant losses would prove nothing.
       expect(Math.abs((before[0] as number) - (before[updates - 1] as number))).toBeGreaterThan(1e-4);
     },
     120_000,
@@ -88,7 +88,7 @@ async function weightsAfter(policy: LocalPolicy, batch: UpdateBatch, settings: U
 }
 
 describe.each(backends)('one update on %s', (backend) => {
-  const once = { ...plain, objective: { ...objective, entropyCoefficient: 0 } };
+  const once = { ...plain, objective: { ...objective, entropy: { ...objective.entropy, coefficient: 0 } } };
 
   test('with gradient checkpointing gives the same bits', async () => {
     const [kept, again] = [await openPolicy('llama-tied', { backend }), await openPolicy('llama-tied', { backend })];
@@ -99,9 +99,9 @@ describe.each(backends)('one update on %s', (backend) => {
 
   // On libtorch the last bits of a row depend on its microbatch, and first tokens of a group tie: the quantile lies there often.
   test.runIf(backend === 'kernels')(
-    'chooses the tokens of the largest entropy alike however it is cut',
+    'selects the same tokens of the largest entropy for every microbatch size',
     async () => {
-      const chosen: GrpoObjective = { ...objective, topEntropyShare: 0.4, localRollouts: 3 };
+      const chosen: Objective = { ...objective, entropy: { ...objective.entropy, topShare: 0.4 }, localRollouts: 3 };
       const lossOf = async (update: number, settings: Partial<UpdateSettings>) => {
         const policy = await openPolicy('qwen3', { backend });
         const { loss } = await policy.update(randomBatch(update), { ...plain, ...settings });
@@ -112,19 +112,19 @@ describe.each(backends)('one update on %s', (backend) => {
         const whole = await lossOf(update, { objective: chosen });
         const cut = await lossOf(update, { objective: chosen, microbatchTokens: 1, gradientCheckpointing: true });
         expect(Math.abs(cut - whole)).toBeLessThanOrEqual(1e-6);
-        const all = await lossOf(update, { objective: { ...chosen, topEntropyShare: 1 } });
+        const all = await lossOf(update, { objective: { ...chosen, entropy: objective.entropy } });
         expect(Math.abs(all - whole)).toBeGreaterThan(1e-5);
       }
     },
     120_000,
   );
 
-  test('leaves out what moves no weight, and changes nothing by it', async () => {
+  test('skips sequences that move no weight without changing the result', async () => {
     const [skipping, computing] = [await openPolicy('qwen3', { backend }), await openPolicy('qwen3', { backend })];
     const batch = randomBatch(0);
     const found = await weightsAfter(skipping, batch, once);
-    // Too small to be seen, and enough for every sequence to be differentiated.
-    const all = { ...once, objective: { ...once.objective, entropyCoefficient: 1e-30 } };
+    // Too small to change a number, and enough to differentiate every sequence.
+    const all = { ...once, objective: { ...once.objective, entropy: { ...objective.entropy, coefficient: 1e-30 } } };
     const expected = await weightsAfter(computing, batch, all);
     for (const [name, values] of expected) {
       const gaps = Array.from(values, (value, at) => Math.abs(value - (found.get(name)?.[at] as number)));
@@ -133,7 +133,7 @@ describe.each(backends)('one update on %s', (backend) => {
     }
   });
 
-  test('of a batch that moves nothing has metrics and a gradient of zero', async () => {
+  test('on a batch without advantages has metrics and a gradient of zero', async () => {
     const policy = await openPolicy('qwen3', { backend });
     const { prompts, sequences } = randomBatch(0);
     const equal = sequences.map((sequence) => ({ ...sequence, advantage: 0 }));
@@ -150,19 +150,23 @@ describe.each(backends)('one update on %s', (backend) => {
 });
 
 describe.each(backends)('mini-batches on %s', (backend) => {
-  test('are optimizer steps of their own, with the ratio to the policy before the first', async () => {
+  test('are separate optimizer steps, with ratios to the policy before the first', async () => {
     const policy = await openPolicy('qwen3', { backend });
     const batch = randomBatch(1);
     const cut = { ...batch, sequences: batch.sequences.map((one) => ({ ...one, step: one.prompt })) };
-    const steep = { ...plain, learningRate: 3e-2, objective: { ...objective, entropyCoefficient: 0 } };
+    const steep = {
+      ...plain,
+      learningRate: 3e-2,
+      objective: { ...objective, entropy: { ...objective.entropy, coefficient: 0 } },
+    };
     const metrics = await policy.update(cut, steep);
-    // On policy nothing is clipped: what is clipped here met weights that the steps before had moved.
+    // On policy nothing is clipped, so clipped tokens prove that earlier steps have moved the weights.
     expect(metrics['clip_ratio/region_mean']).toBeGreaterThan(0);
     const whole = await openPolicy('qwen3', { backend });
     expect((await whole.update(batch, steep))['clip_ratio/region_mean']).toBe(0);
   });
 
-  test('of one step are the whole batch', async () => {
+  test('with one step equal the whole batch', async () => {
     const [one, other] = [await openPolicy('qwen3', { backend }), await openPolicy('qwen3', { backend })];
     const batch = randomBatch(1);
     const named = { ...batch, sequences: batch.sequences.map((sequence) => ({ ...sequence, step: 4 })) };
@@ -171,7 +175,7 @@ describe.each(backends)('mini-batches on %s', (backend) => {
 });
 
 describe.each(backends)('numbers that are not finite on %s', (backend) => {
-  test('are named before any weight moves', async () => {
+  test('are reported before any weight moves', async () => {
     const policy = await openPolicy('qwen3', { backend });
     const before = temporaryFolder();
     await policy.save(before);
@@ -180,7 +184,7 @@ describe.each(backends)('numbers that are not finite on %s', (backend) => {
       ...one,
       behaviourLogprobs: new Float32Array(one.tokens.length).fill(-2000),
     }));
-    const settings = { ...plain, objective: { ...objective, useRolloutLogprobs: true } };
+    const settings = { ...plain, objective: { ...objective, oldPolicy: 'behaviour' as const } };
     await expect(policy.update({ ...batch, sequences }, settings)).rejects.toThrow(/importance ratio is not finite/);
     const bad = batch.sequences.map((one) => ({ ...one, advantage: Number.NaN }));
     await expect(policy.update({ ...batch, sequences: bad }, plain)).rejects.toThrow(/advantage is not finite/);

@@ -30,7 +30,7 @@ describe.each(modelNames.flatMap((name) => backends.map((backend) => [name, back
       expect(Math.max(...gaps)).toBeLessThanOrEqual(tolerance);
     });
 
-    test('the whole log-softmax after a prompt', async () => {
+    test('computes the whole log-softmax after a prompt', async () => {
       const policy = await openPolicy(name, { backend });
       for (const { prompt, logprobs } of rows) {
         const everyToken = logprobs.map((_, token) => ({
@@ -49,7 +49,7 @@ describe.each(modelNames.flatMap((name) => backends.map((backend) => [name, back
       }
     });
 
-    test('greedy tokens and where they end', async () => {
+    test('generates the greedy tokens up to the same end', async () => {
       const policy = await openPolicy(name, { backend });
       for (const [requestId, { prompt, tokens, finish }] of greedy.entries()) {
         const sampling = { temperature: 0, maxNewTokens: finish === 'length' ? tokens.length : 128 };
@@ -59,7 +59,7 @@ describe.each(modelNames.flatMap((name) => backends.map((backend) => [name, back
       }
     });
 
-    test('text to tokens and back', async () => {
+    test('converts text to tokens and back', async () => {
       const policy = await openPolicy(name, { backend });
       expect(policy.encode(texts.map(({ text }) => text)).map((tokens) => Array.from(tokens))).toEqual(
         texts.map(({ tokens }) => tokens),

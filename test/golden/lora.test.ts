@@ -1,4 +1,4 @@
-/** Adapters against PEFT: made by scripts/goldens/lora.py. */
+/** Compares adapters with PEFT; scripts/goldens/lora.py makes the fixtures. */
 import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
 import type { UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
@@ -7,6 +7,7 @@ import {
   type Backend,
   backends,
   bound,
+  type GoldenSettings,
   largestGap,
   modelFolder,
   onPolicySettings,
@@ -17,13 +18,14 @@ import {
   relativeGap,
   temporaryFolder,
   toBatch,
+  toSettings,
   toTokenBatch,
 } from './support.js';
 
 interface Case {
   readonly name: string;
   readonly model: string;
-  readonly steps: { batch: PlainBatch; settings: UpdateSettings; blend?: number }[];
+  readonly steps: { batch: PlainBatch; settings: GoldenSettings; blend?: number }[];
   readonly metrics: Record<string, number>[][];
   readonly change: { norms: Record<string, number>; samples: [string, number, number][] };
   readonly fp32: { loss: number; change: number };
@@ -43,7 +45,7 @@ const combinations = names.flatMap((name) => backends.map((backend) => [name, ba
 async function runSteps(policy: LocalPolicy, { steps }: Case): Promise<UpdateMetrics[]> {
   const metrics: UpdateMetrics[] = [];
   for (const { batch, settings, blend } of steps) {
-    metrics.push(await policy.update(toBatch(batch), settings));
+    metrics.push(await policy.update(toBatch(batch), toSettings(settings)));
     if (blend !== undefined) await policy.blendReference(blend);
   }
   return metrics;
@@ -53,7 +55,7 @@ function checkMetrics(found: UpdateMetrics, expected: Record<string, number>, { 
   const { loss_size: lossSize = 0, kl_size: klSize = 0, ...values } = expected;
   for (const [key, value] of Object.entries(values)) {
     const relative = Math.abs(value) * bound(fp32.change);
-    // Loss and kl are differences: their rounding is relative to what is subtracted.
+    // Loss and kl are differences, whose rounding error is relative to the operands.
     const tolerance = { loss: lossSize * bound(fp32.loss), kl: relative + klSize * 1e-6 }[key] ?? relative;
     expect(Math.abs((found[key] as number) - value), `${key} ${found[key]} for ${value}`).toBeLessThanOrEqual(
       tolerance,
@@ -139,7 +141,7 @@ describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, back
   });
 });
 
-test('the base stays as it is: what is merged begins from it every time', async () => {
+test('the base is unchanged, and every merge begins from it', async () => {
   const policy = await openPolicy('llama-tied', { lora: { rank: 2, alpha: 4 } });
   const { sequences } = golden['llama-tied'] as (typeof golden)[string];
   const batch = toTokenBatch(sequences);
@@ -155,7 +157,7 @@ test('the base stays as it is: what is merged begins from it every time', async 
   expect(await base.logprobs(batch)).toEqual(before);
 });
 
-/** One update of a fresh adapter whose masks drop three numbers in ten: what A and B become, and the metrics. */
+/** Makes one update of a new adapter with dropout 0.3; returns A, B and the metrics. */
 async function updateWithDropout(
   options: { readonly seed?: number; readonly dropout?: number },
   settings: Partial<UpdateSettings>,
@@ -165,7 +167,7 @@ async function updateWithDropout(
   const training = toBatch((golden['llama-tied'] as (typeof golden)[string]).updates[0]?.steps[0]?.batch as PlainBatch);
   const all = { ...onPolicySettings, learningRate: 1e-2, ...settings };
   await policy.update(training, all);
-  // Of the first step A has no gradient, for B is zero.
+  // A has no gradient in the first step, because B is zero.
   const metrics = await policy.update(training, all);
   const folder = temporaryFolder();
   await policy.save(folder);
@@ -173,8 +175,8 @@ async function updateWithDropout(
 }
 
 describe('dropout', () => {
-  // Several passes an update, each with a mask of its own.
-  test.each([4096, 24])('recomputed activations see the same masks, %i tokens a pass', async (microbatchTokens) => {
+  // Several passes per update, each with a different mask.
+  test.each([4096, 24])('recomputed activations use the same masks, %i tokens per pass', async (microbatchTokens) => {
     const plain = await updateWithDropout({}, { microbatchTokens });
     const again = await updateWithDropout({}, { microbatchTokens, gradientCheckpointing: true });
     for (const [name, values] of plain.weights) {
@@ -195,7 +197,7 @@ describe('dropout', () => {
     expect(none.metrics.grad_norm).not.toBeCloseTo(plain.metrics.grad_norm as number, 4);
   });
 
-  test('an evaluation of the objective drops nothing', async () => {
+  test('an evaluation of the objective applies no dropout', async () => {
     const batch = toBatch((golden['llama-tied'] as (typeof golden)[string]).updates[0]?.steps[0]?.batch as PlainBatch);
     const evaluate = async (dropout: number): Promise<UpdateMetrics> => {
       const policy = await openPolicy('llama-tied', {

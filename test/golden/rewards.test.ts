@@ -1,4 +1,4 @@
-/** Several reward functions, built-in ones and early stopping against TRL's and transformers' own code. */
+/** Compares sums of rewards, built-in rewards and early stopping with the code of TRL and transformers. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { countTokens, groupMetrics } from '../../src/evaluation/group-metrics.js';
@@ -54,7 +54,7 @@ function answered(text: string, tokens: readonly number[] = []): Answered {
   return { task, intent: 'attempt', prompt: 'q', before: emptyHistory, after, text, tokens, quality: 0 };
 }
 
-/** Groups as the trainer has them, of rewards and of each function's rewards. */
+/** Makes groups from rewards and the rewards of each function. */
 function groupsOf(rewards: readonly number[], parts: readonly RewardColumn[], size: number): Group[] {
   const start = { task: { id: 't', data: null }, history: emptyHistory, intent: 'attempt' } as const;
   const rollout: Rollout = { start, turns: [], history: emptyHistory, quality: 0, outcome: { kind: 'finished' } };
@@ -67,7 +67,7 @@ function groupsOf(rewards: readonly number[], parts: readonly RewardColumn[], si
   });
 }
 
-/** fp32 on TRL's side. */
+/** Tolerance of TRL's fp32. */
 const close = (value: Value | undefined): unknown => (typeof value === 'number' ? expect.closeTo(value, 5) : value);
 
 describe("TRL's sum over functions, advantages and metrics", () => {
@@ -83,10 +83,10 @@ describe("TRL's sum over functions, advantages and metrics", () => {
     const aggregation = one.aggregation === 'sum_then_normalize' ? 'sum-then-normalise' : 'normalise-then-sum';
     const found = aggregateAdvantages(groups, { functions }, { ...settings, aggregation });
     const advantages = found.flatMap((group) => [...group]);
-    // Equal rewards are exactly 0 here; TRL's fp32 mean may leave a rounding error over ε there.
+    // Equal rewards give exactly 0 here; TRL's fp32 mean may leave a rounding error divided by ε.
     expect(advantages).toEqual(one.advantages.map((value) => expect.closeTo(value, 3)));
     const metrics = groupMetrics(groups);
-    // Of `normalize_then_sum` TRL says whether the whole batch is flat; here it stays the share of groups.
+    // For `normalize_then_sum` TRL reports whether the whole batch has equal rewards; here it is the share of groups.
     const differs = (name: string): boolean => name === 'frac_reward_zero_std' && aggregation === 'normalise-then-sum';
     const wanted = Object.entries(one.metrics).filter(([name, value]) => value !== null && !differs(name));
     expect(Object.fromEntries(wanted.map(([name]) => [name, metrics[name]]))).toEqual(
@@ -99,7 +99,7 @@ describe("TRL's metrics of completions", () => {
   test.each(golden.lengths.map((one, at) => [at, one] as const))('case %i', (_, { ids, prompts, metrics }) => {
     const [group] = groupsOf(new Array<number>(ids.length).fill(0), [], ids.length);
     const rollouts = ids.map((tokens, at): Rollout => {
-      // 2 is the end of sequence there.
+      // 2 is the end of sequence of the fixture.
       const finishReason = tokens.at(-1) === 2 ? 'stop' : 'length';
       const completion = {
         tokens: Int32Array.from(tokens),
@@ -153,7 +153,7 @@ test("transformers' early stopping and best step", () => {
   }
 });
 
-test('what is not a number is never the best', () => {
+test('a value that is not finite never becomes the best', () => {
   const settings = { metric: 'reward', patience: 2, threshold: 0 };
   const after = (state: BestState | undefined, update: number, value: number): BestState | undefined =>
     afterEvaluation(settings, state, update, { eval_reward: value });

@@ -1,4 +1,4 @@
-/** A training batch from the policy's own rollouts, with a reward that needs no task: the share of even tokens. */
+/** Makes a training batch from the policy's rollouts, with a reward that needs no task: the share of even tokens. */
 import { groupAdvantages } from '../../src/method/advantage.js';
 import type { LocalPolicy } from '../../src/policy/local.js';
 import type { Generated, TrainingSequence, UpdateBatch } from '../../src/policy/policy.js';

@@ -1,4 +1,4 @@
-/** What the sampler reports, what training computes, and what a saved folder gives back are the same numbers. */
+/** Sampling, training and a saved folder give the same log-probabilities. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ describe.each(modelNames)('%s', (name) => {
     expect(Math.max(...gaps)).toBe(0);
   });
 
-  test('libtorch gives the rollouts of our kernels their log-probabilities', async () => {
+  test('libtorch and our kernels agree on the log-probabilities of rollouts', async () => {
     const [kernels, torch] = [await openPolicy(name), await openPolicy(name, { backend: 'torch' })];
     const batch = await rolloutBatch(kernels, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature: 1 });
     const found = await torch.logprobs(batch, 1);
@@ -28,11 +28,11 @@ describe.each(modelNames)('%s', (name) => {
     expect(Math.max(...gaps)).toBeLessThanOrEqual(1e-5);
   });
 
-  test('an update reports that difference, and generation follows the new weights', async () => {
+  test('an update reports that difference, and generation uses the new weights', async () => {
     const policy = await openPolicy(name);
     const before = await rolloutBatch(policy, { seed: 8, update: 0, prompts: 3, groupSize: 4 });
     const metrics = await policy.update(before, { ...onPolicySettings, learningRate: 0.01 });
-    // Training runs the kernels that sampled: not close, the same.
+    // Training runs the kernels that sampled, so the numbers are equal and not only close.
     expect(metrics['sampling/sampling_logp_difference/max']).toBe(0);
 
     const after = await rolloutBatch(policy, { seed: 8, update: 1, prompts: 3, groupSize: 4 });
@@ -60,12 +60,15 @@ describe.each(modelNames)('%s', (name) => {
   });
 });
 
-test('training state saved and loaded goes on bit for bit', async () => {
+test('training continues bit for bit from a saved state', async () => {
   const [policy, twin] = [
     await openPolicy('qwen3', { reference: true }),
     await openPolicy('qwen3', { reference: true }),
   ];
-  const settings = { ...onPolicySettings, objective: { ...onPolicySettings.objective, beta: 0.04 } };
+  const settings = {
+    ...onPolicySettings,
+    objective: { ...onPolicySettings.objective, kl: { ...onPolicySettings.objective.kl, beta: 0.04 } },
+  };
   const first = await rolloutBatch(policy, { seed: 2, update: 0, prompts: 3, groupSize: 4 });
   await policy.update(first, settings);
   await policy.blendReference(0.5);
@@ -73,7 +76,7 @@ test('training state saved and loaded goes on bit for bit', async () => {
   const snapshot = await policy.snapshot();
   const second = await rolloutBatch(policy, { seed: 2, update: 1, prompts: 3, groupSize: 4 });
   const trained = await policy.update(second, settings);
-  // The snapshot is of the moment it was taken, whatever training did until it was written.
+  // The snapshot holds the state at its creation, whatever training does before it is written.
   const written = await snapshot.write(folder);
   await expect(snapshot.write(folder)).rejects.toThrow('written already');
   for (const { name, size, sha256 } of written) {
@@ -87,7 +90,7 @@ test('training state saved and loaded goes on bit for bit', async () => {
 });
 
 test.each(['llama-linear', 'mistral', 'qwen2-window', 'qwen3-bias'])(
-  '%s: sequences long enough for fused attention have the log-probabilities of our kernels',
+  '%s: libtorch with fused attention and our kernels agree on long sequences',
   async (name) => {
     const tokens = (count: number, from: number): Int32Array =>
       Int32Array.from({ length: count }, (_, index) => 4 + ((from + index * index) % 60));

@@ -1,4 +1,4 @@
-/** Sampled tokens follow the softmax; truncated sampling draws from exactly the tokens that the definitions leave. */
+/** Sampled tokens follow the softmax; truncated sampling draws from exactly the tokens that the definitions keep. */
 import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
 import type { Sampling } from '../../src/policy/policy.js';
@@ -9,7 +9,7 @@ const vocabulary = 64;
 const temperature = 0.7;
 const draws = 6000;
 
-/** The probability of every token after the prompt. */
+/** Computes the probability of every token after the prompt. */
 async function softmax(policy: LocalPolicy): Promise<number[]> {
   const sequences = Array.from({ length: vocabulary }, (_, token) => ({
     prompt: 0,
@@ -21,7 +21,7 @@ async function softmax(policy: LocalPolicy): Promise<number[]> {
   return found.map(([logprob]) => Math.exp(logprob as number));
 }
 
-/** First tokens of many completions, and that each reports its log-probability under the full softmax. */
+/** Samples first tokens of many completions, and checks that each reports its log-probability under the full softmax. */
 async function drawTokens(
   policy: LocalPolicy,
   options: Partial<Sampling>,
@@ -47,8 +47,8 @@ function count(tokens: readonly number[]): number[] {
 }
 
 /**
- * Pearson's statistic in standard deviations of its normal approximation (Wilson–Hilferty). Tokens expected fewer
- * than 5 times are one bin.
+ * Computes Pearson's statistic in standard deviations of its normal approximation (Wilson–Hilferty). Tokens expected fewer
+ * than 5 times share one bin.
  */
 function chiSquareDeviation(counts: readonly number[], probabilities: readonly number[]): number {
   const bins = [{ seen: 0, expected: 0 }];
@@ -66,7 +66,7 @@ function chiSquareDeviation(counts: readonly number[], probabilities: readonly n
   return (Math.cbrt(statistic / freedom) - (1 - spread)) / Math.sqrt(spread);
 }
 
-/** Renormalised over the tokens that are kept. */
+/** Renormalises the probabilities over the kept tokens. */
 function keepOnly(probabilities: readonly number[], kept: ReadonlySet<number>): number[] {
   const mass = [...kept].reduce((sum, token) => sum + (probabilities[token] as number), 0);
   return probabilities.map((probability, token) => (kept.has(token) ? probability / mass : 0));
@@ -75,7 +75,7 @@ function keepOnly(probabilities: readonly number[], kept: ReadonlySet<number>): 
 const ranked = (probabilities: readonly number[]): number[] =>
   probabilities.map((_, token) => token).sort((a, b) => (probabilities[b] as number) - (probabilities[a] as number));
 
-/** Plain definitions; each takes probabilities and returns the tokens that stay. */
+/** Plain definitions; each takes probabilities and returns the kept tokens. */
 const definitions = {
   topK: (probabilities: readonly number[], k: number) => new Set(ranked(probabilities).slice(0, k)),
   topP: (probabilities: readonly number[], mass: number) => {
@@ -94,7 +94,7 @@ const definitions = {
   },
 };
 
-/** Standard deviations: one seeded draw per test, so this is fixed, and a true fault is tens of them. */
+/** Limit in standard deviations: every test draws from a fixed seed, and a true fault exceeds it by far. */
 const acceptable = 3.5;
 
 test('sampled tokens follow the softmax at the temperature', async () => {
@@ -102,7 +102,7 @@ test('sampled tokens follow the softmax at the temperature', async () => {
   const probabilities = await softmax(policy);
   const counts = count(await drawTokens(policy, {}, probabilities));
   expect(chiSquareDeviation(counts, probabilities)).toBeLessThan(acceptable);
-  // The test can fail: the same counts do not fit the softmax at temperature 1.
+  // Proves that the test can fail: the same counts do not fit the softmax at temperature 1.
   const flatter = probabilities.map((probability) => probability ** temperature);
   const mass = flatter.reduce((sum, probability) => sum + probability, 0);
   expect(
@@ -121,7 +121,7 @@ describe.each([
   ['minP', 0.05],
   ['minP', 0.3],
 ] as const)('%s %d', (option, value) => {
-  test('draws from what the definition keeps, in proportion', async () => {
+  test('draws from the tokens that the definition keeps, in proportion', async () => {
     const policy = await openPolicy('llama-head-dim');
     const probabilities = await softmax(policy);
     const kept = definitions[option](probabilities, value);
@@ -136,7 +136,7 @@ describe.each([
   });
 });
 
-test('top-k, then top-p over what is left, then min-p', async () => {
+test('applies top-k, then top-p to the rest, then min-p', async () => {
   const policy = await openPolicy('llama-head-dim');
   const probabilities = await softmax(policy);
   const afterK = keepOnly(probabilities, definitions.topK(probabilities, 12));

@@ -1,11 +1,11 @@
 /**
- * The embedded default, a few updates from one seed: weights and metrics are what they were. A refactor that changes a bit
- * anywhere between the tasks and the optimizer fails here; a change that is meant to alter results makes the hashes anew.
+ * Runs a few updates of the built-in recipe from one seed and compares the hash of weights and metrics. A refactor that
+ * changes a bit anywhere between the tasks and the optimizer fails here; a change of results replaces the hashes.
  *
- * The kernels add up as many numbers at a time as a vector of the processor holds, and libtorch takes exponentials from a
- * library that chooses its code by the processor's vendor, so the last bits depend on both: one hash for each pair (AVX2
- * and plain code add eight at a time, in one order). A pair without a hash is skipped. The hashes of one vendor are made
- * on one machine by forcing `Instructions::detect`.
+ * The kernels add as many numbers at a time as a vector of the processor holds, and libtorch computes exponentials with a
+ * library that chooses its code by the processor's vendor, so the last bits depend on both: there is one hash for each pair
+ * (AVX2 and plain code add eight at a time, in one order). The test skips a pair without a hash. One machine makes all
+ * hashes of its vendor by forcing `Instructions::detect`.
  */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -25,13 +25,13 @@ const hashes = readGolden<Readonly<Record<string, Readonly<Record<string, string
 
 const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
 
-/** Hash of weights, moments and reference, and of every metric that is no time, after six updates with everything on. */
+/** Hashes weights, moments, reference and every metric but times after six updates with all features enabled. */
 async function seededRun(): Promise<{ readonly backend: string; readonly hash: string }> {
   const path = mkdtempSync(join(tmpdir(), 'exit-rl-seeded-'));
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   const flags = {
     ...{ model: tinyModel, method: 'exit', updates: 6, startsPerBatch: 4, groupSize: 4, seed: 20261125, threads: 1 },
-    ...{ buffer: { minimumFill: 4, capacity: 12 }, objective: { beta: 0.02, epochs: 2 }, device: 'cpu' },
+    ...{ buffer: { minimumFill: 4, capacity: 12 }, objective: { kl: { beta: 0.02 }, batchEpochs: 2 }, device: 'cpu' },
     ...{ reference: { blendEvery: 2, alpha: 0.5 }, optimizer: { learningRate: 1e-3 }, traces: 'all' },
   };
   const config = await loadConfig({ source: 'code-breaker', flags });

@@ -1,4 +1,4 @@
-/** Reading of fixtures, model folders and saved weights for the golden tests. Made by scripts/goldens/make.py. */
+/** Reads fixtures, model folders and saved weights for the golden tests; scripts/goldens/make.py makes the fixtures. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,8 @@ import { onTestFinished } from 'vitest';
 import { type Chat, createChat } from '../../src/chat/conversation.js';
 import { crossing, type NativeTokenizer, native } from '../../src/native.js';
 import { LocalPolicy, type LocalPolicyOptions } from '../../src/policy/local.js';
-import type { TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
+import type { OptimizerSettings, TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
+import { defaultUpdate, supervisedObjective } from '../../src/policy/settings.js';
 
 export const modelNames = [
   'llama-tied',
@@ -34,11 +35,11 @@ export function readGolden<Content>(name: string): Content {
   return JSON.parse(readFileSync(goldenPath(name), 'utf8')) as Content;
 }
 
-/** Our own kernels, and libtorch as on every other device: the same numbers are asked of both. */
+/** Our kernels, and libtorch as on every other device; both must give the same numbers. */
 export const backends = ['kernels', 'torch'] as const;
 export type Backend = (typeof backends)[number];
 
-/** A fixture model (or a folder) on one CPU thread in fp32, closed when the test ends. */
+/** Opens a fixture model (or a folder) on one CPU thread in fp32, and closes it when the test ends. */
 export async function openPolicy(
   nameOrFolder: string,
   options: LocalPolicyOptions & { backend?: Backend } = {},
@@ -49,14 +50,14 @@ export async function openPolicy(
   return policy;
 }
 
-/** A folder that is removed when the test ends. */
+/** Makes a folder that is removed when the test ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'exit-rl-golden-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
-/** A batch as the fixtures write it: the product's, with plain lists. */
+/** A batch of the fixtures: the product's with plain lists. */
 export interface PlainBatch {
   readonly prompts: readonly (readonly number[])[];
   readonly sequences: readonly {
@@ -83,7 +84,7 @@ export function toBatch({ prompts, sequences }: PlainBatch): UpdateBatch {
   };
 }
 
-/** A batch to take log-probabilities of: each pair is one sequence. */
+/** Makes a batch for log-probabilities: each pair is one sequence. */
 export function toTokenBatch(
   pairs: readonly { prompt: ArrayLike<number>; completion: ArrayLike<number> }[],
 ): UpdateBatch {
@@ -99,27 +100,51 @@ export function toTokenBatch(
 }
 
 export const onPolicySettings: UpdateSettings = {
+  ...defaultUpdate,
   learningRate: 1e-3,
-  adamBeta1: 0.9,
   adamBeta2: 0.95,
-  adamEpsilon: 1e-8,
-  weightDecay: 0,
-  maxGradNorm: 1,
   microbatchTokens: 4096,
-  objective: {
-    kind: 'grpo',
-    clipEpsilonLow: 0.2,
-    clipEpsilonHigh: 0.2,
-    beta: 0,
-    normalisation: 'sequence-mean',
-    maxCompletionLength: 16,
-    temperature: 1,
-    epochs: 1,
-    useRolloutLogprobs: false,
-  },
 };
 
-/** The weights of a folder, in one file or in shards, by name. Reads F32, BF16 and F16. */
+/** Settings of the fixtures, which are flat on PyTorch's side. */
+export interface GoldenSettings extends OptimizerSettings {
+  readonly microbatchTokens: number;
+  readonly objective: { readonly kind: 'supervised' } | GoldenObjective;
+}
+
+interface GoldenObjective {
+  readonly kind: 'grpo';
+  readonly clipEpsilonLow: number;
+  readonly clipEpsilonHigh: number;
+  readonly beta: number;
+  readonly normalisation: 'sequence-mean' | 'token-mean' | 'constant';
+  readonly maxCompletionLength: number;
+  readonly temperature: number;
+  readonly epochs: number;
+  readonly useRolloutLogprobs: boolean;
+  readonly entropyCoefficient?: number;
+}
+
+/** Converts the settings of a fixture to those of an update. */
+export function toSettings({ objective, ...optimizer }: GoldenSettings): UpdateSettings {
+  if (objective.kind === 'supervised') return { ...defaultUpdate, ...optimizer, objective: supervisedObjective };
+  const plain = defaultUpdate.objective;
+  const { clipEpsilonLow: low, clipEpsilonHigh: high, normalisation: kind, maxCompletionLength: length } = objective;
+  return {
+    ...{ ...defaultUpdate, ...optimizer, temperature: objective.temperature },
+    objective: {
+      ...plain,
+      loss: { kind: 'clip', low, high, delta: null, dual: null },
+      kl: { ...plain.kl, beta: objective.beta },
+      entropy: { ...plain.entropy, coefficient: objective.entropyCoefficient ?? 0 },
+      normalisation: kind === 'constant' ? { kind, length } : { kind },
+      oldPolicy: objective.useRolloutLogprobs ? 'behaviour' : 'trainer',
+      batchEpochs: objective.epochs,
+    },
+  };
+}
+
+/** Reads the weights of a folder by name, from one file or shards, in F32, BF16 or F16. */
 export function readWeights(folder: string): Map<string, Float32Array> {
   const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
   return new Map(files.sort().flatMap((name) => [...readWeightFile(join(folder, name))]));
@@ -154,19 +179,19 @@ function halfToFloat(half: number): number {
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
 }
 
-/** Largest |a − b|; infinite when the lengths differ. */
+/** Computes the largest |a − b|; infinite when the lengths differ. */
 export function largestGap(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   let gap = 0;
   for (let i = 0; i < a.length; i++) {
     const difference = Math.abs((a[i] as number) - (b[i] as number));
-    // A NaN must fail the comparison, and Math.max would hide none.
-    if (!(difference <= gap)) gap = difference;
+    // Math.max keeps a NaN, which must fail the comparison.
+    gap = Math.max(gap, difference);
   }
   return gap;
 }
 
-/** ‖a − b‖ / ‖b‖; 0 when both are zero. */
+/** Computes ‖a − b‖ / ‖b‖; 0 when both are zero. */
 export function relativeGap(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let [difference, size] = [0, 0];
   for (let i = 0; i < b.length; i++) {
@@ -190,7 +215,7 @@ export interface FixtureTokenizer {
   decode(ids: readonly Int32Array[], skipSpecialTokens?: boolean): string[];
 }
 
-/** A tokenizer without a model: one of test/golden/tokenizers, or a folder. */
+/** Opens a tokenizer without a model: one of test/golden/tokenizers, or a folder. */
 export async function loadTokenizer(nameOrFolder: string): Promise<FixtureTokenizer> {
   const folder = nameOrFolder.startsWith('/') ? nameOrFolder : goldenPath(`tokenizers/${nameOrFolder}`);
   const loaded = await crossing(() => native('cpu').NativeTokenizer.load(folder));
@@ -211,7 +236,7 @@ export async function loadTokenizer(nameOrFolder: string): Promise<FixtureTokeni
   };
 }
 
-/** A published chat template with one of the small tokenizers. */
+/** Opens a published chat template with one of the small tokenizers. */
 export async function openChat(template: string, tokenizer: string, endTokens: readonly number[] = []): Promise<Chat> {
   const { native } = await loadTokenizer(tokenizer);
   const source = goldenPath(`chat/templates/${template}.jinja`);

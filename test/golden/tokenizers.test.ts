@@ -12,7 +12,7 @@ const { texts, families } = readGolden<Texts>('tokenizers/texts.json');
 describe.each(tokenizerNames)('%s', (name) => {
   const rows = families[name] ?? [];
 
-  test('there is something to compare', () => {
+  test('the fixture holds texts to compare', () => {
     expect(rows.length).toBe(texts.length);
   });
 

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { LocalPolicy } from '../../src/policy/local.js';
-import type { UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
+import type { UpdateMetrics } from '../../src/policy/policy.js';
 import {
   backends,
   bound,
+  type GoldenSettings,
   modelFolder,
   openPolicy,
   type PlainBatch,
@@ -12,16 +13,17 @@ import {
   relativeGap,
   temporaryFolder,
   toBatch,
+  toSettings,
 } from './support.js';
 
 interface Case {
   readonly name: string;
   readonly model: string;
-  readonly steps: { batch: PlainBatch; settings: UpdateSettings }[];
-  /** Of every epoch of every step. */
+  readonly steps: { batch: PlainBatch; settings: GoldenSettings }[];
+  /** The losses of every epoch of every step. */
   readonly metrics: Record<string, number>[][];
   readonly change: { norms: Record<string, number>; samples: [string, number, number][] };
-  /** How far PyTorch's own fp32 is from these fp64 values. */
+  /** Distance of PyTorch's fp32 from these fp64 values. */
   readonly fp32: { loss: number; change: number };
 }
 
@@ -31,16 +33,16 @@ const optimizer = readGolden<{ cases: Case[] }>('optimizer.json').cases;
 
 async function runSteps(policy: LocalPolicy, { steps }: Case): Promise<UpdateMetrics[]> {
   const metrics: UpdateMetrics[] = [];
-  for (const { batch, settings } of steps) metrics.push(await policy.update(toBatch(batch), settings));
+  for (const { batch, settings } of steps) metrics.push(await policy.update(toBatch(batch), toSettings(settings)));
   return metrics;
 }
 
-/** The product reports the mean over epochs. */
+/** Averages over epochs, as the product reports. */
 function expectedMetric(epochs: Record<string, number>[], key: string): number {
   return epochs.reduce((sum, metrics) => sum + (metrics[key] as number), 0) / epochs.length;
 }
 
-/** A loss, and a kl, is what remains where larger numbers cancel: its rounding is relative to their size. */
+/** Loss and kl are differences of larger numbers, so their rounding error is relative to those. */
 function toleranceOf(key: string, expected: number, epochs: Record<string, number>[], { fp32 }: Case): number {
   const size = `${key}_size`;
   if (epochs[0]?.[size] !== undefined) return expectedMetric(epochs, size) * bound(fp32.loss);
@@ -90,16 +92,16 @@ describe.each(
   });
 });
 
-/** Losses of the fixtures are those of an update's first epoch: of the weights as they are. */
+/** The fixtures hold the losses of an update's first epoch, which uses the unchanged weights. */
 describe.each(backends)('an evaluation of the objective, on %s', (backend) => {
   test.each(updates.map((golden) => [golden.name, golden] as const))('%s', async (_, golden) => {
     const policy = await openPolicy(golden.model, { reference: true, backend });
     const [{ batch, settings }] = golden.steps as [Case['steps'][number]];
     const { grad_norm: __, ...first } = golden.metrics[0]?.[0] ?? {};
-    const found = await policy.evaluate(toBatch(batch), settings);
+    const found = await policy.evaluate(toBatch(batch), toSettings(settings));
     checkMetrics(found, [first], golden);
     expect(found).not.toHaveProperty('grad_norm');
-    // Nothing has moved: the update that follows is the golden one.
+    // The weights are unchanged, so the update that follows is the golden one.
     const metrics = await runSteps(policy, golden);
     for (const [index, epochs] of golden.metrics.entries())
       checkMetrics(metrics[index] as UpdateMetrics, epochs, golden);

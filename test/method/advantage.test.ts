@@ -10,7 +10,7 @@ const settings = fc.record({
 });
 
 describe('groupAdvantages', () => {
-  test('by hand: population, sample, mean', () => {
+  test('equals values worked out by hand: population, sample, mean', () => {
     const group = [0, 0, 1, 1];
     const close = (values: readonly number[]): unknown => values.map((value) => expect.closeTo(value, 12));
     expect([...groupAdvantages(group, { epsilon: 0 })]).toEqual(close([-1, -1, 1, 1]));
@@ -63,19 +63,19 @@ describe('groupAdvantages', () => {
     );
   });
 
-  test('refuses an infinite reward: such a group is not trained on', () => {
+  test('refuses an infinite reward', () => {
     for (const bad of [Infinity, -Infinity]) expect(() => groupAdvantages([0, bad])).toThrow(RangeError);
   });
 });
 
-describe('a group of one, and rewards that are not known', () => {
-  test("trains on the reward where it is asked to, as verl's mean 0 and deviation 1", () => {
+describe('a group of one, and unknown rewards', () => {
+  test("take the reward as the advantage with groupOfOne: 'reward', as verl's mean 0 and deviation 1", () => {
     expect([...groupAdvantages([0.7], { groupOfOne: 'reward', epsilon: 1e-6 })]).toEqual([0.7 / (1 + 1e-6)]);
     expect([...groupAdvantages([0.7], { groupOfOne: 'reward', baseline: 'mean' })]).toEqual([0.7]);
     expect([...groupAdvantages([0.7])]).toEqual([0]);
   });
 
-  test('an unscorable reward stays out of the baseline and gets nothing', () => {
+  test('leave an unknown reward out of the baseline and give it advantage 0', () => {
     const known = groupAdvantages([0, 1, 1], { std: 'sample' });
     expect([...groupAdvantages([0, Number.NaN, 1, 1], { std: 'sample' })]).toEqual([known[0], 0, known[1], known[2]]);
     expect([...groupAdvantages([Number.NaN, Number.NaN])]).toEqual([0, 0]);
@@ -83,7 +83,7 @@ describe('a group of one, and rewards that are not known', () => {
   });
 });
 
-test('leave-one-out compares each with the mean of the others', () => {
+test('leave-one-out compares each reward with the mean of the others', () => {
   const group = [0.25, 1, 0.5];
   const expected = [0.25 - 0.75, 1 - 0.375, 0.5 - 0.625];
   groupAdvantages(group, { baseline: 'leave-one-out' }).forEach((advantage, at) => {
@@ -91,7 +91,7 @@ test('leave-one-out compares each with the mean of the others', () => {
   });
 });
 
-test('over the batch, one deviation serves all groups', () => {
+test('stdOver: batch divides all groups by one deviation', () => {
   const [first, second] = batchAdvantages(
     [
       [0, 1],

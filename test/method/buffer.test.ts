@@ -31,7 +31,7 @@ function insertPlainly(list: Insertion[], { key, score }: Insertion, capacity: n
 }
 
 describe('insert', () => {
-  test('holds what the plain rule holds, after every insertion', () => {
+  test('holds the entries of the plain rule after every insertion', () => {
     fc.assert(
       fc.property(capacities, insertions, (capacity, sequence) => {
         const buffer = bufferOf(capacity);
@@ -47,12 +47,12 @@ describe('insert', () => {
     );
   });
 
-  test('admits always below capacity, even the score 0', () => {
+  test('admits every entry below capacity, even with score 0', () => {
     const buffer = bufferOf(2);
     expect([buffer.insert('a', 'A', 0.2), buffer.insert('b', 'B', 0)]).toEqual(['inserted', 'inserted']);
   });
 
-  test('at capacity a tie admits the newcomer, and among equal minima the oldest leaves', () => {
+  test('admits a tie at capacity, and evicts the oldest of equal minima', () => {
     const buffer = bufferOf(3);
     for (const key of ['a', 'b', 'c']) buffer.insert(key, key, 0.1);
     expect(buffer.insert('d', 'd', 0.1)).toBe('inserted');
@@ -61,7 +61,7 @@ describe('insert', () => {
     expect([...scoresOf(buffer).keys()].sort()).toEqual(['b', 'c', 'd']);
   });
 
-  test('a new score updates the start in place: no twin, same entry, not younger', () => {
+  test('a new score updates the entry in place, without a duplicate or a new age', () => {
     const buffer = bufferOf(2);
     buffer.insert('a', 'first', 0.1);
     buffer.insert('b', 'b', 0.1);
@@ -72,7 +72,7 @@ describe('insert', () => {
     expect(buffer.has('a')).toBe(false);
   });
 
-  test('a lowered score makes an entry the next to leave, a raised one keeps it', () => {
+  test('evicts an entry with a lowered score next, and keeps one with a raised score', () => {
     const buffer = bufferOf(2);
     buffer.insert('a', 'a', 0.2);
     buffer.insert('b', 'b', 0.1);
@@ -113,7 +113,7 @@ describe('draw', () => {
     },
   );
 
-  test('stays exact after a million changes of score: nothing drifts', () => {
+  test('stays exact after a million changes of score', () => {
     const drifted = bufferOf(8, 1000);
     const filler = createRng(4);
     for (let i = 0; i < 1_000_000; i++) drifted.insert(String(i & 7), '', i < 999_992 ? filler.next() : (i & 7) / 32);
@@ -123,7 +123,7 @@ describe('draw', () => {
     for (let i = 0; i < 1000; i++) expect(drifted.draw(one).key).toBe(fresh.draw(other).key);
   });
 
-  test('no inverse temperature overflows or vanishes', () => {
+  test('overflows and underflows at no inverse temperature', () => {
     for (const scores of [
       [0, 0, 0],
       [0, 0.25, 0.25],
@@ -139,7 +139,7 @@ describe('draw', () => {
     }
   });
 
-  test('only ever draws what is there, whatever the capacity', () => {
+  test('draws only stored entries, whatever the capacity', () => {
     fc.assert(
       fc.property(capacities, insertions, fc.integer(), (capacity, sequence, seed) => {
         const buffer = bufferOf(capacity, 500);
@@ -152,13 +152,13 @@ describe('draw', () => {
     );
   });
 
-  test('an empty buffer refuses', () => {
+  test('refuses to draw from an empty buffer', () => {
     expect(() => bufferOf(3).draw(createRng(0))).toThrow(RangeError);
   });
 });
 
 describe('snapshot and restore', () => {
-  test('the restored buffer draws, admits and evicts the same from then on', () => {
+  test('the restored buffer draws, admits and evicts as the original', () => {
     fc.assert(
       fc.property(capacities, insertions, insertions, fc.integer(), (capacity, before, after, seed) => {
         const original = bufferOf(capacity);
@@ -176,7 +176,7 @@ describe('snapshot and restore', () => {
     );
   });
 
-  test('a snapshot does not follow its buffer', () => {
+  test('a snapshot does not change with its buffer', () => {
     const buffer = bufferOf(2);
     buffer.insert('a', 'a', 0.1);
     const snapshot = buffer.snapshot();
@@ -185,14 +185,14 @@ describe('snapshot and restore', () => {
     expect(snapshot.slots).toEqual([{ key: 'a', entry: 'a', score: 0.1, insertion: 0 }]);
   });
 
-  test('a snapshot that is too large is refused', () => {
+  test('refuses a snapshot larger than the capacity', () => {
     const large = bufferOf(3);
     for (const key of ['a', 'b', 'c']) large.insert(key, key, 0.1);
     expect(() => bufferOf(2).restore(large.snapshot())).toThrow(RangeError);
   });
 });
 
-test('metrics tell fill and scores', () => {
+test('metrics report fill and scores', () => {
   const buffer = bufferOf(4);
   const zero = { 'buffer/size': 0, 'buffer/score_mean': 0, 'buffer/score_max': 0, 'buffer/score_min': 0 };
   expect(buffer.metrics()).toEqual(zero);
@@ -207,7 +207,7 @@ test('metrics tell fill and scores', () => {
   });
 });
 
-test('a draw and an insertion of a full buffer look at O(log N) entries', () => {
+test('a draw and an insertion of a full buffer read O(log N) entries', () => {
   // Reads of scores are counted: times would be noise on a busy machine.
   const steps = (capacity: number): number => {
     let reads = 0;
@@ -230,7 +230,7 @@ test('a draw and an insertion of a full buffer look at O(log N) entries', () => 
   expect(steps(4096) / steps(256)).toBeLessThan(2);
 });
 
-test('settings that make no buffer are refused', () => {
+test('refuses a capacity or inverse temperature out of range', () => {
   for (const capacity of [0, -1, 1.5, Number.NaN]) expect(() => bufferOf(capacity)).toThrow(RangeError);
   for (const heat of [-1, Number.NaN, Infinity]) expect(() => bufferOf(2, heat)).toThrow(RangeError);
 });

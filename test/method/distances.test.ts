@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { startDistances } from '../../src/method/diversity.js';
 
-test('mean pairwise distances, by hand', () => {
+test('mean pairwise distances equal values worked out by hand', () => {
   // (1,0), (0,1), (2,0): L2 √2, 1, √5; cosine distance 1, 0, 1.
   const distances = startDistances(Float32Array.of(1, 0, 0, 1, 2, 0), 2);
   expect(distances['curriculum/pairwise_l2']).toBeCloseTo((Math.SQRT2 + 1 + Math.sqrt(5)) / 3, 6);
   expect(distances['curriculum/pairwise_cosine']).toBeCloseTo(2 / 3, 6);
 });
 
-test('fewer than two starts lie nowhere apart; an empty embedding has no direction', () => {
+test('the distance is 0 for fewer than two starts; a zero vector has no direction', () => {
   const nothing = { 'curriculum/pairwise_l2': 0, 'curriculum/pairwise_cosine': 0 };
   expect(startDistances(new Float32Array(0), 4)).toEqual(nothing);
   expect(startDistances(Float32Array.of(1, 2), 2)).toEqual(nothing);

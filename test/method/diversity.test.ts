@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { applyDiversity, plainDiversity, rowsOf } from '../../src/method/diversity.js';
+import { applyDiversity, plainDiversity, splitRows } from '../../src/method/diversity.js';
 
 describe('plainDiversity', () => {
-  test('by hand: three points on a line', () => {
+  test('equals values worked out by hand for three points on a line', () => {
     // Centroid 1; distances 1, 1, 0 for 0, 2, 1; range 1.
     expect([...plainDiversity([[0], [2], [1]])]).toEqual([1, 1, 0]);
     // Centroid (2, 0); distances 2, 1, 3; range 2.
@@ -16,7 +16,7 @@ describe('plainDiversity', () => {
     ]).toEqual([1, 0.5, 1.5]);
   });
 
-  test('a zero range leaves the advantage as it is', () => {
+  test('gives 1 for a zero range, which leaves the advantage unchanged', () => {
     expect([
       ...plainDiversity([
         [3, 1],
@@ -34,7 +34,7 @@ describe('plainDiversity', () => {
     expect([...plainDiversity([])]).toEqual([]);
   });
 
-  test('the unshifted numerator is clamped from above', () => {
+  test('clamps the unshifted numerator from above', () => {
     // A regular pair far from the centroid and a third member slightly nearer: a small range, a large ratio.
     const embeddings = [[10], [-10], [9.9], [-9.9]];
     expect(Math.max(...plainDiversity(embeddings, { clamp: Infinity }))).toBeCloseTo(100);
@@ -46,7 +46,7 @@ describe('plainDiversity', () => {
     maxLength: 9,
   });
 
-  test('lies in [0, clamp], does not see order, shift or scale', () => {
+  test('lies in [0, clamp], invariant to order, shift and scale', () => {
     fc.assert(
       fc.property(points, (embeddings) => {
         const plain = plainDiversity(embeddings);
@@ -67,13 +67,13 @@ describe('plainDiversity', () => {
   });
 });
 
-test('applyDiversity multiplies, and refuses lists of unequal length', () => {
+test('applyDiversity multiplies, and refuses lists of different lengths', () => {
   expect([...applyDiversity([1, -2, 0], [0.5, 3, 2])]).toEqual([0.5, -6, 0]);
   expect(() => applyDiversity([1], [1, 2])).toThrow(RangeError);
 });
 
-test('rowsOf views a row-major matrix', () => {
-  expect(rowsOf(Float32Array.of(1, 2, 3, 4), 2).map((row) => [...row])).toEqual([
+test('splitRows returns views of a row-major matrix', () => {
+  expect(splitRows(Float32Array.of(1, 2, 3, 4), 2).map((row) => [...row])).toEqual([
     [1, 2],
     [3, 4],
   ]);

@@ -3,11 +3,11 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig, type RunConfig, type RunConfigInput } from '../../src/config.js';
+import { parseConfig, type RunConfig, type RunConfigInput } from '../../src/config/parse.js';
 import { LocalEmbedder } from '../../src/embedder/local.js';
 import { openEmbedder } from '../../src/embedder/open.js';
 import { ConfigError, ModelFolderError, RunFolderError } from '../../src/errors.js';
-import { measureDiversity, plainDiversity, rowsOf } from '../../src/method/diversity.js';
+import { measureDiversity, plainDiversity, splitRows } from '../../src/method/diversity.js';
 import type { Group } from '../../src/method/group.js';
 import type { MetricsRow } from '../../src/run/metrics.js';
 import { missingEngine } from '../cli/support/cli.js';
@@ -27,7 +27,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 
 type Choice = string | Readonly<Record<string, unknown>>;
 
-/** Trains, or goes on; gives the metrics of every update that the run folder holds. */
+/** Trains or resumes a run; returns the metrics of every update that the run folder holds. */
 async function run(embedder: Choice, path: string, { resume = false, turns = 1 } = {}): Promise<MetricsRow[]> {
   const changes = { diversity: { embedder } };
   await trainWords({ path, updates, checkpoint: { every: 3 }, turns, resume, changes });
@@ -56,14 +56,14 @@ describe.skipIf(missingEngine !== undefined)('an ExIt run', () => {
     expect(await lasting(stopped)).toEqual(await lasting(twin));
   });
 
-  test('reports how often the cache had a vector', async () => {
+  test('reports the hit rate of the vector cache', async () => {
     const rows = await run(model, join(root, 'run'));
     const rate = rows.at(-1)?.['perf/embedding_cache_hit_rate'] ?? Number.NaN;
     expect(rate).toBeGreaterThan(0);
     expect(rate).toBeLessThan(1);
   });
 
-  test('is not resumed with an embedder whose files changed', async () => {
+  test('refuses to resume with an embedder whose files changed', async () => {
     const folder = join(root, 'encoder');
     await cp(encoder, folder, { recursive: true });
     await run({ ...model, model: folder }, join(root, 'run'));
@@ -74,21 +74,21 @@ describe.skipIf(missingEngine !== undefined)('an ExIt run', () => {
     await expect(again).rejects.toThrow(/embedder \(/);
   });
 
-  test('is refused when the embedder folder cannot be read', async () => {
+  test('refuses an embedder folder that cannot be read', async () => {
     const running = run({ ...model, model: join(root, 'nowhere') }, join(root, 'run'));
     await expect(running).rejects.toBeInstanceOf(ModelFolderError);
   });
 });
 
-describe.skipIf(missingEngine !== undefined)('the factors', () => {
-  test("are those of the plain formula on the encoder's own vectors", async () => {
+describe.skipIf(missingEngine !== undefined)('the diversity factors', () => {
+  test("equal the plain formula on the encoder's vectors", async () => {
     const answers = ['a1 b2 c3', 'c3 b2 a1', 'something else entirely', 'a1 b2 c4'];
     const group = groupOf(answers);
     const embedder = await openEmbedder(settingsOf(model), new DigitPolicy());
     const local = await LocalEmbedder.load(encoder, { device: 'cpu', threads: 1 });
     try {
       const [factors] = await measureDiversity([group], embedder, 3);
-      const plain = plainDiversity(rowsOf(await local.embed(answers), local.dimension), { clamp: 3 });
+      const plain = plainDiversity(splitRows(await local.embed(answers), local.dimension), { clamp: 3 });
       expect(largestGap(factors ?? [], plain)).toBeLessThan(1e-5);
       expect(new Set(factors).size).toBeGreaterThan(1);
     } finally {
@@ -97,10 +97,10 @@ describe.skipIf(missingEngine !== undefined)('the factors', () => {
     }
   });
 
-  test('need a policy that gives its states', async () => {
+  test('need a policy that returns its hidden states', async () => {
     const opening = openEmbedder(settingsOf('policy'), new DigitPolicy());
     await expect(opening).rejects.toBeInstanceOf(ConfigError);
-    await expect(opening).rejects.toThrow(/diversity\.embedder: this policy does not give its hidden states/);
+    await expect(opening).rejects.toThrow(/diversity\.embedder: this policy does not return its hidden states/);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Curriculum } from '../../src/method/curriculum.js';
 import type { ExitCurriculumOptions, ExitCurriculumState } from '../../src/method/exit.js';
 import type { Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
-import { create, groupOf, playUpdates, rolloutOf, said, stateOf, task } from '../support/exit-curriculum.js';
+import { create, groupOf, makeHistory, playUpdates, rolloutOf, stateOf, task } from '../support/exit-curriculum.js';
 import { ladderTasks } from '../support/ladder.js';
 
 describe('nextBatch', () => {
@@ -27,16 +27,16 @@ describe('nextBatch', () => {
   /** Four standard deviations of a share estimated from `count` draws. */
   const tolerance = (share: number, count: number): number => 4 * Math.sqrt((share * (1 - share)) / count);
 
-  test('takes base tasks, uniformly, until the buffer has its minimum fill', () => {
-    const starts = drawMany(holding(said('a'), { minimumFill: 2 }), 4000);
+  test('draws base tasks uniformly until the buffer has its minimum fill', () => {
+    const starts = drawMany(holding(makeHistory('a'), { minimumFill: 2 }), 4000);
     expect(starts.every(({ intent, history }) => intent === 'attempt' && history === emptyHistory)).toBe(true);
     const counts = ladderTasks.map(({ id }) => starts.filter((start) => start.task.id === id).length);
     // χ² with 19 degrees of freedom: 43.8 at 0.1 %.
     expect(counts.reduce((sum, count) => sum + (count - 200) ** 2 / 200, 0)).toBeLessThan(43.8);
   });
 
-  test('from the minimum fill on replays with probability p, and diverges with p_div', () => {
-    const starts = drawMany(holding(said('a'), { replayProbability: 0.5, divergeProbability: 0.2 }), 4000);
+  test('replays with probability p from the minimum fill on, and diverges with p_div', () => {
+    const starts = drawMany(holding(makeHistory('a'), { replayProbability: 0.5, divergeProbability: 0.2 }), 4000);
     const share = (intent: string): number => starts.filter((start) => start.intent === intent).length / 4000;
     for (const [intent, expected] of [
       ['attempt', 0.5],
@@ -47,12 +47,12 @@ describe('nextBatch', () => {
     }
   });
 
-  test('a minimum fill of 0 does not draw from an empty buffer', () => {
+  test('does not draw from an empty buffer with a minimum fill of 0', () => {
     expect(create({ minimumFill: 0, replayProbability: 1 }).nextBatch(1, createRng(1))[0]?.intent).toBe('attempt');
   });
 
   test('selects a uniform turn prefix, then a uniform iterate of that turn', () => {
-    const history = said('ab', 'cde', 'f');
+    const history = makeHistory('ab', 'cde', 'f');
     const starts = drawMany(holding(history), 12_000);
     const shares = new Map<string, number>();
     for (const start of starts) {
@@ -67,7 +67,7 @@ describe('nextBatch', () => {
     expect(starts.every((start) => start.task === task)).toBe(true);
   });
 
-  test('without expansion a replayed start is an attempt', async () => {
+  test('replays attempts without expansion', async () => {
     const curriculum = create({ expand: false, minimumFill: 1, replayProbability: 1 });
     await playUpdates(curriculum, 3);
     const starts = drawMany(curriculum, 50);
@@ -75,7 +75,7 @@ describe('nextBatch', () => {
     expect(starts.every(({ origin }) => origin !== undefined)).toBe(true);
   });
 
-  test('draws the same starts at once or one after the other, and changes nothing', async () => {
+  test('draws the same starts in one call or several, and changes no state', async () => {
     const curriculum = create({ replayProbability: 0.5, order: { order: 'shuffled', seed: 3 } });
     await playUpdates(curriculum, 6);
     const before = JSON.stringify(curriculum.snapshot());
@@ -96,9 +96,9 @@ describe('metrics', () => {
     return start;
   }
 
-  test('give depth, recency, turn, intents and distinct starts of the last batch', () => {
+  test('report depth, recency, turn, intents and distinct starts of the last batch', () => {
     const curriculum = create({ minimumFill: 1, replayProbability: 1, divergeProbability: 0 });
-    observeNext(curriculum, said('a'), 'finished', 1);
+    observeNext(curriculum, makeHistory('a'), 'finished', 1);
     expect(curriculum.metrics()).toMatchObject({
       'curriculum/depth': 0,
       'curriculum/recency': 0,
@@ -109,7 +109,7 @@ describe('metrics', () => {
       'buffer/size': 1,
     });
     for (let update = 1; update <= 3; update++) {
-      expect(observeNext(curriculum, said('a'), 'malformed', update).intent).toBe('improve');
+      expect(observeNext(curriculum, makeHistory('a'), 'malformed', update).intent).toBe('improve');
       expect(curriculum.metrics()).toMatchObject({
         'curriculum/depth': 1,
         'curriculum/recency': update,
@@ -121,14 +121,14 @@ describe('metrics', () => {
     }
   });
 
-  test('cover the batch that was observed last alone', async () => {
+  test('cover only the batch observed last', async () => {
     const curriculum = create({ minimumFill: 1000, capacity: 1000 });
     await playUpdates(curriculum, 5, { startsPerBatch: 3 });
     expect(stateOf(curriculum).record).toMatchObject({ update: 5, batch: { length: 3 } });
   });
 });
 
-test('a split without tasks, or with twins, is refused', () => {
+test('refuses a split without tasks, or with two tasks of one id', () => {
   expect(() => create({ tasks: [] })).toThrow(/at least one task/);
   expect(() => create({ tasks: [task, { ...task }] })).toThrow(/share an id/);
 });

@@ -4,32 +4,35 @@ import { emptyHistory, historyKey } from '../../src/history.js';
 import type { Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
 import { deepFreeze, histories } from '../support/arbitraries.js';
-import { create, groupOf, keysIn, rolloutOf, said, storedIn, task } from '../support/exit-curriculum.js';
+import { create, groupOf, keysIn, makeHistory, rolloutOf, storedIn, task } from '../support/exit-curriculum.js';
 
 describe('observe', () => {
   const base: Start = { task, history: emptyHistory, intent: 'attempt' };
-  const rewritten: Start = { task, history: said('a', 'bc'), intent: 'improve' };
+  const rewritten: Start = { task, history: makeHistory('a', 'bc'), intent: 'improve' };
 
   test('inserts the start, m⁺ and every per-turn partial history of m⁺, all with the score S', () => {
     const curriculum = create();
-    const expanded = said('a', 'bcd', 'e');
+    const expanded = makeHistory('a', 'bcd', 'e');
     curriculum.observe([groupOf(rewritten, [rolloutOf(rewritten, expanded)], 0.125)], createRng(1));
-    const expected = [said('a', 'bc'), expanded, said('a'), said('a', 'bcd')];
+    const expected = [makeHistory('a', 'bc'), expanded, makeHistory('a'), makeHistory('a', 'bcd')];
     expect(keysIn(curriculum).sort()).toEqual(expected.map((history) => historyKey(task.id, history)).sort());
     expect(storedIn(curriculum).every(({ score }) => score === 0.125)).toBe(true);
   });
 
-  test('of a base task inserts m⁺ and its partial histories, not the empty history', () => {
+  test('inserts m⁺ and its partial histories for a base task, and not the empty history', () => {
     const curriculum = create();
-    curriculum.observe([groupOf(base, [rolloutOf(base, said('a', 'b'))], 0.1)], createRng(1));
+    curriculum.observe([groupOf(base, [rolloutOf(base, makeHistory('a', 'b'))], 0.1)], createRng(1));
     const histories = storedIn(curriculum).map(({ entry }) => entry.history);
-    expect(histories).toEqual([said('a', 'b'), said('a')]);
+    expect(histories).toEqual([makeHistory('a', 'b'), makeHistory('a')]);
   });
 
-  test('updates the score of a start that is there; no twin', () => {
+  test('updates the score of a start that the buffer holds, without a duplicate', () => {
     const curriculum = create();
     const observe = (score: number): void => {
-      curriculum.observe([groupOf(rewritten, [rolloutOf(rewritten, said('a', 'bcd', 'e'))], score)], createRng(1));
+      curriculum.observe(
+        [groupOf(rewritten, [rolloutOf(rewritten, makeHistory('a', 'bcd', 'e'))], score)],
+        createRng(1),
+      );
     };
     observe(0.2);
     observe(0.05);
@@ -37,9 +40,9 @@ describe('observe', () => {
     expect(storedIn(curriculum).every(({ score }) => score === 0.05)).toBe(true);
   });
 
-  test('expands a member that ended properly, uniformly', () => {
+  test('expands a uniformly drawn finished member', () => {
     const kinds = ['malformed', 'finished', 'overlong', 'finished', 'failed', 'finished'] as const;
-    const members = kinds.map((kind, i) => rolloutOf(base, said(String(i)), kind));
+    const members = kinds.map((kind, i) => rolloutOf(base, makeHistory(String(i)), kind));
     const chosen = new Map<string, number>();
     for (let seed = 0; seed < 3000; seed++) {
       const curriculum = create();
@@ -52,26 +55,29 @@ describe('observe', () => {
     for (const count of chosen.values()) expect(Math.abs(count - 1000)).toBeLessThan(104);
   });
 
-  test('expands none when no member ended properly, and still scores the start', () => {
+  test('expands no member when none finished, and still scores the start', () => {
     const curriculum = create();
-    const members = [rolloutOf(rewritten, said('a', 'bcx'), 'malformed'), rolloutOf(rewritten, said('a'), 'failed')];
+    const members = [
+      rolloutOf(rewritten, makeHistory('a', 'bcx'), 'malformed'),
+      rolloutOf(rewritten, makeHistory('a'), 'failed'),
+    ];
     curriculum.observe([groupOf(rewritten, members, 0.1)], createRng(1));
     expect(keysIn(curriculum)).toEqual([historyKey(task.id, rewritten.history)]);
   });
 
-  test('learns nothing from a group of which every member failed', () => {
+  test('ignores a group whose members all failed', () => {
     const curriculum = create();
     curriculum.observe([groupOf(rewritten, [rolloutOf(rewritten, rewritten.history, 'failed')], 0)], createRng(1));
     expect(keysIn(curriculum)).toEqual([]);
   });
 
-  test('without expansion stores base tasks only', () => {
+  test('stores base tasks only without expansion', () => {
     const curriculum = create({ expand: false });
-    curriculum.observe([groupOf(base, [rolloutOf(base, said('a', 'b'))], 0.1)], createRng(1));
+    curriculum.observe([groupOf(base, [rolloutOf(base, makeHistory('a', 'b'))], 0.1)], createRng(1));
     expect(storedIn(curriculum).map(({ entry, score }) => [entry.history, score])).toEqual([[emptyHistory, 0.1]]);
   });
 
-  test('never exceeds the capacity, and never holds twins', () => {
+  test('never exceeds the capacity and never holds duplicates', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(histories, fc.nat({ max: 25 })), { maxLength: 40 }), (observations) => {
         const curriculum = create({ capacity: 5 });

@@ -6,16 +6,16 @@ import {
   create,
   groupOf,
   keysIn,
+  makeHistory,
   playUpdates,
   rolloutOf,
-  said,
   stateOf,
   storedIn,
 } from '../support/exit-curriculum.js';
 import { oneRung } from '../support/ladder.js';
 
 describe('Algorithm 1 on a task of three turns', () => {
-  test('every stored history came of an observed group, and has the score of one that it came of', async () => {
+  test('stores only histories of observed groups, each with the score of a group that produced it', async () => {
     const curriculum = create({ capacity: 1000, replayProbability: 0.7 });
     const groups = await playUpdates(curriculum, 40);
     const scores = new Map<string, number[]>();
@@ -31,7 +31,7 @@ describe('Algorithm 1 on a task of three turns', () => {
     for (const { key, score } of storedIn(curriculum)) expect(scores.get(key)).toContain(score);
   });
 
-  test('rewrites happen at every turn, histories deepen, and every rewrite is one iterate longer', async () => {
+  test('rewrites every turn, deepens histories, and adds one iterate per rewrite', async () => {
     const curriculum = create({ capacity: 64, replayProbability: 0.8 });
     const groups = await playUpdates(curriculum, 60);
     const rewrites = groups.filter(({ start }) => start.intent !== 'attempt');
@@ -48,13 +48,13 @@ describe('Algorithm 1 on a task of three turns', () => {
     }
   });
 
-  test('a turn of one digit keeps every iterate: history of the single-turn task is a chain', async () => {
+  test('the history of a single-turn task is a chain of iterates', async () => {
     const curriculum = create({ family: oneRung, replayProbability: 0.8 });
     const groups = await playUpdates(curriculum, 30, { family: oneRung });
     expect(groups.every(({ rollouts }) => rollouts.every(({ history }) => history.turns.length === 1))).toBe(true);
   });
 
-  test('equal answers everywhere: all scores are 0 and the buffer still turns over', async () => {
+  test('replaces entries even when all answers are equal and all scores 0', async () => {
     const curriculum = create({ capacity: 4, minimumFill: 1, replayProbability: 0.5 });
     await playUpdates(curriculum, 5, { script: () => '4' });
     const before = keysIn(curriculum);
@@ -63,7 +63,7 @@ describe('Algorithm 1 on a task of three turns', () => {
     expect(keysIn(curriculum)).not.toEqual(before);
   });
 
-  test('failures are data: a policy that is down leaves the curriculum as it was', async () => {
+  test('a policy that always fails leaves the curriculum unchanged', async () => {
     const curriculum = create();
     await playUpdates(curriculum, 5);
     const before = stateOf(curriculum).buffer;
@@ -78,7 +78,7 @@ describe('Algorithm 1 on a task of three turns', () => {
 });
 
 describe('snapshot and restore', () => {
-  test('the restored curriculum goes on exactly as the other', async () => {
+  test('the restored curriculum continues exactly as the original', async () => {
     const original = create({ replayProbability: 0.7 });
     await playUpdates(original, 12);
     const restored = create({ replayProbability: 0.7 });
@@ -93,7 +93,7 @@ describe('snapshot and restore', () => {
     expect(restored.metrics()).toEqual(original.metrics());
   });
 
-  test('refuses the state of another curriculum, of another family, or of other tasks, and stays as it was', async () => {
+  test('refuses the state of another curriculum, family or set of tasks, and stays unchanged', async () => {
     const original = create();
     await playUpdates(original, 3);
     const state = original.snapshot();
@@ -106,10 +106,10 @@ describe('snapshot and restore', () => {
   });
 });
 
-test('appending to a drawn start leaves the stored history as it was', () => {
+test('appending to a drawn start leaves the stored history unchanged', () => {
   const curriculum = create({ minimumFill: 1, replayProbability: 1 });
   const [base] = curriculum.nextBatch(1, createRng(1)) as [Start];
-  curriculum.observe([groupOf(base, [rolloutOf(base, said('a'))], 0.1)], createRng(1));
+  curriculum.observe([groupOf(base, [rolloutOf(base, makeHistory('a'))], 0.1)], createRng(1));
   const before = JSON.stringify(curriculum.snapshot());
   const { history } = stateOf(curriculum).buffer.slots[0]?.entry ?? { history: emptyHistory };
   const anIterate = { text: 'z', tokens: [1], quality: 0 };

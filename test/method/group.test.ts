@@ -28,7 +28,7 @@ function play(options: Partial<GroupOptions> = {}): Promise<Group> {
 }
 
 describe('rolloutGroup', () => {
-  test('gathers rewards and qualities, and scores the start by the variance of quality', async () => {
+  test('collects rewards and qualities, and scores the start by the variance of quality', async () => {
     const group = await play({ reward: ({ quality }) => 10 * quality });
     expect([...group.qualities]).toEqual([1, 8 / 9, 7 / 9, 6 / 9].map((quality) => expect.closeTo(quality)));
     expect([...group.rewards]).toEqual([...group.qualities].map((quality) => 10 * quality));
@@ -38,12 +38,12 @@ describe('rolloutGroup', () => {
     expect(isTrainable(group)).toBe(true);
   });
 
-  test('a group of 1, and equal answers, teach nothing: S = 0', async () => {
+  test('scores a group of one and equal answers 0', async () => {
     expect((await play({ size: 1 })).score).toBe(0);
     expect((await play({ policy: scriptedPolicy(() => '4') })).score).toBe(0);
   });
 
-  test('a malformed member counts with quality 0 and is trained on', async () => {
+  test('trains on a malformed member with quality 0', async () => {
     const policy = scriptedPolicy((_, completion) => (completion === 0 ? 'nonsense' : '0'));
     const group = await play({ policy, size: 2 });
     expect([...group.qualities]).toEqual([0, 1]);
@@ -51,7 +51,7 @@ describe('rolloutGroup', () => {
     expect(isTrainable(group)).toBe(true);
   });
 
-  test('one failed member drops the group from training; the others still tell about the start', async () => {
+  test('drops a group with a failed member from training, and scores its start by the others', async () => {
     const verify: TaskFamily['verify'] = (one, history, answer, intent) => {
       if (answer === '3') throw new Error('crashed');
       return oneRung.verify(one as never, history, answer, intent);
@@ -63,7 +63,7 @@ describe('rolloutGroup', () => {
     expect(group.score).toBeCloseTo(2 / 3 / 81);
   });
 
-  test('all members failed: nothing is known, S = 0', async () => {
+  test('scores the start 0 when all members failed', async () => {
     const policy = scriptedPolicy(() => {
       throw new Error('down');
     });
@@ -75,9 +75,9 @@ describe('rolloutGroup', () => {
 });
 
 describe('a failing reward', () => {
-  test('that recovers is asked once more', async () => {
-    let asked = 0;
-    const reward = { group: (all: readonly unknown[]) => (++asked === 1 ? [] : all.map(() => 1)) };
+  test('is called once more, and may recover', async () => {
+    let calls = 0;
+    const reward = { group: (all: readonly unknown[]) => (++calls === 1 ? [] : all.map(() => 1)) };
     const group = await play({ reward });
     expect([...group.rewards]).toEqual([1, 1, 1, 1]);
     expect(isTrainable(group)).toBe(true);
@@ -98,7 +98,7 @@ describe('a failing reward', () => {
     expect(isTrainable(group)).toBe(false);
   });
 
-  test('is not asked about members that failed before', async () => {
+  test('is not called for members that failed before', async () => {
     const seen: string[] = [];
     const family: TaskFamily = {
       ...oneRung,
@@ -115,7 +115,7 @@ describe('a failing reward', () => {
   });
 });
 
-test('S is the population variance: at most 0.25, blind to order and shift', () => {
+test('S is the population variance: at most 0.25, invariant to order and shift', () => {
   const share = fc.double({ min: 0, max: 1, noNaN: true });
   fc.assert(
     fc.property(fc.array(share, { minLength: 1, maxLength: 16 }), (qualities) => {

@@ -7,7 +7,7 @@ import { createRng, type Rng } from '../../src/rng.js';
 const constantRng = (draw: number): Rng => ({ ...createRng(0), next: () => draw });
 
 // The share is divided anew at each level; at its ends rounding must not carry it past the last leaf.
-test('the smallest and the largest draw reach leaves that were set', () => {
+test('the smallest and the largest random number draw leaves that were set', () => {
   const weights = fc.array(fc.double({ min: -50, max: 50, noNaN: true }), { minLength: 1, maxLength: 40 });
   fc.assert(
     fc.property(weights, fc.constantFrom(0, 2 ** -53, 1 - 2 ** -53, 1 - 2 ** -52), (logWeights, draw) => {
@@ -21,7 +21,7 @@ test('the smallest and the largest draw reach leaves that were set', () => {
   );
 });
 
-test('draws invert the cumulative distribution: slots in order, in shares of their weights', () => {
+test('draws invert the cumulative distribution of the weights, slots in order', () => {
   const tree = new LogSumTree(3);
   [1, 2, 5].forEach((weight, slot) => {
     tree.set(slot, Math.log(weight));

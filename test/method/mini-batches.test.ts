@@ -6,17 +6,17 @@ import { createRng } from '../../src/rng.js';
 const sizes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 12 });
 const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
 
-test('one step takes everything', () => {
+test('one step takes the whole batch', () => {
   expect(miniBatchSteps([2, 3], {}, createRng(1))).toBeUndefined();
   expect(miniBatchSteps([2, 3], { miniBatches: 1 }, createRng(1))).toBeUndefined();
 });
 
-test('in fixed order, equal blocks of whole groups', () => {
+test('fixed order deals out equal blocks of whole groups', () => {
   expect(miniBatchSteps([2, 2, 2, 2], { miniBatches: 2 }, createRng(1))).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
   expect(miniBatchSteps([4], { miniBatches: 2 }, createRng(1))).toEqual([0, 0, 1, 1]);
 });
 
-test('every step gets its share of groups, or of rollouts where groups are too few', () => {
+test('every step gets an equal share of groups, or of rollouts with fewer groups than steps', () => {
   fc.assert(
     fc.property(
       sizes,
@@ -42,7 +42,7 @@ test('every step gets its share of groups, or of rollouts where groups are too f
   );
 });
 
-test('shuffled, the seed decides', () => {
+test('the seed decides the shuffled order', () => {
   const groups = new Array<number>(24).fill(1);
   const deal = (seed: number) =>
     miniBatchSteps(groups, { miniBatches: 4, miniBatchOrder: 'shuffled' }, createRng(seed));

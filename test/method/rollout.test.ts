@@ -24,7 +24,7 @@ function play(policy: ScriptedPolicy, options: Partial<RolloutOptions> = {}): Pr
 }
 
 describe('an episode', () => {
-  test('of one turn: one request for the whole group', async () => {
+  test('of one turn sends one request for the whole group', async () => {
     const policy = scriptedPolicy((_, completion) => String(completion));
     const rollouts = await play(policy, { family: oneRung });
     expect(policy.requests.map(({ n }) => n)).toEqual([4]);
@@ -34,7 +34,7 @@ describe('an episode', () => {
     expect(rollouts[2]?.history.turns[0]?.iterates[0]).toMatchObject({ tokens: [50], feedback: 'right' });
   });
 
-  test('of three turns: the first for the whole group, the others member by member', async () => {
+  test('of three turns requests the first for the whole group, the others member by member', async () => {
     const policy = scriptedPolicy(digitScript);
     const rollouts = await play(policy);
     expect(policy.requests.map(({ n }) => n).sort()).toEqual([...new Array<number>(8).fill(1), 4]);
@@ -46,7 +46,7 @@ describe('an episode', () => {
     expect(new Set(policy.requests.map(({ requestId }) => requestId)).size).toBe(9);
   });
 
-  test('that rewrites a middle turn: the rewrite comes first, plain attempts follow to the end', async () => {
+  test('that rewrites a middle turn generates the rewrite first, then attempts the remaining turns', async () => {
     const history = openTurn(append(openTurn(emptyHistory, iterate('2')), 0, iterate('3')), iterate('9'));
     const prompts: string[] = [];
     const policy = scriptedPolicy(({ prompt }) => {
@@ -66,20 +66,20 @@ describe('an episode', () => {
     expect(rollout?.turns[0]?.verdict.feedback).toBe('right');
   });
 
-  test('ends early when the task says so', async () => {
+  test('ends early when a verdict has done: true', async () => {
     const family: TaskFamily = { ...ladder, verify: () => ({ quality: 1, wellFormed: true, done: true }) };
     const [rollout] = await play(scriptedPolicy(digitScript), { family });
     expect(rollout).toMatchObject({ turns: { length: 1 }, quality: 1 / 3, outcome: { kind: 'finished' } });
   });
 
-  test('takes the family’s own measure of the whole', async () => {
+  test('takes its quality from the family’s episodeQuality', async () => {
     const family: TaskFamily = { ...ladder, episodeQuality: (_, { turns }) => turns.length / 4 };
     expect((await play(scriptedPolicy(digitScript), { family })).map(({ quality }) => quality)).toEqual([
       0.75, 0.75, 0.75, 0.75,
     ]);
   });
 
-  test('repeats by its seed alone', async () => {
+  test('repeats with the same seed', async () => {
     const [one, other] = [await play(scriptedPolicy(digitScript)), await play(scriptedPolicy(digitScript))];
     expect(one).toEqual(other);
     const rng = createRng(1).fork('else');
@@ -88,15 +88,15 @@ describe('an episode', () => {
 });
 
 describe('bad rollouts are data', () => {
-  test('malformed: quality 0 for the turn, and the episode ends', async () => {
+  test('a malformed answer has quality 0 and ends the episode', async () => {
     const policy = scriptedPolicy(({ n }, completion) => (n === 1 || completion === 0 ? 'nonsense' : '2'));
     const rollouts = await play(policy);
     expect(rollouts[0]).toMatchObject({ outcome: { kind: 'malformed' }, quality: 0, turns: { length: 1 } });
     expect(rollouts[1]).toMatchObject({ outcome: { kind: 'malformed' }, quality: 1 / 3, turns: { length: 2 } });
   });
 
-  test('overlong: quality 0, and the task is not asked', async () => {
-    const family: TaskFamily = { ...oneRung, verify: () => fail('asked') };
+  test('an overlong answer has quality 0 without a call of the verifier', async () => {
+    const family: TaskFamily = { ...oneRung, verify: () => fail('called') };
     const rollouts = await play(
       scriptedPolicy(() => completionOf('2', 'length')),
       { family },
@@ -104,23 +104,23 @@ describe('bad rollouts are data', () => {
     expect(rollouts[0]).toMatchObject({ outcome: { kind: 'overlong' }, quality: 0 });
   });
 
-  test('a verifier that throws once is asked again about the same answer', async () => {
-    const asked: string[] = [];
+  test('a verifier that throws once is called again with the same answer', async () => {
+    const answers: string[] = [];
     const family: TaskFamily = {
       ...oneRung,
       verify: (_task, _history, answer) => {
-        asked.push(answer);
-        return asked.length === 1 ? fail('busy') : { quality: 1, wellFormed: true };
+        answers.push(answer);
+        return answers.length === 1 ? fail('busy') : { quality: 1, wellFormed: true };
       },
     };
     const policy = scriptedPolicy(() => '7');
     const [rollout] = await play(policy, { family, size: 1 });
     expect(rollout).toMatchObject({ quality: 1, outcome: { kind: 'finished' } });
-    expect(asked).toEqual(['7', '7']);
+    expect(answers).toEqual(['7', '7']);
     expect(policy.requests).toHaveLength(1);
   });
 
-  test('a verifier that keeps throwing fails its own member only', async () => {
+  test('a verifier that throws twice fails only that member', async () => {
     const family: TaskFamily = {
       ...oneRung,
       verify: async (_task, _history, answer) =>
@@ -134,7 +134,7 @@ describe('bad rollouts are data', () => {
     expect(rollouts[1]).toMatchObject({ quality: Number.NaN, outcome: { boundary: 'task', detail: 'crashed' } });
   });
 
-  test.each([Number.NaN, -0.1, 1.1, Infinity])('a verdict of quality %d is no quality', async (quality) => {
+  test.each([Number.NaN, -0.1, 1.1, Infinity])('a verdict of quality %d fails the rollout', async (quality) => {
     const family: TaskFamily = { ...oneRung, verify: () => ({ quality, wellFormed: true }) };
     const [rollout] = await play(scriptedPolicy(digitScript), { family });
     expect(rollout?.outcome).toMatchObject({
@@ -144,7 +144,7 @@ describe('bad rollouts are data', () => {
     });
   });
 
-  test('a policy that fails once is asked again with the same request; one that keeps failing fails the group', async () => {
+  test('a policy that fails once gets the same request again; one that fails twice fails the group', async () => {
     const seen: GenerateRequest[] = [];
     const flaky = scriptedPolicy((request) => (seen.push(request) === 1 ? fail('reset') : '2'));
     expect((await play(flaky, { family: oneRung })).map(({ quality }) => quality)).toEqual([1, 1, 1, 1]);
@@ -158,7 +158,7 @@ describe('bad rollouts are data', () => {
     }
   });
 
-  test('a policy that answers too few is a failing policy', async () => {
+  test('a policy that returns too few completions fails the group', async () => {
     const policy = scriptedPolicy(digitScript);
     const generate = policy.generate;
     policy.generate = (request) => generate({ ...request, n: request.n - 1 });
@@ -168,12 +168,12 @@ describe('bad rollouts are data', () => {
     });
   });
 
-  test('a prompt that does not fit fails its group', async () => {
+  test('a prompt that is too long fails its group', async () => {
     const policy = scriptedPolicy(() => raise(nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens')));
     expect((await play(policy))[0]?.outcome).toMatchObject({ kind: 'failed', boundary: 'policy' });
   });
 
-  test('a policy that fails at a later turn keeps the turns before it', async () => {
+  test('a failure at a later turn keeps the earlier turns', async () => {
     const policy = scriptedPolicy(({ n }) => (n === 4 ? '2' : fail('down')));
     const [rollout] = await play(policy);
     expect(rollout).toMatchObject({
@@ -184,8 +184,8 @@ describe('bad rollouts are data', () => {
   });
 });
 
-describe('what is no rollout’s fault is thrown', () => {
-  test('an engine in trouble', async () => {
+describe('rolloutStart rejects for', () => {
+  test('an error of the engine', async () => {
     const policy = scriptedPolicy(() => raise(nativeError('OUT_OF_MEMORY', 'out of memory')));
     await expect(play(policy)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
   });

@@ -1,4 +1,4 @@
-/** Skipping groups without signal: the gradient of the whole batch, told by the update that it makes. */
+/** Skipping groups without signal keeps the gradient of the whole batch, measured by the update that it makes. */
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { emptyHistory } from '../../src/history.js';
@@ -6,7 +6,8 @@ import { type CreditedGroup, type SkipSettings, skipWithoutSignal } from '../../
 import { assembleBatch } from '../../src/method/batch.js';
 import type { Group } from '../../src/method/group.js';
 import { LocalPolicy } from '../../src/policy/local.js';
-import type { Completion, UpdateMetrics } from '../../src/policy/policy.js';
+import type { Completion, UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
+import { defaultUpdate } from '../../src/policy/settings.js';
 import { createRng } from '../../src/rng.js';
 import { missingEngine } from '../cli/support/cli.js';
 
@@ -41,6 +42,8 @@ const credited = [
   [0, 0, 0, 0],
 ].map((one, at) => groupOf(at, one));
 
+type Normalisation = UpdateSettings['objective']['normalisation'];
+
 async function gradientOf(
   groups: readonly CreditedGroup[],
   { objective, overlongFilter }: SkipSettings,
@@ -48,25 +51,20 @@ async function gradientOf(
   const policy = await LocalPolicy.load(model, { device: 'cpu', threads: 1 });
   try {
     return await policy.update(assembleBatch(groups, overlongFilter), {
-      ...{ learningRate: 1e-3, adamBeta1: 0.9, adamBeta2: 0.99, adamEpsilon: 1e-8, weightDecay: 0, maxGradNorm: 0 },
-      microbatchTokens: 4096,
-      objective: {
-        ...{ kind: 'grpo', clipEpsilonLow: 0.2, clipEpsilonHigh: 0.2, beta: 0, temperature: 1, epochs: 1 },
-        ...{ maxCompletionLength: 6, useRolloutLogprobs: false },
-        normalisation: objective.normalisation as 'sequence-mean',
-      },
+      ...{ ...defaultUpdate, learningRate: 1e-3, adamBeta2: 0.99, maxGradNorm: 0, microbatchTokens: 4096 },
+      objective: { ...defaultUpdate.objective, normalisation: objective.normalisation as Normalisation },
     });
   } finally {
     await policy.close();
   }
 }
 
-describe.skipIf(missingEngine !== undefined)('without silent groups', () => {
+describe.skipIf(missingEngine !== undefined)('skipping groups without signal', () => {
   test.each(
-    ['sequence-mean', 'token-mean', 'constant'].flatMap((normalisation) =>
+    [{ kind: 'sequence-mean' }, { kind: 'token-mean' }, { kind: 'constant', length: 6 }].flatMap((normalisation) =>
       [true, false].map((filter) => [normalisation, filter] as const),
     ),
-  )('loss and gradient norm by %s stay, overlong filter %s', async (normalisation, overlongFilter) => {
+  )('loss and gradient norm by %o stay, overlong filter %s', async (normalisation, overlongFilter) => {
     const settings = { objective: { normalisation }, overlongFilter };
     const live = skipWithoutSignal(credited, settings);
     expect(live).toHaveLength(2);
@@ -80,8 +78,8 @@ describe.skipIf(missingEngine !== undefined)('without silent groups', () => {
     expect(Math.abs((careless.grad_norm ?? 0) / (whole.grad_norm ?? 1) - 1)).toBeGreaterThan(0.1);
   });
 
-  test('a batch without any signal keeps one group, one with signal everywhere all', () => {
-    const settings = { objective: { normalisation: 'sequence-mean' }, overlongFilter: true };
+  test('keeps one group of a batch without signal, and every group of a batch with signal everywhere', () => {
+    const settings = { objective: { normalisation: { kind: 'sequence-mean' } }, overlongFilter: true };
     expect(skipWithoutSignal([credited[1], credited[3]] as CreditedGroup[], settings)).toEqual([credited[1]]);
     const live = [credited[0], credited[2]] as CreditedGroup[];
     expect(skipWithoutSignal(live, settings)).toBe(live);

@@ -43,7 +43,7 @@ function* endless(): Generator<readonly Demonstrated[]> {
   }
 }
 
-test('every demonstration is a sequence of its own on its prompt', async () => {
+test('makes every demonstration one sequence on its prompt', async () => {
   const { seen, policy } = recorder();
   expect(await trainSupervised({ policy, batches: endless(), settings, updates: 3 })).toBe(3);
   const { prompts, sequences } = seen[0]?.batch ?? { prompts: [], sequences: [] };
@@ -54,13 +54,13 @@ test('every demonstration is a sequence of its own on its prompt', async () => {
     [1, 2],
   ]);
   expect(seen[0]?.settings).toMatchObject({
-    objective: { kind: 'supervised' },
+    objective: { loss: { kind: 'supervised' }, normalisation: { kind: 'token-mean' } },
     weightDecay: 0.01,
     microbatchTokens: 1024,
   });
 });
 
-test('warm-up to the full rate, then linear decay to 5 %', async () => {
+test('warms up to the full rate, then decays linearly to 5 %', async () => {
   const { seen, policy } = recorder();
   const rates: number[] = [];
   const onUpdate = (_: number, metrics: UpdateMetrics): unknown => rates.push(metrics.learning_rate ?? Number.NaN);
@@ -72,7 +72,7 @@ test('warm-up to the full rate, then linear decay to 5 %', async () => {
   expect(rates[799]).toBeCloseTo(2e-4, 12);
 });
 
-test('it ends with the batches, and pulls none that it will not use', async () => {
+test('ends with the batches, and pulls no batch that it does not use', async () => {
   const { policy } = recorder();
   let pulled = 0;
   async function* counted(): AsyncGenerator<readonly Demonstrated[]> {
@@ -88,7 +88,7 @@ test('it ends with the batches, and pulls none that it will not use', async () =
   expect(await trainSupervised({ policy, batches: counted(), settings, updates: 50 })).toBe(5);
 });
 
-test('cosine and constant schedules', () => {
+test('follows cosine and constant schedules', () => {
   const optimizer = { ...settings, warmupUpdates: 0, finalShare: 0.1 };
   expect(learningRateAt(5, 10, { ...optimizer, schedule: 'cosine' })).toBeCloseTo(4e-3 * 0.55, 12);
   expect(learningRateAt(10, 10, { ...optimizer, schedule: 'cosine' })).toBeCloseTo(4e-4, 12);

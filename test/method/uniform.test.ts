@@ -10,7 +10,7 @@ import { ladderTasks } from '../support/ladder.js';
 const groupsOf = (starts: readonly Start[]): Group[] => starts.map((start) => ({ start }) as Group);
 
 describe('the uniform curriculum', () => {
-  test('draws attempts at base tasks uniformly, whatever it observed', () => {
+  test('draws attempts at base tasks uniformly, whatever it observes', () => {
     const curriculum = createUniformCurriculum({ tasks: ladderTasks });
     const counts = new Map(ladderTasks.map(({ id }) => [id, 0]));
     for (let update = 0; update < 1000; update++) {
@@ -42,18 +42,21 @@ describe('the uniform curriculum', () => {
     expect(() => restored.restore({ kind: 'exit' })).toThrow(/exit/);
   });
 
-  test.each(['shuffled', 'sequential'] as const)('%s: a pass holds every task once, however it is cut', (order) => {
-    const curriculum = createUniformCurriculum({ tasks: ladderTasks, order: { order, seed: 4 } });
-    const drawn: string[] = [];
-    for (let update = 0; update < 8; update++) {
-      const rng = createRng(update);
-      const first = curriculum.nextBatch(3, rng);
-      const starts = [...first, ...curriculum.nextBatch(2, rng, first)];
-      drawn.push(...starts.map(({ task }) => task.id));
-      curriculum.observe(groupsOf(starts), rng);
-    }
-    expect(drawn.length).toBe(2 * ladderTasks.length);
-    expect(new Set(drawn.slice(0, ladderTasks.length)).size).toBe(ladderTasks.length);
-    expect(new Set(drawn.slice(ladderTasks.length)).size).toBe(ladderTasks.length);
-  });
+  test.each(['shuffled', 'sequential'] as const)(
+    '%s: a pass holds every task once, whatever the batch size',
+    (order) => {
+      const curriculum = createUniformCurriculum({ tasks: ladderTasks, order: { order, seed: 4 } });
+      const drawn: string[] = [];
+      for (let update = 0; update < 8; update++) {
+        const rng = createRng(update);
+        const first = curriculum.nextBatch(3, rng);
+        const starts = [...first, ...curriculum.nextBatch(2, rng, first)];
+        drawn.push(...starts.map(({ task }) => task.id));
+        curriculum.observe(groupsOf(starts), rng);
+      }
+      expect(drawn.length).toBe(2 * ladderTasks.length);
+      expect(new Set(drawn.slice(0, ladderTasks.length)).size).toBe(ladderTasks.length);
+      expect(new Set(drawn.slice(ladderTasks.length)).size).toBe(ladderTasks.length);
+    },
+  );
 });

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { InvalidRequestError } from '../../src/errors.js';
 import { crossing, native } from '../../src/native.js';
 import { LocalPolicy } from '../../src/policy/local.js';

@@ -1,4 +1,4 @@
-/** A project of a user's that has installed the packed package, made without a network. */
+/** Makes a user's project with the packed package installed, without a network. */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +27,7 @@ export interface Project {
   /** Paths of the packed files, relative to the package. */
   readonly files: readonly string[];
   write(name: string, text: string): string;
-  /** Runs node in the project; what it printed, when it ended well and said nothing on standard error. */
+  /** Runs node in the project and returns its output; fails on another exit code than 0 and on any standard error. */
   run(args: readonly string[]): string;
   remove(): void;
 }
@@ -38,7 +38,7 @@ function succeed(command: string, args: readonly string[], cwd: string, env = pr
   return stdout;
 }
 
-/** What the package depends on, and what a TypeScript project has beside it; nothing else of the checkout can be found. */
+/** The dependencies of the package and of a TypeScript project; the project finds nothing else of the checkout. */
 function linkDependencies(modules: string): void {
   for (const name of [...Object.keys(manifest.dependencies), 'tsx', 'typescript', '@types/node']) {
     mkdirSync(dirname(join(modules, name)), { recursive: true });
@@ -46,7 +46,7 @@ function linkDependencies(modules: string): void {
   }
 }
 
-/** The libtorch of this checkout as set-up shares it: the package has no link of its own. */
+/** Shares the libtorch of this checkout as set-up does, because the package has no link to one. */
 function shareLibtorch(home: string): void {
   const shared = join(home, libtorchLock.folder);
   mkdirSync(shared, { recursive: true });

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { ConfigError, RewardTimeoutError } from '../../src/errors.js';
 import { emptyHistory, openTurn } from '../../src/history.js';
 import { IsolatedFunction } from '../../src/reward/isolated.js';

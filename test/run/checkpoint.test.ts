@@ -50,7 +50,7 @@ describe('a finished checkpoint', () => {
   });
 });
 
-describe('every kind of damage is found', () => {
+describe('verification finds', () => {
   const damages: [string, (folder: string) => Promise<unknown>][] = [
     [
       'one flipped byte',
@@ -92,7 +92,7 @@ describe('every kind of damage is found', () => {
   });
 });
 
-test('a save that fails leaves the previous checkpoint and no finished new one', async () => {
+test('a failing save keeps the previous checkpoint and leaves no finished new one', async () => {
   await save(1);
   await expect(
     save(2, async (folder) => {
@@ -105,14 +105,14 @@ test('a save that fails leaves the previous checkpoint and no finished new one',
   expect(await readdir(run)).toEqual(['checkpoint-1']);
 });
 
-test('pruning counts only verified checkpoints and never goes below two', async () => {
+test('pruning counts only verified checkpoints and keeps at least two', async () => {
   for (const update of [1, 2, 3, 4]) await save(update);
   await truncate(join(run, 'checkpoint-4', 'weights.bin'), 10);
   await createRetention(run, realDisk).prune(1, []);
   expect((await readdir(run)).sort()).toEqual(['checkpoint-2', 'checkpoint-3', 'checkpoint-4']);
 });
 
-test('pruning hashes what this process has not seen, once; what it knows it only looks at', async () => {
+test('pruning hashes an unknown checkpoint once, and checks only sizes of a known one', async () => {
   const hashed: string[] = [];
   const hash = (path: string): Promise<string> => {
     hashed.push(path.slice(run.length + 1));
@@ -132,13 +132,13 @@ test('pruning hashes what this process has not seen, once; what it knows it only
   expect((await readdir(run)).sort()).toEqual(['checkpoint-3', 'checkpoint-4']);
 });
 
-test('protected checkpoints stay, beside the newest', async () => {
+test('pruning keeps protected checkpoints beside the newest', async () => {
   for (const update of [1, 2, 3, 4, 5]) await save(update);
   await createRetention(run, realDisk).prune(2, [2]);
   expect((await readdir(run)).sort()).toEqual(['checkpoint-2', 'checkpoint-4', 'checkpoint-5']);
 });
 
-test('a checkpoint of another format is refused by that field, and stays where it is', async () => {
+test('refuses a checkpoint of another format by that field, and does not move it', async () => {
   const folder = await save(1);
   const manifest = await verifyCheckpoint(folder);
   const { sha256: _, ...rest } = manifest;
@@ -149,7 +149,7 @@ test('a checkpoint of another format is refused by that field, and stays where i
   expect(await readdir(run)).toEqual(['checkpoint-1']);
 });
 
-test('a folder that cannot be read is not an empty one', async () => {
+test('rejects for a folder that cannot be read', async () => {
   await save(1);
   const disk = {
     ...realDisk,
@@ -158,12 +158,12 @@ test('a folder that cannot be read is not an empty one', async () => {
   await expect(latestCheckpoint(run, () => {}, disk)).rejects.toThrow(/scandir failed \(EIO\).*check it/);
 });
 
-test('a checkpoint under another number is not that checkpoint', async () => {
+test('refuses a checkpoint under the number of another update', async () => {
   await rename(await save(1), join(run, 'checkpoint-7'));
   await expect(verifyCheckpoint(join(run, 'checkpoint-7'))).rejects.toThrow('that of update 1');
 });
 
-test('the highest number wins, compared as numbers', async () => {
+test('the latest checkpoint has the highest number, compared as numbers', async () => {
   for (const update of [9, 10]) await save(update);
   expect((await latestCheckpoint(run, () => {}))?.update).toBe(10);
 });

@@ -1,4 +1,4 @@
-/** Every byte of a checkpoint, damaged in turn: refused when it was named, passed over when it was not. */
+/** Damages every byte of a checkpoint in turn: resuming refuses it by name, and skips it otherwise. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** A run folder copied into memory, where damage costs nothing. */
+/** Copies a run folder into memory, where damage costs nothing. */
 async function inMemory(run: string): Promise<MemoryDisk> {
   const disk = createMemoryDisk(new Tree(root));
   for (const entry of await readdir(run, { recursive: true, withFileTypes: true })) {
@@ -30,7 +30,7 @@ async function inMemory(run: string): Promise<MemoryDisk> {
   return disk;
 }
 
-/** Named: refused. Automatic: set aside, said, and the one before it taken. Then all is as before. */
+/** Resumes from the damaged checkpoint by name, which is refused, and automatically, which falls back with a warning. */
 async function expectRefused(disk: Disk, run: string, place: string): Promise<void> {
   const newest = join(run, 'checkpoint-3');
   const named = await verifyCheckpoint(newest, disk).catch((error: unknown) => error);
@@ -42,7 +42,7 @@ async function expectRefused(disk: Disk, run: string, place: string): Promise<vo
   await disk.rename(`${newest}.corrupt`, newest);
 }
 
-/** Every place of a small file; of a big one its header, its end, and places drawn at random. */
+/** Lists every place of a small file; of a big one its header, its end, and random places. */
 function placesOf(name: string, size: number): number[] {
   if (size <= 10_000) return Array.from({ length: size }, (_, at) => at);
   const rng = createRng(3).fork(name);
@@ -62,7 +62,7 @@ describe.skipIf(missingEngine !== undefined)('a checkpoint of the engine', () =>
   const files = (): string[] =>
     disk.tree.names(join(run, 'checkpoint-3')).map((name) => join(run, 'checkpoint-3', name));
 
-  test('any byte that is another', async () => {
+  test('is refused when any byte differs', async () => {
     let damaged = 0;
     for (const file of files()) {
       const whole = disk.tree.read(file);
@@ -80,7 +80,7 @@ describe.skipIf(missingEngine !== undefined)('a checkpoint of the engine', () =>
     await verifyCheckpoint(join(run, 'checkpoint-3'), disk);
   }, 120_000);
 
-  test('any file that is shorter, longer, empty, missing, or another one of the folder', async () => {
+  test('is refused when any file is shorter, longer, empty, missing, or swapped with another', async () => {
     for (const file of files()) {
       const whole = disk.tree.read(file);
       const other = disk.tree.read(files().find((one) => one !== file) as string);
@@ -94,7 +94,7 @@ describe.skipIf(missingEngine !== undefined)('a checkpoint of the engine', () =>
     }
   });
 
-  test('on the real disk, resuming says so and goes on from the one before', async () => {
+  test('is set aside with a warning on the real disk, and the run resumes from the previous one', async () => {
     const weights = join(run, 'checkpoint-3', 'model.safetensors');
     const bytes = await readFile(weights);
     bytes[bytes.length - 5] = (bytes[bytes.length - 5] as number) ^ 4;

@@ -1,6 +1,6 @@
 /**
- * Every state that a crash could leave of a run's life, and recovery from each: never a crash of the recovery, never a
- * damaged checkpoint, never one older than the last that was promised, lines of metrics and traces to the byte.
+ * Recovers from every state that a crash could leave of a run: the recovery never fails, never takes a damaged checkpoint or
+ * one older than the last durable one, and restores the lines of metrics and traces to the byte.
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { family, recordScenario, type Scenario } from './support/crash/scenario.
 import { type CrashState, crashStates } from './support/crash/states.js';
 
 const wanted = 10_000;
-/** Every so many states the run also goes on and saves. */
+/** Every so many states the test also continues the run and saves. */
 const continueEvery = 25;
 
 let root = '';
@@ -27,11 +27,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** The update that a crash after `length` operations may not lose. */
+/** Returns the update that a crash after `length` operations must not lose. */
 const promisedAt = (length: number): number | undefined =>
   scenario.promises.filter(({ after }) => after <= length).at(-1)?.update;
 
-// Hashing the model folder again for every state would only take time; it lies on the real disk, as always.
+// Names a missing model folder, because hashing a real one for every state would only take time.
 const recover = (disk: MemoryDisk): Promise<Run> =>
   openRun({ config: { ...scenario.config, model: 'elsewhere' }, family, path: scenario.run, resume: true, disk });
 
@@ -47,7 +47,7 @@ async function checkLines(disk: MemoryDisk, run: Run): Promise<void> {
 async function checkState({ length, tree }: CrashState): Promise<Run> {
   const disk = createMemoryDisk(tree);
   const promised = promisedAt(length);
-  // The command line reads it before it opens the run.
+  // The command line reads config.json before it opens the run.
   const config = join(scenario.run, 'config.json');
   if (promised !== undefined) expect(JSON.parse(tree.read(config).toString())).toMatchObject({ task: 'one-rung' });
   const run = await recover(disk);
@@ -56,7 +56,7 @@ async function checkState({ length, tree }: CrashState): Promise<Run> {
   return run;
 }
 
-/** The recovered run makes an update more, saves, and is found there again. */
+/** Makes one more update in the recovered run, saves, and finds the checkpoint. */
 async function checkGoingOn(run: Run): Promise<void> {
   const disk = run.folder.disk as MemoryDisk;
   const update = (run.resumed?.state.progress.update ?? 0) + 1;
@@ -75,7 +75,7 @@ async function checkGoingOn(run: Run): Promise<void> {
   expect((await latestCheckpoint(scenario.run, () => {}, disk))?.update).toBe(update);
 }
 
-test('the recorded life has everything in it that can go wrong', () => {
+test('the recorded run contains every kind of operation that a crash can interrupt', () => {
   const kinds = new Set(scenario.operations.map(({ kind }) => kind));
   expect([...kinds].sort()).toEqual(['cut', 'enter', 'leave', 'move', 'sync', 'write']);
   const moves = scenario.operations.flatMap((one) => (one.kind === 'move' ? [one.to] : []));
@@ -91,7 +91,7 @@ test('the recorded life has everything in it that can go wrong', () => {
   ]);
 });
 
-test(`recovery from each of more than ${wanted} crash states`, async () => {
+test(`recovers from each of more than ${wanted} crash states`, async () => {
   const seen = new Set<string>();
   const trees = new Set<string>();
   for (const state of crashStates(root, scenario.operations, 46)) {

@@ -1,4 +1,4 @@
-/** TensorBoard's event files: byte for byte what its own protocol buffers make, and a resumed run's file after the first. */
+/** TensorBoard's event files: equal to those of its protocol buffers byte for byte, and a later file for a resumed run. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -7,9 +7,9 @@ import {
   crc32c,
   openEvents,
   scalarsEvent,
-  scalarsOf,
   startEvent,
   tfRecord,
+  toScalars,
   versionEvent,
 } from '../../src/run/tensorboard.js';
 import { readGolden, temporaryFolder } from '../golden/support.js';
@@ -30,31 +30,34 @@ const hex = (event: Uint8Array): string => tfRecord(event).toString('hex');
 const numberOf = (value: number | string): number => Number(value === 'inf' ? Infinity : value);
 
 describe('records', () => {
-  test('the checksum is CRC-32C (RFC 3720, B.4)', () => {
+  test('have the checksum CRC-32C (RFC 3720, B.4)', () => {
     expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
     expect(crc32c(new Uint8Array(32).fill(255))).toBe(0x62a8ab43);
     expect(crc32c(Uint8Array.from({ length: 32 }, (_, at) => at))).toBe(0x46dd794e);
     expect(crc32c(Buffer.from('123456789'))).toBe(0xe3069283);
   });
 
-  test('a file begins as TensorBoard writes it', () => {
+  test('begin a file as TensorBoard does', () => {
     const { seconds, record } = golden.version;
     expect(hex(versionEvent(seconds))).toBe(record);
   });
 
-  test.each(golden.starts)('the start of a session at step $step', ({ seconds, step, record }) => {
+  test.each(golden.starts)('start a session at step $step as TensorBoard does', ({ seconds, step, record }) => {
     expect(hex(startEvent(seconds, step))).toBe(record);
   });
 
-  test.each(golden.scalars)('scalars of step $step', ({ seconds, step, values, record }) => {
-    const numbers = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, numberOf(value)]));
-    expect(hex(scalarsEvent(seconds, step, numbers))).toBe(record);
-  });
+  test.each(golden.scalars)(
+    'hold the scalars of step $step as TensorBoard writes them',
+    ({ seconds, step, values, record }) => {
+      const numbers = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, numberOf(value)]));
+      expect(hex(scalarsEvent(seconds, step, numbers))).toBe(record);
+    },
+  );
 });
 
-test('names are those of transformers', () => {
+test('scalars have the names of transformers', () => {
   const row = { update: 3, reward: 1, eval_reward: 2, 'eval_completions/mean_length': 3, 'eval/quality_4': 4 };
-  expect(scalarsOf(row)).toEqual({
+  expect(toScalars(row)).toEqual({
     'train/reward': 1,
     'eval/reward': 2,
     'eval/completions/mean_length': 3,
@@ -68,7 +71,7 @@ const eventFiles = async (folder: string): Promise<string[]> =>
 describe('a file of events', () => {
   const clock = (): number => 1764072000_250;
 
-  test('holds a version and one event an update, and grows with each', async () => {
+  test('holds a version and one event per update', async () => {
     const folder = temporaryFolder();
     const events = await openEvents({ disk: realDisk, folder, clock });
     await events.append({ update: 1, reward: 0.5 });
@@ -80,7 +83,7 @@ describe('a file of events', () => {
     expect((await readFile(join(folder, name))).length).toBeGreaterThan(Buffer.concat(expected.map(tfRecord)).length);
   });
 
-  test('of a resumed run is another one, later in order, that voids what came after the checkpoint', async () => {
+  test('of a resumed run is a new one, later in order, that voids the events after the checkpoint', async () => {
     const folder = temporaryFolder();
     for (const after of [undefined, 4, 4]) await openEvents({ disk: realDisk, folder, after, clock });
     const names = await eventFiles(folder);
@@ -89,7 +92,7 @@ describe('a file of events', () => {
     expect(last).toEqual(Buffer.concat([versionEvent(1764072000.25), startEvent(1764072000.25, 5)].map(tfRecord)));
   });
 
-  test('has no half record in it when a full disk took half of one and then has room again', async () => {
+  test('drops half a record that a full disk took before it appends the next', async () => {
     const folder = temporaryFolder();
     let full = false;
     const append: Disk['append'] = async (path, bytes) => {

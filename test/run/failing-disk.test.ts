@@ -1,8 +1,8 @@
-/** Every file operation of a run fails in turn: a typed error that names path and fix, and nothing finished is lost. */
+/** Fails every file operation of a run in turn: the error is typed and names path and fix, and no finished work is lost. */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { NativeError, RunFolderError } from '../../src/errors.js';
 import { type Disk, realDisk } from '../../src/run/disk.js';
 import { verifyCheckpoint } from '../../src/run/manifest.js';
@@ -34,7 +34,7 @@ interface Failing {
   readonly failed: () => string | undefined;
 }
 
-/** The operation at `place` fails; a write has put half its bytes on the disk by then. */
+/** Makes the operation at `place` fail; a write fails after half of its bytes. */
 function failingDisk(place: number, code: string): Failing {
   let count = 0;
   let failed: string | undefined;
@@ -63,7 +63,7 @@ interface Attempt {
   readonly prepare?: (policy: DigitPolicy) => void;
 }
 
-/** Trains to the end, or to the first failure; says which checkpoints were finished. */
+/** Trains to the end or to the first failure; returns the finished checkpoints. */
 async function attempt({ path, disk = realDisk, resume = false, prepare }: Attempt) {
   const config = parseConfig({
     task: 'one-rung',
@@ -107,10 +107,10 @@ function expectTyped(error: unknown, failed: string): void {
   expect((error as RunFolderError).message).toContain(String(fix));
 }
 
-/** The next process finds the lock of a dead one; here the process lives on. */
+/** Removes the lock, which the next process would recover from a dead one; here the process still runs. */
 const endProcess = (path: string): Promise<void> => rm(join(path, 'run.lock'), { force: true });
 
-test('each operation of a run fails once, and the run goes on from there', async () => {
+test('a run continues after each of its operations failed once', async () => {
   const twin = join(root, 'twin');
   const healthy = failingDisk(-1, '');
   expect((await attempt({ path: twin, disk: healthy.disk })).error).toBeUndefined();
@@ -137,7 +137,7 @@ test('each operation of a run fails once, and the run goes on from there', async
   expect(failures).toBe(operations);
 }, 120_000);
 
-test('each operation of resuming fails once, and the checkpoint to resume from is still there', async () => {
+test('the checkpoint survives the failure of each operation of resuming', async () => {
   const path = join(root, 'resumed');
   const stop = (policy: DigitPolicy): void => {
     let left = 3;
@@ -157,7 +157,7 @@ test('each operation of resuming fails once, and the checkpoint to resume from i
   expect((await attempt({ path, resume: true })).error).toBeUndefined();
 }, 60_000);
 
-test('what the engine cannot write is a typed error of the next update, and earlier checkpoints stay', async () => {
+test('a failing write of the engine is a typed error of the next update, and earlier checkpoints stay', async () => {
   const path = join(root, 'engine');
   const prepare = (policy: DigitPolicy): void => {
     const snapshot = policy.snapshot.bind(policy);

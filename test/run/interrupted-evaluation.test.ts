@@ -1,9 +1,9 @@
-/** An evaluation that a signal ends: the update stays, its line waits in the checkpoint, the resumed run makes up for it. */
+/** A cancelled evaluation keeps the update and stores its line in the checkpoint; the resumed run evaluates first. */
 import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { bestCheckpoint } from '../../src/run/checkpoint.js';
 import type { MetricsRow } from '../../src/run/metrics.js';
 import { openRun } from '../../src/run/run.js';
@@ -27,7 +27,7 @@ const updates = 6;
 interface Attempt {
   readonly path: string;
   readonly resume?: boolean;
-  /** Stopped during the evaluation of this update, which never ends by itself. */
+  /** Update during whose evaluation the run is stopped; that evaluation ends only by its signal. */
   readonly during?: number;
 }
 
@@ -61,7 +61,7 @@ async function trainOnce({
   }
 }
 
-/** What must not depend on interruptions: the last checkpoint, metrics, traces. */
+/** The results that must not depend on interruptions: the last checkpoint, metrics, traces. */
 async function lasting(path: string): Promise<unknown> {
   const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
   const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
@@ -80,7 +80,7 @@ describe('an evaluation that is interrupted', () => {
     const { result, rows } = await trainOnce({ path, during });
     expect(performance.now() - began).toBeLessThan(5000);
     expect(result).toMatchObject({ updates: during, finished: false, unevaluated: during > 0 });
-    // The update's line is not written, nor told, before its evaluation is there.
+    // The update's line is neither written nor reported before its evaluation has ended.
     expect(rows.map(({ update }) => update)).toEqual(
       Array.from({ length: Math.max(0, during - 1) }, (_, at) => at + 1),
     );
@@ -90,7 +90,7 @@ describe('an evaluation that is interrupted', () => {
     expect((await bestCheckpoint(path))?.update).toBe(6);
   });
 
-  test('can be interrupted again and again', async () => {
+  test('can be interrupted repeatedly', async () => {
     const [path, twin] = [join(root, 'run'), join(root, 'twin')];
     await trainOnce({ path: twin });
     await trainOnce({ path, during: 6 });
@@ -104,16 +104,16 @@ describe('an evaluation that is interrupted', () => {
     expect((await readdir(path)).filter((name) => name.startsWith('checkpoint-6'))).toEqual(['checkpoint-6']);
   });
 
-  test('a crash between the old checkpoint and the one in its place loses neither', async () => {
+  test('a crash while a checkpoint replaces another loses neither', async () => {
     const [path, twin] = [join(root, 'run'), join(root, 'twin')];
     await trainOnce({ path: twin });
     await trainOnce({ path, during: 6 });
-    // As the moment between both renames leaves it.
+    // The state between both renames.
     await rename(join(path, 'checkpoint-6'), join(path, 'checkpoint-6.replaced-1'));
     const { result } = await trainOnce({ path, resume: true });
     expect(result).toMatchObject({ updates: 6, finished: true });
     expect(await lasting(path)).toEqual(await lasting(twin));
-    // And the moment before the old one goes.
+    // The state before the old one is removed.
     await trainOnce({ path: join(root, 'other'), during: 6 });
     await rename(join(root, 'other', 'checkpoint-6'), join(path, 'checkpoint-6.replaced-1'));
     await trainOnce({ path, resume: true });

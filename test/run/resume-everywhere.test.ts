@@ -1,6 +1,6 @@
 /**
- * Forty updates, stopped after each of them and resumed with fresh objects: weights, optimizer, reference, buffer,
- * traces and metrics are byte for byte those of the run that was not stopped.
+ * Stops forty updates after each of them and resumes with new objects: weights, optimizer, reference, buffer, traces and
+ * metrics equal those of the uninterrupted run byte for byte.
  */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const updates = 40;
 interface Mode {
   readonly name: string;
   readonly turns: number;
-  /** Resumed after each update, or after every so many. */
+  /** Updates between the stops. */
   readonly every?: number;
   readonly changes?: Record<string, unknown>;
 }
@@ -25,18 +25,21 @@ const modes: readonly Mode[] = [
     name: 'adaptive entropy and a reference',
     turns: 1,
     changes: {
-      objective: { beta: 0.05, topEntropyShare: 0.5, entropyControl: { adaptive: true, target: 1.5, change: 0.01 } },
+      objective: {
+        kl: { beta: 0.05 },
+        entropy: { topShare: 0.5, control: { kind: 'adaptive', target: 1.5, change: 0.01 } },
+      },
     },
   },
   { name: 'multi-turn', turns: 3 },
   {
     name: 'an adapter, with a reference',
     turns: 1,
-    changes: { lora: { rank: 4, alpha: 16 }, objective: { beta: 0.05 }, optimizer: { learningRate: 3e-2 } },
+    changes: { lora: { rank: 4, alpha: 16 }, objective: { kl: { beta: 0.05 } }, optimizer: { learningRate: 3e-2 } },
   },
   {
-    // On libtorch, whose generator the masks are drawn from: each resumed run begins it anew. Its products depend in
-    // their last digits on what is computed together, so there is one request at a time.
+    // Libtorch's generator draws the dropout masks, and each resumed run seeds it again. The last digits of libtorch's
+    // products depend on the batch, so there is one request at a time.
     name: 'an adapter with dropout and recomputed activations',
     turns: 1,
     every: 7,
@@ -64,7 +67,7 @@ describe.skipIf(missingEngine !== undefined).each(modes)('$name', (mode) => {
   }, 120_000);
   afterAll(() => rm(root, { recursive: true, force: true }));
 
-  test('the run is worth stopping: it replays histories from the buffer and learns', async () => {
+  test('the uninterrupted run replays histories from the buffer and learns', async () => {
     const expected = await lasting(twin());
     const names = Array.from({ length: updates }, (_, at) => `checkpoint-${at + 1}`);
     expect(await readdir(twin())).toEqual(expect.arrayContaining(names));
@@ -76,7 +79,7 @@ describe.skipIf(missingEngine !== undefined).each(modes)('$name', (mode) => {
   });
 
   const { every = 1 } = mode;
-  test(`resumed after each of ${updates - 1} updates (every ${every}), it ends with the same bytes`, async () => {
+  test(`ends with the same bytes when resumed after each of ${updates - 1} updates (every ${every})`, async () => {
     const expected = await lasting(twin());
     for (let k = 1; k < updates; k += every) {
       const path = join(root, `stopped-${k}`);

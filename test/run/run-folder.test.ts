@@ -22,7 +22,7 @@ const open = async (options: RunFolderOptions): Promise<RunFolder> =>
 const isRunFolderError = (error: unknown): boolean => RunFolderError.isInstance(error);
 
 describe('lock', () => {
-  test('a second writer is refused by the name of the first', async () => {
+  test('refuses a second writer and names the first', async () => {
     const lock = await lockFolder(folder);
     await expect(lockFolder(folder)).rejects.toThrow(`process ${process.pid}`);
     await lock.release();
@@ -30,7 +30,7 @@ describe('lock', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  test('the lock of a dead process is recovered', async () => {
+  test('recovers the lock of a dead process', async () => {
     const { pid } = spawnSync(process.execPath, ['-e', '']);
     await writeFile(join(folder, 'run.lock'), JSON.stringify({ pid, started: '1', host: hostname() }));
     const lock = await lockFolder(folder);
@@ -38,14 +38,14 @@ describe('lock', () => {
     await lock.release();
   });
 
-  test('a recycled pid does not keep the folder', async () => {
+  test('recovers the lock of a process whose pid was recycled', async () => {
     const stale = { pid: process.pid, started: 'long ago', host: hostname() };
     await writeFile(join(folder, 'run.lock'), JSON.stringify(stale));
     if (process.platform === 'linux') await (await lockFolder(folder)).release();
     else await expect(lockFolder(folder)).rejects.toSatisfy(isRunFolderError);
   });
 
-  test('a torn lock is recovered, a lock of another host is not', async () => {
+  test('recovers a partial lock, but not one of another host', async () => {
     await writeFile(join(folder, 'run.lock'), '{"pid":');
     await (await lockFolder(folder)).release();
     await writeFile(join(folder, 'run.lock'), JSON.stringify({ pid: 1, started: '', host: 'elsewhere' }));
@@ -54,7 +54,7 @@ describe('lock', () => {
 });
 
 describe('run folder', () => {
-  test('metrics are cut at the resumed byte and grow from there', async () => {
+  test('cuts metrics at the resumed byte and appends from there', async () => {
     const first = await open({ path: folder, config: { seed: 1 } });
     await first.metrics.append([{ update: 1 }]);
     const metricsBytes = first.metrics.size;
@@ -66,27 +66,27 @@ describe('run folder', () => {
     expect(await readFile(join(folder, 'metrics.jsonl'), 'utf8')).toBe('{"update":1}\n{"update":2,"again":true}\n');
   });
 
-  test('a folder that holds a run is not overwritten, and stays unlocked', async () => {
+  test('refuses a folder that holds a run, and unlocks it', async () => {
     await writeFile(join(folder, 'metrics.jsonl'), 'kept');
     await expect(open({ path: folder, config: {} })).rejects.toThrow('--resume');
     expect(await readdir(folder)).toEqual(['metrics.jsonl']);
     expect(await readFile(join(folder, 'metrics.jsonl'), 'utf8')).toBe('kept');
   });
 
-  test('a path through a file is a typed error with a fix', async () => {
+  test('reports a path through a file with a fix', async () => {
     await writeFile(join(folder, 'file'), '');
     const opened = open({ path: join(folder, 'file', 'run'), config: {} });
     await expect(opened).rejects.toSatisfy(isRunFolderError);
     await expect(open({ path: join(folder, 'file', 'run'), config: {} })).rejects.toThrow('--out');
   });
 
-  // The superuser writes where the mode forbids it.
-  test.skipIf(process.getuid?.() === 0)('a read-only folder is a typed error', async () => {
+  // The superuser can write to a read-only folder.
+  test.skipIf(process.getuid?.() === 0)('reports a read-only folder as a typed error', async () => {
     await chmod(folder, 0o555);
     await expect(open({ path: folder, config: {} })).rejects.toSatisfy(isRunFolderError);
   });
 
-  test.skipIf(process.platform !== 'linux')('a full disk is a typed error', async () => {
+  test.skipIf(process.platform !== 'linux')('reports a full disk as a typed error', async () => {
     const run = await open({ path: folder, config: {} });
     await run.close();
     await rm(join(folder, 'metrics.jsonl'));

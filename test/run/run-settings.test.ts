@@ -1,8 +1,9 @@
-/** Evaluation, the best checkpoint, early stop, refilled batches, task orders: on the digit policy, and resumed. */
+/** Evaluation, the best checkpoint, early stopping, refilled batches, task orders: with the digit policy, and resumed. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { parseConfig, type RunConfig } from '../../src/config.js';
+import { parseConfig, type RunConfig } from '../../src/config/parse.js';
+import { defaultAdvantage } from '../../src/config/schema.js';
 import { promptsFamily } from '../../src/data/family.js';
 import { ConfigError } from '../../src/errors.js';
 import { measuredFamily } from '../../src/evaluation/measured.js';
@@ -19,7 +20,7 @@ import { hashList, hashValue } from '../../src/run/identity.js';
 import type { MetricsRow } from '../../src/run/metrics.js';
 import { openRun } from '../../src/run/run.js';
 import { type TrainOptions, type TrainResult, train } from '../../src/run/train.js';
-import { planOf } from '../../src/run/training.js';
+import { createRewardPlan } from '../../src/run/training.js';
 import type { TaskFamily } from '../../src/task/task.js';
 import { DigitPolicy, digitEmbedder } from './support/digit-policy.js';
 import { digitFamily, digitRuns } from './support/digit-runs.js';
@@ -65,7 +66,7 @@ async function trainOnce({ path, resume = false, stopAfter = 0, ...attempt }: At
   }
 }
 
-/** Rises to its top at update 6 and falls from there. */
+/** Rises up to update 6 and falls from there. */
 const evaluation = (every: number) => ({
   every,
   atStart: true,
@@ -74,7 +75,7 @@ const evaluation = (every: number) => ({
 });
 
 describe('evaluation and the best checkpoint', () => {
-  test('before the first update, when due, and at the end', async () => {
+  test('evaluates before the first update, when due, and at the end', async () => {
     const path = at('run');
     const { rows } = await trainOnce({ config: configOf({ updates: 5 }), path, evaluation: evaluation(2) });
     expect(rows.flatMap((row) => (row.eval_reward === undefined ? [] : [row.update]))).toEqual([2, 4, 5]);
@@ -82,7 +83,7 @@ describe('evaluation and the best checkpoint', () => {
     expect(first).toEqual({ update: 0, eval_reward: 0.4 });
   });
 
-  test('the best is kept beyond retention, and found again from what the newest checkpoint knows', async () => {
+  test('keeps the best beyond retention, and finds it from the newest checkpoint', async () => {
     const path = at('run');
     const config = configOf({ best: { metric: 'reward' }, evaluation: { every: 3 }, checkpoint: { every: 2 } });
     const { result } = await trainOnce({ config, path, evaluation: evaluation(3) });
@@ -92,7 +93,7 @@ describe('evaluation and the best checkpoint', () => {
     expect((await bestCheckpoint(path))?.folder).toBe(join(path, 'checkpoint-6'));
   });
 
-  test('training stops when evaluations have stopped getting better, and does not go on when resumed', async () => {
+  test('stops early without gains, and stays stopped when resumed', async () => {
     const path = at('run');
     const config = configOf({ updates: 40, best: { metric: 'eval_reward', patience: 3 }, evaluation: { every: 1 } });
     const { result } = await trainOnce({ config, path, evaluation: evaluation(1) });
@@ -102,7 +103,7 @@ describe('evaluation and the best checkpoint', () => {
     expect(again.result).toMatchObject({ updates: 9, finished: true, best: { update: 6 } });
   });
 
-  test('a metric that the evaluation does not have is named, with those it has', async () => {
+  test('refuses an unknown metric and lists those of the evaluation', async () => {
     const config = configOf({ best: { metric: 'eval_rewrad' }, evaluation: { every: 1 } });
     const failing = trainOnce({ config, evaluation: evaluation(1) });
     await expect(failing).rejects.toSatisfy(
@@ -112,11 +113,11 @@ describe('evaluation and the best checkpoint', () => {
 });
 
 describe('refilled batches', () => {
-  // Digits near 0 all earn 0: most groups of a policy that knows nothing are dead.
+  // Digits near 0 all earn 0, so most groups of an untrained policy have no signal.
   const coarse = ({ quality }: { quality: number }): number => (quality > 0.85 ? 1 : 0);
   const refill = { dynamicSampling: 'refill', method: 'grpo', maximumDraws: 30 };
 
-  test('starts are drawn until as many groups as a batch has carry a signal; all are observed, only those are trained on', async () => {
+  test('draw starts until a batch of groups has a signal; the curriculum observes all, training takes those', async () => {
     const { rows, groups, policy } = await trainOnce({ config: configOf(refill), reward: coarse });
     for (const [at, row] of rows.entries()) {
       expect(groups[at]?.filter((group) => hasSignal(group, configOf(refill)))).toHaveLength(
@@ -131,15 +132,15 @@ describe('refilled batches', () => {
     expect(rows.every((row) => row['curriculum/share_attempt'] === 1)).toBe(true);
   });
 
-  test('the first starts are those of a batch that is not refilled', async () => {
+  test('begin with the starts of a batch that is not refilled', async () => {
     const plain = await trainOnce({ config: configOf({ method: 'grpo', updates: 1 }), reward: coarse });
     const refilled = await trainOnce({ config: configOf({ ...refill, updates: 1 }), reward: coarse });
-    const said = ({ groups }: Trained): unknown =>
+    const describeGroups = ({ groups }: Trained): unknown =>
       groups[0]?.slice(0, 3).map(({ rollouts }) => rollouts.map(({ history }) => history));
-    expect(said(refilled)).toEqual(said(plain));
+    expect(describeGroups(refilled)).toEqual(describeGroups(plain));
   });
 
-  test('a start that was drawn later has random streams of its own', async () => {
+  test('give a start that is drawn later new random streams', async () => {
     const { groups } = await trainOnce({ config: configOf(refill), reward: coarse });
     const answers = (group: Group | undefined): string =>
       JSON.stringify(group?.rollouts.map(({ turns }) => turns.map(({ completion }) => completion.text)));
@@ -148,7 +149,7 @@ describe('refilled batches', () => {
     expect(pairs.filter(([first, later]) => first === later).length).toBeLessThan(pairs.length / 2);
   });
 
-  test('drawing ends at the maximum; a batch without a live group updates nothing', async () => {
+  test('stop drawing at the maximum, and skip the update without a group that has a signal', async () => {
     const config = configOf({ ...refill, maximumDraws: 5, updates: 2 });
     const { rows, policy } = await trainOnce({ config, reward: () => 1 });
     expect(
@@ -165,7 +166,7 @@ describe('task orders', () => {
   const idsOf = ({ groups }: Trained): string[] => groups.flat().map(({ start }) => start.task.id);
   const all = digitFamily.tasks('train').map(({ id }) => id);
 
-  test('sequential and shuffled take every task once a pass, each pass in an order of its own', async () => {
+  test('sequential and shuffled draw every task once per pass; shuffled changes the order each pass', async () => {
     const settings = { method: 'grpo', startsPerBatch: 5, updates: 8 };
     expect(idsOf(await trainOnce({ config: configOf({ ...settings, taskOrder: 'sequential' }) }))).toEqual([
       ...all,
@@ -179,18 +180,18 @@ describe('task orders', () => {
     expect(first).not.toEqual(all);
   });
 
-  test('epochs become updates', () => {
-    const config = parseConfig({ task: 't', model: model(), epochs: 1.5, startsPerBatch: 7 });
+  test('passes determine the number of updates', () => {
+    const config = parseConfig({ task: 't', model: model(), passes: 1.5, startsPerBatch: 7 });
     expect(withUpdates(config, digitFamily).updates).toBe(Math.ceil((1.5 * all.length) / 7));
-    expect(withUpdates(configOf({ epochs: 3, updates: 4 }), digitFamily).updates).toBe(4);
+    expect(withUpdates(configOf({ passes: 3, updates: 4 }), digitFamily).updates).toBe(4);
   });
 });
 
-/** The best one is kept, whoever saw it. */
+/** Lists the updates of the checkpoints in a run folder. */
 const checkpoints = async (path: string): Promise<number[]> =>
   (await listCheckpoints(path)).map(({ update }) => update);
 
-test('with all of it on, a run that is stopped anywhere and resumed equals its twin byte for byte', async () => {
+test('with all these settings a run that is stopped anywhere and resumed equals the uninterrupted run', async () => {
   const settings = { dynamicSampling: 'refill', taskOrder: 'shuffled', maximumDraws: 9, traces: 'all' };
   const best = { metric: 'eval_reward', patience: 4, threshold: 0.05 };
   const config = configOf({ ...settings, best, evaluation: { every: 2 }, method: 'exit' });
@@ -219,7 +220,7 @@ describe('a data file', () => {
     { name: 'near', range: [-5, 4] },
   );
 
-  test('quality is the rescaled reward, in histories and in scores; the curriculum grows from it', async () => {
+  test('measures quality by the rescaled reward, in histories and scores, which the curriculum learns from', async () => {
     const config = configOf({ method: 'exit' });
     const { groups, rows: metrics } = await trainOnce({ config, family: prompts, rewards: [near] });
     for (const { rollouts, rewards, qualities } of groups.flat()) {
@@ -234,7 +235,7 @@ describe('a data file', () => {
     expect(metrics[0]).toHaveProperty('rewards/near/mean');
   });
 
-  test('an answer that no function can score has advantage 0 and stays out of baseline, quality and buffer', async () => {
+  test('gives an answer that no function can score advantage 0, outside of baseline, quality and buffer', async () => {
     const odd = namedReward({
       batch: ({ texts }) => texts.map((text) => (Number(text) % 2 ? null : Number(text) / 8)),
     });
@@ -250,7 +251,7 @@ describe('a data file', () => {
     }
   });
 
-  test('a reward that never comes fails its group and training goes on', async () => {
+  test('fails the group of a reward that times out, and continues training', async () => {
     let calls = 0;
     const sometimes = namedReward(
       { batch: ({ texts }) => (++calls === 2 ? new Promise<number[]>(() => {}) : texts.map(Number)) },
@@ -263,9 +264,9 @@ describe('a data file', () => {
     expect(metrics.map((row) => row.update_skipped)).toEqual([0, 1, 0]);
   });
 
-  test('rewards are evaluated on held-out rows under the prefix eval_, chains by the same quality', async () => {
+  test('evaluates rewards on held-out rows with the prefix eval_, and chains by the same quality', async () => {
     const policy = new DigitPolicy();
-    const plan = planOf({ config: { reward: 'quality' }, family: prompts, rewards: [near] });
+    const plan = createRewardPlan({ config: { reward: 'quality' }, family: prompts, rewards: [near] });
     const tasks = prompts.tasks('test');
     const sampling = { temperature: 1, maxNewTokens: 1 };
     const options = { policy, family: prompts, tasks, plan, generations: 50, sampling, seed: 1 };
@@ -282,28 +283,28 @@ describe('a data file', () => {
     if (task) expect((await verify(task, { turns: [] }, '3', 'attempt', [1])).quality).toBe(1);
   });
 
-  test('a run without a reward function is refused: quality would be measured by itself', async () => {
+  test('refuses a run without a reward function', async () => {
     await expect(trainOnce({ config: configOf(), family: prompts })).rejects.toThrow('needs a reward function');
   });
 });
 
-describe('reward functions that are normalised one by one', () => {
-  /** The sum is 1 for each: only one by one do they tell answers apart. */
+describe('reward functions that are normalised separately', () => {
+  /** The sum is 1 for every answer: only separate functions distinguish answers. */
   const opposed = [
     namedReward(({ text }) => (Number(text) < 3 ? 1 : 0), { name: 'low' }),
     namedReward(({ text }) => (Number(text) < 3 ? 0 : 1), { name: 'high' }),
   ];
-  const advantage = { aggregation: 'normalise-then-sum', std: 'sample' } as const;
+  const advantage = { ...defaultAdvantage, aggregation: 'normalise-then-sum', std: 'sample' } as const;
 
-  test('a group is live where one of them differs, whatever their sum', async () => {
+  test('give a group a signal where one of them differs, whatever their sum', async () => {
     const { groups } = await trainOnce({ config: configOf({ method: 'grpo', updates: 1 }), rewards: opposed });
     const mixed = groups.flat().find(({ columns }) => new Set(columns[0]?.values).size > 1) as Group;
     expect(new Set(mixed.rewards)).toEqual(new Set([1]));
-    expect(hasSignal(mixed, { advantage: {} })).toBe(false);
+    expect(hasSignal(mixed, { advantage: defaultAdvantage })).toBe(false);
     expect(hasSignal(mixed, { advantage })).toBe(true);
   });
 
-  test('and the loss of an evaluation has the advantages of training', async () => {
+  test('give the loss of an evaluation the advantages of training', async () => {
     const policy = new DigitPolicy();
     const batches: UpdateBatch[] = [];
     const evaluated = Object.assign(policy, {
@@ -314,7 +315,7 @@ describe('reward functions that are normalised one by one', () => {
     });
     const unequal = [{ ...(opposed[0] as NamedReward), weight: 3 }, opposed[1] as NamedReward];
     const config = configOf();
-    const plan = planOf({ config, family: digitFamily, rewards: unequal });
+    const plan = createRewardPlan({ config, family: digitFamily, rewards: unequal });
     const shared = { policy: evaluated, family: digitFamily, tasks: digitFamily.tasks('train').slice(0, 3), plan };
     const sampling = { temperature: 1, maxNewTokens: 1 };
     const loss = { advantage, overlongFilter: false, update: updateSettings(config, 1) };
@@ -323,17 +324,17 @@ describe('reward functions that are normalised one by one', () => {
     const advantages = batches.map(({ sequences }) => sequences.map((one) => one.advantage));
     expect(advantages[0]).not.toEqual(advantages[1]);
     const answers = batches[0]?.sequences.map(({ tokens }) => Number(String.fromCharCode(tokens[0] ?? 0))) ?? [];
-    const said = (at: number): Float64Array =>
+    const columnAt = (at: number): Float64Array =>
       Float64Array.from(answers.slice(6 * at, 6 * at + 6), (digit) => (digit < 3 ? 1 : 0));
     const groups = [0, 1, 2].map((at) => [
-      { weight: 3, values: said(at) },
-      { weight: 1, values: said(at).map((value) => 1 - value) },
+      { weight: 3, values: columnAt(at) },
+      { weight: 1, values: columnAt(at).map((value) => 1 - value) },
     ]);
     expect(advantages[0]).toEqual(normalisedAdvantages(groups, { std: 'sample' }).flatMap((group) => [...group]));
   });
 });
 
-test('the fingerprint of a list is that of the value, made without the whole text', () => {
+test('the fingerprint of a list equals that of the value, computed without the whole text', () => {
   for (const list of [[], [1], [{ b: 1, a: [2, null] }, 'é', { c: { e: 1, d: 2 } }]])
     expect(hashList(list)).toBe(hashValue(list));
 });

@@ -1,8 +1,8 @@
-/** Saving beside training: one save at a time, the state of its moment, errors where they can be acted on. */
+/** Saving during training: one save at a time, the state at the call, errors where the caller can handle them. */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.js';
+import { parseConfig } from '../../src/config/parse.js';
 import { RunFolderError } from '../../src/errors.js';
 import { realDisk } from '../../src/run/disk.js';
 import { manifestText, verifyCheckpoint } from '../../src/run/manifest.js';
@@ -35,7 +35,7 @@ const stateAt = (update: number): SavedState => ({
   curriculum: { kind: 'uniform' },
 });
 
-/** A policy whose snapshots are written when the test says so. */
+/** A policy whose snapshots are written when the test releases them. */
 function heldPolicy() {
   const policy = new DigitPolicy();
   const releases: (() => void)[] = [];
@@ -56,7 +56,7 @@ const until = async (holds: () => boolean): Promise<void> => {
 };
 
 describe('asynchronous saving', () => {
-  test('returns before anything is written, and writes the state of its moment', async () => {
+  test('returns before the write, and writes the state at the call', async () => {
     const run = await open();
     const { policy, snapshot, releases } = heldPolicy();
     const saver = createSaver({ run, policy: { snapshot }, settings });
@@ -77,7 +77,7 @@ describe('asynchronous saving', () => {
     await run.close();
   });
 
-  test('the next save waits for the one under way, and says so after a while', async () => {
+  test('waits for the running save, with a warning after a while', async () => {
     const run = await open();
     const { snapshot, releases } = heldPolicy();
     const saver = createSaver({ run, policy: { snapshot }, settings, patienceSeconds: 0.02 });
@@ -98,7 +98,7 @@ describe('asynchronous saving', () => {
     await run.close();
   });
 
-  test('a failure is thrown by `check`, by the next save and by the end, each as a typed error', async () => {
+  test('throws a failure from `check`, the next save and `finish`, each as a typed error', async () => {
     const failing = async () => ({
       write: () => Promise.reject(Object.assign(new Error(), { code: 'ENOSPC', syscall: 'write', path: 'weights' })),
     });
@@ -116,7 +116,7 @@ describe('asynchronous saving', () => {
     await run.close();
   });
 
-  test('an update that is saved already is not saved again', async () => {
+  test('does not save an update twice', async () => {
     const run = await open();
     const policy = new DigitPolicy();
     let copies = 0;
@@ -132,7 +132,7 @@ describe('asynchronous saving', () => {
     await run.close();
   });
 
-  test('protected checkpoints outlive the newest', async () => {
+  test('keeps protected checkpoints beside the newest', async () => {
     const run = await open();
     const saver = createSaver({ run, policy: new DigitPolicy(), settings, protect: () => [2] });
     for (const update of [1, 2, 3, 4, 5]) await saver.save(stateAt(update));
@@ -143,7 +143,7 @@ describe('asynchronous saving', () => {
   });
 });
 
-describe('what is refused', () => {
+describe('resuming', () => {
   async function saved(): Promise<string> {
     const run = await open();
     const saver = createSaver({ run, policy: new DigitPolicy(), settings });
@@ -153,7 +153,7 @@ describe('what is refused', () => {
     return folder;
   }
 
-  test('a changed tokenizer, by that name; allowed, it goes on', async () => {
+  test('refuses a changed tokenizer by name unless it is allowed', async () => {
     await writeFile(join(root, 'model', 'vocab.json'), '{"a":1}');
     await saved();
     await writeFile(join(root, 'model', 'vocab.json'), '{"a":2}');
@@ -161,7 +161,7 @@ describe('what is refused', () => {
     await (await open({ resume: true, allowedChanges: ['tokenizer'] })).close();
   });
 
-  test('other versions of the programs are said, not refused', async () => {
+  test('warns about other versions of the programs', async () => {
     const folder = await saved();
     const { sha256: _, ...manifest } = await verifyCheckpoint(folder);
     const versions = { ...manifest.versions, node: '1.2.3' };
@@ -170,7 +170,7 @@ describe('what is refused', () => {
     expect(warnings).toEqual([expect.stringMatching(/other versions \(node 1\.2\.3 -> .*the numbers may differ/)]);
   });
 
-  test('a refused change leaves the later checkpoints of a named one alone', async () => {
+  test('keeps the checkpoints after a named one when it refuses a change', async () => {
     const folder = await saved();
     const later = { ...parseConfig({ task: 'one-rung', model: join(root, 'model') }), seed: 9 };
     await mkdir(join(root, 'run', 'checkpoint-5'));
@@ -178,7 +178,7 @@ describe('what is refused', () => {
     expect(await readdir(join(root, 'run'))).toContain('checkpoint-5');
   });
 
-  test('pickles, with advice', async () => {
+  test('refuses pickles, with a fix', async () => {
     const other = join(root, 'checkpoint-500');
     await mkdir(other);
     await writeFile(join(other, 'optimizer.pt'), '');
@@ -187,7 +187,7 @@ describe('what is refused', () => {
     expect(await readdir(other)).toEqual(['optimizer.pt']);
   });
 
-  test('metrics that lost lines are said', async () => {
+  test('warns when metrics lost lines', async () => {
     const run = await open();
     await run.folder.metrics.append([{ update: 1 }]);
     const saver = createSaver({ run, policy: new DigitPolicy(), settings });

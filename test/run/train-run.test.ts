@@ -1,13 +1,16 @@
-/** A whole run from a Node script: what the commands `train`, `evaluate` and `report` do takes a few lines. */
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
+/** A whole run from a Node script: a few lines do the same as the commands `train`, `evaluate` and `report`. */
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ConfigInput } from '../../src/config/define.js';
 import { ConfigError } from '../../src/errors.js';
 import { createUniformCurriculum } from '../../src/method/uniform.js';
 import { writeReport } from '../../src/report/page.js';
+import type { Answered } from '../../src/reward/reward.js';
 import { evaluateRun } from '../../src/run/evaluate-run.js';
 import { trainRun } from '../../src/run/train-run.js';
+import { shippedModel } from '../../src/shipped-models.js';
 import { codeBreaker } from '../../src/task/code-breaker/family.js';
 import type { TaskFamily } from '../../src/task/task.js';
 import { missingEngine, runCli, tinyModel } from '../cli/support/cli.js';
@@ -90,7 +93,7 @@ describe.skipIf(missingEngine !== undefined)('a script', () => {
     expect(await trainRun({ ...config, updates: 3 }, longer)).toMatchObject({ updates: 3, path });
   });
 
-  test('brings its own family, reward and curriculum', async () => {
+  test('accepts a family, a reward and a curriculum of the caller', async () => {
     const family = codeBreaker() as TaskFamily;
     const curriculum = createUniformCurriculum({ tasks: family.tasks('train').slice(0, 1) });
     const rewarded = new Set<string>();
@@ -105,6 +108,33 @@ describe.skipIf(missingEngine !== undefined)('a script', () => {
   });
 });
 
-test('an evaluation without a task is refused, by key', async () => {
+test('refuses an evaluation without a task, by key', async () => {
   await expect(evaluateRun({ model: tinyModel })).rejects.toBeInstanceOf(ConfigError);
+});
+
+test.skipIf(missingEngine !== undefined)('a script rewards the rows of a data file by its own function', async () => {
+  const rows = ['The order: tea and stew.', 'The order: cake.'].map((prompt) =>
+    JSON.stringify({ prompt, wanted: 'tea' }),
+  );
+  await writeFile(join(root, 'rows.jsonl'), rows.join('\n'));
+  const wanted = new Set<unknown>();
+  const reward = ({ text, task }: Pick<Answered, 'text' | 'task'>): number => {
+    wanted.add((task.data as { wanted: string }).wanted);
+    return text.includes('tea') ? 1 : 0;
+  };
+  const config: ConfigInput = {
+    model: shippedModel('cafe'),
+    data: { train: join(root, 'rows.jsonl'), testShare: 0.5, chat: true },
+    method: 'grpo',
+    updates: 1,
+    startsPerBatch: 1,
+    groupSize: 2,
+    threads: 1,
+    sampling: { maxNewTokens: 8 },
+    evaluation: { atEnd: true, measure: 'rewards' },
+  };
+  const options = { out: join(root, 'run'), reward, evaluate: false, report: false, warn: () => {} };
+  const { metrics } = await trainRun(config, options);
+  expect(wanted).toEqual(new Set(['tea']));
+  expect(metrics?.eval_reward).toEqual(expect.any(Number));
 });

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { RunConfig } from '../../src/config.js';
+import type { RunConfig } from '../../src/config/parse.js';
 import { NonFiniteError, RunFolderError } from '../../src/errors.js';
 import { emptyHistory } from '../../src/history.js';
 import type { Curriculum, CurriculumState } from '../../src/method/curriculum.js';
@@ -89,14 +89,14 @@ describe('every method', () => {
     if (diverges) expect(['diverge', 'exit']).toContain(method);
   });
 
-  test('the reward rises', async () => {
+  test('raises the reward', async () => {
     const config = configOf({ method: 'grpo', updates: 60, startsPerBatch: 8 });
     const { rows } = await trainOnce({ config });
     const mean = (part: MetricsRow[]): number => part.reduce((sum, row) => sum + (row.reward ?? 0), 0) / part.length;
     expect(mean(rows.slice(-15))).toBeGreaterThan(mean(rows.slice(0, 15)) + 0.03);
   });
 
-  test('the diversity bonus alone tells exit from diverge', async () => {
+  test('only the diversity bonus distinguishes exit from diverge', async () => {
     const first = async (method: string): Promise<number[]> => {
       const { policy } = await trainOnce({ config: configOf({ method, updates: 1 }) });
       return policy.batches[0]?.sequences.map(({ advantage }) => advantage) ?? [];
@@ -106,7 +106,7 @@ describe('every method', () => {
     expect(bonus.map(Math.sign)).toEqual(plain.map(Math.sign));
   });
 
-  test('multi-turn: turns of a rollout share number and advantage, members share the first prompt', async () => {
+  test('gives the turns of a rollout one number and advantage, and the members one first prompt', async () => {
     const config = configOf({ method: 'grpo', updates: 1, startsPerBatch: 2, groupSize: 3 });
     const { policy } = await trainOnce({ config, family: ladder as TaskFamily });
     const { prompts, sequences } = policy.batches[0] ?? { prompts: [], sequences: [] };
@@ -124,12 +124,12 @@ describe('every method', () => {
 
 describe('resuming', () => {
   test.each(['grpo', 'exit'])(
-    '%s: stopped anywhere and resumed, it equals its uninterrupted twin byte for byte',
+    '%s: a run that is stopped anywhere and resumed equals the uninterrupted run byte for byte',
     async (method) => {
       const config = configOf({ method, traces: 'all' });
       const twin = at('twin');
       await trainOnce({ config, path: twin });
-      // In the middle of rollouts, before an update, and between updates.
+      // During rollouts, before an update, and between updates.
       for (const calls of [7, 16, 20, 31]) {
         const path = at(`cut-${calls}`);
         const stop = new AbortController();
@@ -148,7 +148,7 @@ describe('resuming', () => {
     },
   );
 
-  test('a curriculum of the user is left as it was when its update is cancelled', async () => {
+  test("leaves a user's curriculum unchanged when its update is cancelled", async () => {
     const cycle = (): Curriculum => {
       let at = 0;
       const tasks = family.tasks('train');
@@ -182,7 +182,7 @@ describe('resuming', () => {
     expect(rows.at(-1)?.['curriculum/at']).toBe(12 * 3);
   });
 
-  test('lines after the checkpoint are made again, not twice', async () => {
+  test('replaces the lines after the checkpoint', async () => {
     const config = configOf();
     const path = at('crashed');
     const crash = (policy: DigitPolicy): void => {
@@ -200,7 +200,7 @@ describe('resuming', () => {
     expect(updates).toEqual(Array.from({ length: 12 }, (_, at) => at + 1));
   });
 
-  test('a changed field, model or task set is refused by name unless allowed', async () => {
+  test('refuses a changed field, model or task set by name unless it is allowed', async () => {
     const path = at('run');
     await trainOnce({ path });
     const changed = configOf({ updates: 14, optimizer: { learningRate: 0.4 } });
@@ -217,7 +217,7 @@ describe('resuming', () => {
     await expect(trainOnce({ config: changed, path, resume: true })).rejects.toThrow('model');
   });
 
-  test('a checkpoint that is named goes on from there, and later ones step aside', async () => {
+  test('continues from a named checkpoint and sets later ones aside', async () => {
     const path = at('run');
     await trainOnce({ config: configOf({ checkpoint: { every: 4, keep: 3 } }), path });
     const config = configOf({ checkpoint: { every: 4, keep: 3 } });
@@ -228,7 +228,7 @@ describe('resuming', () => {
 });
 
 describe('numbers that are not finite', () => {
-  test('two in a row are skipped and counted', async () => {
+  test('are skipped and counted twice in a row', async () => {
     const { rows } = await trainOnce({
       prepare: (policy) => {
         policy.nonFinite = new Set([3, 4]);
@@ -237,7 +237,7 @@ describe('numbers that are not finite', () => {
     expect(rows.map((row) => row.update_skipped)).toEqual([0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
   });
 
-  test("three in a row stop the run with the engine's message", async () => {
+  test("stop the run at the third in a row with the engine's message", async () => {
     const failing = trainOnce({
       prepare: (policy) => {
         policy.nonFinite = new Set([3, 4, 5]);
@@ -249,7 +249,7 @@ describe('numbers that are not finite', () => {
   });
 });
 
-test('groups with a failing verifier are dropped, counted, and cost nobody else', async () => {
+test('drops and counts groups with a failing verifier, and trains on the others', async () => {
   const moody: TaskFamily = {
     ...family,
     verify: (task, history, answer, intent) => {
@@ -264,23 +264,23 @@ test('groups with a failing verifier are dropped, counted, and cost nobody else'
   expect(trained).toBe(20 * 3 - dropped);
 });
 
-test('the reference is blended every M updates, with a KL penalty only', async () => {
+test('blends the reference every M updates, only with a KL penalty', async () => {
   const reference = { blendEvery: 5, alpha: 0.5 };
-  const { policy } = await trainOnce({ config: configOf({ reference, objective: { beta: 0.01 } }) });
+  const { policy } = await trainOnce({ config: configOf({ reference, objective: { kl: { beta: 0.01 } } }) });
   expect(policy.blends).toEqual([5, 10]);
   expect((await trainOnce({ config: configOf({ reference }) })).policy.blends).toEqual([]);
 });
 
-test('a blend is due also where the update had a number that was not finite', async () => {
-  const config = configOf({ reference: { blendEvery: 5, alpha: 0.5 }, objective: { beta: 0.01 } });
+test('blends the reference also after a refused update', async () => {
+  const config = configOf({ reference: { blendEvery: 5, alpha: 0.5 }, objective: { kl: { beta: 0.01 } } });
   const prepare = (policy: DigitPolicy): void => {
     policy.nonFinite = new Set([5]);
   };
-  // The policy has made one update less by then.
+  // The policy has made one update less at that point.
   expect((await trainOnce({ config, prepare })).policy.blends).toEqual([4, 9]);
 });
 
-test('warm-up reaches the engine', async () => {
+test('passes the warm-up to the engine', async () => {
   const optimizer = { learningRate: 0.5, warmupUpdates: 4, schedule: 'linear', finalShare: 0.2 };
   const { policy } = await trainOnce({ config: configOf({ optimizer }) });
   const rates = policy.settings.map(({ learningRate }) => learningRate);
@@ -289,7 +289,7 @@ test('warm-up reaches the engine', async () => {
   expect(rates[7]).toBeCloseTo(0.5 * (1 - 0.8 * 0.5));
 });
 
-test('the overlong filter masks a completion without terminator, and only then', async () => {
+test('masks completions without terminator only with the overlong filter', async () => {
   const cut = (policy: DigitPolicy): void => {
     const generate = policy.generate.bind(policy);
     policy.generate = async (request) => {
@@ -308,12 +308,12 @@ test('the overlong filter masks a completion without terminator, and only then',
   expect(await masks(false)).toEqual([undefined, undefined]);
 });
 
-test("a custom reward goes before the config's", async () => {
+test("a custom reward overrides the config's", async () => {
   const { rows } = await trainOnce({ reward: ({ quality }) => quality + 2 });
   expect(rows[0]?.reward).toBeCloseTo((rows[0]?.quality ?? 0) + 2);
 });
 
-test('evaluation is asked for on its updates', async () => {
+test('evaluates after the updates where it is due', async () => {
   const evaluate = async (update: number): Promise<Record<string, number>> => ({ 'eval/solved': update });
   const { rows } = await trainOnce({ evaluation: { every: 5, evaluate } });
   expect(rows.flatMap((row) => row['eval/solved'] ?? [])).toEqual([5, 10]);

@@ -1,5 +1,5 @@
 /** The `@example`s of `src`: found, type-checked as one program, and run one after another in this process. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -122,7 +122,7 @@ export function withoutExample(program: ts.Program, folders: readonly string[]):
   return [...missing].sort();
 }
 
-/** What of a declaration a user calls: a function, or the public methods of a class. */
+/** The callable parts of a declaration: a function, or the public methods of a class. */
 function callables(node: ts.Declaration): [string, ts.Node][] {
   if (ts.isFunctionDeclaration(node)) return [[node.name?.text ?? '', node]];
   if (ts.isVariableDeclaration(node)) {
@@ -142,10 +142,14 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor as new (
 const silent = { log: () => {}, error: () => {} };
 const quietProcess: object = Object.create(process, { stdout: { value: { write: () => true } } });
 
-/** Runs an example in an empty folder, with its output dropped. */
-export async function runExample({ code }: DocstringExample): Promise<void> {
+/** Runs an example in a folder that holds `files`, by name, and nothing else; its output is dropped. */
+export async function runExample(
+  { code }: DocstringExample,
+  files: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const body = new AsyncFunction('load', 'console', 'process', runnable(code));
   const [before, folder] = [process.cwd(), mkdtempSync(join(tmpdir(), 'exit-rl-docstring-'))];
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
   process.chdir(folder);
   try {
     await body(loadModule, silent, quietProcess);

@@ -30,7 +30,7 @@ export const keysIn = (curriculum: Curriculum): string[] => storedIn(curriculum)
 export const task = ladderTasks[0] as Task;
 export const iterate = (text: string) => ({ text, tokens: [text.charCodeAt(0)], quality: 0.5 });
 /** Creates a history of one turn per argument, each character an iterate. */
-export const said = (...turns: string[]): History => ({
+export const makeHistory = (...turns: string[]): History => ({
   turns: turns.map((texts) => ({ iterates: [...texts].map(iterate) })),
 });
 

@@ -33,7 +33,7 @@ pub fn embed_ngrams(env: &Env, texts: Vec<String>, options: NgramOptions) -> Res
     on_engine(env, None, move |_| Ok(Float32Array::new(ngrams.embed(&texts))))
 }
 
-/// Distance of each member from its group's centroid over the group's range (method.md), cut at `clamp`.
+/// Distance of each member from its group's centroid over the group's range (docs/method.md), cut at `clamp`.
 #[napi(ts_return_type = "Promise<Float32Array>")]
 pub fn diversity(
     env: &Env,

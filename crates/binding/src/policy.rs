@@ -3,7 +3,7 @@
 use super::answer::{on_engine, promise};
 use super::convert::generate::{generated, NativeGenerateRequest};
 use super::convert::load::{LoadOptions, PolicyInfo, PolicyStats};
-use super::convert::update::{NativeBatch, NativeUpdateSettings};
+use super::convert::update::{update_settings, NativeBatch};
 use super::errors::to_napi;
 use super::snapshot::{NativeSnapshot, WrittenFile};
 use super::stream::{self, OnTokens};
@@ -22,6 +22,7 @@ use exit_rl_engine::tokenizer::Tokenizer;
 use exit_rl_engine::train::metrics::Metrics;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -127,10 +128,10 @@ impl NativePolicy {
         &self,
         env: &Env,
         batch: NativeBatch,
-        settings: NativeUpdateSettings,
+        #[napi(ts_arg_type = "object")] settings: Value,
         ticket: f64,
     ) -> Result<Object<'static>> {
-        let settings = settings.into_engine().map_err(to_napi)?;
+        let settings = update_settings(settings).map_err(to_napi)?;
         let (id, batch, ticket) = (self.id, batch.into_engine(), Ticket::new(ticket as u64));
         on_engine(env, Some(id), move |policies| policies.get(id)?.update(&batch, &settings, &ticket.flag).map(record))
     }
@@ -141,10 +142,10 @@ impl NativePolicy {
         &self,
         env: &Env,
         batch: NativeBatch,
-        settings: NativeUpdateSettings,
+        #[napi(ts_arg_type = "object")] settings: Value,
         ticket: f64,
     ) -> Result<Object<'static>> {
-        let settings = settings.into_engine().map_err(to_napi)?;
+        let settings = update_settings(settings).map_err(to_napi)?;
         let (id, batch, ticket) = (self.id, batch.into_engine(), Ticket::new(ticket as u64));
         on_engine(env, Some(id), move |policies| {
             policies.get(id)?.evaluate(&batch, &settings, &ticket.flag).map(record)

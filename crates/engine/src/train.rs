@@ -2,7 +2,6 @@
 //! gradient → AdamW.
 
 pub mod entropy;
-pub mod evaluate;
 pub mod loss;
 pub mod metrics;
 pub mod objective;
@@ -11,5 +10,6 @@ pub mod optimizer;
 pub mod settings;
 pub mod step;
 pub mod tokens;
+pub mod top_entropy;
 pub mod update;
 pub mod weights;

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { CancelledError, ExitError } from '../../errors.js';
+import { CancelledError, ExitRlError } from '../../errors.js';
 
 export interface ChildOptions {
   /** Arguments of node; the first is the program's file. */
@@ -28,7 +28,7 @@ function parseObject(line: string): Readonly<Record<string, unknown>> | undefine
 function failure(args: readonly string[], code: number | null, signal: string | null, errors: readonly string[]) {
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
   const command = args.slice(1).join(' ');
-  return new ExitError('CHILD_FAILED', [`\`exit-rl ${command}\` ended with ${how}`, ...errors].join('\n'), {
+  return new ExitRlError('CHILD_FAILED', [`\`exit-rl ${command}\` ended with ${how}`, ...errors].join('\n'), {
     code,
     signal,
   });

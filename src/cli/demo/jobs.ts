@@ -1,6 +1,6 @@
 /** The jobs of a demo: evaluate the base; train and evaluate each run. Each step is a child process of this program. */
 import { join } from 'node:path';
-import { ExitError } from '../../errors.js';
+import { ExitRlError } from '../../errors.js';
 import type { ComparisonRow } from '../../evaluation/compare.js';
 import type { Evaluation } from '../../evaluation/evaluation.js';
 import type { Board } from './board.js';
@@ -15,15 +15,17 @@ export interface DemoJobs {
   readonly model: string;
   readonly out: string;
   readonly board: Board;
-  readonly signal: AbortSignal;
   /** Receives every finished row. */
   readonly onRow: (row: ComparisonRow) => Promise<void>;
 }
 
+/** The jobs with the signal that ends their child processes. */
+type StoppableJobs = DemoJobs & { readonly signal: AbortSignal };
+
 type Line = Readonly<Record<string, unknown>>;
 
 const runCommand = (
-  jobs: DemoJobs,
+  jobs: StoppableJobs,
   command: readonly (string | number)[],
   onLine: (line: Line) => void,
 ): Promise<void> =>
@@ -36,18 +38,18 @@ function toEvaluation(line: Line): Evaluation {
 }
 
 /** Runs `evaluate`; `subject` holds the arguments after --model, `seed` seeds the chains' random numbers. */
-async function evaluate(jobs: DemoJobs, subject: readonly string[], seed: number): Promise<Evaluation> {
+async function evaluate(jobs: StoppableJobs, subject: readonly string[], seed: number): Promise<Evaluation> {
   const { draws, iterations } = jobs.plan;
   const settings = ['--iterations', iterations, '--draws', draws, '--split', 'test', '--seed', seed, '--threads', 1];
   let evaluation: Evaluation | undefined;
   await runCommand(jobs, ['evaluate', '--model', ...subject, ...settings], (line) => {
     if (Array.isArray(line.solved)) evaluation = toEvaluation(line);
   });
-  if (evaluation === undefined) throw new ExitError('CHILD_FAILED', 'an evaluation ended without a result');
+  if (evaluation === undefined) throw new ExitRlError('CHILD_FAILED', 'an evaluation ended without a result');
   return evaluation;
 }
 
-async function evaluateBase(jobs: DemoJobs): Promise<void> {
+async function evaluateBase(jobs: StoppableJobs): Promise<void> {
   const { board, plan, model, onRow } = jobs;
   board.enter('base', 'evaluating');
   const evaluation = await evaluate(jobs, [model, '--task', 'code-breaker'], plan.seeds[0] ?? 0);
@@ -55,7 +57,7 @@ async function evaluateBase(jobs: DemoJobs): Promise<void> {
   board.evaluated('base', evaluation.seconds);
 }
 
-async function trainAndEvaluate(jobs: DemoJobs, run: PlannedRun): Promise<void> {
+async function trainAndEvaluate(jobs: StoppableJobs, run: PlannedRun): Promise<void> {
   const { board, plan, model, out, onRow } = jobs;
   const { method, seed, folder } = run;
   const path = join(out, folder);
@@ -72,6 +74,7 @@ async function trainAndEvaluate(jobs: DemoJobs, run: PlannedRun): Promise<void> 
 }
 
 /** Lists the longest jobs first, so that the cores finish together; the base, which is only evaluated, is last. */
-export function listJobs(jobs: DemoJobs): (() => Promise<void>)[] {
-  return [...jobs.plan.runs.map((run) => () => trainAndEvaluate(jobs, run)), () => evaluateBase(jobs)];
+export function listJobs(jobs: DemoJobs): ((signal: AbortSignal) => Promise<void>)[] {
+  const runs = jobs.plan.runs.map((run) => (signal: AbortSignal) => trainAndEvaluate({ ...jobs, signal }, run));
+  return [...runs, (signal) => evaluateBase({ ...jobs, signal })];
 }

@@ -1,6 +1,6 @@
-/** What a demo runs: which methods on which seeds, and for how long. */
+/** Plans a demo: its methods, seeds and number of updates. */
 
-import { parseConfig } from '../../config.js';
+import { parseConfig } from '../../config/parse.js';
 import { UsageError } from '../../errors.js';
 import { type MethodName, methodNames } from '../../method/methods.js';
 import { codeBreaker } from '../../recipes/code-breaker.js';

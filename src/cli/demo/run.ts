@@ -1,5 +1,6 @@
 /** Runs a whole demo: concurrent jobs, the live table, and a comparison that is rewritten after each run. */
 import { availableParallelism } from 'node:os';
+import { mapBounded } from '../../abort.js';
 import type { ComparisonRow } from '../../evaluation/compare.js';
 import { codeBreaker } from '../../recipes/code-breaker.js';
 import { createProgress, type Progress } from '../../report/progress.js';
@@ -9,7 +10,6 @@ import { compareRows, writeComparison } from './comparison.js';
 import { forwardChanges, progressRows } from './display.js';
 import { listJobs } from './jobs.js';
 import type { DemoPlan } from './plan.js';
-import { runPool } from './pool.js';
 
 export interface DemoRun {
   readonly plan: DemoPlan;
@@ -20,8 +20,6 @@ export interface DemoRun {
   /** The terminal of the live table; absent shows none. */
   readonly screen?: NodeJS.WriteStream;
   readonly signal: AbortSignal;
-  /** Aborts `signal` when one child fails, so that the others end too. */
-  readonly stop: () => void;
 }
 
 function openProgress({ plan, screen }: DemoRun, width: number): Progress | undefined {
@@ -44,7 +42,7 @@ function collectRows({ plan, out }: DemoRun) {
 
 /**
  * Trains and evaluates all runs of the plan, with one child process per core at a time.
- * @throws CancelledError when `signal` fired, ExitError `CHILD_FAILED` when a child failed.
+ * @throws CancelledError when `signal` fired, ExitRlError `CHILD_FAILED` when a child failed.
  */
 export async function runDemo(run: DemoRun): Promise<Comparison> {
   const width = availableParallelism();
@@ -54,7 +52,8 @@ export async function runDemo(run: DemoRun): Promise<Comparison> {
   const { rows, onRow } = collectRows(run);
   const model = codeBreaker().model;
   try {
-    await runPool(listJobs({ ...run, model, board, onRow }), width, run.stop);
+    const jobs = listJobs({ ...run, model, board, onRow });
+    await mapBounded(jobs.length, { limit: width, signal: run.signal }, async (at, signal) => jobs[at]?.(signal));
   } finally {
     progress?.finish();
   }

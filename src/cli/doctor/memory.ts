@@ -2,6 +2,7 @@
 import { UsageError } from '../../errors.js';
 import type { MemoryEstimate } from '../../native.js';
 import { estimateMemory, type Workload } from '../../policy/memory.js';
+import { defaultUpdate } from '../../policy/settings.js';
 import { type Flags, wholeNumber } from '../flags.js';
 import { policyChoice } from '../policy.js';
 
@@ -19,7 +20,7 @@ function readWorkload(flags: Flags): Workload {
     groupSize: wholeNumber(flags, 'groupSize', 8, 1),
     promptTokens: wholeNumber(flags, 'promptTokens', 512, 1),
     maxNewTokens: wholeNumber(flags, 'maxNewTokens', 512, 1),
-    microbatchTokens: wholeNumber(flags, 'microbatchTokens', 16384, 1),
+    microbatchTokens: wholeNumber(flags, 'microbatchTokens', defaultUpdate.microbatchTokens, 1),
     gradientCheckpointing: flags.gradientCheckpointing === true,
     asynchronousSaving: flags.asynchronousSaving !== false,
   };

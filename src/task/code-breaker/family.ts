@@ -58,7 +58,8 @@ export interface CodeBreaker extends TaskFamily<CodeBreakerData> {
  * `tasks(split)` throws a TaskError for any other split.
  *
  * @example
- * import { codeBreaker, emptyHistory } from 'exit-rl';
+ * import { codeBreaker } from 'exit-rl';
+ * import { emptyHistory } from 'exit-rl/method';
  *
  * const family = codeBreaker();
  * const [task] = family.tasks('test');

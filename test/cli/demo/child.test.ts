@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runChild } from '../../../src/cli/demo/child.js';
-import { runPool } from '../../../src/cli/demo/pool.js';
 import { CancelledError } from '../../../src/errors.js';
 
 const never = new AbortController().signal;
@@ -57,46 +56,5 @@ describe('a child process', () => {
       run(`require('fs').writeFileSync(${JSON.stringify(saved)}, '')`, () => {}, AbortSignal.abort()),
     ).rejects.toSatisfy((error) => CancelledError.isInstance(error));
     expect(existsSync(saved)).toBe(false);
-  });
-});
-
-describe('the pool', () => {
-  const wait = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
-
-  test('runs as many jobs at a time as allowed, in order', async () => {
-    const begun: number[] = [];
-    let running = 0;
-    let most = 0;
-    const jobs = [30, 10, 10, 5].map((milliseconds, index) => async () => {
-      begun.push(index);
-      running += 1;
-      most = Math.max(most, running);
-      await wait(milliseconds);
-      running -= 1;
-    });
-    await runPool(jobs, 2, () => {});
-    expect(begun).toEqual([0, 1, 2, 3]);
-    expect(most).toBe(2);
-  });
-
-  test('after a failure starts no job, stops the others, and rejects when they have ended', async () => {
-    const ended: string[] = [];
-    let stopped = 0;
-    const jobs = [
-      async () => {
-        await wait(10);
-        throw new Error('first');
-      },
-      async () => {
-        await wait(40);
-        ended.push('second');
-      },
-      async () => {
-        ended.push('third');
-      },
-    ];
-    await expect(runPool(jobs, 2, () => stopped++)).rejects.toThrow('first');
-    expect(ended).toEqual(['second']);
-    expect(stopped).toBe(1);
   });
 });

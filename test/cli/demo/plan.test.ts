@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { planNotes } from '../../../src/cli/demo/comparison.js';
 import { type DemoOptions, planDemo } from '../../../src/cli/demo/plan.js';
-import { parseConfig } from '../../../src/config.js';
+import { parseConfig } from '../../../src/config/parse.js';
 import { codeBreaker } from '../../../src/recipes/code-breaker.js';
 
 const plan = (changes: Partial<DemoOptions> = {}) =>

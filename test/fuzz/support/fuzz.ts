@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ExitError } from '../../../src/errors.js';
+import { ExitRlError } from '../../../src/errors.js';
 
 const root = fileURLToPath(new URL('../../corpus', import.meta.url));
 const asked = process.env.EXIT_RL_FUZZ_SECONDS;
@@ -35,7 +35,7 @@ async function requireTyped(parse: (input: never) => unknown, input: unknown): P
   try {
     await parse(input as never);
   } catch (error) {
-    if (!ExitError.isInstance(error)) throw error;
+    if (!ExitRlError.isInstance(error)) throw error;
     expect(error.message.length).toBeGreaterThan(0);
     expect(error.message.length).toBeLessThan(20_000);
   }

@@ -1,4 +1,4 @@
-/** A policy with ten weights, one a digit, that really samples, learns and saves: the trainer runs on it as it is. */
+/** A policy with ten weights, one per digit, that samples, learns and saves like a real one. */
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ import { createRng } from '../../../src/rng.js';
 
 const zero = '0'.charCodeAt(0);
 
-/** As the engine does, but for flushing. */
+/** Writes as the engine does, without flushing. */
 export async function writeAndDescribe(folder: string, name: string, content: string): Promise<WrittenFile> {
   await writeFile(join(folder, name), content);
   return { name, size: content.length, sha256: createHash('sha256').update(content).digest('hex') };
@@ -59,7 +59,7 @@ export class DigitPolicy implements Policy {
     return { promptTokens: Int32Array.from(String(request.prompt), (letter) => letter.charCodeAt(0)), completions };
   }
 
-  /** The digit at `place` of the line on which each weighs its exponential. */
+  /** Draws the digit at `place` of the cumulative softmax. */
   private digitAt(place: number): number {
     let end = 0;
     for (const [digit, weight] of this.weights.entries()) {
@@ -121,7 +121,7 @@ export class DigitPolicy implements Policy {
   async close(): Promise<void> {}
 }
 
-/** One dimension a digit. */
+/** An embedder with one dimension per digit. */
 export const digitEmbedder: Embedder = {
   dimension: 10,
   async embed(inputs) {

@@ -1,9 +1,9 @@
-/** A folder for short runs of the digit policy, new for every test of a file. */
+/** Makes a folder for short runs of the digit policy, new for every test of a file. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
-import { parseConfig, type RunConfig } from '../../../src/config.js';
+import { parseConfig, type RunConfig } from '../../../src/config/parse.js';
 import type { TaskFamily } from '../../../src/task/task.js';
 import { oneRung } from '../../support/ladder.js';
 import { DigitPolicy } from './digit-policy.js';
@@ -11,11 +11,11 @@ import { DigitPolicy } from './digit-policy.js';
 export const digitFamily = oneRung as TaskFamily;
 
 export interface DigitRuns {
-  /** Where the model lies that runs start from. */
+  /** Folder of the initial model. */
   model(): string;
-  /** A path in the folder. */
+  /** Returns a path in the folder. */
   path(name: string): string;
-  /** Twelve small updates, with `changes`. */
+  /** Returns a config of twelve small updates, with `changes`. */
   configOf(changes?: Record<string, unknown>): RunConfig;
 }
 

@@ -1,4 +1,4 @@
-/** What interruptions of a run must not change, and the folder that one leaves. */
+/** Reads the results of a run that interruptions must not change, and makes the folder that a kill leaves. */
 import { cp, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listCheckpoints } from '../../../src/run/checkpoint.js';
@@ -6,14 +6,14 @@ import { verifyCheckpoint } from '../../../src/run/manifest.js';
 
 export const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
 
-/** Every file of the last checkpoint, which verifies, traces and metrics. */
+/** Reads every file of the last checkpoint, which must verify, traces and metrics. */
 export async function lasting(path: string): Promise<Record<string, string>> {
   const last = (await listCheckpoints(path))[0]?.folder ?? '';
   const names = Object.keys((await verifyCheckpoint(last)).files);
   const files = await Promise.all(
     names.map(async (name) => [name, (await readFile(join(last, name))).toString('base64')]),
   );
-  // The length of metrics.jsonl varies with the digits of its times, how often was saved is not what is compared.
+  // The length of metrics.jsonl varies with the digits of its times, which are not compared.
   const { metricsBytes: _, identity, ...state } = JSON.parse(await readFile(join(last, 'state.json'), 'utf8'));
   const { checkpoint: __, ...config } = identity.config;
   const lines = (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trim().split('\n');
@@ -26,7 +26,7 @@ export async function lasting(path: string): Promise<Record<string, string>> {
   };
 }
 
-/** A run folder as a kill after update `k` leaves it: its checkpoint, and lines that go on for a while. */
+/** Makes a run folder as a kill after update `k` leaves it: its checkpoint, and some lines after it. */
 export async function stoppedAfter(k: number, twin: string, path: string): Promise<void> {
   await mkdir(path);
   for (const name of ['config.json', 'metrics.jsonl', 'traces.jsonl', `checkpoint-${k}`])

@@ -1,6 +1,6 @@
-/** A task for the fixture models, whose vocabulary is w0 to w91: answer with words of even numbers, later ones of odd. */
+/** A task for the fixture models, whose vocabulary is w0 to w91: answer with words of even numbers, then of odd ones. */
 
-import { parseConfig, type RunConfig } from '../../../src/config.js';
+import { parseConfig, type RunConfig } from '../../../src/config/parse.js';
 import { type History, type Intent, lastIterate } from '../../../src/history.js';
 import { loadPolicy, trainedChoice } from '../../../src/run/assemble.js';
 import { openRun } from '../../../src/run/run.js';
@@ -18,9 +18,9 @@ const tasks: readonly Task<WordsData>[] = Array.from({ length: 12 }, (_, at) => 
 }));
 
 function prompt({ data }: Task<WordsData>, history: History, intent: Intent): string {
-  const said = history.turns.map((_, turn) => `${lastIterate(history, turn)?.text} w91`);
+  const answers = history.turns.map((_, turn) => `${lastIterate(history, turn)?.text} w91`);
   const wish = { attempt: 'w80', improve: 'w81', diverge: 'w82' }[intent];
-  return ['<bos>', `w${data.word}`, ...said, wish].join(' ');
+  return ['<bos>', `w${data.word}`, ...answers, wish].join(' ');
 }
 
 function verify(_: Task<WordsData>, history: History, answer: string, intent: Intent): Verdict {
@@ -69,7 +69,7 @@ function configOf({ updates, checkpoint, changes }: WordsRun): RunConfig {
   });
 }
 
-/** Trains a fixture model on the task, with a policy, a family and a run of its own. */
+/** Trains a fixture model on the task with a new policy, family and run. */
 export async function trainWords(wanted: WordsRun): Promise<TrainResult> {
   const { path, turns = 1, resume = false, warn } = wanted;
   const config = configOf(wanted);

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../../src/config.js';
+import { parseConfig } from '../../../src/config/parse.js';
 import { createNgramEmbedder } from '../../../src/embedder/ngram.js';
 import { evaluateIterations } from '../../../src/evaluation/iterate.js';
 import { emptyHistory } from '../../../src/history.js';

@@ -1,79 +1,76 @@
-//! The loss of a token, and what is reported of it. n tokens of a microbatch, flat; r importance ratio, A advantage.
+//! The parts of the loss of a token: the policy's, and the distance from the reference. n tokens of a microbatch, flat;
+//! r importance ratio, A advantage.
 //!
 //! Every formula is TRL's `_compute_loss` unless it says otherwise; docs/objectives.md has the table.
 
-use super::objective::{Bounds, Clip, Grpo, KlEstimator, Level, Loss};
-use super::tokens::Tokens;
+use super::off_policy::Vespo;
+use serde::Deserialize;
 use tch::Tensor;
 
-/// What the loss was made of.
-pub struct Terms {
-    pub kl_n: Option<Tensor>,
-    /// The ratio as the loss reads it: not above δ.
-    pub ratio_n: Tensor,
-    /// π_old / sampler, bounded.
-    pub correction_n: Option<Tensor>,
-    /// φ of VESPO.
-    pub gamma_n: Option<Tensor>,
+/// The policy's part of the loss of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Loss {
+    Clip(Clip),
+    /// The ratio, bounded above, as a constant weight of the log-probability.
+    Cispo {
+        high: f64,
+    },
+    /// The ratio, bounded to [1 − low, 1 + high], as a constant weight of the log-probability.
+    CispoRange {
+        low: f64,
+        high: f64,
+    },
+    Sapo {
+        temperature_positive: f64,
+        temperature_negative: f64,
+    },
+    /// The gamma weight of a sequence's ratio, as a constant weight of the log-probability.
+    Vespo(Vespo),
+    /// The negative log-likelihood; the advantage is not read.
+    Supervised {},
 }
 
-impl Grpo {
-    /// The loss of every token, before weighting.
-    pub fn loss(&self, logprob_n: &Tensor, tokens: &Tokens) -> (Tensor, Terms) {
-        let detached = logprob_n.detach();
-        let old_n = self.old(tokens).unwrap_or(&detached);
-        let log_ratio_n = logprob_n - old_n;
-        let ratio_n = ratio(self.importance_ratio, &log_ratio_n, tokens);
-        let kl_n = tokens.reference_n.as_ref().map(|reference_n| {
-            let kl_n = self.kl_estimator.estimate(logprob_n, reference_n);
-            if self.kl_ratio {
-                kl_n * &ratio_n
-            } else {
-                kl_n
-            }
-        });
-        let correction_n = self.correction.zip(tokens.behaviour_n.as_ref());
-        let correction_n = correction_n.map(|(correction, behaviour_n)| correction.weight(old_n, behaviour_n, tokens));
-        let gamma_n = match &self.loss {
-            Loss::Vespo(vespo) => Some(vespo.weight(&log_ratio_n.detach(), correction_n.as_ref(), tokens)),
-            _ => None,
-        };
-        // The gamma weight holds the correction already.
-        let constants = [gamma_n.as_ref().or(correction_n.as_ref()), tokens.kept_n.as_ref()];
-        let near_n = self.near_sampler(&detached, old_n, tokens);
-        let policy_n = self.loss.policy(logprob_n, &ratio_n, &tokens.advantage_n);
-        let policy_n = constants
-            .into_iter()
-            .chain([near_n.as_ref()])
-            .flatten()
-            .fold(policy_n, |loss_n, weight_n| loss_n * weight_n);
-        let loss_n = match &kl_n {
-            Some(kl_n) => policy_n + kl_n * self.beta,
-            None => policy_n,
-        };
-        (loss_n, Terms { kl_n, ratio_n: self.loss.bounded_above(ratio_n), correction_n, gamma_n })
-    }
-
-    fn old<'a>(&self, tokens: &'a Tokens) -> Option<&'a Tensor> {
-        if self.use_rollout_logprobs {
-            tokens.behaviour_n.as_ref()
-        } else {
-            tokens.old_n.as_ref()
-        }
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Clip {
+    pub low: f64,
+    pub high: f64,
+    /// Upper bound of the ratio where it is not clipped.
+    pub delta: Option<f64>,
+    /// c of the dual clip, above 1.
+    pub dual: Option<f64>,
 }
 
-/// Token: r = e^(lp − old). Sequence (GSPO): r = e^(mean over trained tokens of lp − old), with its own gradient.
-fn ratio(level: Level, log_ratio_n: &Tensor, tokens: &Tokens) -> Tensor {
-    match level {
-        Level::Token => log_ratio_n.exp(),
-        Level::Sequence => tokens.segments.spread(&tokens.sequence_mean(log_ratio_n).exp()),
-    }
+/// The penalty for the distance from the reference policy.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kl {
+    /// 0 leaves the reference policy out.
+    pub beta: f64,
+    pub estimator: KlEstimator,
+    /// Multiplies the KL by the importance ratio, with the gradient of both (DeepSeek-V3.2).
+    pub ratio: bool,
+    /// Bound of |lp − ref|, beyond which a token has no gradient of the KL (verl).
+    pub clamp: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KlEstimator {
+    K1,
+    K2,
+    K3,
 }
 
 impl Loss {
+    /// Supervised training compares with no earlier policy.
+    pub fn reads_ratio(&self) -> bool {
+        !matches!(self, Self::Supervised {})
+    }
+
     /// min(r, δ): what stands in the unclipped term, and what the clip fractions are counted with.
-    fn bounded_above(&self, ratio_n: Tensor) -> Tensor {
+    pub(super) fn bounded_above(&self, ratio_n: Tensor) -> Tensor {
         match self {
             Self::Clip(Clip { delta: Some(delta), .. }) => ratio_n.clamp_max(*delta),
             _ => ratio_n,
@@ -83,24 +80,28 @@ impl Loss {
     /// Tokens outside the bounds on the side where they bind, as 0 and 1: (low, high). None where nothing is cut.
     pub fn clipped(&self, ratio_n: &Tensor, advantage_n: &Tensor) -> Option<(Tensor, Tensor)> {
         let (low, high) = match self {
-            Self::Clip(clip) => (Some(1.0 - clip.low), Some(1.0 + clip.high)),
-            Self::Cispo(bounds) => (bounds.low, bounds.high),
-            Self::Sapo { .. } | Self::Vespo(_) => return None,
+            Self::Clip(Clip { low, high, .. }) | Self::CispoRange { low, high } => (1.0 - low, 1.0 + high),
+            Self::Cispo { high } => (f64::NEG_INFINITY, *high),
+            Self::Sapo { .. } | Self::Vespo(_) | Self::Supervised {} => return None,
         };
-        let low = ratio_n.lt(low.unwrap_or(f64::NEG_INFINITY)).logical_and(&advantage_n.lt(0.0));
-        let high = ratio_n.gt(high.unwrap_or(f64::INFINITY)).logical_and(&advantage_n.gt(0.0));
+        let low = ratio_n.lt(low).logical_and(&advantage_n.lt(0.0));
+        let high = ratio_n.gt(high).logical_and(&advantage_n.gt(0.0));
         Some((low.to_kind(ratio_n.kind()), high.to_kind(ratio_n.kind())))
     }
 
-    fn policy(&self, logprob_n: &Tensor, ratio_n: &Tensor, advantage_n: &Tensor) -> Tensor {
+    pub(super) fn policy(&self, logprob_n: &Tensor, ratio_n: &Tensor, advantage_n: &Tensor) -> Tensor {
         match self {
             Self::Clip(clip) => clip.policy(ratio_n, &self.bounded_above(ratio_n.shallow_clone()), advantage_n),
-            Self::Cispo(bounds) => -(bounds.clamp(ratio_n).detach() * advantage_n * logprob_n),
+            Self::Cispo { high } => -(ratio_n.clamp_max(*high).detach() * advantage_n * logprob_n),
+            Self::CispoRange { low, high } => {
+                -(ratio_n.clamp_min(1.0 - low).clamp_max(1.0 + high).detach() * advantage_n * logprob_n)
+            }
             Self::Sapo { temperature_positive, temperature_negative } => {
                 sapo(*temperature_positive, *temperature_negative, ratio_n, advantage_n)
             }
             // l = −φ A lp, φ apart.
             Self::Vespo(_) => -(advantage_n * logprob_n),
+            Self::Supervised {} => -logprob_n,
         }
     }
 }
@@ -126,25 +127,16 @@ fn sapo(positive: f64, negative: f64, ratio_n: &Tensor, advantage_n: &Tensor) ->
     -(gate * advantage_n)
 }
 
-impl Bounds {
-    pub(super) fn clamp(&self, values: &Tensor) -> Tensor {
-        let values = self.low.map_or_else(|| values.shallow_clone(), |low| values.clamp_min(low));
-        self.high.map_or_else(|| values.shallow_clone(), |high| values.clamp_max(high))
-    }
-
-    pub(super) fn outside(&self, values: &Tensor) -> Tensor {
-        values.lt(self.low.unwrap_or(f64::NEG_INFINITY)).logical_or(&values.gt(self.high.unwrap_or(f64::INFINITY)))
-    }
-}
-
-impl KlEstimator {
-    /// With d = lp − ref: k1 = d, k2 = d²/2, k3 = e^(−d) + d − 1 (Schulman). Nothing is clamped.
-    fn estimate(self, logprob_n: &Tensor, reference_n: &Tensor) -> Tensor {
-        match self {
-            Self::K1 => logprob_n - reference_n,
-            Self::K2 => (logprob_n - reference_n).square() * 0.5,
-            Self::K3 => {
-                let difference = reference_n - logprob_n;
+impl Kl {
+    /// With d = lp − ref, clamped: k1 = d, k2 = d²/2, k3 = e^(−d) + d − 1 (Schulman).
+    pub(super) fn estimate(&self, logprob_n: &Tensor, reference_n: &Tensor) -> Tensor {
+        let difference = logprob_n - reference_n;
+        let difference = self.clamp.map_or_else(|| difference.shallow_clone(), |most| difference.clamp(-most, most));
+        match self.estimator {
+            KlEstimator::K1 => difference,
+            KlEstimator::K2 => difference.square() * 0.5,
+            KlEstimator::K3 => {
+                let difference = -difference;
                 // expm1 keeps the digits that e^d − 1 loses where both policies nearly agree.
                 difference.expm1() - difference
             }

@@ -1,9 +1,7 @@
 //! What an update reports, by TRL's names: of one optimizer step, kept on the device until its end, and the mean over
 //! steps.
 
-use super::evaluate::Evaluated;
-use super::loss::Terms;
-use super::objective::{Grpo, Level, Loss, Objective};
+use super::objective::{Evaluated, Level, Loss, Objective, Terms};
 use super::step::{Part, StepTokens};
 use crate::backend::Scores;
 use crate::error::{EngineError, Result};
@@ -58,14 +56,12 @@ impl<'a> StepSums<'a> {
         if let Some(reference_n) = &part.tokens.reference_n {
             self.watch("the log-probabilities of the reference policy", reference_n);
         }
-        if let (Some(grpo), Some(terms)) = (self.objective.grpo(), &found.terms) {
-            self.watch("the importance ratio", &terms.ratio_n);
-            self.add_grpo(grpo, part, terms);
-        }
+        self.watch("the importance ratio", &found.terms.ratio_n);
+        self.add_terms(part, &found.terms);
         self.watch("the loss", &found.loss);
     }
 
-    fn add_grpo(&mut self, grpo: &Grpo, part: &Part, terms: &Terms) {
+    fn add_terms(&mut self, part: &Part, terms: &Terms) {
         let tokens = &part.tokens;
         if let Some(kl_n) = &terms.kl_n {
             self.put("kl", part, kl_n);
@@ -73,7 +69,7 @@ impl<'a> StepSums<'a> {
         if let Some(gamma_n) = &terms.gamma_n {
             self.gamma_s.push(tokens.sequence_mean(gamma_n));
         }
-        let Some((low_n, high_n)) = grpo.loss.clipped(&terms.ratio_n, &tokens.advantage_n) else { return };
+        let Some((low_n, high_n)) = self.objective.loss.clipped(&terms.ratio_n, &tokens.advantage_n) else { return };
         self.put("low", part, &low_n);
         self.put("high", part, &high_n);
         self.low_s.push(tokens.sequence_mean(&low_n));
@@ -123,25 +119,25 @@ impl<'a> StepSums<'a> {
 
     pub fn metrics(&self, grad_norm: f64) -> Metrics {
         let policy_loss = self.sum("loss");
-        let loss = policy_loss - self.objective.entropy_coefficient() * self.sum("bonus");
+        let objective = self.objective;
+        let loss = policy_loss - objective.entropy.coefficient * self.sum("bonus");
         let mut metrics = Metrics::from([
             ("loss".to_string(), loss),
             ("entropy".to_string(), self.mean("entropy")),
             ("grad_norm".to_string(), grad_norm),
         ]);
-        let Some(grpo) = self.objective.grpo() else { return metrics };
-        if grpo.beta != 0.0 {
+        if objective.kl.beta != 0.0 {
             metrics.insert("kl".into(), self.mean("kl"));
         }
-        if grpo.has_entropy_bonus() {
+        if objective.entropy.has_bonus() {
             metrics.insert("policy_loss".into(), policy_loss);
-            metrics.insert("entropy_coef".into(), grpo.entropy_coefficient);
+            metrics.insert("entropy_coef".into(), objective.entropy.coefficient);
         }
-        self.add_clip_ratios(grpo, &mut metrics);
+        self.add_clip_ratios(&mut metrics);
         metrics
     }
 
-    fn add_clip_ratios(&self, grpo: &Grpo, metrics: &mut Metrics) {
+    fn add_clip_ratios(&self, metrics: &mut Metrics) {
         let joined = |parts: &[Tensor]| (!parts.is_empty()).then(|| Tensor::cat(parts, 0));
         let (low_s, high_s) = (joined(&self.low_s), joined(&self.high_s));
         let number = |values: &Option<Tensor>, of: fn(&Tensor) -> Tensor| {
@@ -149,11 +145,11 @@ impl<'a> StepSums<'a> {
         };
         let over_sequences =
             |values: &Option<Tensor>| number(values, |values| values.sum(Kind::Float)) / self.sequences.max(1.0);
-        let (low, high) = match grpo.importance_ratio {
+        let (low, high) = match self.objective.importance_ratio {
             Level::Token => (self.mean("low"), self.mean("high")),
             Level::Sequence => (over_sequences(&low_s), over_sequences(&high_s)),
         };
-        match grpo.loss {
+        match self.objective.loss {
             Loss::Clip(_) => metrics.extend([
                 ("clip_ratio/low_mean".to_string(), low),
                 ("clip_ratio/low_min".to_string(), number(&low_s, Tensor::min)),
@@ -161,12 +157,12 @@ impl<'a> StepSums<'a> {
                 ("clip_ratio/high_max".to_string(), number(&high_s, Tensor::max)),
                 ("clip_ratio/region_mean".to_string(), low + high),
             ]),
-            Loss::Cispo(_) => metrics.extend([("cispo_clip_ratio".to_string(), high)]),
+            Loss::Cispo { .. } | Loss::CispoRange { .. } => metrics.extend([("cispo_clip_ratio".to_string(), high)]),
             Loss::Vespo(_) => {
                 let gamma_s = joined(&self.gamma_s);
                 metrics.extend([("vespo/phi_seq_mean".to_string(), over_sequences(&gamma_s))]);
             }
-            Loss::Sapo { .. } => {}
+            Loss::Sapo { .. } | Loss::Supervised {} => {}
         }
     }
 }
@@ -187,14 +183,13 @@ impl Sampling {
     }
 
     /// `old_n`: the trainer's log-probabilities before the update.
-    pub fn add(&mut self, part: &Part, old_n: &Tensor, grpo: Option<(&Grpo, &Terms)>) {
+    pub fn add(&mut self, part: &Part, old_n: &Tensor, objective: &Objective, terms: &Terms) {
         let Some(behaviour_n) = &part.tokens.behaviour_n else { return };
         let difference = (old_n - behaviour_n).abs() * &part.tokens.mask_n;
         let _ = self.difference.g_add_(&difference.sum(Kind::Float));
         self.difference_max = self.difference_max.maximum(&difference.max());
-        let Some((grpo, terms)) = grpo else { return };
-        if let (Some(correction), Some(weight_n)) = (grpo.correction, &terms.correction_n) {
-            self.weights.push(match correction.level {
+        if let (Some((level, _)), Some(weight_n)) = (objective.correction.bounds(), &terms.correction_n) {
+            self.weights.push(match level {
                 Level::Token => weight_n.masked_select(&part.tokens.mask_n.gt(0.0)),
                 Level::Sequence => part.tokens.sequence_mean(weight_n),
             });

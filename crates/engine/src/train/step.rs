@@ -3,7 +3,7 @@
 use super::objective::Objective;
 use super::settings::UpdateSettings;
 use super::tokens::{Segments, Tokens};
-use super::weights::WholeBatch;
+use super::weights::{blocks, entropy_weights, WholeBatch};
 use crate::batch::Batch;
 use std::ops::Range;
 use std::rc::Rc;
@@ -53,8 +53,8 @@ impl Step {
     fn new(batch: &Batch, settings: &UpdateSettings, whole: WholeBatch, device: Device) -> Self {
         let objective = &settings.objective;
         let weights = Weights {
-            loss: objective.token_weights(batch, whole),
-            entropy: objective.has_entropy_bonus().then(|| objective.entropy_weights(batch)),
+            loss: objective.normalisation.token_weights(batch, whole, objective.local_rollouts),
+            entropy: objective.entropy.has_bonus().then(|| entropy_weights(batch, objective.local_rollouts)),
         };
         let kinds = split(batch, objective).into_iter().filter(|(_, members)| !members.is_empty());
         let parts = kinds.flat_map(|(learns, members)| {
@@ -74,7 +74,10 @@ impl Step {
         });
         let mask_n = Tensor::from_slice(&mask_of(batch, 0..batch.sequences.tokens.len())).to_device(device);
         let trained = (batch.trained_tokens() as f64).max(1.0);
-        Self { parts: parts.collect(), tokens: StepTokens { mask_n, trained, block: objective.blocks(batch) } }
+        Self {
+            parts: parts.collect(),
+            tokens: StepTokens { mask_n, trained, block: blocks(batch, objective.local_rollouts) },
+        }
     }
 }
 

@@ -1,6 +1,15 @@
 //! What the objective is told of the tokens of a microbatch. n tokens · S sequences · T tokens of the longest.
 
+use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
+
+/// Whether a ratio is that of a token, or of all trained tokens of a sequence together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    Token,
+    Sequence,
+}
 
 /// One number per token, but for `segments`.
 pub struct Tokens {

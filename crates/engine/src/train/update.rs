@@ -33,22 +33,22 @@ pub fn update(
     let mut sampling = sampling_of(batch, parameters.device());
     let mut taken = Vec::new();
     let mut objective = settings.objective.clone();
-    for epoch in 0..settings.objective.epochs() {
+    for epoch in 0..settings.objective.batch_epochs {
         for step in &mut steps {
             let first = taken.is_empty();
             let sampling = sampling.as_mut().filter(|_| epoch == 0);
             let of_step = objective.of_next_step();
             let (mut found, entropy) = run.take(step, &of_step, parameters, optimizer, sampling, first)?;
-            objective.observe(entropy);
+            objective.entropy.observe(entropy);
             found.extend(
-                objective.is_controlled().then(|| ("entropy_coef".to_string(), objective.entropy_coefficient())),
+                objective.entropy.is_controlled().then(|| ("entropy_coef".to_string(), objective.entropy.coefficient)),
             );
             taken.push(found);
         }
     }
     let mut metrics = mean_over(&taken);
-    metrics.extend(objective.control_metrics());
-    metrics.extend(sampling.iter().filter(|_| settings.objective.grpo().is_some()).flat_map(Sampling::metrics));
+    metrics.extend(objective.entropy.control_metrics());
+    metrics.extend(sampling.iter().filter(|_| settings.objective.loss.reads_ratio()).flat_map(Sampling::metrics));
     metrics.insert("learning_rate".into(), settings.optimizer.adamw.lr);
     metrics.insert("num_tokens".into(), batch.trained_tokens() as f64);
     Ok(metrics)
@@ -83,7 +83,7 @@ pub fn evaluate(
         taken.push(metrics);
     }
     let mut metrics = mean_over(&taken);
-    metrics.extend(sampling.iter().filter(|_| settings.objective.grpo().is_some()).flat_map(Sampling::metrics));
+    metrics.extend(sampling.iter().filter(|_| settings.objective.loss.reads_ratio()).flat_map(Sampling::metrics));
     Ok(metrics)
 }
 
@@ -93,17 +93,19 @@ fn sampling_of(batch: &Batch, device: Device) -> Option<Sampling> {
 }
 
 fn check_needs(batch: &Batch, has_reference: bool, objective: &Objective) -> Result<()> {
-    if objective.beta() != 0.0 && !has_reference {
-        return Err(EngineError::invalid("beta", "a KL penalty needs the policy to be loaded with `reference: true`"));
-    }
-    if objective.needs_behaviour() && batch.behaviour.is_empty() {
-        let key = if objective.uses_rollout_logprobs() { "useRolloutLogprobs" } else { "samplingCorrection" };
+    if objective.kl.beta != 0.0 && !has_reference {
         return Err(EngineError::invalid(
-            key,
-            "the batch brings no log-probabilities of the sampler for every sequence",
+            "objective.kl.beta",
+            "a KL penalty needs the policy to be loaded with `reference: true`",
         ));
     }
-    Ok(())
+    match objective.needs_behaviour().filter(|_| batch.behaviour.is_empty()) {
+        Some(key) => {
+            let reason = "the batch brings no log-probabilities of the sampler for every sequence";
+            Err(EngineError::invalid(key, reason))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Log-probabilities of every token at `temperature`, flat.
@@ -134,7 +136,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn weights<'p>(&self, parameters: &'p Parameters) -> Result<PreparedWeights<'p>> {
         let settings = PassSettings {
-            temperature: self.settings.objective.temperature(),
+            temperature: self.settings.temperature,
             gradient_checkpointing: self.settings.gradient_checkpointing,
             logits_bytes: self.settings.logits_bytes,
         };
@@ -147,7 +149,7 @@ impl Run<'_> {
         batch.check(&parameters.config)?;
         check_needs(batch, reference.is_some() || parameters.adapter.is_some(), objective)?;
         let mut steps = plan(batch, self.settings, parameters.device());
-        if objective.beta() != 0.0 {
+        if objective.kl.beta != 0.0 {
             let mut remember =
                 |policy: &Parameters| self.remember(policy, &mut steps, |part| &mut part.tokens.reference_n);
             match reference {
@@ -237,7 +239,7 @@ impl Run<'_> {
         sums.add(part, &scores, &found);
         if let Some(sampling) = sampling {
             let old_n = part.tokens.old_n.as_ref().unwrap_or(&scores.logprob_n);
-            sampling.add(part, old_n, objective.grpo().zip(found.terms.as_ref()));
+            sampling.add(part, old_n, objective, &found.terms);
         }
         part.tokens.old_n.get_or_insert(scores.logprob_n);
         Ok(())

@@ -1,8 +1,23 @@
 //! The weight of every token in the loss: the mask over the normaliser.
 
-use super::objective::{Normalisation, Objective};
 use crate::batch::Batch;
+use serde::Deserialize;
 use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Normalisation {
+    /// Mean over the tokens of a rollout, then over rollouts.
+    SequenceMean {},
+    /// Sum over the tokens of a rollout, mean over rollouts.
+    SequenceSum {},
+    /// Mean over all tokens of the batch.
+    TokenMean {},
+    /// Mean over the tokens of `local_rollouts` rollouts, then over such blocks.
+    LocalTokenMean {},
+    /// Sum over tokens, divided by rollouts × this number of tokens.
+    Constant { length: usize },
+}
 
 /// What an optimizer step must know of the batch that it is a part of.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,43 +35,34 @@ struct Rollouts {
     blocks: Vec<f64>,
 }
 
-impl Objective {
+impl Normalisation {
     /// A rollout without a trained token still counts among the rollouts, as in TRL. Independent of the cutting into
-    /// microbatches.
-    pub fn token_weights(&self, step: &Batch, whole: WholeBatch) -> Vec<f32> {
-        let rollouts = Rollouts::count(step, self.local_rollouts());
+    /// microbatches. `local` rollouts make a block.
+    pub fn token_weights(&self, step: &Batch, whole: WholeBatch, local: usize) -> Vec<f32> {
+        let rollouts = Rollouts::count(step, local);
         let count = rollouts.trained.len() as f64;
-        spread(step, |rollout| match self.normalisation() {
-            Normalisation::SequenceMean => count * rollouts.trained[&rollout].max(1.0),
-            Normalisation::SequenceSum => count,
+        spread(step, |rollout| match *self {
+            Self::SequenceMean {} => count * rollouts.trained[&rollout].max(1.0),
+            Self::SequenceSum {} => count,
             // TRL's `num_items_in_batch`, scaled to one optimizer step.
-            Normalisation::TokenMean => whole.tokens.max(1.0) / whole.steps,
-            Normalisation::LocalTokenMean => rollouts.local_mean(rollout),
-            Normalisation::Constant { length } => count * length,
+            Self::TokenMean {} => whole.tokens.max(1.0) / whole.steps,
+            Self::LocalTokenMean {} => rollouts.local_mean(rollout),
+            Self::Constant { length } => count * length as f64,
         })
     }
+}
 
-    /// The weights of the entropy bonus, which is a mean over tokens whatever the loss is divided by.
-    pub fn entropy_weights(&self, step: &Batch) -> Vec<f32> {
-        let rollouts = Rollouts::count(step, self.local_rollouts());
-        spread(step, |rollout| rollouts.local_mean(rollout))
-    }
+/// The weights of the entropy bonus, which is a mean over tokens whatever the loss is divided by.
+pub fn entropy_weights(step: &Batch, local: usize) -> Vec<f32> {
+    let rollouts = Rollouts::count(step, local);
+    spread(step, |rollout| rollouts.local_mean(rollout))
+}
 
-    /// The block of rollouts that each token is averaged in.
-    pub fn blocks(&self, step: &Batch) -> Vec<usize> {
-        let rollouts = Rollouts::count(step, self.local_rollouts());
-        let of_sequence =
-            |(index, rollout)| std::iter::repeat_n(rollouts.block[rollout], step.sequences.get(index).len());
-        step.rollout.iter().enumerate().flat_map(of_sequence).collect()
-    }
-
-    fn local_rollouts(&self) -> usize {
-        self.grpo().map_or(0, |grpo| grpo.local_rollouts)
-    }
-
-    fn normalisation(&self) -> Normalisation {
-        self.grpo().map_or(Normalisation::TokenMean, |grpo| grpo.normalisation)
-    }
+/// The block of rollouts that each token is averaged in.
+pub fn blocks(step: &Batch, local: usize) -> Vec<usize> {
+    let rollouts = Rollouts::count(step, local);
+    let of_sequence = |(index, rollout)| std::iter::repeat_n(rollouts.block[rollout], step.sequences.get(index).len());
+    step.rollout.iter().enumerate().flat_map(of_sequence).collect()
 }
 
 impl Rollouts {

@@ -3,7 +3,8 @@
 use exit_rl_engine::backend::LOGITS_BYTES;
 use exit_rl_engine::batch::{Batch, Ragged};
 use exit_rl_engine::train::objective::{
-    Bounds, Clip, Correction, EntropyControl, Gamma, Grpo, KlEstimator, Level, Loss, Normalisation, Objective, Vespo,
+    Adaptive, Beyond, Bounded, Clip, Correction, Entropy, EntropyControl, Kl, KlEstimator, Level, Loss, Normalisation,
+    Objective, OldPolicy, Vespo,
 };
 use exit_rl_engine::train::optimizer::OptimizerSettings;
 use exit_rl_engine::train::settings::UpdateSettings;
@@ -86,7 +87,8 @@ impl Case {
 
     pub fn settings(&self, microbatch_tokens: usize) -> UpdateSettings {
         UpdateSettings {
-            objective: Objective::Grpo(Box::new(self.grpo())),
+            objective: self.objective(),
+            temperature: 1.0,
             optimizer: OptimizerSettings {
                 adamw: AdamW { lr: 1e-3, beta1: 0.9, beta2: 0.999, weight_decay: 0.0, eps: 1e-8 },
                 max_grad_norm: 0.0,
@@ -97,60 +99,68 @@ impl Case {
         }
     }
 
-    pub fn grpo(&self) -> Grpo {
+    pub fn objective(&self) -> Objective {
         let number = |key: &str| self.option(key).as_f64();
         let (low, high) = (number("epsilon").expect("given"), number("epsilon_high").expect("given"));
         let clip = Loss::Clip(Clip { low, high, delta: number("delta"), dual: None });
-        let length = self.whole("max_completion_length") as f64;
+        let length = self.whole("max_completion_length");
         let (loss, normalisation) = match self.option("loss_type").as_str().expect("a name") {
-            "grpo" => (clip, Normalisation::SequenceMean),
-            "bnpo" => (clip, Normalisation::LocalTokenMean),
+            "grpo" => (clip, Normalisation::SequenceMean {}),
+            "bnpo" => (clip, Normalisation::LocalTokenMean {}),
             "dr_grpo" => (clip, Normalisation::Constant { length }),
-            "dapo" => (clip, Normalisation::TokenMean),
-            "cispo" => (Loss::Cispo(Bounds { low: None, high: Some(high) }), Normalisation::TokenMean),
+            "dapo" => (clip, Normalisation::TokenMean {}),
+            "cispo" => (Loss::Cispo { high }, Normalisation::TokenMean {}),
             "sapo" => {
-                (Loss::Sapo { temperature_positive: 1.0, temperature_negative: 1.05 }, Normalisation::SequenceMean)
+                (Loss::Sapo { temperature_positive: 1.0, temperature_negative: 1.05 }, Normalisation::SequenceMean {})
             }
             "vespo" => {
-                let gamma = |sign: &str| Gamma {
-                    k: number(&format!("vespo_k_{sign}")).expect("given"),
-                    lambda: number(&format!("vespo_lambda_{sign}")).expect("given"),
+                let given = |key: &str| number(key).expect("given");
+                let vespo = Vespo {
+                    power_positive: given("vespo_k_pos"),
+                    decay_positive: given("vespo_lambda_pos"),
+                    power_negative: given("vespo_k_neg"),
+                    decay_negative: given("vespo_lambda_neg"),
                 };
-                let vespo = Vespo { positive: gamma("pos"), negative: gamma("neg") };
-                (Loss::Vespo(vespo), Normalisation::TokenMean)
+                (Loss::Vespo(vespo), Normalisation::TokenMean {})
             }
-            "luspo" => (clip, Normalisation::SequenceSum),
+            "luspo" => (clip, Normalisation::SequenceSum {}),
             other => panic!("an unknown loss type {other}"),
         };
-        Grpo {
+        Objective {
             loss,
             normalisation,
             importance_ratio: level(self.option("level").as_str().expect("a name")),
-            beta: number("beta").expect("given"),
-            kl_estimator: KlEstimator::K3,
-            kl_ratio: self.option("use_bias_correction_kl").as_bool().expect("a switch"),
-            entropy_coefficient: number("entropy_coef").expect("given"),
-            entropy_control: number("entropy_target").map(|target| EntropyControl {
-                target,
-                change: 0.05,
-                min: 0.0,
-                max: 0.07,
-                measured: None,
-            }),
-            top_entropy_share: number("top_entropy_quantile").expect("given"),
+            kl: Kl {
+                beta: number("beta").expect("given"),
+                estimator: KlEstimator::K3,
+                ratio: self.option("use_bias_correction_kl").as_bool().expect("a switch"),
+                clamp: None,
+            },
+            entropy: Entropy {
+                coefficient: number("entropy_coef").expect("given"),
+                top_share: number("top_entropy_quantile").expect("given"),
+                control: number("entropy_target").map_or(EntropyControl::Constant {}, |target| {
+                    let (change, min, max, measured) = (0.05, 0.0, 0.07, None);
+                    EntropyControl::Adaptive(Adaptive { target, change, min, max, measured })
+                }),
+            },
             off_policy_threshold: number("off_policy_mask_threshold"),
             correction: self.correction(),
             local_rollouts: numbers(&self.json["lengths"]).len() / self.whole("splits"),
-            temperature: 1.0,
-            epochs: 1,
-            use_rollout_logprobs: false,
+            old_policy: OldPolicy::Trainer,
+            batch_epochs: 1,
         }
     }
 
-    fn correction(&self) -> Option<Correction> {
-        let (of, how) = self.option("correction").as_str()?.split_once('_').expect("level and treatment");
-        let bounds = Bounds { low: self.option("clip_min").as_f64(), high: self.option("clip_max").as_f64() };
-        Some(Correction { level: level(of), mask: how == "mask", bounds })
+    fn correction(&self) -> Correction {
+        let Some(name) = self.option("correction").as_str() else { return Correction::None {} };
+        let (of, how) = name.split_once('_').expect("level and treatment");
+        let beyond = if how == "mask" { Beyond::Mask } else { Beyond::Truncate };
+        let bounded = Bounded { beyond, min: self.option("clip_min").as_f64(), max: self.option("clip_max").as_f64() };
+        match level(of) {
+            Level::Token => Correction::Token(bounded),
+            Level::Sequence => Correction::Sequence(bounded),
+        }
     }
 }
 

@@ -95,13 +95,13 @@ pub fn compute(
             }
         }
         let old_n = part.tokens.old_n.as_ref().unwrap_or(&scores.logprob_n);
-        sampling.add(part, old_n, objective.grpo().zip(evaluated.terms.as_ref()));
+        sampling.add(part, old_n, &objective, &evaluated.terms);
         sums.add(part, &scores, &evaluated);
     }
     found.metrics = sums.metrics(0.0);
-    run.observe(sums.trained_entropy());
-    if run.is_controlled() {
-        found.metrics.insert("entropy_coef".into(), run.entropy_coefficient());
+    run.entropy.observe(sums.trained_entropy());
+    if run.entropy.is_controlled() {
+        found.metrics.insert("entropy_coef".into(), run.entropy.coefficient);
     }
     found
 }

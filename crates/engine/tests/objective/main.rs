@@ -4,5 +4,6 @@
 mod case;
 mod compute;
 mod formulas;
+mod settings;
 mod slope;
 mod trl;

@@ -3,25 +3,24 @@
 use crate::case::{cases, Case};
 use crate::compute::Columns;
 use exit_rl_engine::backend::Scores;
-use exit_rl_engine::train::objective::{Clip, Grpo, KlEstimator, Loss, Objective};
+use exit_rl_engine::train::objective::{Clip, Kl, KlEstimator, Loss, Objective};
 use exit_rl_engine::train::step::plan;
 use tch::{Device, Kind, Tensor};
 
 /// The cases without a weight that is held constant, whose gradient is that of the loss, in fp64.
 fn differentiable() -> impl Iterator<Item = Case> {
-    cases()
-        .into_iter()
-        .filter(|case| !matches!(case.grpo().loss, Loss::Cispo(_) | Loss::Vespo(_)) && case.json.get("old").is_some())
+    let is_held = |case: &Case| matches!(case.objective().loss, Loss::Cispo { .. } | Loss::Vespo(_));
+    cases().into_iter().filter(move |case| !is_held(case) && case.json.get("old").is_some())
 }
 
 /// The losses that TRL has not: dual clip, and the KL estimators k1 and k2.
-fn variants(grpo: &Grpo) -> Vec<Grpo> {
-    let mut found = vec![grpo.clone()];
-    for kl_estimator in [KlEstimator::K1, KlEstimator::K2] {
-        found.push(Grpo { kl_estimator, ..grpo.clone() });
+fn variants(objective: &Objective) -> Vec<Objective> {
+    let mut found = vec![objective.clone()];
+    for estimator in [KlEstimator::K1, KlEstimator::K2] {
+        found.push(Objective { kl: Kl { estimator, ..objective.kl }, ..objective.clone() });
     }
-    if let Loss::Clip(clip) = grpo.loss {
-        found.push(Grpo { loss: Loss::Clip(Clip { dual: Some(1.05), ..clip }), ..grpo.clone() });
+    if let Loss::Clip(clip) = objective.loss {
+        found.push(Objective { loss: Loss::Clip(Clip { dual: Some(1.05), ..clip }), ..objective.clone() });
     }
     found
 }
@@ -33,11 +32,10 @@ fn the_gradient_is_the_slope_of_the_loss() {
     for case in differentiable() {
         let mut steps = plan(&case.batch(), &case.settings(usize::MAX), Device::Cpu);
         let columns = Columns::of(&case);
-        columns.choose(0, &mut steps[0], &Objective::Grpo(Box::new(case.grpo())));
+        columns.choose(0, &mut steps[0], &case.objective());
         let Some(part) = steps[0].parts.first_mut() else { continue };
         let scores = columns.attach(0, part, Kind::Double);
-        for grpo in variants(&case.grpo()) {
-            let objective = Objective::Grpo(Box::new(grpo));
+        for objective in variants(&case.objective()) {
             let (_, slopes) = objective.differentiate(&scores, &part.tokens);
             let value = |logprob_n: Tensor, entropy_n: Tensor| {
                 tch::no_grad(|| objective.evaluate(&Scores { logprob_n, entropy_n }, &part.tokens))

@@ -3,7 +3,6 @@
 use crate::case::{cases, numbers, relative_gap, Case};
 use crate::compute::compute;
 use exit_rl_engine::train::metrics::{Metrics, Sampling};
-use exit_rl_engine::train::objective::Objective;
 use exit_rl_engine::train::step::plan;
 use serde_json::Value;
 use tch::{Device, Kind};
@@ -12,7 +11,7 @@ fn check(case: &Case, microbatch_tokens: usize, kind: Kind) {
     let batch = case.batch();
     let mut sampling = Sampling::new(batch.trained_tokens() as f64, Device::Cpu);
     let mut start = 0;
-    let mut run = Objective::Grpo(Box::new(case.grpo()));
+    let mut run = case.objective();
     let mut steps = plan(&batch, &case.settings(microbatch_tokens), Device::Cpu);
     let expected = case.json["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), expected.len(), "{}", case.name());
@@ -31,7 +30,7 @@ fn check(case: &Case, microbatch_tokens: usize, kind: Kind) {
             check_metrics(case, &found.metrics, &expected["metrics"]);
         }
     }
-    if kind == Kind::Float && case.grpo().correction.is_some() && batch.trained_tokens() > 0 {
+    if kind == Kind::Float && case.objective().correction.bounds().is_some() && batch.trained_tokens() > 0 {
         check_metrics(case, &sampling.metrics(), &case.json["sampling"]);
     }
 }

@@ -1,4 +1,4 @@
-/** A disk in memory that notes every change in the order it was made. */
+/** A disk in memory that records every change in order. */
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import type { Disk } from '../../../../src/run/disk.js';

@@ -1,4 +1,4 @@
-/** The real disk, with every change repeated on a tree in memory and noted in order. */
+/** The real disk, which repeats every change on a tree in memory and records it in order. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Disk, realDisk } from '../../../../src/run/disk.js';
@@ -11,10 +11,10 @@ export interface Recording {
   readonly operations: Operation[];
 }
 
-/** No process ever has this number. */
+/** A pid that no process has. */
 const dead = JSON.stringify({ pid: 2 ** 30, started: '1', host: hostname() });
 
-/** The changes of a disk; the rest are questions. */
+/** The operations that change a disk; the others only read. */
 const changes = ['makeFolder', 'write', 'append', 'truncate', 'flush', 'rename', 'link', 'remove'] as const;
 
 export function recordDisk(root: string): Recording {
@@ -29,12 +29,12 @@ export function recordDisk(root: string): Recording {
       return result;
     };
   }
-  // The recording process lives; the one whose crash is played has died.
+  // The recording process still runs; the one whose crash is simulated does not.
   disk.create = async (path: string) => {
     await realDisk.create(path, dead);
     await memory.create(path, dead);
   };
-  // The engine creates, writes and flushes one file after the other (crates/engine/src/io/new_file.rs).
+  // The engine creates, writes and flushes one file after another (crates/engine/src/io/new_file.rs).
   disk.adopt = async (folder: string, files: readonly { readonly name: string }[]) => {
     for (const { name } of files) {
       const path = join(folder, name);

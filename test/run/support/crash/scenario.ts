@@ -1,10 +1,10 @@
 /**
- * A run's life on a recorded disk: trained and killed, its newest checkpoint damaged, resumed, pruned, resumed from a
- * named checkpoint, ended. Says at which operation which checkpoint was promised.
+ * Records a run on a disk: it is trained and killed, its newest checkpoint damaged, resumed, pruned, resumed from a named
+ * checkpoint, and finished. The recording lists the operation after which each checkpoint must survive a crash.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseConfig, type RunConfig } from '../../../../src/config.js';
+import { parseConfig, type RunConfig } from '../../../../src/config/parse.js';
 import { listCheckpoints } from '../../../../src/run/checkpoint.js';
 import { readManifest } from '../../../../src/run/manifest.js';
 import { openRun, type Run } from '../../../../src/run/run.js';
@@ -16,13 +16,13 @@ import { type Recording, recordDisk } from './recording-disk.js';
 
 export const family = oneRung as TaskFamily;
 
-/** From this operation on a crash must find checkpoint `update` or a later one. */
+/** After this operation the recovery from a crash must find checkpoint `update` or a later one. */
 export interface Promised {
   readonly after: number;
   readonly update: number;
 }
 
-/** The lines that go with a finished checkpoint. */
+/** The lines of metrics and traces that belong to a finished checkpoint. */
 export interface Lines {
   readonly metrics: string;
   readonly traces: string;
@@ -32,7 +32,7 @@ export interface Scenario extends Recording {
   readonly run: string;
   readonly config: RunConfig;
   readonly promises: readonly Promised[];
-  /** By the hash of the manifest; a checkpoint made again may come out the same, with other times in its lines. */
+  /** Lines by the hash of the manifest; an equal checkpoint that is written again may have other times in its lines. */
   readonly saved: ReadonlyMap<string, readonly Lines[]>;
 }
 
@@ -84,7 +84,7 @@ class Recorder {
     if (dieIn === Infinity) await run.close();
   }
 
-  /** A checkpoint is promised once it is written, before anything older is deleted. */
+  /** A checkpoint must survive from its write on, before an older one is deleted. */
   private watch(run: Run): Run {
     const remember = (update: number): void => {
       this.promise(update);
@@ -109,7 +109,7 @@ class Recorder {
     this.saved.set(sha256, [...(this.saved.get(sha256) ?? []), { metrics, traces }]);
   }
 
-  /** A bad block: the promise falls back to the checkpoint before. */
+  /** Damages a checkpoint, so that the previous one must survive. */
   async damage(update: number): Promise<void> {
     this.promise(update - 1);
     const file = join(this.run, `checkpoint-${update}`, 'model.safetensors');

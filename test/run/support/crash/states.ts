@@ -1,7 +1,7 @@
 /**
- * What a crash may leave of a sequence of operations. The model is harsher than file systems are: until a file is
- * flushed, each of its writes is on the disk, or not, or by half, or as zeros; until a folder is flushed, each of its
- * entries is, or is not; whatever is pending persists in any combination.
+ * The states that a crash may leave of a sequence of operations. The model is harsher than real file systems: until a file
+ * is flushed, each of its writes is on the disk completely, not at all, by half, or as zeros; until a folder is flushed,
+ * each of its entries is there or not; pending changes persist in any combination.
  */
 import { createRng, type Rng } from '../../../../src/rng.js';
 import { type Node, type Operation, Tree } from './tree.js';
@@ -9,7 +9,7 @@ import { type Node, type Operation, Tree } from './tree.js';
 const fates = ['kept', 'dropped', 'half', 'zeros', 'half-zeros'] as const;
 type Fate = (typeof fates)[number];
 
-/** What a crash leaves of a write: its first half; its length without its bytes; the first half and zeros. */
+/** Tears a write as a crash may: keeps its first half, its length without its bytes, or the first half and zeros. */
 function tear(operation: Operation, fate: Fate): Operation | undefined {
   if (fate === 'kept') return operation;
   if (fate === 'dropped' || operation.kind !== 'write') return undefined;
@@ -22,7 +22,7 @@ function tear(operation: Operation, fate: Fate): Operation | undefined {
 
 const nodeOf = (operation: Operation): Node => ('folder' in operation ? operation.folder : operation.node);
 
-/** Positions among the first `length` operations that no flush has made durable. */
+/** Lists the positions among the first `length` operations that no flush has made durable. */
 function pendingOf(operations: readonly Operation[], length: number): number[] {
   let pending: number[] = [];
   for (let at = 0; at < length; at++) {
@@ -40,7 +40,7 @@ type Fates = ReadonlyMap<number, Fate>;
 const allBut = (pending: readonly number[], at: number, fate: Fate, others: Fate): Fates =>
   new Map(pending.map((place) => [place, place === at ? fate : others]));
 
-/** All kept; all dropped; each alone dropped, kept or torn, among the others kept and dropped; and `draws` at random. */
+/** Lists fates: all kept; all dropped; each alone dropped, kept or torn with the others kept or dropped; `draws` random. */
 function* combinations(
   operations: readonly Operation[],
   pending: readonly number[],
@@ -66,12 +66,12 @@ function* combinations(
 }
 
 export interface CrashState {
-  /** Operations begun before the crash. */
+  /** Operations that began before the crash. */
   readonly length: number;
   readonly tree: Tree;
 }
 
-/** Crash states at every point of the sequence, some of them equal. */
+/** Yields crash states at every point of the sequence, some of them equal. */
 export function* crashStates(root: string, operations: readonly Operation[], draws: number): Generator<CrashState> {
   const rng = createRng(11);
   for (let length = 0; length <= operations.length; length++) {

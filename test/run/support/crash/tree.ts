@@ -1,11 +1,11 @@
-/** Files and folders as a disk knows them: numbered nodes, and names that point to them. */
+/** Files and folders as a disk stores them: numbered nodes, and names that point to them. */
 import { createHash } from 'node:crypto';
 import { dirname, join, relative } from 'node:path';
 
 export type Node = number;
 export const rootNode: Node = 0;
 
-/** One change that reaches the disk by itself or not at all (a write also by half). */
+/** One change that reaches the disk completely or not at all (a write also by half). */
 export type Operation =
   | {
       readonly kind: 'enter';
@@ -37,7 +37,7 @@ export class Tree {
 
   constructor(readonly root: string) {}
 
-  /** Applies an operation whether or not those before it were; what it needs and does not find, it leaves out. */
+  /** Applies an operation whether or not the earlier ones were applied; skips it when a needed node is missing. */
   apply(operation: Operation): void {
     switch (operation.kind) {
       case 'enter':
@@ -66,7 +66,7 @@ export class Tree {
     }
   }
 
-  /** Names persist apart from what they name: a node may be written before, or without, its entry. */
+  /** Names persist separately from their nodes: a node may be written before its entry, or without it. */
   private entriesOf(folder: Node): Map<string, Node> {
     const entries = this.folders.get(folder) ?? new Map<string, Node>();
     this.folders.set(folder, entries);
@@ -79,7 +79,7 @@ export class Tree {
 
   private write(node: Node, offset: number, bytes: Buffer): void {
     const before = this.contentOf(node);
-    // Contents are never changed in place, so that equal states share them, and what is known of them.
+    // Contents are never changed in place, so that equal states share them and their hashes.
     if (before.length === 0 && offset === 0) {
       this.files.set(node, bytes);
       return;
@@ -90,7 +90,7 @@ export class Tree {
     this.files.set(node, after);
   }
 
-  /** The node at a path; undefined where there is none. */
+  /** Finds the node at a path; undefined when there is none. */
   find(path: string): Node | undefined {
     let node: Node | undefined = rootNode;
     for (const name of relative(this.root, path).split('/').filter(Boolean)) {
@@ -120,7 +120,7 @@ export class Tree {
     return node === undefined ? [] : [...(this.folders.get(node)?.keys() ?? [])];
   }
 
-  /** Every path with its content, so that two trees can be compared. */
+  /** Lists every path with its content, so that two trees can be compared. */
   listing(path = this.root): string[] {
     return this.names(path)
       .sort()

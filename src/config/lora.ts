@@ -1,7 +1,7 @@
 /** An adapter in place of the weights; absent trains all weights. Defaults of rank and alpha are TRL's. */
 import { z } from 'zod';
-import { nearest } from '../../nearest.js';
-import { count, name, positive } from './values.js';
+import { nearest } from '../nearest.js';
+import { count, name, positive } from '../policy/settings.js';
 
 /** What `all-linear` stands for, and the head, which has to be named. */
 const linearModules = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj', 'lm_head'];
@@ -26,19 +26,28 @@ function moduleProblem(targets: string | string[]): string {
 }
 
 export const lora = z.strictObject({
-  rank: count.default(16),
+  rank: count.default(16).meta({ trl: ['lora_r', 'lora.r'] }),
   /** The difference is scaled by alpha/rank. */
-  alpha: positive.default(32),
-  dropout: z.number().min(0).lt(1).default(0),
+  alpha: positive.default(32).meta({ trl: ['lora_alpha', 'lora.lora_alpha'] }),
+  dropout: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .meta({ trl: ['lora_dropout', 'lora.lora_dropout'] }),
   targetModules: z
     .union([name, z.array(name).min(1)])
     .refine((targets) => unknownModule(targets) === undefined, {
       error: ({ input }) => moduleProblem(input as string | string[]),
     })
     .transform(asList)
-    .default('all-linear'),
+    .default('all-linear')
+    .meta({ trl: ['lora_target_modules', 'lora.target_modules'] }),
   /** Scales by alpha/√rank instead. */
-  rankStabilised: z.boolean().default(false),
+  rankStabilised: z
+    .boolean()
+    .default(false)
+    .meta({ trl: ['use_rslora', 'lora.use_rslora'] }),
   /** A PEFT folder to begin with, of this rank, alpha and modules. */
   adapter: name.optional(),
 });

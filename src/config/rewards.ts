@@ -1,9 +1,9 @@
 /** The reward functions of a run: files of the user's, or built-in ones. */
 import { basename } from 'node:path';
 import { z } from 'zod';
-import { builtInNames } from '../../reward/load.js';
-import { entryOf } from '../run-aliases.js';
-import { count, name, notNegative } from './values.js';
+import { count, name, notNegative } from '../policy/settings.js';
+import { builtInNames } from '../reward/load.js';
+import { entryOf } from './run-aliases.js';
 
 const moduleFile = /\.[cm]?[jt]s$/;
 

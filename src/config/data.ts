@@ -1,6 +1,6 @@
-/** A data file of the user's, and how its rows become prompts. */
+/** A data file of the user's, how its rows become prompts, and prompts text. */
 import { z } from 'zod';
-import { countOrZero, name, share } from './values.js';
+import { countOrZero, name, share } from '../policy/settings.js';
 
 /** One path or a list of them; always a list afterwards. */
 const paths = z.union([name, z.array(name).min(1)]).transform((value) => [value].flat());
@@ -42,4 +42,17 @@ export const verifier = z.strictObject({
   timeoutSeconds: z.number().min(0).default(60),
   /** true: in a thread that can be ended. */
   isolated: z.boolean().default(true),
+});
+
+/** How the model folder's chat template renders messages. */
+export const chat = z.strictObject({
+  /** One of the folder's named templates; by default its `default` one. */
+  template: name.optional(),
+  /** The day that templates are told; 2024-07-26 unless said otherwise. */
+  date: z
+    .string()
+    .regex(/^\d{4}-\d{2}-\d{2}$/, 'must be YYYY-MM-DD')
+    .optional(),
+  /** Further variables, for example `enable_thinking`. */
+  variables: z.record(z.string(), z.unknown()).default({}).meta({ trl: 'chat_template_kwargs' }),
 });

@@ -1,0 +1,38 @@
+/** Sections whose keys depend on their `kind`, before the schema sees them. */
+import type { ConfigProblem } from '../errors.js';
+import { isPlainObject, type Layer, readPath, removePath, setPath } from './layer.js';
+import { schemaRows, type Union } from './rows.js';
+
+/** Writes `loss: 'sapo'` out as `loss: { kind: 'sapo' }`, so that layers merge key by key. */
+export function writeOutKinds(layer: Layer): void {
+  for (const { path } of schemaRows().unions) {
+    if (typeof readPath(layer, path) === 'string') setPath(layer, path, { kind: removePath(layer, path) });
+  }
+}
+
+/** The kinds of which `key` is one. */
+const kindsWith = ({ keys }: Union, key: string): string[] =>
+  [...keys].flatMap(([kind, own]) => (own.has(key) ? [kind] : []));
+
+/**
+ * Gives a section without a `kind` the default one, and refuses keys of another kind. Of those, `borrowed` ones came by
+ * TRL's names and are left out instead: TRL, too, reads `sapo_temperature_pos` with `loss_type: sapo` alone.
+ */
+export function settleKinds(input: Layer, problems: ConfigProblem[], borrowed: ReadonlySet<string>): void {
+  for (const union of schemaRows().unions) {
+    const section = readPath(input, union.path);
+    if (!isPlainObject(section)) continue;
+    section.kind ??= union.fallback;
+    const own = union.keys.get(String(section.kind));
+    if (own === undefined) continue;
+    for (const key of Object.keys(section)) {
+      const kinds = own.has(key) ? [] : kindsWith(union, key);
+      if (kinds.length === 0) continue;
+      delete section[key];
+      const path = `${union.path}.${key}`;
+      if (borrowed.has(path)) continue;
+      const named = kinds.map((kind) => `\`${kind}\``).join(' or ');
+      problems.push({ key: path, message: `belongs to the kind ${named}, not to \`${String(section.kind)}\`` });
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * `exit-rl/method`: the parts of Algorithm 1, for curricula, estimators and loops of your own.
+ */
+export {
+  emptyHistory,
+  type History,
+  historyKey,
+  type Intent,
+  type Iterate,
+  lastIterate,
+  type Turn,
+} from '../history.js';
+export { createRng, type Rng } from '../rng.js';
+export { type AdvantageSettings, groupAdvantages } from './advantage.js';
+export { withUpdates } from './base-tasks.js';
+export type { Curriculum, CurriculumState } from './curriculum.js';
+export { applyDiversity, plainDiversity } from './diversity.js';
+export { createExitCurriculum, type ExitCurriculumOptions } from './exit.js';
+export { type Group, type GroupOptions, rolloutGroup } from './group.js';
+export { type MethodName, methodNames } from './methods.js';
+export type { Outcome, Rollout, RolloutTurn, Start } from './rollout.js';
+export type { TrainSettings } from './settings.js';
+export {
+  type Demonstrated,
+  type SupervisedOptions,
+  type SupervisedSettings,
+  trainSupervised,
+} from './supervised.js';
+export { createUniformCurriculum, type UniformCurriculumOptions } from './uniform.js';

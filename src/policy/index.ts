@@ -1,0 +1,29 @@
+/**
+ * `exit-rl/policy`: a model folder that generates and learns, and its adapters and memory.
+ */
+export type { ChatOptions } from '../chat/template.js';
+export type { GenerateOptions } from './generation.js';
+export { type DecodeOptions, LocalPolicy, type LocalPolicyOptions } from './local.js';
+export { type LoraOptions, type MergeRequest, mergeAdapter } from './lora.js';
+export { estimateMemory, type Workload } from './memory.js';
+export type {
+  Completion,
+  FinishReason,
+  Generated,
+  GenerateRequest,
+  Objective,
+  Policy,
+  PolicySnapshot,
+  Sampling,
+  SaveOptions,
+  TokenBatch,
+  TokenSequence,
+  TrainingSequence,
+  UpdateBatch,
+  UpdateMetrics,
+  UpdateSettings,
+  WrittenFile,
+} from './policy.js';
+export { defaultSampling } from './sampling.js';
+export { defaultUpdate, supervisedObjective } from './settings.js';
+export type { GenerationStream, Streamed } from './stream.js';
