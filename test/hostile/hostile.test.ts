@@ -63,7 +63,7 @@ const folders: readonly Case[] = [
       unlinkSync(join(folder, weights));
       writeFileSync(join(folder, `${weights}.index.json`), '{"weight_map":{"a":"../../x.safetensors"}}');
     },
-    /index\.json.*no safetensors file of the folder/,
+    /index\.json.*not a safetensors file of the folder/,
   ],
   ['no tokenizer', inFolder('tokenizer.json', unlinkSync), /tokenizer\.json/],
   [

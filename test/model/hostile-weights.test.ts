@@ -160,7 +160,7 @@ const shards: Attack[] = [
     'the same weight in two shards',
     'llama-yarn',
     (folder) => writeFileSync(join(folder, shard(1)), readFileSync(join(folder, shard(2)))),
-    /is in two files|does not say/,
+    /is in two files|does not list/,
   ],
   [
     'an index that names a path outside',
@@ -168,7 +168,7 @@ const shards: Attack[] = [
     inMap((map) => {
       map['model.norm.weight'] = '../elsewhere.safetensors';
     }),
-    /no safetensors file of the folder/,
+    /not a safetensors file of the folder/,
   ],
   [
     'an index that names an absolute path',
@@ -176,7 +176,7 @@ const shards: Attack[] = [
     inMap((map) => {
       map['model.norm.weight'] = '/etc/hostname';
     }),
-    /no safetensors file of the folder/,
+    /not a safetensors file of the folder/,
   ],
   [
     'an index that names a number',
@@ -192,7 +192,7 @@ const shards: Attack[] = [
     inMap((map) => {
       map['model.norm.weight'] = map['model.norm.weight'] === shard(1) ? shard(2) : shard(1);
     }),
-    /does not say/,
+    /does not list/,
   ],
   [
     'an index that promises more',
