@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parseConfig, type RunConfig } from '../src/config/parse.js';
 import { updateSettings } from '../src/method/update-settings.js';
-import { LocalPolicy } from '../src/policy/local.js';
+import { LocalPolicy } from '../src/policy/local-policy.js';
 import { openRun } from '../src/run/run.js';
 import { createSaver } from '../src/run/saver.js';
 import { codeBreaker } from '../src/task/code-breaker/family.js';

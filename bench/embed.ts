@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensurePeers } from '../scripts/venv.js';
-import { LocalEmbedder } from '../src/embedder/local.js';
+import { LocalEmbedder } from '../src/embedder/local-embedder.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
 import { alternate, row, secondsOf, summarise, type TableRow } from './lib/measure.js';
 import { watchNeighbours } from './lib/neighbours.js';

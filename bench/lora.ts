@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { parseConfig } from '../src/config/parse.js';
 import { updateSettings } from '../src/method/update-settings.js';
-import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
+import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local-policy.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
 import { type Summary, summarise } from './lib/measure.js';
 import { watchNeighbours } from './lib/neighbours.js';

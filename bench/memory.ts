@@ -20,9 +20,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
-import type { LoraOptions } from '../src/policy/lora.js';
-import { estimateMemory } from '../src/policy/memory.js';
+import type { LoraOptions } from '../src/policy/adapters.js';
+import { estimateMemory } from '../src/policy/estimate-memory.js';
+import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local-policy.js';
 import type { UpdateSettings } from '../src/policy/policy.js';
 import { defaultUpdate, supervisedObjective } from '../src/policy/settings.js';
 import { describeCommit, describeMachine } from './lib/machine.js';

@@ -1,5 +1,5 @@
 /** Measures rollout tokens/s against transformers `generate`, for distinct prompts and for groups of 8 on one prompt. */
-import type { LocalPolicy } from '../src/policy/local.js';
+import type { LocalPolicy } from '../src/policy/local-policy.js';
 import type { Generated, Policy } from '../src/policy/policy.js';
 import { alternate, row, secondsOf, type TableRow } from './lib/measure.js';
 import { watchNeighbours } from './lib/neighbours.js';

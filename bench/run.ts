@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { ensurePeers, scratchFolder } from '../scripts/venv.js';
-import { LocalPolicy } from '../src/policy/local.js';
+import { LocalPolicy } from '../src/policy/local-policy.js';
 import { benchIteration } from './iteration.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
 import { Peer, prepareModel } from './lib/peer.js';

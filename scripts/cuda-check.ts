@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { examine } from '../src/cli/doctor/examine.js';
 import { describe } from '../src/cli/doctor.js';
-import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local.js';
+import { LocalPolicy, type LocalPolicyOptions } from '../src/policy/local-policy.js';
 import type { UpdateBatch, UpdateSettings } from '../src/policy/policy.js';
 import { defaultUpdate } from '../src/policy/settings.js';
 import { createRng } from '../src/rng.js';

@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import type { Evaluation } from '../src/evaluation/evaluation.js';
 import { evaluateIterations } from '../src/evaluation/iterate.js';
 import { type Demonstrated, type SupervisedSettings, trainSupervised } from '../src/method/supervised.js';
-import { LocalPolicy } from '../src/policy/local.js';
+import { LocalPolicy } from '../src/policy/local-policy.js';
 import { defaultUpdate } from '../src/policy/settings.js';
 import { createRng, type Rng } from '../src/rng.js';
 import { drawDemonstrations } from '../src/task/code-breaker/demonstrations.js';

@@ -15,7 +15,7 @@
  */
 
 export { type ConfigInput, defineConfig } from './config/define.js';
-export { loadConfig } from './config/load.js';
+export { loadConfig } from './config/load-config.js';
 export { parseConfig, type RunConfig } from './config/parse.js';
 export { ExitRlError } from './errors.js';
 export type { Evaluation } from './evaluation/evaluation.js';
@@ -28,13 +28,13 @@ export { type MethodName, methodNames } from './method/methods.js';
 export type { Rollout, Start } from './method/rollout.js';
 export { createUniformCurriculum } from './method/uniform.js';
 export type { GenerateOptions } from './policy/generation.js';
-export { LocalPolicy } from './policy/local.js';
+export { LocalPolicy } from './policy/local-policy.js';
 export type { Completion, Policy, Sampling } from './policy/policy.js';
 export { promptFromMessages, promptFromTemplates } from './prompt.js';
 export { writeReport } from './report/page.js';
-export type { RewardBatch } from './reward/batch.js';
 export { type NamedReward, namedReward } from './reward/named.js';
 export type { Reward, RewardFunction } from './reward/reward.js';
+export type { RewardBatch } from './reward/reward-batch.js';
 export { type EvaluatedRun, type EvaluateRunOptions, evaluateRun } from './run/evaluate-run.js';
 export type { MetricsRow } from './run/metrics.js';
 export { openRun, type Run } from './run/run.js';

@@ -30,7 +30,7 @@ const levels: readonly (readonly string[])[] = [
   /*  5 */ ['src/embedder'],
   /*  6 */ ['src/config'],
   /*  7 */ ['src/method', 'src/recipes'],
-  /*  8 */ ['src/evaluation', 'src/config/load'],
+  /*  8 */ ['src/evaluation', 'src/config/load-config'],
   /*  9 */ ['src/report', 'src/config/index'],
   /* 10 */ ['src/run'],
   /* 11 */ ['src/index', 'src/checkpoints'],
@@ -94,6 +94,17 @@ describe('the source files', () => {
 
   test('form no import circle', () => {
     expect([...imports.keys()].flatMap((file) => cycleFrom(file) ?? [])).toEqual([]);
+  });
+
+  test('have names of their own, but for entries and commands', () => {
+    const names = new Map<string, string[]>();
+    for (const file of imports.keys()) {
+      const name = posix.basename(file);
+      // An entry is known by its folder, a command by its name.
+      if (name === 'index' || posix.dirname(file) === 'src/cli') continue;
+      names.set(name, [...(names.get(name) ?? []), file]);
+    }
+    expect([...names.values()].filter((files) => files.length > 1)).toEqual([]);
   });
 
   test('ARCHITECTURE.md shows the same levels', () => {

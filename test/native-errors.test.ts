@@ -13,7 +13,7 @@ import {
   PolicyClosedError,
 } from '../src/errors.js';
 import { addonFile, crossing, crossingNow, native, translateError } from '../src/native.js';
-import { LocalPolicy } from '../src/policy/local.js';
+import { LocalPolicy } from '../src/policy/local-policy.js';
 import type { UpdateSettings } from '../src/policy/policy.js';
 import { onPolicySettings } from './golden/support.js';
 

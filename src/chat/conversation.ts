@@ -3,12 +3,12 @@ import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
 import { crossing, crossingNow, type NativeTokenizer } from '../native.js';
 import { concat, offsetsOf } from '../ragged.js';
-import type { ChatFiles } from './files.js';
 import { createGuard, type Guard } from './guard.js';
-import { type Marks, mapTexts, marksFor } from './marks.js';
 import { type TemplateRenderer, templateRenderer } from './renderer.js';
 import { type GeneratedTurn, spliceTurns } from './splice.js';
 import { type ChatOptions, chooseTemplate, renderRequest, templateMessage } from './template.js';
+import type { ChatFiles } from './template-files.js';
+import { type Marks, mapTexts, marksFor } from './template-marks.js';
 
 /** A tokenizer and the chat template that belongs to it. */
 export interface Chat {

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { ChatTemplateError } from '../errors.js';
-import { createRenderCache } from './cache.js';
+import { createRenderCache } from './template-cache.js';
 
 /** The bounds of one render. */
 export interface RenderLimits {

@@ -1,6 +1,6 @@
 /** Assistant turns go into a conversation as the ids they were generated as. */
 import { ChatTemplateError } from '../errors.js';
-import type { Marks } from './marks.js';
+import type { Marks } from './template-marks.js';
 
 /** An assistant turn with its ids, without the end token, which the template writes. */
 export interface GeneratedTurn {

@@ -2,8 +2,8 @@
 import { anyRecord, type Fields, flag, listOf, text } from '../arguments.js';
 import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
-import type { ChatFiles } from './files.js';
 import type { RenderRequest } from './renderer.js';
+import type { ChatFiles } from './template-files.js';
 
 /** How a chat template renders messages; every key has a default. */
 export interface ChatOptions {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { CancelledError } from '../errors.js';
 import type { Comparison } from '../report/records.js';
-import { exists, freeFolder } from '../run/folder.js';
+import { exists, freeFolder } from '../run/run-folder.js';
 import type { DemoOptions, DemoPlan } from './demo/plan.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
@@ -56,7 +56,7 @@ async function printUnfinished({ plan, out }: Demo): Promise<void> {
 }
 
 async function demonstrate(demo: Demo): Promise<void> {
-  const { runDemo } = await import('./demo/run.js');
+  const { runDemo } = await import('./demo/run-demo.js');
   const { plan, out, json, stop } = demo;
   const screen = json ? {} : { screen: process.stdout };
   const program = process.argv[1] as string;
@@ -69,7 +69,7 @@ async function demonstrate(demo: Demo): Promise<void> {
 async function startDemo(flags: Flags): Promise<void> {
   const [{ planDemo }, { prepareFolder }, { findNative }] = await Promise.all([
     import('./demo/plan.js'),
-    import('./demo/comparison.js'),
+    import('./demo/write-comparison.js'),
     import('../native.js'),
   ]);
   // Before a folder is made: without the engine no child process gets anywhere.

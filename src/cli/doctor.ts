@@ -12,7 +12,7 @@ export interface DoctorOptions {
 }
 
 async function runMemory(model: string, options: DoctorOptions): Promise<number> {
-  const { describeMemory, examineMemory } = await import('./doctor/memory.js');
+  const { describeMemory, examineMemory } = await import('./doctor/model-memory.js');
   const report = await examineMemory(model, { ...options });
   if (options.json) await printJson(report);
   else for (const line of describeMemory(report)) await printLine(line);

@@ -2,13 +2,13 @@
 import { stat } from 'node:fs/promises';
 import type { CAC } from 'cac';
 import type { Embedder } from '../embedder/embedder.js';
-import type { ModelEmbedderSettings } from '../embedder/folder.js';
 import type { NgramSettings } from '../embedder/ngram.js';
+import type { ModelEmbedderSettings } from '../embedder/sentence-transformers.js';
 import { UsageError } from '../errors.js';
 import { type Flags, requiredText, textFlag, wholeNumber } from './flags.js';
 import { inChunks, readJsonLines, readText } from './json-lines.js';
 import { printJson } from './output.js';
-import { policyChoice } from './policy.js';
+import { policyChoice } from './policy-flags.js';
 
 const linesAtOnce = 512;
 
@@ -32,7 +32,7 @@ const builtIn = ['builtin', 'ngram'];
 
 async function openEmbedder(flags: Flags): Promise<Embedder> {
   const [{ createModelEmbedder }, { createNgramEmbedder }] = await Promise.all([
-    import('../embedder/folder.js'),
+    import('../embedder/sentence-transformers.js'),
     import('../embedder/ngram.js'),
   ]);
   const model = textFlag(process.argv, 'model') ?? 'builtin';

@@ -7,7 +7,7 @@ import type { EvaluationProgress } from '../evaluation/iterate.js';
 import type { EvaluateRunOptions, EvaluationSettings } from '../run/evaluate-run.js';
 import { type Flags, givenOptions, nonNegative, requiredText, textFlag, wholeNumber } from './flags.js';
 import { printJson, printLine, say } from './output.js';
-import { policyChoice } from './policy.js';
+import { policyChoice } from './policy-flags.js';
 import { stopOnSignals } from './signals.js';
 
 /** The options of the command, from its flags. */
@@ -25,7 +25,7 @@ async function readOptions(flags: Flags): Promise<EvaluateRunOptions> {
 }
 
 async function readConfig(source: string, model: string): Promise<RunConfig> {
-  const { loadConfig } = await import('../config/load.js');
+  const { loadConfig } = await import('../config/load-config.js');
   return loadConfig({ source, flags: { model } });
 }
 

@@ -1,8 +1,8 @@
 /** `exit-rl fetch owner/name`: downloads a model; no other command does. */
 import type { CAC } from 'cac';
 import { CancelledError, UsageError } from '../errors.js';
-import { cacheFolder, type HubModel, hubModel } from '../hub/cache.js';
 import type { FetchProgress } from '../hub/fetch.js';
+import { cacheFolder, type HubModel, hubModel } from '../hub/model-cache.js';
 import { type Flags, listFlag, textFlag } from './flags.js';
 import { printJson, printLine, say } from './output.js';
 import { stopOnSignals } from './signals.js';

@@ -2,17 +2,17 @@
 import type { CAC } from 'cac';
 import type { ChatOptions } from '../chat/template.js';
 import { UsageError } from '../errors.js';
-import type { LocalPolicy } from '../policy/local.js';
+import type { LocalPolicy } from '../policy/local-policy.js';
 import type { Completion, GenerateRequest, Sampling } from '../policy/policy.js';
 import { defaultSampling } from '../policy/sampling.js';
 import { createRng } from '../rng.js';
 import { loadPolicy } from '../run/assemble.js';
 import { type Flags, nonNegative, requiredText, textFlag, textFlags, wholeNumber } from './flags.js';
-import { chatOptions, lineToPrompt, type PromptForm, textToPrompt } from './generate/prompts.js';
+import { chatOptions, lineToPrompt, type PromptForm, textToPrompt } from './generate/read-prompts.js';
 import { outputText } from './generate/terminal.js';
 import { inChunks, readJsonLines } from './json-lines.js';
 import { onClosedOutput, printJson, printLine } from './output.js';
-import { policyChoice } from './policy.js';
+import { policyChoice } from './policy-flags.js';
 
 interface GenerateSettings {
   readonly n: number;

@@ -7,7 +7,7 @@ async function runMerge(flags: Flags): Promise<void> {
   const model = requiredText(process.argv, 'model', 'the folder of the base model');
   const adapter = requiredText(process.argv, 'adapter', 'a PEFT folder');
   const out = requiredText(process.argv, 'out', 'the folder of the merged model');
-  const { mergeAdapter } = await import('../policy/lora.js');
+  const { mergeAdapter } = await import('../policy/adapters.js');
   const weights = await mergeAdapter({ model, adapter, out });
   if (flags.json) await printJson({ out, weights });
   else await printLine(`${weights} weights changed; model folder: ${out}`);

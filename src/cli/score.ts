@@ -1,13 +1,13 @@
 /** `exit-rl score`: prints the log-probability of every token of the lines of a file. */
 import type { CAC } from 'cac';
 import type { ChatOptions } from '../chat/template.js';
-import type { LocalPolicy } from '../policy/local.js';
+import type { LocalPolicy } from '../policy/local-policy.js';
 import { loadPolicy } from '../run/assemble.js';
 import { type Flags, nonNegative, requiredText } from './flags.js';
-import { chatOptions, readMessages } from './generate/prompts.js';
+import { chatOptions, readMessages } from './generate/read-prompts.js';
 import { inChunks, type JsonLine, readJsonLines, readText, readTokens } from './json-lines.js';
 import { printJson } from './output.js';
-import { policyChoice } from './policy.js';
+import { policyChoice } from './policy-flags.js';
 
 const linesAtOnce = 64;
 

@@ -28,7 +28,7 @@ function configFlags(flags: Flags): Record<string, unknown> {
 }
 
 async function resolveConfig(source: string | undefined, resume: string | undefined, flags: Flags): Promise<RunConfig> {
-  const { loadConfig, loadRunConfig } = await import('../config/load.js');
+  const { loadConfig, loadRunConfig } = await import('../config/load-config.js');
   if (source === undefined && resume === undefined && flags.model === undefined)
     throw new UsageError('train needs a recipe, a config file, --model or --resume');
   if (source !== undefined && resume !== undefined)

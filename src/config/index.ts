@@ -3,6 +3,6 @@
  */
 
 export { type ConfigInput, defineConfig, type TrlOptions } from './define.js';
-export { type ConfigSource, loadConfig, loadRunConfig } from './load.js';
+export { type ConfigSource, loadConfig, loadRunConfig } from './load-config.js';
 export { parseConfig } from './parse.js';
 export type { RunConfig, RunConfigInput } from './schema.js';

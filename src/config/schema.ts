@@ -3,7 +3,7 @@
  * one). A row names TRL's option of the same meaning (`trl`), and the key that it replaced (`was`).
  */
 import { z } from 'zod';
-import { defaultCacheSize } from '../embedder/local.js';
+import { defaultCacheSize } from '../embedder/local-embedder.js';
 import {
   adamW,
   count,
@@ -21,8 +21,8 @@ import {
 import { rewardKinds } from '../reward/reward.js';
 import { type Related, type Rule, rules } from './between.js';
 import { chat, data, verifier } from './data.js';
-import { lora } from './lora.js';
-import { rewards } from './rewards.js';
+import { lora } from './lora-rows.js';
+import { rewards } from './reward-rows.js';
 
 /** The ablations of the paper's results table, each with one ingredient more. */
 export const methodNames = ['grpo', 'curriculum', 'improve', 'diverge', 'exit'] as const;

@@ -10,6 +10,8 @@ export {
   promptFromMessages,
   promptFromTemplates,
 } from '../prompt.js';
+export { type DataLimits, defaultLimits } from './limits.js';
+export { type DataSet, type DataSettings, loadData } from './load-data.js';
 export {
   type PromptsOptions,
   promptsFamily,
@@ -17,7 +19,5 @@ export {
   type Verifiable,
   type Verification,
   type Verifier,
-} from './family.js';
-export { type DataLimits, defaultLimits } from './limits.js';
-export { type DataSet, type DataSettings, loadData } from './load.js';
+} from './prompts-family.js';
 export type { DataRow } from './row.js';

@@ -1,7 +1,8 @@
 /**
  * `exit-rl/embedders`: turns texts into vectors, for the diversity bonus or for other uses.
  */
-export type { CacheStatistics } from './cache.js';
+
 export type { Embedder, EmbeddingInput } from './embedder.js';
-export { LocalEmbedder, type LocalEmbedderOptions } from './local.js';
+export { LocalEmbedder, type LocalEmbedderOptions } from './local-embedder.js';
 export { createNgramEmbedder } from './ngram.js';
+export type { CacheStatistics } from './vector-cache.js';

@@ -1,9 +1,9 @@
 /** Opens the embedder that a config names. */
 import type { Policy } from '../policy/policy.js';
 import type { Embedder } from './embedder.js';
-import { createModelEmbedder, type ModelEmbedderSettings } from './folder.js';
 import { createNgramEmbedder, type NgramSettings } from './ngram.js';
 import { createPolicyEmbedder } from './policy-states.js';
+import { createModelEmbedder, type ModelEmbedderSettings } from './sentence-transformers.js';
 
 export interface EmbedderSettings {
   /** Hashed n-grams, the policy's hidden states (their mean, or the last one), or a model. */

@@ -1,7 +1,8 @@
 /**
  * `exit-rl/evaluation`: K-step self-improvement and reward functions on held-out tasks.
  */
+
+export { evaluateRewards, type RewardEvaluationOptions } from './evaluate-rewards.js';
 export type { Evaluation } from './evaluation.js';
 export { type EvaluationOptions, type EvaluationProgress, evaluateIterations } from './iterate.js';
 export { measuredFamily } from './measured.js';
-export { evaluateRewards, type RewardEvaluationOptions } from './rewards.js';

@@ -13,9 +13,16 @@ import {
   text,
 } from '../arguments.js';
 import { HubError } from '../errors.js';
-import { accessToken, cacheFolder, type Environment, type HubModel, isOffline, repositoryFolder } from './cache.js';
-import { hubFailure } from './failure.js';
+import { hubFailure } from './hub-failure.js';
 import { chooseFiles, type HubAccess, type HubFile, listModel } from './listing.js';
+import {
+  accessToken,
+  cacheFolder,
+  type Environment,
+  type HubModel,
+  isOffline,
+  repositoryFolder,
+} from './model-cache.js';
 import { transferFile } from './transfer.js';
 
 /** How a model is fetched; every key has a default. */

@@ -1,7 +1,7 @@
 /** Lists the files of a model on the hub and chooses those to fetch. */
 import { listFiles, modelInfo } from '@huggingface/hub';
 import { HubError, UsageError } from '../errors.js';
-import type { HubModel } from './cache.js';
+import type { HubModel } from './model-cache.js';
 
 /** One file of a model on the hub. */
 export interface HubFile {

@@ -4,7 +4,7 @@ import type { TrainingSequence, UpdateBatch } from '../policy/policy.js';
 import { type Rng, shuffle } from '../rng.js';
 import type { CreditedGroup } from './advantage.js';
 import type { Rollout, RolloutTurn } from './rollout.js';
-import type { TrainSettings } from './settings.js';
+import type { TrainSettings } from './train-settings.js';
 
 interface PromptedSequence {
   readonly promptTokens: Int32Array;

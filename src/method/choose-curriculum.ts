@@ -4,7 +4,7 @@ import type { TaskFamily } from '../task/task.js';
 import type { Curriculum } from './curriculum.js';
 import { createExitCurriculum } from './exit.js';
 import { methods } from './methods.js';
-import type { TrainSettings } from './settings.js';
+import type { TrainSettings } from './train-settings.js';
 import { createUniformCurriculum } from './uniform.js';
 
 /** Creates the curriculum of the config's method: `grpo` draws base tasks only, the others replay starts of the buffer. */

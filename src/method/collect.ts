@@ -8,7 +8,7 @@ import type { TaskFamily } from '../task/task.js';
 import type { Curriculum } from './curriculum.js';
 import { type Group, isTrainable, type RewardPlan, rewardGroups, rolloutGroup } from './group.js';
 import { type RolloutOptions, rolloutStart, type Start } from './rollout.js';
-import type { TrainSettings } from './settings.js';
+import type { TrainSettings } from './train-settings.js';
 
 export interface CollectOptions {
   readonly config: TrainSettings;

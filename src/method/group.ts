@@ -1,5 +1,5 @@
 /** A group: the rollouts that share one start, their rewards, and the learnability score of the start. */
-import type { RewardError } from '../errors.js';
+import { ConfigError, type RewardError } from '../errors.js';
 import {
   type NamedReward,
   namedReward,
@@ -70,6 +70,25 @@ export async function rolloutGroup(options: GroupOptions): Promise<Group> {
 export function rewardPlan(reward: Reward | RewardPlan): RewardPlan {
   if (typeof reward === 'object' && 'functions' in reward) return reward;
   return { functions: [namedReward(reward)], trained: 'sum' };
+}
+
+export interface RewardPlanOptions {
+  readonly config: { readonly reward: Reward };
+  readonly family: Pick<TaskFamily, 'name' | 'measuredBy'>;
+  readonly reward?: Reward;
+  readonly rewards?: readonly NamedReward[];
+}
+
+/** Creates the plan of a run's rewards. @throws ConfigError when rewards measure quality and quality is the reward. */
+export function createRewardPlan({ config, family, reward, rewards = [] }: RewardPlanOptions): RewardPlan {
+  if (rewards.length > 0) {
+    return { functions: rewards, trained: config.reward === 'improvement' ? 'improvement' : 'sum' };
+  }
+  const plan = rewardPlan(reward ?? config.reward);
+  if (family.measuredBy !== 'rewards' || reward !== undefined) return plan;
+  throw new ConfigError([
+    { key: 'rewards', message: `${family.name} needs a reward function, which measures its quality` },
+  ]);
 }
 
 /**

@@ -19,11 +19,11 @@ export { createExitCurriculum, type ExitCurriculumOptions } from './exit.js';
 export { type Group, type GroupOptions, rolloutGroup } from './group.js';
 export { type MethodName, methodNames } from './methods.js';
 export type { Outcome, Rollout, RolloutTurn, Start } from './rollout.js';
-export type { TrainSettings } from './settings.js';
 export {
   type Demonstrated,
   type SupervisedOptions,
   type SupervisedSettings,
   trainSupervised,
 } from './supervised.js';
+export type { TrainSettings } from './train-settings.js';
 export { createUniformCurriculum, type UniformCurriculumOptions } from './uniform.js';

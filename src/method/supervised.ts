@@ -1,7 +1,7 @@
 /** Supervised training on demonstrations, for base checkpoints and to teach a model the format of a task. */
 import type { Policy, TrainingSequence, UpdateBatch, UpdateMetrics } from '../policy/policy.js';
 import { defaultUpdate, supervisedObjective } from '../policy/settings.js';
-import type { ScheduledOptimizer } from './settings.js';
+import type { ScheduledOptimizer } from './train-settings.js';
 import { learningRateAt, optimizerSettings } from './update-settings.js';
 
 /** A prompt with answers to imitate, as token ids; an answer carries its end token. */

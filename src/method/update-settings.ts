@@ -1,6 +1,6 @@
 /** Computes the settings of one update from the config of the run. */
 import type { EntropyState, OptimizerSettings, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
-import type { ScheduledOptimizer, TrainSettings } from './settings.js';
+import type { ScheduledOptimizer, TrainSettings } from './train-settings.js';
 
 /** Selects AdamW's settings from those that also hold a schedule. */
 export function optimizerSettings(optimizer: OptimizerSettings): OptimizerSettings {

@@ -9,7 +9,7 @@ import { assembleBatch, miniBatchSteps } from './batch.js';
 import { collectGroups, trainedGroups } from './collect.js';
 import type { Curriculum } from './curriculum.js';
 import type { Group, RewardPlan } from './group.js';
-import type { TrainSettings } from './settings.js';
+import type { TrainSettings } from './train-settings.js';
 import { updateSettings } from './update-settings.js';
 
 /** The parts that one update works with. */

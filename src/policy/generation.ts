@@ -20,7 +20,7 @@ import {
 import { type ChatOptions, chatFields } from '../chat/template.js';
 import type { Message, ToolCall } from '../message.js';
 import type { GenerateRequest, Sampling } from './policy.js';
-import type { PromptOrTokens } from './prompts.js';
+import type { PromptOrTokens } from './prompt-encoder.js';
 import { defaultSampling } from './sampling.js';
 
 /**

@@ -2,10 +2,10 @@
  * `exit-rl/policy`: a model folder that generates and learns, and its adapters and memory.
  */
 export type { ChatOptions } from '../chat/template.js';
+export { type LoraOptions, type MergeRequest, mergeAdapter } from './adapters.js';
+export { estimateMemory, type Workload } from './estimate-memory.js';
 export type { GenerateOptions } from './generation.js';
-export { type DecodeOptions, LocalPolicy, type LocalPolicyOptions } from './local.js';
-export { type LoraOptions, type MergeRequest, mergeAdapter } from './lora.js';
-export { estimateMemory, type Workload } from './memory.js';
+export { type DecodeOptions, LocalPolicy, type LocalPolicyOptions } from './local-policy.js';
 export type {
   Completion,
   FinishReason,

@@ -12,7 +12,7 @@ import {
 } from '../arguments.js';
 import { type ChatOptions, chatFields } from '../chat/template.js';
 import { type Dtype, type LoadOptions, resolveDtype } from '../native.js';
-import { type LoraOptions, loraFields, nativeLora } from './lora.js';
+import { type LoraOptions, loraFields, nativeLora } from './adapters.js';
 
 /** How `LocalPolicy.load` loads a folder; every key has a default. */
 export interface LocalPolicyOptions {

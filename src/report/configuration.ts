@@ -1,6 +1,7 @@
 /** Renders the resolved configs of runs as collapsed tables: shared values once, differing values per run. */
-import type { RunData } from './folder.js';
+
 import { count } from './format.js';
+import type { RunData } from './run-data.js';
 import { escapeHtml } from './text.js';
 
 /** Flattens a config: nested keys joined by dots, values as JSON. */

@@ -1,9 +1,9 @@
 /** Renders the page's small plots of training: one per metric, with a line per method. */
 
-import type { RunData } from './folder.js';
 import { compact, percent } from './format.js';
-import { lookOf, orderMethods } from './methods.js';
+import { lookOf, orderMethods } from './method-order.js';
 import { legend, type Plot, renderPlot } from './plot.js';
+import type { RunData } from './run-data.js';
 import { type MethodCurve, methodCurves } from './series.js';
 import { escapeHtml } from './text.js';
 

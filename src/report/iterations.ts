@@ -2,7 +2,7 @@
 
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { fixed, percent, signed } from './format.js';
-import { lookOf, orderMethods } from './methods.js';
+import { lookOf, orderMethods } from './method-order.js';
 import { type BandPoint, legend, type Plot, type PlotLine, renderPlot } from './plot.js';
 import type { Point } from './series.js';
 import { type Spread, spread } from './statistics.js';

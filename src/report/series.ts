@@ -1,6 +1,7 @@
 /** Converts the metrics of runs to the lines of a plot: smoothing, thinning, means over seeds. */
-import type { RunData } from './folder.js';
-import { orderMethods } from './methods.js';
+
+import { orderMethods } from './method-order.js';
+import type { RunData } from './run-data.js';
 import { spread } from './statistics.js';
 
 /** One position of a curve; a `y` that is not finite is a gap. */

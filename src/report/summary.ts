@@ -2,7 +2,7 @@
 
 import type { ComparisonRow } from '../evaluation/compare.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
-import { orderMethods } from './methods.js';
+import { orderMethods } from './method-order.js';
 import { type Spread, spread } from './statistics.js';
 
 export interface MethodSummary {

@@ -1,5 +1,5 @@
 /** Built-in reward functions, with TRL's names and formulas where TRL has them. Each factory returns a function of a batch. */
-import type { RewardBatch } from './batch.js';
+import type { RewardBatch } from './reward-batch.js';
 
 type BatchFunction = (batch: RewardBatch) => (number | null)[];
 

@@ -1,6 +1,5 @@
 /** Calls one reward function for a list of answers, with one retry and a time limit; a failure is a value, not a throw. */
 import { RewardError, RewardTimeoutError } from '../errors.js';
-import { rewardBatch } from './batch.js';
 import { deadline } from './deadline.js';
 import {
   type Answered,
@@ -11,6 +10,7 @@ import {
   type RewardKind,
   type RewardValue,
 } from './reward.js';
+import { rewardBatch } from './reward-batch.js';
 
 /** One answer's reward from one function; a RewardError where the function failed. */
 export type RewardResult = RewardValue | RewardError;

@@ -3,7 +3,7 @@ import type { History, Intent } from '../history.js';
 import { lastIterate } from '../history.js';
 import type { Prompt } from '../message.js';
 import type { Task } from '../task/task.js';
-import type { RewardBatch } from './batch.js';
+import type { RewardBatch } from './reward-batch.js';
 
 /** One answered start, as a reward function receives it. */
 export interface Answered<Data = unknown> {

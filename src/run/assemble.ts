@@ -3,9 +3,9 @@
 import { resolve } from 'node:path';
 import type { ChatOptions } from '../chat/template.js';
 import type { RunConfig } from '../config/parse.js';
-import { modelFolder } from '../hub/cache.js';
-import type { LocalPolicy } from '../policy/local.js';
-import type { LoraOptions } from '../policy/lora.js';
+import { modelFolder } from '../hub/model-cache.js';
+import type { LoraOptions } from '../policy/adapters.js';
+import type { LocalPolicy } from '../policy/local-policy.js';
 import type { NamedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
 import { resolveTask } from './families.js';
@@ -25,7 +25,10 @@ export interface RunParts {
  * @throws ConfigError for an unknown task or an unusable reward module, DataError for an unreadable data file.
  */
 export async function openParts(config: RunConfig, given?: TaskFamily): Promise<RunParts> {
-  const [{ findFamily }, { loadRewards }] = await Promise.all([import('./families.js'), import('../reward/load.js')]);
+  const [{ findFamily }, { loadRewards }] = await Promise.all([
+    import('./families.js'),
+    import('../reward/load-rewards.js'),
+  ]);
   const { functions: rewards, close } = await loadRewards(config.rewards);
   if (given !== undefined) return { family: given, rewards, close };
   try {
@@ -83,7 +86,7 @@ export interface PolicyChoice {
  * @throws ModelFolderError for an unreadable folder, DeviceError for an absent device.
  */
 export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<LocalPolicy> {
-  const { LocalPolicy: policyClass } = await import('../policy/local.js');
+  const { LocalPolicy: policyClass } = await import('../policy/local-policy.js');
   return policyClass.load(modelFolder(folder), { reference: false, ...choice });
 }
 

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ConfigInput } from '../config/define.js';
-import { loadRunConfig } from '../config/load.js';
+import { loadRunConfig } from '../config/load-config.js';
 import { parseConfig, type RunConfig } from '../config/parse.js';
 import { ConfigError, RunFolderError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
@@ -14,8 +14,8 @@ import type { NamedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
 import { givenChat, loadPolicy, openParts, type PolicyChoice } from './assemble.js';
 import { listCheckpoints } from './checkpoint.js';
-import { exists } from './folder.js';
 import { verifyCheckpoint } from './manifest.js';
+import { exists } from './run-folder.js';
 
 /** The content of evaluation.json. */
 export interface EvaluationReport extends Evaluation {

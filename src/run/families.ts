@@ -2,8 +2,8 @@
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunConfig } from '../config/parse.js';
-import { promptsFamily, type Verifier } from '../data/family.js';
-import { type DataSet, loadData } from '../data/load.js';
+import { type DataSet, loadData } from '../data/load-data.js';
+import { promptsFamily, type Verifier } from '../data/prompts-family.js';
 import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { IsolatedFunction } from '../reward/isolated.js';

@@ -1,7 +1,7 @@
 /** Opens the folder of a new run, or resumes one from its latest or a named checkpoint. */
 import { basename, dirname, join } from 'node:path';
 import { RunFolderError } from '../errors.js';
-import type { TrainSettings } from '../method/settings.js';
+import type { TrainSettings } from '../method/train-settings.js';
 import type { TaskFamily } from '../task/task.js';
 import {
   createRetention,
@@ -12,7 +12,6 @@ import {
   restoreReplaced,
 } from './checkpoint.js';
 import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
-import { lockRunFolder, openRunFolder, type RunFolder } from './folder.js';
 import {
   canonicalJson,
   changedVersions,
@@ -23,6 +22,7 @@ import {
 } from './identity.js';
 import type { Lock } from './lock.js';
 import { manifestName, readManifest, verifyCheckpoint } from './manifest.js';
+import { lockRunFolder, openRunFolder, type RunFolder } from './run-folder.js';
 import { type RunIdentity, type RunState, readState } from './state.js';
 
 export interface OpenRunOptions {

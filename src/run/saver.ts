@@ -3,7 +3,7 @@
  * written. One save runs at a time; the next save and the end of training wait for it.
  */
 import type { CurriculumState } from '../method/curriculum.js';
-import type { CheckpointSettings } from '../method/settings.js';
+import type { CheckpointSettings } from '../method/train-settings.js';
 import type { Policy, PolicySnapshot } from '../policy/policy.js';
 import { writeCheckpoint } from './checkpoint.js';
 import { currentVersions, hashValue } from './identity.js';

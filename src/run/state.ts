@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { ConfigError } from '../errors.js';
 import type { CurriculumState } from '../method/curriculum.js';
-import type { BestSettings } from '../method/settings.js';
+import type { BestSettings } from '../method/train-settings.js';
 import type { EntropyState } from '../policy/policy.js';
 import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
 import { corrupt } from './manifest.js';

@@ -2,7 +2,7 @@
 import { depth, historyKey } from '../history.js';
 import type { CreditedGroup } from '../method/advantage.js';
 import type { RolloutTurn } from '../method/rollout.js';
-import type { Traces } from '../method/settings.js';
+import type { Traces } from '../method/train-settings.js';
 import type { MetricsRow } from './metrics.js';
 import type { Run } from './run.js';
 

@@ -3,16 +3,16 @@ import { basename, dirname, join } from 'node:path';
 import type { ConfigInput } from '../config/define.js';
 import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
 import { withUpdates } from '../method/base-tasks.js';
-import type { LocalPolicy } from '../policy/local.js';
+import type { LocalPolicy } from '../policy/local-policy.js';
 import { writeReport } from '../report/page.js';
 import { type NamedReward, namedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
 import { createCutOffWarning, warnOfNoReplay } from './advice.js';
 import { loadPolicy, openParts, type RunParts, resolvePaths, trainedChoice } from './assemble.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
-import { freeFolder } from './folder.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
 import { openRun, type Run } from './run.js';
+import { freeFolder } from './run-folder.js';
 import { type TrainResult, train } from './train.js';
 import type { TrainOptions } from './training.js';
 

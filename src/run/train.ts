@@ -11,8 +11,8 @@ import { diversityMetrics, measureStartDistances } from '../method/diversity.js'
 import type { Group } from '../method/group.js';
 import { type Method, type Updated, update } from '../method/update.js';
 import { entropyState, updateSettings } from '../method/update-settings.js';
-import { evaluateAtStart, evaluateIfDue } from './evaluation.js';
 import { type MetricsRow, summariseUpdate } from './metrics.js';
+import { evaluateAtStart, evaluateIfDue } from './periodic-evaluation.js';
 import type { SavedState } from './saver.js';
 import { type BestState, isExhausted, type Progress } from './state.js';
 import { recordMetrics, recordTraces } from './traces.js';

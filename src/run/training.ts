@@ -2,19 +2,19 @@
 
 import type { Embedder } from '../embedder/embedder.js';
 import { openEmbedder } from '../embedder/open.js';
-import { ConfigError, RewardError, TaskError } from '../errors.js';
+import { RewardError, TaskError } from '../errors.js';
 import { createCurriculum } from '../method/choose-curriculum.js';
 import type { Curriculum } from '../method/curriculum.js';
-import { type Group, hasFailed, isTrainable, type RewardPlan, rewardPlan } from '../method/group.js';
+import { createRewardPlan, type Group, hasFailed, isTrainable, type RewardPlan } from '../method/group.js';
 import type { Outcome } from '../method/rollout.js';
-import type { TrainSettings } from '../method/settings.js';
+import type { TrainSettings } from '../method/train-settings.js';
 import { type Policy, trainingFile } from '../policy/policy.js';
 import type { NamedReward } from '../reward/named.js';
 import type { Reward } from '../reward/reward.js';
 import { createRng, type Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
-import type { PeriodicEvaluation } from './evaluation.js';
 import type { MetricsRow } from './metrics.js';
+import type { PeriodicEvaluation } from './periodic-evaluation.js';
 import type { Run } from './run.js';
 import { createSaver, type Saver } from './saver.js';
 import type { Progress } from './state.js';
@@ -107,23 +107,4 @@ export function createStallGuard(): (groups: readonly Group[]) => void {
     const message = `${stallLimit} updates in a row had no group without a failure, so nothing was trained; the ${boundary} failed: ${detail}`;
     throw boundary === 'reward' ? new RewardError(message, { detail }) : new TaskError(message, { boundary, detail });
   };
-}
-
-export interface PlanOptions {
-  readonly config: { readonly reward: Reward };
-  readonly family: Pick<TaskFamily, 'name' | 'measuredBy'>;
-  readonly reward?: Reward;
-  readonly rewards?: readonly NamedReward[];
-}
-
-/** Creates the plan of a run's rewards. @throws ConfigError when rewards measure quality and quality is the reward. */
-export function createRewardPlan({ config, family, reward, rewards = [] }: PlanOptions): RewardPlan {
-  if (rewards.length > 0) {
-    return { functions: rewards, trained: config.reward === 'improvement' ? 'improvement' : 'sum' };
-  }
-  const plan = rewardPlan(reward ?? config.reward);
-  if (family.measuredBy !== 'rewards' || reward !== undefined) return plan;
-  throw new ConfigError([
-    { key: 'rewards', message: `${family.name} needs a reward function, which measures its quality` },
-  ]);
 }

@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readChatFiles } from '../../src/chat/files.js';
 import { chooseTemplate, dateString, renderRequest } from '../../src/chat/template.js';
+import { readChatFiles } from '../../src/chat/template-files.js';
 import { ChatTemplateError, ModelFolderError } from '../../src/errors.js';
 
 let folder = '';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ChatSession, type ChatTerminal } from '../../src/cli/generate/chat.js';
 import { shownText } from '../../src/cli/generate/terminal.js';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { GenerateRequest } from '../../src/policy/policy.js';
 import { modelFolder } from '../golden/support.js';
 import { runCli } from './support/cli.js';

@@ -1,7 +1,7 @@
 /** `exit-rl doctor --model`: estimates the memory of a model without loading it. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { MemoryReport } from '../../src/cli/doctor/memory.js';
+import type { MemoryReport } from '../../src/cli/doctor/model-memory.js';
 import { modelFolder } from '../golden/support.js';
 import { runCli } from './support/cli.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { type DataLimits, defaultLimits } from '../../src/data/limits.js';
-import { type DataSet, type DataSettings, loadData } from '../../src/data/load.js';
+import { type DataSet, type DataSettings, loadData } from '../../src/data/load-data.js';
 import { DataError, type DataProblem } from '../../src/errors.js';
 
 const settings: DataSettings = { train: [], promptColumn: 'prompt', chat: false, testShare: 0, limit: 0, splitSeed: 0 };

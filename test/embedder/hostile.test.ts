@@ -4,7 +4,7 @@ import { cp, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { LocalEmbedder } from '../../src/embedder/local.js';
+import { LocalEmbedder } from '../../src/embedder/local-embedder.js';
 import { ModelFolderError, type NativeError } from '../../src/errors.js';
 
 const golden = join(import.meta.dirname, '../golden/embedders');

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { LocalEmbedder, type LocalEmbedderOptions } from '../../src/embedder/local.js';
+import { LocalEmbedder, type LocalEmbedderOptions } from '../../src/embedder/local-embedder.js';
 import { CancelledError, InvalidRequestError, PolicyClosedError } from '../../src/errors.js';
 import { largestGap } from '../golden/support.js';
 

@@ -1,7 +1,7 @@
 /** The policy's hidden states as vectors: which states they are, and the same on both backends. */
 import { afterAll, describe, expect, test } from 'vitest';
 import { InvalidRequestError } from '../../src/errors.js';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { StatePooling } from '../../src/policy/policy.js';
 import { largestGap, modelFolder } from '../golden/support.js';
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { loadConfig } from '../../src/config/load.js';
+import { loadConfig } from '../../src/config/load-config.js';
 import { parseConfig } from '../../src/config/parse.js';
 import { jsonBombs } from './support/bombs.js';
 import { fuzz, readCorpus, replay } from './support/fuzz.js';

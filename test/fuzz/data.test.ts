@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { loadData } from '../../src/data/load.js';
+import { loadData } from '../../src/data/load-data.js';
 import { jsonBombs } from './support/bombs.js';
 import { fuzz, readCorpus, replay } from './support/fuzz.js';
 import { mutatedBytes } from './support/mutations.js';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { parseMetrics, readReportFolder } from '../../src/report/folder.js';
+import { parseMetrics, readReportFolder } from '../../src/report/run-data.js';
 import { lockFolder } from '../../src/run/lock.js';
 import { verifyCheckpoint } from '../../src/run/manifest.js';
 import { readState } from '../../src/run/state.js';

@@ -3,8 +3,8 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { InvalidRequestError, ModelFolderError } from '../../src/errors.js';
-import { LocalPolicy } from '../../src/policy/local.js';
-import { mergeAdapter } from '../../src/policy/lora.js';
+import { mergeAdapter } from '../../src/policy/adapters.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import { trainingFile, type UpdateSettings } from '../../src/policy/policy.js';
 import { supervisedObjective } from '../../src/policy/settings.js';
 import { changeHeader, type Entry, type Header } from '../support/safetensors.js';

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Message } from '../../src/message.js';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import { missingEngine } from '../cli/support/cli.js';
 
 interface Case {

@@ -1,6 +1,6 @@
 /** The same request gives the same bits, whatever other requests run; so does a repeated run. */
 import { describe, expect, test } from 'vitest';
-import type { LocalPolicy } from '../../src/policy/local.js';
+import type { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { Generated, GenerateRequest, UpdateMetrics } from '../../src/policy/policy.js';
 import { supervisedObjective } from '../../src/policy/settings.js';
 import { createRng } from '../../src/rng.js';

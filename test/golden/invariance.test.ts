@@ -1,6 +1,6 @@
 /** Updates do not depend on microbatches, slices of logits, recomputation, the order of a batch or its padding. */
 import { describe, expect, test } from 'vitest';
-import type { LocalPolicy } from '../../src/policy/local.js';
+import type { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { Objective, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';
 import { type Backend, backends, onPolicySettings, openPolicy, readWeights, temporaryFolder } from './support.js';

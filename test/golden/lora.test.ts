@@ -1,6 +1,6 @@
 /** Compares adapters with PEFT; scripts/goldens/lora.py makes the fixtures. */
 import { describe, expect, test } from 'vitest';
-import type { LocalPolicy } from '../../src/policy/local.js';
+import type { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
 import {
   adapterFolder,

@@ -6,10 +6,10 @@ import { emptyHistory, openTurn } from '../../src/history.js';
 import { aggregateAdvantages } from '../../src/method/advantage.js';
 import type { Group } from '../../src/method/group.js';
 import type { Rollout } from '../../src/method/rollout.js';
-import { rewardBatch } from '../../src/reward/batch.js';
 import { repetitionPenalty, softOverlong, thinkFormat } from '../../src/reward/built-in.js';
 import { namedReward, type RewardColumn, rewardAnswers } from '../../src/reward/named.js';
 import type { Answered } from '../../src/reward/reward.js';
+import { rewardBatch } from '../../src/reward/reward-batch.js';
 import { afterEvaluation, type BestState, isExhausted } from '../../src/run/state.js';
 
 type Value = number | null;

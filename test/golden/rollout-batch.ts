@@ -1,6 +1,6 @@
 /** Makes a training batch from the policy's rollouts, with a reward that needs no task: the share of even tokens. */
 import { groupAdvantages } from '../../src/method/advantage.js';
-import type { LocalPolicy } from '../../src/policy/local.js';
+import type { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { Generated, TrainingSequence, UpdateBatch } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';
 

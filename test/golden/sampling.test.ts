@@ -1,6 +1,6 @@
 /** Sampled tokens follow the softmax; truncated sampling draws from exactly the tokens that the definitions keep. */
 import { describe, expect, test } from 'vitest';
-import type { LocalPolicy } from '../../src/policy/local.js';
+import type { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { Sampling } from '../../src/policy/policy.js';
 import { openPolicy } from './support.js';
 

@@ -12,7 +12,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { loadConfig } from '../../src/config/load.js';
+import { loadConfig } from '../../src/config/load-config.js';
 import { loadPolicy, trainedChoice } from '../../src/run/assemble.js';
 import { openRun } from '../../src/run/run.js';
 import { train } from '../../src/run/train.js';

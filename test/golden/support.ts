@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { type Chat, createChat } from '../../src/chat/conversation.js';
 import { crossing, type NativeTokenizer, native } from '../../src/native.js';
-import { LocalPolicy, type LocalPolicyOptions } from '../../src/policy/local.js';
+import { LocalPolicy, type LocalPolicyOptions } from '../../src/policy/local-policy.js';
 import type { OptimizerSettings, TrainingSequence, UpdateBatch, UpdateSettings } from '../../src/policy/policy.js';
 import { defaultUpdate, supervisedObjective } from '../../src/policy/settings.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { LocalPolicy } from '../../src/policy/local.js';
+import type { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { UpdateMetrics } from '../../src/policy/policy.js';
 import {
   backends,

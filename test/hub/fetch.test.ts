@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HubError, UsageError } from '../../src/errors.js';
-import { modelFolder } from '../../src/hub/cache.js';
 import { type Fetched, type FetchOptions, fetchModel } from '../../src/hub/fetch.js';
 import { globPattern } from '../../src/hub/listing.js';
+import { modelFolder } from '../../src/hub/model-cache.js';
 import { runCli } from '../cli/support/cli.js';
 import { commit, type LoopbackHub, startHub } from './server.js';
 

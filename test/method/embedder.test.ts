@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseConfig, type RunConfig, type RunConfigInput } from '../../src/config/parse.js';
-import { LocalEmbedder } from '../../src/embedder/local.js';
+import { LocalEmbedder } from '../../src/embedder/local-embedder.js';
 import { openEmbedder } from '../../src/embedder/open.js';
 import { ConfigError, ModelFolderError, RunFolderError } from '../../src/errors.js';
 import { measureDiversity, plainDiversity, splitRows } from '../../src/method/diversity.js';

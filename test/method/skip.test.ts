@@ -5,7 +5,7 @@ import { emptyHistory } from '../../src/history.js';
 import { type CreditedGroup, type SkipSettings, skipWithoutSignal } from '../../src/method/advantage.js';
 import { assembleBatch } from '../../src/method/batch.js';
 import type { Group } from '../../src/method/group.js';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { Completion, UpdateMetrics, UpdateSettings } from '../../src/policy/policy.js';
 import { defaultUpdate } from '../../src/policy/settings.js';
 import { createRng } from '../../src/rng.js';

@@ -1,7 +1,7 @@
 /** Every key of a config is computed or refused by name, never ignored. */
 import { describe, expect, test } from 'vitest';
 import { ModelFolderError } from '../../src/errors.js';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import { changeJson, copyModel, loadError } from '../support/model-folder.js';
 
 type Changes = Readonly<Record<string, unknown>>;

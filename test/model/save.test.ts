@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../src/config/parse.js';
 import { InvalidRequestError } from '../../src/errors.js';
 import { crossing, native } from '../../src/native.js';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import { loadPolicy, trainedChoice } from '../../src/run/assemble.js';
 import { fingerprintModel } from '../../src/run/identity.js';
 import { rolloutBatch } from '../golden/rollout-batch.js';

@@ -1,11 +1,11 @@
 /** Options and batches that are wrong: a typed error that names the key, never one of the border. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LocalEmbedder } from '../../src/embedder/local.js';
+import { LocalEmbedder } from '../../src/embedder/local-embedder.js';
 import { InvalidRequestError } from '../../src/errors.js';
 import { fetchModel } from '../../src/hub/fetch.js';
-import { LocalPolicy } from '../../src/policy/local.js';
-import { mergeAdapter } from '../../src/policy/lora.js';
-import { estimateMemory } from '../../src/policy/memory.js';
+import { mergeAdapter } from '../../src/policy/adapters.js';
+import { estimateMemory } from '../../src/policy/estimate-memory.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import { missingEngine, tinyModel } from '../cli/support/cli.js';
 import { onPolicySettings } from '../golden/support.js';
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from 'vitest';
 import { InvalidRequestError } from '../../src/errors.js';
 import type { GenerateOptions } from '../../src/policy/generation.js';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { GenerateRequest } from '../../src/policy/policy.js';
 import { defaultSampling } from '../../src/policy/sampling.js';
 import { missingEngine } from '../cli/support/cli.js';

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { InvalidRequestError } from '../../src/errors.js';
-import type { LocalPolicy } from '../../src/policy/local.js';
+import type { LocalPolicy } from '../../src/policy/local-policy.js';
 import type { Completion, GenerateRequest } from '../../src/policy/policy.js';
 import { type Backend, backends, openPolicy } from '../golden/support.js';
 import { randomModel } from '../support/random-model.js';

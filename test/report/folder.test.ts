@@ -2,7 +2,7 @@ import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { RunFolderError } from '../../src/errors.js';
-import { parseMetrics, readReportFolder } from '../../src/report/folder.js';
+import { parseMetrics, readReportFolder } from '../../src/report/run-data.js';
 import { copyOfFixture, emptyFolder, fixture } from './support.js';
 
 /** Returns the error of a promise that must reject. */

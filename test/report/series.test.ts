@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { RunData } from '../../src/report/folder.js';
+import type { RunData } from '../../src/report/run-data.js';
 import { linear, niceRange, rangeOf, ticks } from '../../src/report/scale.js';
 import { averageLines, methodCurves, metricPoints, smooth, thin } from '../../src/report/series.js';
 

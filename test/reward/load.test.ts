@@ -7,7 +7,7 @@ import { parseConfig } from '../../src/config/parse.js';
 import { ConfigError, RewardTimeoutError } from '../../src/errors.js';
 import { emptyHistory, openTurn } from '../../src/history.js';
 import { IsolatedFunction } from '../../src/reward/isolated.js';
-import { type LoadedRewards, loadRewards } from '../../src/reward/load.js';
+import { type LoadedRewards, loadRewards } from '../../src/reward/load-rewards.js';
 import { rewardAnswers } from '../../src/reward/named.js';
 import type { Answered } from '../../src/reward/reward.js';
 

@@ -4,8 +4,8 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RunFolderError } from '../../src/errors.js';
-import { lockRunFolder, openRunFolder, type RunFolder, type RunFolderOptions } from '../../src/run/folder.js';
 import { lockFolder } from '../../src/run/lock.js';
+import { lockRunFolder, openRunFolder, type RunFolder, type RunFolderOptions } from '../../src/run/run-folder.js';
 
 let folder = '';
 beforeEach(async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
-import { LocalPolicy } from '../../src/policy/local.js';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
 
 const models = join(dirname(fileURLToPath(import.meta.url)), '../golden/models');
 

@@ -2,7 +2,7 @@
 import type { ChatOptions } from '../../chat/template.js';
 import { CancelledError, ChatTemplateError, PromptTooLongError } from '../../errors.js';
 import type { Message } from '../../message.js';
-import type { LocalPolicy } from '../../policy/local.js';
+import type { LocalPolicy } from '../../policy/local-policy.js';
 import type { Sampling } from '../../policy/policy.js';
 import { createRng } from '../../rng.js';
 import { shownText } from './terminal.js';

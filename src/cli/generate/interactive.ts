@@ -1,6 +1,6 @@
 /** `exit-rl generate --chat` at a terminal. Ctrl-C stops the answer in progress, otherwise it ends the conversation. */
 import { createInterface } from 'node:readline/promises';
-import type { LocalPolicy } from '../../policy/local.js';
+import type { LocalPolicy } from '../../policy/local-policy.js';
 import { say } from '../output.js';
 import { ChatSession, type ChatSettings, type ChatTerminal } from './chat.js';
 

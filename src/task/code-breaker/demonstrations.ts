@@ -5,8 +5,8 @@
 import type { Intent } from '../../history.js';
 import type { Rng } from '../../rng.js';
 import { markedText, openColours } from './marks.js';
-import { promptText } from './prompt.js';
 import { type CodeBreakerData, drawPuzzle } from './puzzle.js';
+import { promptText } from './puzzle-prompt.js';
 import { answerText, colourCount, type Row } from './words.js';
 
 /** Probabilities of the player's choices, slot by slot. */

@@ -6,8 +6,8 @@ import { TaskError } from '../../errors.js';
 import type { History, Intent } from '../../history.js';
 import type { TaskFamily, Verdict } from '../task.js';
 import { markedText, rowQuality } from './marks.js';
-import { promptText } from './prompt.js';
 import { type CodeBreakerData, type CodeBreakerTask, drawTasks, splits } from './puzzle.js';
+import { promptText } from './puzzle-prompt.js';
 import { answerText, parseAnswer } from './words.js';
 
 export interface CodeBreakerOptions {

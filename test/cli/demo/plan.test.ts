@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { planNotes } from '../../../src/cli/demo/comparison.js';
 import { type DemoOptions, planDemo } from '../../../src/cli/demo/plan.js';
+import { planNotes } from '../../../src/cli/demo/write-comparison.js';
 import { parseConfig } from '../../../src/config/parse.js';
 import { codeBreaker } from '../../../src/recipes/code-breaker.js';
 

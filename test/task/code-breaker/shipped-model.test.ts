@@ -6,7 +6,7 @@ import { parseConfig } from '../../../src/config/parse.js';
 import { createNgramEmbedder } from '../../../src/embedder/ngram.js';
 import { evaluateIterations } from '../../../src/evaluation/iterate.js';
 import { emptyHistory } from '../../../src/history.js';
-import { LocalPolicy } from '../../../src/policy/local.js';
+import { LocalPolicy } from '../../../src/policy/local-policy.js';
 import { codeBreaker as recipe } from '../../../src/recipes/code-breaker.js';
 import { createRng } from '../../../src/rng.js';
 import { codeBreaker } from '../../../src/task/code-breaker/family.js';

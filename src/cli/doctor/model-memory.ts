@@ -1,10 +1,10 @@
 /** Estimates the memory that a model needs, for `exit-rl doctor --model`. */
 import { UsageError } from '../../errors.js';
 import type { MemoryEstimate } from '../../native.js';
-import { estimateMemory, type Workload } from '../../policy/memory.js';
+import { estimateMemory, type Workload } from '../../policy/estimate-memory.js';
 import { defaultUpdate } from '../../policy/settings.js';
 import { type Flags, wholeNumber } from '../flags.js';
-import { policyChoice } from '../policy.js';
+import { policyChoice } from '../policy-flags.js';
 
 export interface MemoryReport {
   readonly model: string;

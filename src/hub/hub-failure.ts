@@ -1,6 +1,6 @@
 /** Failures of the hub, each in a sentence that says what to do. */
 import { HubError } from '../errors.js';
-import { cacheFolder, type Environment, type HubModel } from './cache.js';
+import { cacheFolder, type Environment, type HubModel } from './model-cache.js';
 
 interface Reason {
   readonly statusCode?: number;

@@ -6,10 +6,10 @@ import { codeBreaker } from '../../recipes/code-breaker.js';
 import { createProgress, type Progress } from '../../report/progress.js';
 import type { Comparison } from '../../report/records.js';
 import { Board } from './board.js';
-import { compareRows, writeComparison } from './comparison.js';
 import { forwardChanges, progressRows } from './display.js';
 import { listJobs } from './jobs.js';
 import type { DemoPlan } from './plan.js';
+import { compareRows, writeComparison } from './write-comparison.js';
 
 export interface DemoRun {
   readonly plan: DemoPlan;

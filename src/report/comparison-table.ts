@@ -3,7 +3,7 @@
 import { type ComparisonRow, differences, solvedAt } from '../evaluation/compare.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { absent, count, fixed, percent, signed } from './format.js';
-import { lookOf, orderMethods } from './methods.js';
+import { lookOf, orderMethods } from './method-order.js';
 import { marker } from './plot.js';
 import type { Comparison } from './records.js';
 import type { Spread } from './statistics.js';

@@ -1,7 +1,7 @@
 /** Turns prompts into token ids on the tokenizer's thread; later work can wait for them. */
 import { type Chat, createChat } from '../chat/conversation.js';
-import { readChatFiles } from '../chat/files.js';
 import type { ChatOptions } from '../chat/template.js';
+import { readChatFiles } from '../chat/template-files.js';
 import type { Message, Prompt } from '../message.js';
 import { crossing, type NativeTokenizer } from '../native.js';
 

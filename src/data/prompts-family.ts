@@ -3,7 +3,7 @@ import type { History, Intent } from '../history.js';
 import type { Prompt } from '../message.js';
 import { type PromptTemplates, promptFromMessages, promptFromTemplates } from '../prompt.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
-import type { DataSet } from './load.js';
+import type { DataSet } from './load-data.js';
 import type { DataRow } from './row.js';
 
 /** A task's data: the columns of its row, and the prompt as `prompt`. */

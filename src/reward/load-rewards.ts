@@ -2,12 +2,12 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, type ConfigProblem } from '../errors.js';
-import { type RewardBatch, rewardBatch } from './batch.js';
 import { exactMatch, repetitionPenalty, softOverlong, thinkFormat } from './built-in.js';
 import { IsolatedFunction } from './isolated.js';
 import { moduleFunction } from './module.js';
 import type { NamedReward } from './named.js';
 import type { Reward, RewardFunction } from './reward.js';
+import { type RewardBatch, rewardBatch } from './reward-batch.js';
 
 /** One entry of the config's `rewards` with every default filled in. */
 export interface RewardSettings {

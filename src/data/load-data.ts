@@ -1,6 +1,6 @@
 /** Reads the data of a run before any model loads: all files of both splits, with all problems in one error. */
 import { createRng } from '../rng.js';
-import { findFiles, hasTestSplit, type Split } from './files.js';
+import { findFiles, hasTestSplit, type Split } from './data-files.js';
 import { type DataLimits, defaultLimits } from './limits.js';
 import { type DataRow, type RowSettings, rowConverter } from './row.js';
 import { Collector } from './sink.js';

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { count, name, notNegative } from '../policy/settings.js';
-import { builtInNames } from '../reward/load.js';
+import { builtInNames } from '../reward/load-rewards.js';
 import { entryOf } from './run-aliases.js';
 
 const moduleFile = /\.[cm]?[jt]s$/;

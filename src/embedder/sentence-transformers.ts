@@ -1,6 +1,6 @@
 /** Creates an embedder from a sentence-transformers folder. */
 import type { Embedder } from './embedder.js';
-import type { LocalEmbedderOptions } from './local.js';
+import type { LocalEmbedderOptions } from './local-embedder.js';
 
 export interface ModelEmbedderSettings extends LocalEmbedderOptions {
   /** Folder of a sentence-transformers model or of a plain encoder. */
@@ -13,7 +13,7 @@ export interface ModelEmbedderSettings extends LocalEmbedderOptions {
  * options.
  */
 export async function createModelEmbedder({ model, ...options }: ModelEmbedderSettings): Promise<Embedder> {
-  const { LocalEmbedder } = await import('./local.js');
+  const { LocalEmbedder } = await import('./local-embedder.js');
   const local = await LocalEmbedder.load(model, options);
   return {
     dimension: local.dimension,

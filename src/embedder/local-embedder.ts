@@ -19,7 +19,7 @@ import {
   native,
   resolveDtype,
 } from '../native.js';
-import { type CacheStatistics, contentKey, VectorCache } from './cache.js';
+import { type CacheStatistics, contentKey, VectorCache } from './vector-cache.js';
 
 /** How `LocalEmbedder.load` loads a folder; every key has a default. */
 export interface LocalEmbedderOptions {

@@ -43,7 +43,7 @@ import type {
   UpdateSettings,
   WrittenFile,
 } from './policy.js';
-import { PromptEncoder, type PromptOrTokens } from './prompts.js';
+import { PromptEncoder, type PromptOrTokens } from './prompt-encoder.js';
 import { nativeSampling } from './sampling.js';
 import { defaultUpdate } from './settings.js';
 import { type GenerationStream, streamOf } from './stream.js';
