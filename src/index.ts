@@ -3,7 +3,7 @@
  * exit-rl: trains language models to improve their own answers (Exploratory Iteration, arXiv 2509.04575).
  *
  * This entry has what a script needs to train, evaluate and use a model. The parts have entries of their own:
- * `exit-rl/method`, `/policy`, `/evaluation`, `/config`, `/data`, `/rewards`, `/embedders`, `/checkpoints`, `/report`, `/hub`
+ * `exit-rl/run`, `/method`, `/policy`, `/evaluation`, `/config`, `/data`, `/rewards`, `/embedders`, `/checkpoints`, `/report`, `/hub`
  * and `/errors`.
  *
  * @example

@@ -100,6 +100,11 @@ async function sourceLayers(source: string): Promise<Layer[]> {
 /**
  * The complete configuration of a run: recipe < file < environment < flags.
  * @throws ConfigError with every problem at once.
+ * @example
+ * import { loadConfig } from 'exit-rl';
+ *
+ * const config = await loadConfig({ source: 'code-breaker', environment: process.env, flags: { updates: 50 } });
+ * console.log(config.updates, config.model);
  */
 export async function loadConfig({ source, environment = {}, flags = {} }: ConfigSource): Promise<RunConfig> {
   const layers = source === undefined ? [] : await sourceLayers(source);
@@ -111,7 +116,18 @@ export async function loadConfig({ source, environment = {}, flags = {} }: Confi
 
 type Changes = Pick<ConfigSource, 'environment' | 'flags'>;
 
-/** The config that a run folder (or one of its checkpoints) was made with, with changes on top. */
+/**
+ * The config of a run folder or of one of its checkpoints, with changes on top.
+ *
+ * @throws ConfigError when the folder holds no config.json, or a change is wrong.
+ * @example
+ * import { shippedModel, trainRun } from 'exit-rl';
+ * import { loadRunConfig } from 'exit-rl/config';
+ *
+ * const small = { task: 'code-breaker', model: shippedModel('tiny'), method: 'grpo', updates: 1 } as const;
+ * const { path } = await trainRun(small, { evaluate: false, warn: () => {} });
+ * console.log((await loadRunConfig(path, { flags: { updates: 2 } })).updates); // 2
+ */
 export async function loadRunConfig(path: string, { environment = {}, flags = {} }: Changes): Promise<RunConfig> {
   const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
   const file = join(run, 'config.json');

@@ -15,6 +15,15 @@ export interface EmbedderSettings {
  * Opens the embedder of a config.
  * @throws ModelFolderError for an unreadable embedder folder, DeviceError for an absent device, ConfigError when the policy
  * does not return its hidden states.
+ * @example
+ * import { LocalPolicy, parseConfig, shippedModel } from 'exit-rl';
+ * import { openEmbedder } from 'exit-rl/run';
+ *
+ * const { diversity, model } = parseConfig({ task: 'code-breaker', model: shippedModel('tiny') });
+ * const policy = await LocalPolicy.load(model);
+ * const embedder = await openEmbedder(diversity, policy);
+ * console.log((await embedder.embed([{ text: 'a1 b2' }, { text: 'c3' }])).length / embedder.dimension); // 2
+ * await policy.close();
  */
 export async function openEmbedder({ embedder, ngram }: EmbedderSettings, policy: Policy): Promise<Embedder> {
   if (embedder === 'ngram') return createNgramEmbedder(ngram);

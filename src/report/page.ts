@@ -203,7 +203,14 @@ export interface ReportOptions {
 
 /**
  * Writes the page of a run folder or a comparison folder, finished or not, and returns its path.
+ *
  * @throws RunFolderError that names file and line of missing or damaged content, or the path that cannot be written.
+ * @example
+ * import { shippedModel, trainRun, writeReport } from 'exit-rl';
+ *
+ * const small = { task: 'code-breaker', model: shippedModel('tiny'), method: 'grpo', updates: 1 } as const;
+ * const { path } = await trainRun(small, { evaluate: false, report: false, warn: () => {} });
+ * console.log(await writeReport(path)); // …/report.html
  */
 export async function writeReport(
   folder: string,

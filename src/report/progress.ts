@@ -132,13 +132,15 @@ function createLog({ stream, title, now }: Required<ProgressOptions>): Progress 
 }
 
 /**
- * The live table of one or more runs on `stream`:
+ * Creates the live table of one or more runs on `stream`: rewritten in place on a terminal, plain lines elsewhere.
  *
- * ```ts
- * const progress = createProgress({ stream: process.stderr, isTTY: process.stderr.isTTY, title: 'exit-rl train' });
+ * @example
+ * import { createProgress } from 'exit-rl/report';
+ *
+ * const stream = process.stderr;
+ * const progress = createProgress({ stream, isTTY: stream.isTTY === true, title: 'training' });
  * progress.update('exit seed 1', { update: 12, updates: 200, reward: 0.61 });
  * progress.finish();
- * ```
  */
 export function createProgress(options: ProgressOptions): Progress {
   const full = {

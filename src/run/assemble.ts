@@ -23,6 +23,13 @@ export interface RunParts {
  * Opens the task family and the reward functions of a config. A passed family overrides the config's, and the caller closes
  * it.
  * @throws ConfigError for an unknown task or an unusable reward module, DataError for an unreadable data file.
+ * @example
+ * import { parseConfig, shippedModel } from 'exit-rl';
+ * import { openParts } from 'exit-rl/run';
+ *
+ * const parts = await openParts(parseConfig({ task: 'code-breaker', model: shippedModel('tiny') }));
+ * console.log(parts.family.name, parts.family.tasks('train').length, parts.rewards.length);
+ * await parts.close();
  */
 export async function openParts(config: RunConfig, given?: TaskFamily): Promise<RunParts> {
   const [{ findFamily }, { loadRewards }] = await Promise.all([
@@ -93,6 +100,25 @@ export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<
 /** Converts the `chat` section of a config to options, without its undefined keys. */
 export function givenChat({ template, date, variables }: RunConfig['chat']): ChatOptions {
   return { variables, ...(template !== undefined && { template }), ...(date !== undefined && { date }) };
+}
+
+/**
+ * Loads the policy that a run trains: the config's model, or with an open run the checkpoint that it continues.
+ *
+ * @throws ModelFolderError for an unreadable folder, DeviceError for an absent device.
+ * @example
+ * import { parseConfig, shippedModel } from 'exit-rl';
+ * import { loadRunPolicy } from 'exit-rl/run';
+ *
+ * const policy = await loadRunPolicy(parseConfig({ task: 'code-breaker', model: shippedModel('tiny'), threads: 1 }));
+ * console.log(policy.info().parameters);
+ * await policy.close();
+ */
+export function loadRunPolicy(
+  config: RunConfig,
+  run: Pick<Run, 'modelFolder' | 'adapterFolder'> = { modelFolder: config.model },
+): Promise<LocalPolicy> {
+  return loadPolicy(run.modelFolder, trainedChoice(config, run));
 }
 
 /** Chooses the weights to train: the adapter of the checkpoint, that of the config, a new one, or the whole model. */

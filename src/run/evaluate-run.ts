@@ -120,7 +120,22 @@ export interface EvaluatePolicyOptions extends EvaluationSettings {
   readonly model: string;
 }
 
-/** The evaluation of a policy that is loaded already. @throws ConfigError when the split has no tasks. */
+/**
+ * Evaluates a policy that is loaded already, as a config says: attempts every task of a split once, then improves K times.
+ *
+ * @throws ConfigError when the split has no tasks, CancelledError when the signal fires.
+ * @example
+ * import { LocalPolicy, parseConfig, shippedModel } from 'exit-rl';
+ * import { evaluatePolicy, openParts } from 'exit-rl/run';
+ *
+ * const model = shippedModel('tiny');
+ * const config = parseConfig({ task: 'code-breaker', model, sampling: { maxNewTokens: 6 } });
+ * const { family, rewards } = await openParts(config);
+ * const policy = await LocalPolicy.load(model);
+ * const request = { config, policy, family, rewards, model, iterations: 1, draws: 1, limit: 2 };
+ * console.log((await evaluatePolicy(request)).quality);
+ * await policy.close();
+ */
 export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<EvaluationReport> {
   const { config, policy, rewards, model, limit = 0, signal, onProgress } = options;
   const { split = config.evaluation.split, seed = config.seed } = options;

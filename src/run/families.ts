@@ -71,6 +71,11 @@ async function findPackage(name: string): Promise<string | undefined> {
 /**
  * The family of this name, of the module with this path, or of an npm package: its default export.
  * @throws ConfigError when there is no such family.
+ * @example
+ * import { findFamily } from 'exit-rl/run';
+ *
+ * const family = await findFamily('code-breaker');
+ * console.log(family.name, family.turns);
  */
 export async function findFamily(task: string, options: FamilyOptions = { freshSeed: 0 }): Promise<TaskFamily> {
   if (isModulePath(task)) return importFamily(task, options);

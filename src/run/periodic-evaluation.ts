@@ -78,7 +78,21 @@ function selectTasks(
   throw new ConfigError([{ key: 'evaluation.split', message: `there are no tasks in the split \`${split}\``, hint }]);
 }
 
-/** Creates the evaluation of a config. @throws ConfigError when its split has no tasks. */
+/**
+ * Creates the evaluation that a config asks for during training.
+ *
+ * @throws ConfigError when its split has no tasks.
+ * @example
+ * import { LocalPolicy, parseConfig, shippedModel } from 'exit-rl';
+ * import { openParts, periodicEvaluation } from 'exit-rl/run';
+ *
+ * const evaluation = { iterations: 1, draws: 1, limit: 2, every: 50 };
+ * const config = parseConfig({ task: 'code-breaker', model: shippedModel('tiny'), sampling: { maxNewTokens: 6 }, evaluation });
+ * const { family, rewards } = await openParts(config);
+ * const policy = await LocalPolicy.load(config.model);
+ * console.log(await periodicEvaluation(config, policy, family, rewards).evaluate(0));
+ * await policy.close();
+ */
 export function periodicEvaluation(
   config: RunConfig,
   policy: Policy,

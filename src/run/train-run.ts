@@ -8,7 +8,7 @@ import { writeReport } from '../report/page.js';
 import { type NamedReward, namedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
 import { createCutOffWarning, warnOfNoReplay } from './advice.js';
-import { loadPolicy, openParts, type RunParts, resolvePaths, trainedChoice } from './assemble.js';
+import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assemble.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
 import { openRun, type Run } from './run.js';
@@ -108,7 +108,7 @@ async function trainIn(
   const run = await openRun({ ...opening, warn });
   const folder = runOf(path);
   try {
-    const policy = await loadPolicy(run.modelFolder, trainedChoice(config, run));
+    const policy = await loadRunPolicy(config, run);
     try {
       const result = await trainWith(policy, run, config, parts, { ...options, folder });
       const evaluation = result.finished ? await evaluateTrained(policy, config, parts, folder, options) : undefined;
