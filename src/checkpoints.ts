@@ -1,5 +1,5 @@
 /**
- * `exit-rl/checkpoints`: run folders, and finding and verifying their checkpoints.
+ * `exit-rl/checkpoints`: opens run folders, and finds and verifies their checkpoints.
  */
 export { bestCheckpoint, type FoundCheckpoint, latestCheckpoint, listCheckpoints } from './run/checkpoint.js';
 export { verifyCheckpoint } from './run/manifest.js';

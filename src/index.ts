@@ -2,7 +2,7 @@
 /**
  * exit-rl: trains language models to improve their own answers (Exploratory Iteration, arXiv 2509.04575).
  *
- * This entry has what a script needs to train, evaluate and use a model. The parts have entries of their own:
+ * This entry exports what a script needs to train, evaluate and use a model. Further entries export the parts:
  * `exit-rl/run`, `/method`, `/policy`, `/evaluation`, `/config`, `/data`, `/rewards`, `/embedders`, `/checkpoints`, `/report`, `/hub`
  * and `/errors`.
  *

@@ -1,4 +1,4 @@
-/** The levels of the folders, and the paths that pages and comments name. */
+/** Checks the levels of the folders, and the paths that pages and comments name. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,7 +37,7 @@ const levels: readonly (readonly string[])[] = [
   /* 12 */ ['src/cli'],
 ];
 
-/** What a concrete task family may import, beside its own folder. */
+/** Modules that a concrete task family may import, beside its own folder. */
 const familyImports = ['src/task/task', ...(levels[0] ?? [])];
 
 const filesUnder = (folder: string): string[] =>
@@ -45,7 +45,7 @@ const filesUnder = (folder: string): string[] =>
     .filter((file) => file.endsWith('.ts'))
     .map((file) => posix.join(folder, file));
 
-/** Relative imports of a file, types included, as paths from the root without extension. */
+/** Lists the relative imports of a file, types included, as paths from the root without extension. */
 function importsOf(file: string): string[] {
   const { importedFiles } = ts.preProcessFile(readFileSync(join(root, file), 'utf8'), true, true);
   const relative = importedFiles.map(({ fileName }) => fileName).filter((name) => name.startsWith('.'));
@@ -119,16 +119,16 @@ describe('the source files', () => {
   });
 });
 
-/** The files on the way from `start` back to itself; undefined when there is no such way. */
+/** Returns the files on a path of imports from `start` back to itself; undefined when there is none. */
 function cycleFrom(start: string): string[] | undefined {
   const seen = new Set<string>();
-  const waysOut: string[][] = [[start]];
-  for (let way = waysOut.pop(); way !== undefined; way = waysOut.pop()) {
+  const open: string[][] = [[start]];
+  for (let way = open.pop(); way !== undefined; way = open.pop()) {
     for (const target of imports.get(way.at(-1) as string) ?? []) {
       if (target === start) return [...way, start];
       if (seen.has(target)) continue;
       seen.add(target);
-      waysOut.push([...way, target]);
+      open.push([...way, target]);
     }
   }
   return undefined;
@@ -141,13 +141,13 @@ const pages = [
   ...notes.map((file) => `docs/${file}`),
 ];
 
-/** Folders that a path in a page is taken from, beside the page's own. */
+/** Folders that a path in a page may be relative to, beside the page's own. */
 const bases = ['.', 'crates/engine/src', 'crates'];
 
 const folders =
   /(?<![\w./<-])(?:src|crates|test|docs|recipes|scripts|bench|models|examples)\/[\w./-]*\w\/?(?![\w*<{…-])/g;
 
-/** Paths that a page names: link targets, and words that begin with a folder of the repository or end as source does. */
+/** Lists the paths that a page names: link targets, words that begin with a folder of the repository, and source files in backticks. */
 function pathsNamedIn(page: string): string[] {
   const text = readFileSync(join(root, page), 'utf8');
   const links = [...text.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)].map(([, target = '']) => target);
@@ -171,7 +171,7 @@ const sources = ['src', 'crates', 'scripts', 'bench', 'examples', 'test', '.ci']
     .map((file) => posix.join(folder, file)),
 );
 
-/** Pages and sources that the comments of a file name; folders may be made by what the comment describes. */
+/** Lists the pages and sources that the comments of a file name; not folders, which a described program may create. */
 function pathsInComments(file: string): string[] {
   const lines = readFileSync(join(root, file), 'utf8').split('\n');
   const comments = lines.filter((line) => /^\s*(?:\/\/|\/?\*|#)/.test(line)).join('\n');

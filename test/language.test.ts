@@ -1,4 +1,4 @@
-/** Holds the wording of comments: a doc comment states who does what. */
+/** Checks the wording of sources: a doc comment states who does what. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, extname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** Folders that the rules cover: all of ours. */
+/** Folders that the rules cover. */
 const covered = ['src', 'crates', 'test', 'bench', 'scripts', 'examples'];
 
 const sources = ['.ts', '.mts', '.mjs', '.js', '.cjs', '.rs', '.py'];
@@ -21,12 +21,12 @@ function listSources(path: string): string[] {
 /** A doc comment of TypeScript or Rust, or a docstring of Python, whose first word is "What". */
 const beginsWithWhat = /^\s*(?:\/\*\*|\/\/\/|\/\/!|""")\s*(?:\n\s*\*\s*)?What\b(?!\?)/m;
 
-/** "goes before" is ambiguous: say "overrides", "takes precedence over" or "precedes". */
+/** "Going before" may mean precedence or order: write "overrides", "takes precedence over" or "precedes". */
 const ambiguous = /\b(?:goes|go|went) before\b/;
 
 const files = covered.flatMap(listSources);
 
-/** The first line of each file that matches. */
+/** Returns the first matching line of each file. */
 function findMatches(pattern: RegExp): string[] {
   return files.flatMap((file) => {
     const text = readFileSync(join(root, file), 'utf8');
@@ -43,6 +43,6 @@ test('no doc comment begins with "What"', () => {
   expect(findMatches(beginsWithWhat)).toEqual([]);
 });
 
-test('no comment says "goes before"', () => {
+test('every source words precedence as "overrides" or "precedes"', () => {
   expect(findMatches(ambiguous)).toEqual([]);
 });

@@ -1,24 +1,25 @@
-/** What another program's name for a setting becomes here. */
+/** Translates another program's name for a setting into a path of our schema. */
 import type { Layer } from './layer.js';
 
 export interface Problem {
   readonly problem: string;
 }
 
-/** A value in our words, or why there is none. */
+/** Translates a value to ours, or returns the problem with it. */
 export type Translation = (value: unknown, layer: Layer) => { readonly value: unknown } | Problem;
 
 export interface Alias {
-  /** Where the value goes. */
+  /** Path that receives the value. */
   readonly to: string;
-  /** null is a value of its own; elsewhere it means TRL's default, and nothing is set. */
+  /** true: null is a value. Elsewhere null means TRL's default, and nothing is set. */
   readonly takesNull?: boolean;
-  /** How the value changes on the way; absent keeps it. */
+  /** Translates the value; absent keeps it. */
   readonly translate?: Translation;
-  /** What else it says, as our paths: where one of them is given as well, that one stays. */
+  /** Further values that it implies, by path; an explicit value of the same layer overrides them. */
   readonly implies?: (value: unknown, layer: Layer) => Readonly<Record<string, unknown>>;
 }
 
+/** Translates a value by a table, and refuses others with the list of its keys. */
 export const choice =
   (table: Readonly<Record<string, unknown>>): Translation =>
   (value) => {

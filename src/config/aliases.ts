@@ -1,7 +1,7 @@
 /**
- * Names that users of TRL and prime-rl bring along, as paths of our schema.
- * A layer (file, environment, flags) is rewritten before layers are merged, so that
- * `--max_steps 5` overrides a file's `updates`.
+ * Rewrites the names of TRL and prime-rl as paths of our schema.
+ * Each layer (file, environment, flags) is rewritten before the layers are merged, so that `--max_steps 5` overrides a file's
+ * `updates`.
  */
 import type { ConfigProblem } from '../errors.js';
 import type { Alias, Translation } from './alias.js';
@@ -18,7 +18,7 @@ const rolloutsToStarts: Translation = (value, layer) => {
   const size = Number(layer.rollouts_per_example ?? layer.num_generations ?? layer.groupSize ?? Number.NaN);
   const starts = Number(value) / size;
   if (Number.isInteger(starts) && starts > 0) return { value: starts };
-  return { problem: 'counts rollouts: it needs a group size beside it that divides it; or set startsPerBatch' };
+  return { problem: 'counts rollouts: add a group size that divides it, or set startsPerBatch' };
 };
 
 /** prime-rl lists environments; a run trains one task. */
@@ -29,11 +29,11 @@ const onlyEnvironment: Translation = (value) => {
   return { problem: 'needs exactly one entry with an `id`; or set task' };
 };
 
-/** Names whose values change on the way, or say more than one thing. */
+/** Names whose values are translated, or that set several keys. */
 const translated: Readonly<Record<string, Alias>> = {
   batch_size: { to: 'startsPerBatch', translate: rolloutsToStarts },
   env: { to: 'task', translate: onlyEnvironment },
-  // transformers leaves the text in, vLLM does not.
+  // transformers keeps the stop text in the completion, vLLM does not.
   'generation_kwargs.stop_strings': { to: 'sampling.stop', implies: () => ({ 'sampling.includeStopText': true }) },
   ...objectiveAliases,
   ...runAliases,
@@ -46,13 +46,13 @@ const plainAliases = (): [string, Alias][] =>
 
 let table: Readonly<Record<string, Alias>> | undefined;
 
-/** Every name: the schema's column `trl`, and those that are translated. */
+/** Returns every alias by name: the schema's column `trl`, and those that are translated. */
 export function aliases(): Readonly<Record<string, Alias>> {
   table ??= { ...Object.fromEntries(plainAliases()), ...translated };
   return table;
 }
 
-/** TRL's switch for reference blending: off means never, on keeps `blendEvery`. */
+/** Rewrites TRL's switch for reference blending: false never blends, true keeps `blendEvery`. */
 function translateSync(layer: Layer, problems: ConfigProblem[]): void {
   const value = layer.sync_ref_model;
   if (value === undefined) return;
@@ -61,7 +61,7 @@ function translateSync(layer: Layer, problems: ConfigProblem[]): void {
   else if (!value) setPath(layer, 'reference.blendEvery', 0);
 }
 
-/** TRL's switch for adapters: on takes the defaults for what is not said, off trains all weights whatever is said. */
+/** Rewrites TRL's switch for adapters: true fills in defaults, false trains all weights and overrides every key of `lora`. */
 function translatePeft(layer: Layer, problems: ConfigProblem[]): void {
   const value = layer.use_peft;
   if (value === undefined) return;
@@ -71,7 +71,7 @@ function translatePeft(layer: Layer, problems: ConfigProblem[]): void {
   else removePath(layer, 'lora');
 }
 
-/** Sets what an alias says; false when it contradicts what the layer says elsewhere. */
+/** Sets the value of an alias; returns false when the layer holds another value at that path. */
 function place(layer: Layer, path: string, value: unknown): boolean {
   if (value === undefined || setPath(layer, path, value)) return true;
   const there = removePath(layer, path);
@@ -80,8 +80,8 @@ function place(layer: Layer, path: string, value: unknown): boolean {
 }
 
 /**
- * A copy of `layer` with every alias rewritten to our own key; what could not be rewritten goes to `problems`, and keys
- * that were set by another name go to `borrowed`.
+ * Returns a copy of `layer` with every alias rewritten to our own key. Adds failures to `problems`, and every key that an
+ * alias set to `borrowed`.
  */
 export function resolveAliases(layer: Layer, problems: ConfigProblem[], borrowed = new Set<string>()): Layer {
   const resolved = structuredClone(layer);
@@ -95,11 +95,11 @@ export function resolveAliases(layer: Layer, problems: ConfigProblem[], borrowed
     const translated = alias.translate?.(value, layer) ?? { value };
     if ('problem' in translated) problems.push({ key: name, message: translated.problem });
     else if (!place(resolved, alias.to, translated.value)) {
-      problems.push({ key: name, message: `is another name of ${alias.to}, which is given as well`, hint: 'keep one' });
+      problems.push({ key: name, message: `is another name of ${alias.to}, which is set as well`, hint: 'keep one' });
     } else borrowed.add(alias.to);
     implied.push(...Object.entries(alias.implies?.(value, layer) ?? {}));
   }
-  // After all names: what is only implied gives way to what is said.
+  // After all names: an explicit value overrides an implied one.
   for (const [path, value] of implied) if (value !== undefined) setPath(resolved, path, value);
   translateSync(resolved, problems);
   translatePeft(resolved, problems);

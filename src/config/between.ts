@@ -1,9 +1,9 @@
-/** What one key asks of another. */
+/** Rules between keys of different sections. */
 import type { z } from 'zod';
 import type { objective } from '../policy/settings.js';
 import { isPlainObject } from './layer.js';
 
-/** The keys that are looked at here, as far as they were given and right by themselves. */
+/** The keys that the rules read; each may be missing, or wrong by itself. */
 export interface Related {
   readonly dynamicSampling?: unknown;
   readonly reward?: unknown;
@@ -27,17 +27,17 @@ export interface Rule {
   readonly key: string;
   readonly message: string;
   readonly holds: (run: Related) => boolean;
-  /** Does not apply where a script passes reward functions beside the config. */
+  /** Skips the rule where a script passes reward functions beside the config. */
   readonly without?: 'rewards';
 }
 
-/** Given, and neither 0 nor false. */
+/** Whether a value is set, and neither 0 nor false. */
 const isTrue = (value: unknown): boolean => Boolean(value);
 
 const evaluates = (evaluation: Related['evaluation']): boolean =>
   isTrue(evaluation?.every) || isTrue(evaluation?.atStart) || isTrue(evaluation?.atEnd);
 
-/** A source without a file's ending may be a folder with splits of its own; reading it tells. */
+/** Whether a source has no file extension: it may be a folder with its own splits, which only reading shows. */
 const hasFolder = (train: unknown): boolean =>
   Array.isArray(train) && train.some((path) => !/\.\w+$/.test(String(path)));
 
@@ -70,7 +70,7 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'rewards',
-    message: 'the built-in `quality` is what these functions measure here; it needs a verifier',
+    message: 'the built-in `quality` needs a verifier: without one, quality is measured by these functions',
     holds: ({ data, verifier, rewards }) =>
       !isGiven(data) ||
       isGiven(verifier) ||
@@ -78,7 +78,7 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'verifier',
-    message: 'measures answers to data, which is not given',
+    message: 'measures answers to data; set data as well',
     holds: ({ data, verifier }) => !isGiven(verifier) || isGiven(data),
   },
   {
@@ -97,22 +97,22 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'dynamicSampling',
-    message: '`skip` cannot keep what blocks of rollouts are divided by; use off or refill',
+    message: '`skip` changes the normaliser of blocks of rollouts; use off or refill',
     holds: ({ dynamicSampling, objective }) => dynamicSampling !== 'skip' || !isTrue(objective?.localRollouts),
   },
   {
     key: 'evaluation.every',
-    message: 'best.metric is measured by evaluations while training; say how often',
+    message: 'best.metric is measured by evaluations during training; set how often they run',
     holds: ({ best, evaluation }) => !isGiven(best?.metric) || isTrue(evaluation?.every) || isTrue(evaluation?.atEnd),
   },
   {
     key: 'best.metric',
-    message: 'best.patience needs the metric that is to rise',
+    message: 'best.patience needs a metric to watch',
     holds: ({ best }) => !isTrue(best?.patience) || isGiven(best?.metric),
   },
   {
     key: 'data.test',
-    message: 'evaluation while training needs held-out rows: data.test, data.testShare, or a folder with a test split',
+    message: 'evaluation during training needs held-out rows: data.test, data.testShare, or a folder with a test split',
     holds: ({ data, evaluation }) =>
       !isPlainObject(data) ||
       !evaluates(evaluation) ||
@@ -142,28 +142,29 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'advantage.baseline',
-    message: '`normalise-then-sum` divides by deviations of its own; leave the baseline `std`',
+    message: '`normalise-then-sum` computes its own standard deviations; leave the baseline `std`',
     holds: ({ advantage }) => !sumsLast(advantage) || (advantage?.baseline ?? 'std') === 'std',
   },
   {
     key: 'dynamicSampling',
-    message: 'skip leaves out groups over which `normalise-then-sum` takes its deviation; use refill or off',
+    message: '`skip` drops groups that the standard deviation of `normalise-then-sum` includes; use refill or off',
     holds: ({ advantage, dynamicSampling }) => !sumsLast(advantage) || dynamicSampling !== 'skip',
   },
   {
     key: 'objective.correction.kind',
-    message: 'corrects the distance between sampler and trainer, which oldPolicy: behaviour leaves out; choose one',
+    message:
+      'corrects the difference between sampler and trainer, which oldPolicy: behaviour does not compute; choose one',
     holds: ({ objective }) => objective?.oldPolicy !== 'behaviour' || (objective.correction?.kind ?? 'none') === 'none',
   },
   {
     key: 'objective.miniBatches',
-    message: 'asks for more optimizer steps than there are rollouts in a batch',
+    message: 'exceeds the number of rollouts in a batch',
     holds: ({ objective, startsPerBatch = 1, groupSize = 1 }) =>
       (objective?.miniBatches ?? 1) <= startsPerBatch * groupSize,
   },
   {
     key: 'optimizer.warmupRatio',
-    message: 'is another way to say warmupUpdates, which is given as well',
+    message: 'sets the same warm-up as warmupUpdates; keep one of them',
     holds: ({ optimizer }) => !(Number(optimizer?.warmupUpdates) > 0 && Number(optimizer?.warmupRatio) > 0),
   },
 ];

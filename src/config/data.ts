@@ -1,8 +1,8 @@
-/** A data file of the user's, how its rows become prompts, and prompts text. */
+/** The user's data files, how rows become prompts, and how prompts become text. */
 import { z } from 'zod';
 import { countOrZero, name, share } from '../policy/settings.js';
 
-/** One path or a list of them; always a list afterwards. */
+/** One path or a list of them, parsed to a list. */
 const paths = z.union([name, z.array(name).min(1)]).transform((value) => [value].flat());
 
 const templates = z
@@ -11,7 +11,7 @@ const templates = z
 
 export const data = z
   .strictObject({
-    /** Files, folders or patterns: .jsonl .ndjson .json .csv .tsv .parquet. */
+    /** Paths of files or folders, or patterns: .jsonl .ndjson .json .csv .tsv .parquet. */
     train: paths,
     test: paths.optional(),
     /** Share of the training rows that is held out as `test`. */
@@ -48,7 +48,7 @@ export const verifier = z.strictObject({
 export const chat = z.strictObject({
   /** One of the folder's named templates; by default its `default` one. */
   template: name.optional(),
-  /** The day that templates are told; 2024-07-26 unless said otherwise. */
+  /** The current date that templates see, YYYY-MM-DD; default 2024-07-26. */
   date: z
     .string()
     .regex(/^\d{4}-\d{2}-\d{2}$/, 'must be YYYY-MM-DD')

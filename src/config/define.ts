@@ -1,13 +1,12 @@
 /** A config as an editor checks it: our keys and TRL's, with their types. */
 import type { RunConfigInput } from './schema.js';
 
-/** `null` asks for TRL's default. */
+/** `null` selects TRL's default. */
 type Value<Type> = Type | null;
 
 /**
- * TRL 1.16's names that a config takes beside our own, with the types of their values; docs/objectives.md and docs/data.md
- * say what each becomes. An option of TRL that is not here is not offered: `parseConfig` names the reason and the
- * alternative.
+ * TRL 1.16's names that a config accepts beside our own, with the types of their values; docs/objectives.md and docs/data.md
+ * list the key that each becomes. `parseConfig` refuses every other option of TRL, with the reason and the alternative.
  */
 export interface TrlOptions {
   activation_checkpointing?: Value<boolean>;
@@ -107,7 +106,7 @@ export interface TrlOptions {
 export type ConfigInput = Omit<RunConfigInput, 'model'> & Partial<Pick<RunConfigInput, 'model'>> & TrlOptions;
 
 /**
- * Returns the config as it is: in an editor it completes our keys and TRL's, and marks a key or a value that is neither.
+ * Returns the config unchanged; in an editor it completes our keys and TRL's, and marks unknown keys and wrong values.
  * `parseConfig` fills in the defaults and checks what types cannot.
  *
  * @example

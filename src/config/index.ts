@@ -1,5 +1,5 @@
 /**
- * `exit-rl/config`: the configuration of a run, from objects, files, recipes, environment and flags.
+ * `exit-rl/config`: loads the configuration of a run, from objects, files, recipes, environment and flags.
  */
 
 export { type ConfigInput, defineConfig, type TrlOptions } from './define.js';

@@ -7,7 +7,7 @@ export function isPlainObject(value: unknown): value is Layer {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** No setting lies deeper; what does would overflow the stack of whoever walks it. */
+/** Bounds the nesting of settings, so that recursion over them cannot overflow the stack. */
 const deepest = 12;
 
 const hasHiddenKey = (value: unknown): boolean =>
@@ -15,15 +15,15 @@ const hasHiddenKey = (value: unknown): boolean =>
   value !== null &&
   (Object.hasOwn(value, '__proto__') || Object.values(value).some(hasHiddenKey));
 
-/** Why `value` is no layer that can be walked: nested too deep, or a key that JavaScript does not keep as data. */
+/** Returns why `value` cannot be a layer: nested too deep, or a key that JavaScript does not keep as data. */
 export function layerProblem(value: unknown): string | undefined {
   if (isTooDeep(value, deepest + 1)) return `is nested deeper than ${deepest} levels`;
   return hasHiddenKey(value) ? 'holds a key `__proto__`' : undefined;
 }
 
 /**
- * Settings of `upper` override those of `lower`. Objects merge key by key, but for one that names another `kind`;
- * everything else is replaced.
+ * Merges two layers; settings of `upper` override those of `lower`. Objects merge key by key unless `upper` names another
+ * `kind`; everything else is replaced.
  */
 export function mergeLayers(lower: Layer, upper: Layer): Layer {
   const merged: Layer = { ...lower };
@@ -39,7 +39,7 @@ const canMerge = (lower: unknown, upper: unknown): boolean =>
   isPlainObject(upper) &&
   (upper.kind === undefined || upper.kind === (lower.kind ?? upper.kind));
 
-/** The value at `a.b`; undefined where there is none. */
+/** Returns the value at `a.b`; undefined when there is none. */
 export const readPath = (layer: Layer, path: string): unknown =>
   path
     .split('.')
@@ -48,7 +48,7 @@ export const readPath = (layer: Layer, path: string): unknown =>
       layer,
     );
 
-/** Sets `a.b` inside `layer`; false, and nothing changed, when the place is taken or its parent is no object. */
+/** Sets `a.b` inside `layer`; returns false and changes nothing when the path is set or its parent is no object. */
 export function setPath(layer: Layer, path: string, value: unknown): boolean {
   const keys = path.split('.');
   const last = keys.pop() ?? path;
@@ -64,7 +64,7 @@ export function setPath(layer: Layer, path: string, value: unknown): boolean {
   return true;
 }
 
-/** Takes `a.b` out of `layer` and returns it; a parent that becomes empty goes as well. */
+/** Removes `a.b` from `layer` and returns its value; removes a parent that becomes empty. */
 export function removePath(layer: Layer, path: string): unknown {
   const [first = path, ...rest] = path.split('.');
   if (!Object.hasOwn(layer, first)) return undefined;

@@ -1,4 +1,4 @@
-/** Finds a config by recipe name or file and puts the environment and the flags on top. */
+/** Loads a config by recipe name or file; the environment and the flags override it. */
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { ConfigError } from '../errors.js';
@@ -26,7 +26,7 @@ const environmentKeys = {
 
 const moduleExtensions = new Set(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs']);
 
-function asNumberWhereOne(text: string): string | number {
+function toNumberIfNumeric(text: string): string | number {
   return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
@@ -34,7 +34,7 @@ function environmentLayer(environment: Readonly<Record<string, string | undefine
   const layer: Layer = {};
   for (const [variable, key] of Object.entries(environmentKeys)) {
     const value = environment[variable];
-    if (value !== undefined && value !== '') layer[key] = key === 'model' ? value : asNumberWhereOne(value);
+    if (value !== undefined && value !== '') layer[key] = key === 'model' ? value : toNumberIfNumeric(value);
   }
   return layer;
 }
@@ -45,7 +45,7 @@ async function importModule(file: string): Promise<unknown> {
   return typeof exported === 'function' ? exported() : exported;
 }
 
-/** Largest config file: settings fill pages, not books, and YAML's check for double keys takes the square of their number. */
+/** Largest config file, in bytes: YAML's check for double keys takes time quadratic in their number. */
 const largestBytes = 64 * 1024;
 
 async function parseFile(file: string, extension: string): Promise<unknown> {
@@ -89,7 +89,7 @@ async function recipeLayer(name: string, file?: string): Promise<Layer> {
   throw new ConfigError([suggestion ? { ...problem, hint: `did you mean \`${suggestion}\`?` } : problem], file);
 }
 
-/** The layers of a recipe name or file, lowest first; a file may name the recipe it starts from. */
+/** Loads the layers of a recipe name or file, lowest first; a file may name the recipe that it starts from. */
 async function sourceLayers(source: string): Promise<Layer[]> {
   if (Object.hasOwn(recipes, source)) return [await recipeLayer(source)];
   const layer = await readConfigFile(source);
@@ -98,8 +98,10 @@ async function sourceLayers(source: string): Promise<Layer[]> {
 }
 
 /**
- * The complete configuration of a run: recipe < file < environment < flags.
- * @throws ConfigError with every problem at once.
+ * Loads the complete configuration of a run. Flags override the environment, which overrides the file, which overrides the
+ * recipe.
+ *
+ * @throws ConfigError with every problem found.
  * @example
  * import { loadConfig } from 'exit-rl';
  *
@@ -117,7 +119,7 @@ export async function loadConfig({ source, environment = {}, flags = {} }: Confi
 type Changes = Pick<ConfigSource, 'environment' | 'flags'>;
 
 /**
- * The config of a run folder or of one of its checkpoints, with changes on top.
+ * Loads the config of a run folder, or of one of its checkpoints; `environment` and `flags` override it.
  *
  * @throws ConfigError when the folder holds no config.json, or a change is wrong.
  * @example

@@ -1,14 +1,14 @@
-/** An adapter in place of the weights; absent trains all weights. Defaults of rank and alpha are TRL's. */
+/** The section `lora`: trains an adapter in place of the weights. Defaults of rank and alpha are TRL's. */
 import { z } from 'zod';
 import { nearest } from '../nearest.js';
 import { count, name, positive } from '../policy/settings.js';
 
-/** What `all-linear` stands for, and the head, which has to be named. */
+/** The modules that `all-linear` includes, and the head, which must be named. */
 const linearModules = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj', 'lm_head'];
 
 const lastWord = (module: string): string => module.slice(module.lastIndexOf('.') + 1);
 
-/** A flag brings one text: `q_proj,v_proj`. */
+/** Splits the text of a flag, `q_proj,v_proj`, into a list. */
 const asList = (targets: string | string[]): 'all-linear' | string[] =>
   targets === 'all-linear' ? targets : [targets].flat().flatMap((target) => target.split(','));
 
@@ -27,7 +27,7 @@ function moduleProblem(targets: string | string[]): string {
 
 export const lora = z.strictObject({
   rank: count.default(16).meta({ trl: ['lora_r', 'lora.r'] }),
-  /** The difference is scaled by alpha/rank. */
+  /** Scales the adapter's difference by alpha/rank. */
   alpha: positive.default(32).meta({ trl: ['lora_alpha', 'lora.lora_alpha'] }),
   dropout: z
     .number()
@@ -43,11 +43,11 @@ export const lora = z.strictObject({
     .transform(asList)
     .default('all-linear')
     .meta({ trl: ['lora_target_modules', 'lora.target_modules'] }),
-  /** Scales by alpha/√rank instead. */
+  /** true: scales by alpha/√rank. */
   rankStabilised: z
     .boolean()
     .default(false)
     .meta({ trl: ['use_rslora', 'lora.use_rslora'] }),
-  /** A PEFT folder to begin with, of this rank, alpha and modules. */
+  /** PEFT folder of the initial adapter, with this rank, alpha and modules. */
   adapter: name.optional(),
 });

@@ -1,16 +1,16 @@
-/** Keys of earlier versions, which are refused with their new names. */
+/** Refuses keys of earlier versions, with their new names. */
 import type { ConfigProblem } from '../errors.js';
 import { type Layer, readPath, removePath } from './layer.js';
 import { schemaRows } from './rows.js';
 
-/** What a value became where it is not the same under the new key. */
+/** The new values of keys whose values changed as well. */
 const values: Readonly<Record<string, string>> = {
   'objective.useRolloutLogprobs': '`behaviour` for true, `trainer` for false',
   'objective.entropyControl.adaptive': '`adaptive` for true, `constant` for false',
   'objective.samplingCorrection.mode': 'token or sequence, with objective.correction.beyond: truncate or mask',
 };
 
-/** Takes old keys out of `layer`; each goes to `problems` with the key to write instead. */
+/** Removes old keys from `layer` and adds each to `problems` with its new key. */
 export function refuseMoved(layer: Layer, problems: ConfigProblem[]): void {
   for (const { path, was } of schemaRows().rows) {
     for (const key of was) {

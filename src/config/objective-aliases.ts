@@ -1,9 +1,9 @@
-/** TRL's names of what is minimised, and how its batches are cut (trl 1.16, grpo_config.py). */
+/** Translates TRL's names of the objective and of the batch sizes (trl 1.16, grpo_config.py). */
 import type { ConfigProblem } from '../errors.js';
 import { type Alias, choice, type Translation } from './alias.js';
 import { isPlainObject, type Layer, removePath, setPath } from './layer.js';
 
-/** TRL's `loss_type` names a loss and a normalisation; `gspo` is no name of TRL's but everybody's for that pair. */
+/** A `loss_type` names a loss and a normalisation. `gspo` is the common name of its pair; TRL has no such type. */
 const lossTypes: Readonly<Record<string, { loss: string; normalisation: string; importanceRatio?: string }>> = {
   grpo: { loss: 'clip', normalisation: 'sequence-mean' },
   bnpo: { loss: 'clip', normalisation: 'local-token-mean' },
@@ -19,7 +19,7 @@ const lossTypes: Readonly<Record<string, { loss: string; normalisation: string; 
 const column = (key: 'loss' | 'normalisation'): Record<string, unknown> =>
   Object.fromEntries(Object.entries(lossTypes).map(([name, row]) => [name, row[key]]));
 
-/** TRL's mode names the level of the ratio, and what becomes of one beyond its bounds. */
+/** TRL's mode names the level of the ratio, and whether a ratio beyond its bounds is truncated or masked. */
 const correctionLevels = choice({
   token_truncate: 'token',
   token_mask: 'token',
@@ -27,7 +27,7 @@ const correctionLevels = choice({
   sequence_mask: 'sequence',
 });
 
-/** Off overrides any mode. */
+/** Translates the mode; the switch set to false overrides it. */
 const correctionMode: Translation = (value, layer) =>
   layer.vllm_importance_sampling_correction === false ? { value: 'none' } : correctionLevels(value, layer);
 
@@ -35,7 +35,7 @@ const impliesBeyond = (mode: unknown): Record<string, unknown> => ({
   'objective.correction.beyond': String(mode).endsWith('mask') ? 'mask' : 'truncate',
 });
 
-/** On is TRL's default mode, unless the mode is given as well. */
+/** Translates the switch: true selects the mode that is set, by default TRL's. */
 const correctionSwitch: Translation = (value, layer) => {
   if (value === false) return { value: 'none' };
   if (value === true) return correctionLevels(layer.vllm_importance_sampling_mode ?? 'sequence_mask', layer);
@@ -50,14 +50,14 @@ const schedules = choice({
   cosine_with_min_lr: 'cosine',
 });
 
-/** transformers' `constant` leaves a warm-up out without a word. */
+/** Refuses `constant` with a warm-up, which transformers silently ignores. */
 const schedule: Translation = (value, layer) => {
   const warmsUp = Number(layer.warmup_steps ?? 0) > 0 || Number(layer.warmup_ratio ?? 0) > 0;
   if (value === 'constant' && warmsUp) return { problem: 'has no warm-up; use constant_with_warmup' };
   return schedules(value, layer);
 };
 
-/** `min_lr` is a rate, `min_lr_rate` a share of the learning rate. */
+/** Translates `min_lr`, a rate, or `min_lr_rate`, a share of the learning rate. */
 const finalShare: Translation = (value, layer) => {
   const problem = 'takes min_lr or min_lr_rate; min_lr needs learning_rate beside it';
   if (!isPlainObject(value)) return { problem };
@@ -68,7 +68,7 @@ const finalShare: Translation = (value, layer) => {
   return typeof rate === 'number' && typeof peak === 'number' ? { value: rate / peak } : { problem };
 };
 
-// transformers counts optimizer steps from 0; whoever brings its names gets its numbers.
+// transformers counts optimizer steps from 0; its names keep its numbers.
 const asTransformers = () => ({ 'optimizer.countFrom': 'zero' });
 
 export const objectiveAliases: Readonly<Record<string, Alias>> = {
@@ -84,14 +84,14 @@ export const objectiveAliases: Readonly<Record<string, Alias>> = {
     to: 'objective.entropy.control.kind',
     translate: choice({ true: 'adaptive', false: 'constant' }),
   },
-  // The switch comes first: it may read the mode, which then says the same again.
+  // The switch precedes the mode: it may read the mode, which then sets the same value again.
   vllm_importance_sampling_correction: { to: 'objective.correction.kind', translate: correctionSwitch },
   vllm_importance_sampling_mode: {
     to: 'objective.correction.kind',
     translate: correctionMode,
     implies: (value, layer) => (layer.vllm_importance_sampling_correction === false ? {} : impliesBeyond(value)),
   },
-  // TRL's older name, whose null is no bound of its own.
+  // TRL's older name; its null does not remove the bound.
   vllm_importance_sampling_cap: { to: 'objective.correction.max' },
   multi_objective_aggregation: {
     to: 'advantage.aggregation',
@@ -126,9 +126,9 @@ export const batchAliases = [
 ] as const;
 
 /**
- * TRL counts rollouts: a generation batch holds `per_device_train_batch_size` · `steps_per_generation` of them, and an
- * optimizer step takes `gradient_accumulation_steps` of its parts. Here a batch is `startsPerBatch` groups, an update
- * takes all of it in `miniBatches` optimizer steps, and what fits in memory is decided by `microbatchTokens`.
+ * Rewrites TRL's batch sizes, which count rollouts: a generation batch holds `per_device_train_batch_size` ·
+ * `steps_per_generation` of them, and an optimizer step takes `gradient_accumulation_steps` of its parts. Here a batch holds
+ * `startsPerBatch` groups, an update takes it in `miniBatches` optimizer steps, and `microbatchTokens` bounds the memory.
  */
 export function translateBatchSizes(layer: Layer, problems: ConfigProblem[]): void {
   const given = new Map(batchAliases.map((name) => [name, removePath(layer, name)]));
@@ -156,7 +156,7 @@ export function translateBatchSizes(layer: Layer, problems: ConfigProblem[]): vo
   }
   for (const [path, value] of Object.entries({ ...cut, 'objective.localRollouts': part })) {
     if (!setPath(layer, path, value)) {
-      problems.push({ key, message: `decides ${path}, which is given as well`, hint: 'keep one' });
+      problems.push({ key, message: `sets ${path}, which is set as well`, hint: 'keep one' });
     }
   }
   // TRL deals rollouts to its steps at random.

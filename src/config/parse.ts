@@ -1,6 +1,6 @@
 /**
- * Reads the configuration of a run: one schema, one place for defaults, all problems at once, before any model loads.
- * Precedence: recipe < file < environment < flags.
+ * Parses the configuration of a run by one schema, which holds all defaults, and reports every problem before any model
+ * loads. Flags override the environment, which overrides the file, which overrides the recipe.
  */
 
 import { ConfigError, type ConfigProblem } from '../errors.js';
@@ -28,7 +28,7 @@ export function parseLayers(layers: readonly Layer[], file?: string, { hasReward
 }
 
 /**
- * The complete configuration of a run: every key that is left open gets its default, TRL's names become ours.
+ * Returns the complete configuration of a run: fills in the defaults, and rewrites TRL's names as ours.
  *
  * @param file names the source in error messages.
  * @throws ConfigError with every unknown key and wrong value, each with the nearest known name.
@@ -42,7 +42,7 @@ export function parseConfig(input: ConfigInput, file?: string): RunConfig {
   return parseLayers([requireObject(input, file)], file);
 }
 
-/** As `parseConfig`, for a run whose reward functions are passed beside the config. */
+/** Parses like `parseConfig`, for a run whose reward functions are passed beside the config. @throws ConfigError */
 export function parseRewardedConfig(input: ConfigInput): RunConfig {
   return parseLayers([requireObject(input)], undefined, { hasRewards: true });
 }

@@ -1,4 +1,4 @@
-/** Turns what the schema found into problems that name the key and, for a mistyped one, the nearest known key. */
+/** Converts the schema's issues into problems that name the key and, for a mistyped one, the nearest known key. */
 import type { z } from 'zod';
 import type { ConfigProblem } from '../errors.js';
 import { nearest } from '../nearest.js';
@@ -11,7 +11,7 @@ import { refusedNames } from './trl-options.js';
 
 let known: readonly string[] | undefined;
 
-/** Every key and alias a config may hold. */
+/** Returns every key and alias that a config may hold. */
 export function knownKeys(): readonly string[] {
   known ??= [
     ...schemaRows().rows.map(({ path }) => path),
@@ -27,7 +27,7 @@ export function knownKeys(): readonly string[] {
 
 const lastWord = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
-/** The known key meant by `path`: one beside it, or one of that name elsewhere in the config. */
+/** Suggests a known key for a mistyped one: a sibling, or a key of that name elsewhere in the config. */
 function suggestKey(written: string): string | undefined {
   const path = written.replaceAll(/\.\d+(?=\.)/g, '');
   const parent = path.slice(0, path.length - lastWord(path).length);
@@ -38,7 +38,7 @@ function suggestKey(written: string): string | undefined {
   return knownKeys().find((key) => lastWord(key) === word);
 }
 
-/** Nobody reads more hints, and each is a search. */
+/** Bounds the hints of a config with many unknown keys: each is a search. */
 const mostSuggestions = 50;
 
 function unknownKeys(issue: z.core.$ZodIssueUnrecognizedKeys): ConfigProblem[] {
@@ -58,16 +58,16 @@ function shown(value: unknown): string {
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => {
     if (Array.isArray(value)) return value[Number(key)];
-    // A text that stands for an object is shown in the place of its key.
+    // A text that abbreviates an object is shown at the path of its key.
     return isPlainObject(value) ? value[String(key)] : typeof value === 'string' ? value : undefined;
   }, input);
 }
 
-/** A message of the schema's own rather than zod's. */
+/** Whether the schema wrote the message, rather than zod. */
 const isOurs = ({ code, message }: z.core.$ZodIssue): boolean => code === 'custom' || message.startsWith('is required');
 
-/** The values that were allowed; undefined where they are no list. */
-function choicesOf(issue: z.core.$ZodIssue): readonly string[] | undefined {
+/** Lists the allowed values; undefined when the issue has no list. */
+function listChoices(issue: z.core.$ZodIssue): readonly string[] | undefined {
   if (issue.code === 'invalid_value') return issue.values.map(String);
   return issue.code === 'invalid_union' && 'options' in issue ? [issue.options].flat().map(String) : undefined;
 }
@@ -77,29 +77,29 @@ function wrongValue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem {
   const value = valueAt(input, issue.path);
   if (value === undefined) return { key, message: isOurs(issue) ? issue.message : 'is required' };
   const message = `${shown(value)} is not allowed: ${issue.message}`;
-  const choices = choicesOf(issue);
+  const choices = listChoices(issue);
   if (choices === undefined || typeof value !== 'string') return { key, message };
   const suggestion = nearest(value, choices);
   return suggestion === undefined ? { key, message } : { key, message, hint: `did you mean \`${suggestion}\`?` };
 }
 
-/** Of a value that may have several forms, the problems of the form that was meant: of an object, those inside it. */
-function meantForm(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] {
+/** Selects, for a value that may have several forms, the issues of the intended form: of an object, those inside it. */
+function selectForm(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] {
   const inside = (form: readonly z.core.$ZodIssue[]): boolean =>
     form.every(({ path, code }) => path.length > 0 || code === 'unrecognized_keys');
   const form = issue.errors.find(inside) ?? issue.errors[0] ?? [];
   return form.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
-function problemsOf(issue: z.core.$ZodIssue, input: unknown): ConfigProblem[] {
+function convertIssue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem[] {
   if (issue.code === 'unrecognized_keys') return unknownKeys(issue);
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    return meantForm(issue).flatMap((inner) => problemsOf(inner, input));
+    return selectForm(issue).flatMap((inner) => convertIssue(inner, input));
   }
   return [wrongValue(issue, input)];
 }
 
-/** All problems of `input`, in the schema's order. */
+/** Lists all problems of `input`, in the schema's order. */
 export function listProblems(error: z.ZodError, input: unknown): ConfigProblem[] {
-  return error.issues.flatMap((issue) => problemsOf(issue, input));
+  return error.issues.flatMap((issue) => convertIssue(issue, input));
 }

@@ -1,4 +1,4 @@
-/** The schema as rows: every key that a config may hold, its names elsewhere, and the unions that it belongs to. */
+/** Reads the schema as rows: every key that a config may hold, with its other names, and the unions by `kind`. */
 import { z } from 'zod';
 import { isPlainObject } from './layer.js';
 import { runSchema } from './schema.js';
@@ -9,14 +9,16 @@ export interface Row {
   readonly trl: readonly string[];
   /** Keys that this one replaced. */
   readonly was: readonly string[];
-  /** null is a value of its own; elsewhere it means TRL's default. */
+  /** true: null is a value. Elsewhere null means TRL's default. */
   readonly takesNull: boolean;
 }
 
 /** A section whose keys depend on its `kind`. */
 export interface Union {
   readonly path: string;
+  /** The default kind. */
   readonly fallback: string;
+  /** The keys of each kind. */
   readonly keys: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
@@ -29,16 +31,16 @@ type Node = Readonly<Record<string, unknown>>;
 
 const nodesIn = (list: unknown): readonly Node[] => (Array.isArray(list) ? list.filter(isPlainObject) : []);
 const texts = (value: unknown): readonly string[] => [value ?? []].flat().map(String);
-const propertiesOf = ({ properties }: Node): Node => (isPlainObject(properties) ? properties : {});
+const readProperties = ({ properties }: Node): Node => (isPlainObject(properties) ? properties : {});
 
-function rowOf(path: string, node: Node): Row {
+function toRow(path: string, node: Node): Row {
   const takesNull = nodesIn(node.anyOf).some(({ type }) => type === 'null');
   return { path, trl: texts(node.trl), was: texts(node.was), takesNull };
 }
 
-function unionOf(path: string, node: Node): Union {
+function toUnion(path: string, node: Node): Union {
   const options = nodesIn(node.oneOf).flatMap((option) => {
-    const properties = propertiesOf(option);
+    const properties = readProperties(option);
     const { const: only, enum: several } = properties.kind as Node;
     return texts(only ?? several).map((kind) => [kind, new Set(Object.keys(properties))] as const);
   });
@@ -51,13 +53,13 @@ function readSchema(): Schema {
   const unions: Union[] = [];
   const visit = (node: Node, path: string): void => {
     const prefix = path === '' ? '' : `${path}.`;
-    if (node.oneOf !== undefined) unions.push(unionOf(path, node));
-    // The keys of a list's entries stand under the list.
+    if (node.oneOf !== undefined) unions.push(toUnion(path, node));
+    // The keys of a list's entries have the path of the list.
     const inside = [...nodesIn([node.items]), ...nodesIn(node.anyOf), ...nodesIn(node.oneOf)];
     for (const child of inside) visit(child, path);
-    for (const [key, child] of Object.entries(propertiesOf(node))) {
+    for (const [key, child] of Object.entries(readProperties(node))) {
       if (!isPlainObject(child)) continue;
-      rows.push(rowOf(prefix + key, child));
+      rows.push(toRow(prefix + key, child));
       visit(child, prefix + key);
     }
   };
@@ -67,7 +69,7 @@ function readSchema(): Schema {
 
 let read: Schema | undefined;
 
-/** Read once, when first asked for. */
+/** Returns the rows and unions of the schema, which the first call reads. */
 export function schemaRows(): Schema {
   read ??= readSchema();
   return read;

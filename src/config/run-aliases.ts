@@ -1,15 +1,15 @@
-/** Names of transformers' TrainingArguments and TRL's GRPOConfig for how a run goes: length, evaluation, saving, logging. */
+/** Translates the names of transformers' TrainingArguments and TRL's GRPOConfig for length, evaluation, saving and logging. */
 import type { ConfigProblem } from '../errors.js';
 import { type Alias, choice, type Translation } from './alias.js';
 import { type Layer, removePath, setPath } from './layer.js';
 
-/** Metrics go to files; of the programs that transformers reports to, TensorBoard reads one. */
+/** Translates trackers: metrics are written to files, and TensorBoard is the only tracker that reads one. */
 const reportTo: Translation = (value) => {
   const trackers = [value].flat().filter((name) => name !== 'none');
   const [other] = trackers.filter((name) => name !== 'tensorboard');
   if (other === undefined) return { value: trackers.length > 0 };
   return {
-    problem: `${JSON.stringify(other)} is not supported; use tensorboard or none, or send metrics.jsonl there yourself`,
+    problem: `${JSON.stringify(other)} is not supported; use tensorboard or none, or upload metrics.jsonl yourself`,
   };
 };
 
@@ -17,11 +17,11 @@ export const runAliases: Readonly<Record<string, Alias>> = {
   report_to: { to: 'tensorboard', translate: reportTo },
   bf16: { to: 'dtype', translate: choice({ true: 'bfloat16', false: 'float32' }) },
   use_cpu: { to: 'device', translate: choice({ true: 'cpu', false: undefined }) },
-  // -1 leaves the length to the passes.
+  // -1 leaves the number of updates to the passes.
   max_steps: { to: 'updates', translate: (value) => ({ value: Number(value) === -1 ? undefined : value }) },
 };
 
-/** What a switch of TRL's means here; `undefined` changes nothing. */
+/** The path and value that each value of TRL's switch sets; `undefined` sets nothing. */
 interface Switch {
   readonly key: string;
   readonly values: Readonly<Record<string, readonly [path: string, value: unknown] | undefined>>;
@@ -30,7 +30,7 @@ interface Switch {
 const switches: readonly Switch[] = [
   { key: 'shuffle_dataset', values: { true: ['taskOrder', 'shuffled'], false: ['taskOrder', 'sequential'] } },
   { key: 'eval_strategy', values: { no: ['evaluation.every', 0], steps: undefined } },
-  // `best` saves where an evaluation was the best so far, as every run with `best.metric` does.
+  // `best` saves after the best evaluation so far, as every run with `best.metric` does.
   { key: 'save_strategy', values: { no: ['checkpoint.every', 0], best: ['checkpoint.every', 0], steps: undefined } },
   { key: 'load_best_model_at_end', values: { true: ['best.metric', 'eval_reward'], false: undefined } },
   { key: 'log_completions', values: { true: ['logCompletions', 4], false: undefined } },
@@ -38,7 +38,7 @@ const switches: readonly Switch[] = [
 
 export const switchNames: readonly string[] = [...switches.map(({ key }) => key), 'reward_weights'];
 
-/** TRL lists weights apart from the functions. */
+/** Moves TRL's list of weights into the entries of `rewards`. */
 function translateWeights(layer: Layer, problems: ConfigProblem[]): void {
   const key = 'reward_weights';
   const weights = removePath(layer, key);
@@ -49,17 +49,17 @@ function translateWeights(layer: Layer, problems: ConfigProblem[]): void {
     return;
   }
   layer.rewards = rewards.map((entry: unknown, at) => {
-    const settings = typeof entry === 'object' && entry !== null ? entry : entryOf(entry);
+    const settings = typeof entry === 'object' && entry !== null ? entry : parseEntry(entry);
     return { ...settings, weight: weights[at] as unknown };
   });
 }
 
-/** A file's path ends as one; anything else is a built-in name. */
-export function entryOf(entry: unknown): { readonly file: unknown } | { readonly builtIn: unknown } {
+/** Parses a text as a file, by its extension, or as the name of a built-in function. */
+export function parseEntry(entry: unknown): { readonly file: unknown } | { readonly builtIn: unknown } {
   return /\.[cm]?[jt]s$/.test(String(entry)) ? { file: entry } : { builtIn: entry };
 }
 
-/** Rewrites switches in place; a key of ours in the same layer overrides what a switch implies. */
+/** Rewrites switches in place; our own key in the same layer overrides the value of a switch. */
 export function translateSwitches(layer: Layer, problems: ConfigProblem[]): void {
   for (const { key, values } of switches) {
     const value = removePath(layer, key);

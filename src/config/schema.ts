@@ -1,6 +1,6 @@
 /**
- * The schema of a run and, with the policy's settings, the one place of its defaults (TRL's and the paper's, where they name
- * one). A row names TRL's option of the same meaning (`trl`), and the key that it replaced (`was`).
+ * The schema of a run. It and the policy's settings hold all defaults (TRL's and the paper's, where they name one). A row
+ * names TRL's option of the same meaning (`trl`), and the key that it replaced (`was`).
  */
 import { z } from 'zod';
 import { defaultCacheSize } from '../embedder/local-embedder.js';
@@ -27,36 +27,36 @@ import { rewards } from './reward-rows.js';
 /** The ablations of the paper's results table, each with one ingredient more. */
 export const methodNames = ['grpo', 'curriculum', 'improve', 'diverge', 'exit'] as const;
 
-/** The formula, and how an update cuts its batch. */
+/** The formula, and the split of a batch into optimizer steps. */
 const objective = formula.extend({
-  /** Optimizer steps that each epoch cuts the batch into. */
+  /** Optimizer steps per epoch of a batch. */
   miniBatches: count.default(1),
-  /** Whether groups are dealt to them as they come, or shuffled by the seed. */
+  /** Order in which groups are assigned to the optimizer steps: that of the batch, or shuffled by the seed. */
   miniBatchOrder: z.enum(['fixed', 'shuffled']).default('fixed'),
 });
 
 /** AdamW and the schedule of its learning rate. */
 const optimizer = adamW.extend({
   warmupUpdates: countOrZero.default(0),
-  /** Share of all updates that warm up; used where `warmupUpdates` is 0. */
+  /** Share of all updates that warm up; applies when `warmupUpdates` is 0. */
   warmupRatio: share.default(0),
   schedule: z.enum(['constant', 'linear', 'cosine']).default('constant'),
-  /** Share of the learning rate that is left at the last update; `constant` does not read it. */
+  /** Share of the learning rate at the last update; `constant` ignores it. */
   finalShare: share.default(0),
-  /** `zero` is transformers' count: the first update of a warm-up has rate 0, the last one is a step short of the end. */
+  /** `zero` counts as transformers does: the first update of a warm-up has rate 0, and the last update is one step short of the end. */
   countFrom: z.enum(['zero', 'one']).default('one'),
-  /** Of AdamW's moments; the arithmetic is float32 either way. */
+  /** Precision of AdamW's moments; the arithmetic is float32 either way. */
   stateDtype: z.enum(['float32', 'bfloat16']).default('float32'),
 });
 
 /** How rewards become advantages. */
 const advantage = z.strictObject({
   baseline: z.enum(['std', 'mean', 'leave-one-out']).default('std'),
-  /** What the standard deviation of `std` is taken over. */
+  /** Rewards over which `std` computes the standard deviation. */
   stdOver: z.enum(['group', 'batch']).default('group'),
   std: z.enum(['population', 'sample']).default('population'),
   epsilon: notNegative.default(1e-4),
-  /** `normalise-then-sum` normalises every reward function in its group, and their sum over the batch (GDPO). */
+  /** `normalise-then-sum` normalises every reward function over its group, and their sum over the batch (GDPO). */
   aggregation: z.enum(['sum-then-normalise', 'normalise-then-sum']).default('sum-then-normalise'),
   /** `reward` trains a group of one on its reward, as verl does. */
   groupOfOne: z.enum(['zero', 'reward']).default('zero'),
@@ -79,28 +79,28 @@ const ngram = z
 const modelEmbedder = z.strictObject({
   /** A sentence-transformers folder, or a plain encoder's. */
   model: name,
-  /** Put in front of every text; overrides `promptName`. */
+  /** Prefix of every text; overrides `promptName`. */
   prompt: z.string().optional(),
-  /** One of the folder's own prompts; without both, the folder's default. */
+  /** Name of one of the folder's prompts; without `prompt` and `promptName`, the folder's default one. */
   promptName: name.optional(),
-  /** Cuts texts after this many tokens, when that is earlier than the folder says. */
+  /** Truncates texts to this many tokens, when that is below the folder's limit. */
   maxTokens: count.optional(),
   device,
   dtype,
   threads: countOrZero.default(0),
-  /** Vectors kept for texts that come again. */
+  /** Number of vectors that are cached for repeated texts. */
   cacheSize: countOrZero.default(defaultCacheSize),
 });
 
-/** The diversity bonus and the embedder that it measures with. */
+/** The diversity bonus and its embedder. */
 const diversity = z.strictObject({
   clamp: positive.default(3),
-  /** Hashed n-grams, the policy's own hidden states (their mean, or the last one), or a model. */
+  /** Hashed n-grams, the policy's hidden states (their mean, or the last one), or an embedding model. */
   embedder: z.union([z.enum(['ngram', 'policy', 'policy-last-token']), modelEmbedder]).default('ngram'),
   ngram: ngram.prefault({}),
 });
 
-/** The defaults of the two formulas that are also called by themselves. */
+/** Defaults for direct calls of the formulas of advantage and diversity. */
 export const defaultAdvantage = advantage.parse({});
 export const defaultClamp = diversity.shape.clamp.parse(undefined);
 
@@ -118,53 +118,53 @@ const buffer = z
     when: () => true,
   });
 
-/** How the reference policy follows. */
+/** How the reference policy follows the trained one. */
 const reference = z.strictObject({
-  /** M: updates between blends; 0 never blends. Only with β > 0. */
+  /** M: updates between blends; 0 never blends. Applies with β > 0. */
   blendEvery: countOrZero.default(100).meta({ trl: 'ref_model_sync_steps' }),
   /** α of θ_ref ← (1 − α) θ_ref + α θ. */
   alpha: share.default(1).meta({ trl: 'ref_model_mixup_alpha' }),
 });
 
-/** What is kept of a run. */
+/** When checkpoints are written, and how many are kept. */
 const checkpoint = z.strictObject({
   /** Updates between checkpoints; 0 keeps only the one at the end. */
   every: countOrZero.default(100).meta({ trl: 'save_steps' }),
-  /** Verified checkpoints kept; never below two. */
+  /** Verified checkpoints to keep; at least two. */
   keep: z.int().min(2).default(2).meta({ trl: 'save_total_limit' }),
-  /** Training goes on while a checkpoint is written, at the price of a copy of the training state in host memory. */
+  /** true: training continues while a checkpoint is written, which takes a copy of the training state in host memory. */
   asynchronous: z.boolean().default(true),
 });
 
-/** Which checkpoint is kept for good, and when training stops early. */
+/** Which checkpoint is kept beside the newest ones, and when training stops early. */
 const best = z.strictObject({
-  /** A metric of the evaluation, with or without `eval_`; absent keeps the newest checkpoints only. */
+  /** Metric of the evaluation, with or without `eval_`; absent keeps the newest checkpoints only. */
   metric: name.optional().meta({ trl: 'metric_for_best_model' }),
   /** By default false for a metric that ends in `loss`, else true. */
   greaterIsBetter: z.boolean().optional().meta({ trl: 'greater_is_better' }),
   /** Evaluations in a row without a gain before training stops; 0 never stops. */
   patience: countOrZero.default(0).meta({ trl: 'early_stopping_patience' }),
-  /** A gain is larger than this. */
+  /** Smallest change of the metric that does not count as a gain: a gain must exceed it. */
   threshold: notNegative.default(0).meta({ trl: 'early_stopping_threshold' }),
 });
 
-/** K-step evaluation, while training and afterwards; reward functions on held-out tasks while training. */
+/** K-step evaluation, during training and afterwards; reward functions on held-out tasks during training. */
 const evaluation = z.strictObject({
   iterations: countOrZero.default(16),
   draws: count.default(4),
   split: name.default('test'),
-  /** Updates between evaluations while training; 0 leaves them to `exit-rl evaluate`. */
+  /** Updates between evaluations during training; 0 evaluates only with `exit-rl evaluate`. */
   every: countOrZero.default(0).meta({ trl: ['eval_steps', 'eval.interval'] }),
   atStart: z.boolean().default(false).meta({ trl: 'eval_on_start' }),
   atEnd: z.boolean().default(false),
   /**
-   * While training: reward functions on attempts (`eval_reward` …), K-step chains (`eval/quality_16` …), or both. By default
-   * `rewards` where the config names some.
+   * Measured during training: reward functions on attempts (`eval_reward` …), K-step chains (`eval/quality_16` …), or both. By
+   * default `rewards` where the config names some.
    */
   measure: z.enum(['rewards', 'iterations', 'both']).optional(),
-  /** Attempts per task for the reward functions; by default as `groupSize`. */
+  /** Attempts per task for the reward functions; by default `groupSize`. */
   generations: count.optional().meta({ trl: 'num_generations_eval' }),
-  /** Tasks of the split that are evaluated while training, the first ones; 0 takes all. */
+  /** Evaluates the first tasks of the split during training, this many; 0 takes all. */
   limit: countOrZero.default(0),
 });
 
@@ -181,9 +181,9 @@ const keys = z.strictObject({
   model: name.meta({ trl: 'model_name_or_path' }),
   method: z.enum(methodNames).default('exit'),
   seed: z.int().min(0).default(0),
-  /** By default 200, or what `passes` come to. */
+  /** By default 200, or as many as `passes` take. */
   updates: countOrZero.optional(),
-  /** Over the training tasks; `updates` overrides them. */
+  /** Passes over the training tasks; `updates` overrides them. */
   passes: positive.optional().meta({ trl: 'num_train_epochs', was: 'epochs' }),
   taskOrder: z.enum(['uniform', 'shuffled', 'sequential']).default('uniform'),
   startsPerBatch: count.default(16),
@@ -194,7 +194,7 @@ const keys = z.strictObject({
   maximumDraws: count.optional(),
   objective: objective.prefault({}),
   optimizer: optimizer.prefault({}),
-  /** Without `rewards`, what is trained on. With them their weighted sum is, or with `improvement` the gain of quality. */
+  /** The trained reward without `rewards`. With them it is their weighted sum, or with `improvement` the gain of quality. */
   reward: z.enum(rewardKinds).default('quality'),
   rewards,
   advantage: advantage.prefault({}),
@@ -217,7 +217,7 @@ const keys = z.strictObject({
   traces: z.enum(['none', 'sample', 'all']).default('sample'),
   /** Writes metrics as a TensorBoard event file into the run folder, beside metrics.jsonl. */
   tensorboard: z.boolean().default(false),
-  /** Of the run folder: runs/NAME. */
+  /** Name of the run folder: runs/NAME. */
   name: name
     .regex(/^[\w.-]+$/, 'letters, digits, dots, dashes and underscores')
     .optional()
@@ -228,11 +228,11 @@ const keys = z.strictObject({
   logCompletions: countOrZero.default(0).meta({ trl: 'num_completions_to_print' }),
 });
 
-/** The longest completion that is asked for, where `constant` names no length. */
+/** Sets the length of `constant` to the longest completion, unless it is explicit. */
 const withLength = (normalisation: z.output<typeof formula>['normalisation'], longest: number) =>
   normalisation.kind === 'constant' ? { ...normalisation, length: normalisation.length ?? longest } : normalisation;
 
-// Checked where other keys are wrong as well: all problems are reported at once.
+// Rules apply even where other keys are wrong, so that all problems are reported together.
 const relate = (applied: readonly Rule[]) =>
   applied.reduce(
     (schema, { key, message, holds }) =>
@@ -240,12 +240,12 @@ const relate = (applied: readonly Rule[]) =>
     keys,
   );
 
-// Keys that depend on other sections; the input may hold any of them already.
+// Fills in keys whose defaults depend on other sections.
 const complete = (related: ReturnType<typeof relate>) =>
   related.transform((run) => ({
     ...run,
     task: run.task ?? 'prompts',
-    // 0: as many as the passes come to, once the tasks are known.
+    // 0: the number follows from the passes, once the tasks are known.
     updates: run.updates || (run.passes === undefined ? 200 : 0),
     evaluation: {
       ...run.evaluation,
@@ -268,8 +268,8 @@ export const runSchema = complete(relate(rules));
 /** The schema of a run whose reward functions a script passes beside its config. */
 export const rewardedRunSchema = complete(relate(rules.filter(({ without }) => without !== 'rewards')));
 
-/** What a user may write: every key but `task` and `model` has a default. */
+/** The input of a config: every key but `task` and `model` has a default. */
 export type RunConfigInput = z.input<typeof runSchema>;
 
-/** A complete run: nothing is left open. */
+/** A complete config: every key has a value. */
 export type RunConfig = z.output<typeof runSchema>;

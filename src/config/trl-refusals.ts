@@ -1,19 +1,19 @@
 /**
- * Options of TRL 1.16 (GRPOConfig with transformers' TrainingArguments, ModelConfig, ScriptArguments) that are not offered:
- * why, and what to do instead.
+ * Lists the options of TRL 1.16 (GRPOConfig with transformers' TrainingArguments, ModelConfig, ScriptArguments) that are not
+ * offered, each with the reason and the alternative.
  */
 
 export interface Refusal {
   readonly because: string;
   readonly instead: string;
-  /** Every option, with the values beside null that ask for nothing here. */
+  /** Every option, with its neutral values: these and null are accepted. */
   readonly options: Readonly<Record<string, readonly unknown[]>>;
 }
 
 export const refusals: readonly Refusal[] = [
   {
     because: 'completions are drawn by the trainer itself, from the weights that are trained; there is no vLLM',
-    instead: 'leave it out; exit-rl doctor --model says what generation takes of memory',
+    instead: 'leave it out; exit-rl doctor --model shows the memory that generation takes',
     options: {
       use_vllm: [false],
       vllm_mode: ['colocate'],
@@ -31,7 +31,7 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    because: 'generation is always batched continuously, with a cache of its own',
+    because: 'generation always uses continuous batching and its own cache',
     instead: 'leave it out',
     options: {
       use_transformers_continuous_batching: [false],
@@ -65,7 +65,7 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    because: 'the engine has kernels of its own, computes the head in parts, and is not compiled at run time',
+    because: 'the engine uses hand-written kernels, computes the head in parts, and is not compiled at run time',
     instead: 'leave it out; logitsBytes bounds the logits in memory',
     options: {
       use_liger_kernel: [false],
@@ -82,7 +82,7 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    because: 'weights are computed with in float32, or in bfloat16 with float32 copies, and not quantised',
+    because: 'the engine computes in float32, or in bfloat16 with float32 copies, and does not quantise',
     instead: 'set dtype to float32 or bfloat16, and optimizer.stateDtype for smaller moments',
     options: {
       fp16: [false],
@@ -106,8 +106,8 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    because: 'the loss is what docs/objectives.md says, with nothing mixed in',
-    instead: 'leave it out; dropout is that of an adapter, lora.dropout',
+    because: 'the loss is that of docs/objectives.md, without further terms',
+    instead: 'leave it out; lora.dropout sets the dropout of an adapter',
     options: {
       label_smoothing_factor: [0],
       neftune_noise_alpha: [],
@@ -119,12 +119,13 @@ export const refusals: readonly Refusal[] = [
     because:
       'tokens are drawn from the policy with temperature, topK, topP and minP alone, so that their log-probabilities are those that are trained',
     instead:
-      'set the keys of the section `sampling`; of generation_kwargs, stop, stop_strings, stop_token_ids and include_stop_str_in_output are taken; `repetition_penalty_reward` is a reward function',
+      'set the keys of the section `sampling`; generation_kwargs accepts stop, stop_strings, stop_token_ids and include_stop_str_in_output; the reward function `repetition_penalty_reward` penalises repetition',
     options: { repetition_penalty: [1], generation_kwargs: [{}] },
   },
   {
-    because: 'it is said by other keys here',
-    instead: 'model and dtype name the model, exit-rl fetch brings it from the hub, adapter begins with a PEFT folder',
+    because: 'other keys set this here',
+    instead:
+      'set model and dtype; exit-rl fetch downloads a model from the hub; lora.adapter starts from a PEFT folder',
     options: {
       model_init_kwargs: [{}],
       model_revision: ['main'],
@@ -143,8 +144,8 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    because: 'data are files here',
-    instead: 'name them in data.train and data.test, or hold a share out with data.testShare',
+    because: 'data is read from files',
+    instead: 'name them in data.train and data.test, or hold out a share with data.testShare',
     options: {
       dataset_name: [],
       dataset_config: [],
@@ -159,8 +160,8 @@ export const refusals: readonly Refusal[] = [
     options: { max_tool_calling_iterations: [] },
   },
   {
-    because: 'rows are read once and kept; every column goes to the reward functions',
-    instead: 'data.columns chooses columns, shuffle_dataset or taskOrder the order',
+    because: 'rows are read once and kept; reward functions receive every column',
+    instead: 'set data.columns to choose columns, and shuffle_dataset or taskOrder to choose the order',
     options: {
       remove_unused_columns: [false],
       dataloader_drop_last: [false],
@@ -176,12 +177,13 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    because: 'the batch must hold whole groups, so it does not shrink by itself',
+    because: 'a batch holds whole groups and does not shrink',
     instead: 'lower microbatchTokens, which changes no number',
     options: { auto_find_batch_size: [false] },
   },
   {
-    because: 'an evaluation takes all its prompts at once and measures rewards; memory decides how they are cut',
+    because:
+      'an evaluation generates for all prompts together and measures rewards; the engine cuts them to fit in memory',
     instead: 'set the keys of the section `evaluation`',
     options: {
       per_device_eval_batch_size: [8],
@@ -199,7 +201,8 @@ export const refusals: readonly Refusal[] = [
   },
   {
     because: 'every update is a line of metrics.jsonl, with its tokens and its times; completions are in traces.jsonl',
-    instead: 'logEvery says how often a line is printed, logCompletions how many completions, traces what is kept',
+    instead:
+      'set logEvery (updates between printed lines), logCompletions (completions printed) and traces (rollouts written)',
     options: {
       logging_strategy: ['steps'],
       logging_first_step: [false],
@@ -214,8 +217,8 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    because: 'nothing is sent anywhere',
-    instead: 'the run folder holds it: upload it from there',
+    because: 'a run uploads nothing',
+    instead: 'upload the run folder yourself',
     options: {
       push_to_hub: [false],
       hub_token: [],
@@ -233,8 +236,8 @@ export const refusals: readonly Refusal[] = [
   },
   {
     because:
-      'a run goes to runs/NAME, or where --out says, and every checkpoint holds all that resuming byte for byte needs',
-    instead: 'name names the run, train --resume DIR goes on, generate and merge read a checkpoint as a model',
+      'a run is written to runs/NAME or to --out, and every checkpoint holds all that resuming byte for byte needs',
+    instead: 'set name; train --resume DIR continues a run; generate and merge read a checkpoint as a model',
     options: {
       output_dir: [],
       save_only_model: [false],
@@ -246,7 +249,7 @@ export const refusals: readonly Refusal[] = [
   },
   {
     because: 'one seed decides every random number, and runs on the CPU repeat bit for bit',
-    instead: 'set seed, and data.splitSeed for what is held out',
+    instead: 'set seed, and data.splitSeed for the held-out rows',
     options: { data_seed: [], full_determinism: [true, false] },
   },
 ];

@@ -1,22 +1,22 @@
-/** Sections whose keys depend on their `kind`, before the schema sees them. */
+/** Prepares sections whose keys depend on their `kind` for the schema. */
 import type { ConfigProblem } from '../errors.js';
 import { isPlainObject, type Layer, readPath, removePath, setPath } from './layer.js';
 import { schemaRows, type Union } from './rows.js';
 
-/** Writes `loss: 'sapo'` out as `loss: { kind: 'sapo' }`, so that layers merge key by key. */
+/** Expands `loss: 'sapo'` to `loss: { kind: 'sapo' }`, so that layers merge key by key. */
 export function writeOutKinds(layer: Layer): void {
   for (const { path } of schemaRows().unions) {
     if (typeof readPath(layer, path) === 'string') setPath(layer, path, { kind: removePath(layer, path) });
   }
 }
 
-/** The kinds of which `key` is one. */
+/** Lists the kinds that have `key`. */
 const kindsWith = ({ keys }: Union, key: string): string[] =>
   [...keys].flatMap(([kind, own]) => (own.has(key) ? [kind] : []));
 
 /**
- * Gives a section without a `kind` the default one, and refuses keys of another kind. Of those, `borrowed` ones came by
- * TRL's names and are left out instead: TRL, too, reads `sapo_temperature_pos` with `loss_type: sapo` alone.
+ * Gives a section without a `kind` the default one, and refuses keys of another kind. Drops `borrowed` keys of another kind,
+ * which an alias set: TRL, too, reads `sapo_temperature_pos` only with `loss_type: sapo`.
  */
 export function settleKinds(input: Layer, problems: ConfigProblem[], borrowed: ReadonlySet<string>): void {
   for (const union of schemaRows().unions) {

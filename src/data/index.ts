@@ -1,5 +1,5 @@
 /**
- * `exit-rl/data`: data files of prompts, and the task family that they make with a verifier.
+ * `exit-rl/data`: loads data files of prompts, and creates a task family from them and a verifier.
  */
 
 export {

@@ -1,5 +1,5 @@
 /**
- * `exit-rl/embedders`: turns texts into vectors, for the diversity bonus or for other uses.
+ * `exit-rl/embedders`: embeds texts as vectors, for the diversity bonus or other uses.
  */
 
 export type { Embedder, EmbeddingInput } from './embedder.js';

@@ -1,4 +1,4 @@
-/** `exit-rl/hub`: models from the Hugging Face hub in this machine's cache. */
+/** `exit-rl/hub`: fetches models from the Hugging Face hub, and finds them in the local cache. */
 
 export { type Fetched, type FetchOptions, type FetchProgress, fetchModel } from './fetch.js';
 export { type Environment, type HubModel, hubModel, modelFolder } from './model-cache.js';

@@ -1,5 +1,5 @@
 /**
- * `exit-rl/method`: the parts of Algorithm 1, for curricula, estimators and loops of your own.
+ * `exit-rl/method`: the parts of Algorithm 1, for your own curricula, estimators and training loops.
  */
 export {
   emptyHistory,

@@ -1,4 +1,4 @@
-/** The sections of a config that a training run reads; the schema has their defaults and what they mean. */
+/** The sections of a config that training reads; the schema documents them and has their defaults. */
 import type { RunConfig } from '../config/parse.js';
 import type { OptimizerSettings } from '../policy/policy.js';
 
@@ -15,7 +15,7 @@ export type CheckpointSettings = RunConfig['checkpoint'];
 /** Which rollouts are written to traces.jsonl: none, one group per update, or all. */
 export type Traces = RunConfig['traces'];
 
-/** Keys that belong to the command line, to the task, or to evaluation only. */
+/** Keys that only the assembly of a run, the command line or evaluation reads. */
 type Elsewhere = 'recipe' | 'task' | 'data' | 'chat' | 'verifier' | 'model' | 'passes' | 'reward' | 'rewards' | 'lora';
 
 export type TrainSettings = Readonly<

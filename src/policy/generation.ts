@@ -1,4 +1,4 @@
-/** A request for completions as a caller writes it, and as the policy takes it: with every choice made. */
+/** Completes and checks a caller's request for completions. */
 import {
   abortSignal,
   anyRecord,
@@ -24,8 +24,8 @@ import type { PromptOrTokens } from './prompt-encoder.js';
 import { defaultSampling } from './sampling.js';
 
 /**
- * A request for completions in which only the prompt must be said. The same request gives the same completions, in every
- * process: one without a `seed` is seeded with 0.
+ * A request for completions; only the prompt is required. The same request returns the same completions in every process;
+ * the default `seed` is 0.
  *
  * @example
  * import type { GenerateOptions } from 'exit-rl';
@@ -36,17 +36,17 @@ import { defaultSampling } from './sampling.js';
 export interface GenerateOptions {
   /** A text, messages for the folder's chat template, or token ids. */
   readonly prompt: PromptOrTokens;
-  /** How the chat template renders messages; by default as `LocalPolicy.load` was told. */
+  /** How the chat template renders messages; by default the `chat` of `LocalPolicy.load`. */
   readonly chat?: ChatOptions;
-  /** Completions of the prompt, which is prefilled once; default 1. */
+  /** Number of completions of the prompt, which is prefilled once; default 1. */
   readonly n?: number;
-  /** How tokens are drawn; each key that is absent has its value of `defaultSampling`. */
+  /** How tokens are sampled; absent keys take their value of `defaultSampling`. */
   readonly sampling?: Partial<Sampling>;
-  /** Decides, together with `requestId`, every random number; a whole number in [0, 2^53), default 0. */
+  /** Determines, with `requestId`, every random number; a whole number in [0, 2^53), default 0. */
   readonly seed?: number;
-  /** Tells requests of one seed apart; a whole number in [0, 2^53), default 0. */
+  /** Distinguishes requests of one seed; a whole number in [0, 2^53), default 0. */
   readonly requestId?: number;
-  /** Ends the work with CancelledError. */
+  /** Aborts generation with CancelledError. */
   readonly signal?: AbortSignal;
 }
 
@@ -92,7 +92,7 @@ const generateFields: Fields<GenerateOptions> = {
   signal: abortSignal,
 };
 
-/** The names that transformers, vLLM, the Vercel AI SDK and node-llama-cpp have for a key. */
+/** Names of transformers, vLLM, the Vercel AI SDK and node-llama-cpp for our keys, for suggestions in errors. */
 const otherNames = {
   messages: 'prompt',
   numReturnSequences: 'n',
@@ -106,18 +106,18 @@ const otherNames = {
   abortSignal: 'signal',
 };
 
-const isPrompt = (asked: PromptOrTokens | GenerateOptions): asked is PromptOrTokens =>
-  typeof asked === 'string' || Array.isArray(asked) || asked instanceof Int32Array;
+const isPrompt = (request: PromptOrTokens | GenerateOptions): request is PromptOrTokens =>
+  typeof request === 'string' || Array.isArray(request) || request instanceof Int32Array;
 
 /** A request with a value for every key. */
 export type CompleteRequest = GenerateRequest & { readonly sampling: Required<Sampling> };
 
 /**
- * The request with a value for every key.
+ * Completes a request with the default of every absent key.
  * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type.
  */
-export function completeRequest(subject: string, asked: PromptOrTokens | GenerateOptions): CompleteRequest {
-  const options: GenerateOptions = isPrompt(asked) ? { prompt: asked } : asked;
+export function completeRequest(subject: string, given: PromptOrTokens | GenerateOptions): CompleteRequest {
+  const options: GenerateOptions = isPrompt(given) ? { prompt: given } : given;
   requireFields<GenerateOptions>(subject, options, generateFields, otherNames);
   const { prompt, chat, n = 1, sampling = {}, seed = 0, requestId = 0, signal } = options;
   const request = { prompt, n, sampling: completeSampling(sampling), seed, requestId };

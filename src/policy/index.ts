@@ -1,5 +1,5 @@
 /**
- * `exit-rl/policy`: a model folder that generates and learns, and its adapters and memory.
+ * `exit-rl/policy`: loads a model folder for generation and training, merges adapters, estimates memory.
  */
 export type { ChatOptions } from '../chat/template.js';
 export { type LoraOptions, type MergeRequest, mergeAdapter } from './adapters.js';

@@ -1,4 +1,4 @@
-/** Batches as the engine takes them: flat; and the checks of what a caller passes for an update. */
+/** Flattens batches for the engine, and checks the arguments of an update. */
 import {
   anyRecord,
   type Fields,
@@ -40,7 +40,7 @@ const updateBatchFields: Fields<UpdateBatch> = {
   ),
 };
 
-/** A sequence that may be one to train. */
+/** A sequence with or without the fields of a trained one. */
 type Sequence = TokenSequence & Partial<TrainingSequence>;
 
 function flatMask(sequences: readonly Sequence[]): Uint8Array {
@@ -51,13 +51,13 @@ function flatMask(sequences: readonly Sequence[]): Uint8Array {
   );
 }
 
-/** Empty unless every sequence has them. */
+/** Concatenates the behaviour log-probabilities; empty unless every sequence has them. */
 function flatBehaviourLogprobs(sequences: readonly Sequence[]): Float32Array {
   const known = sequences.flatMap(({ behaviourLogprobs: logprobs }) => (logprobs === undefined ? [] : [logprobs]));
   return known.length === sequences.length ? concat(Float32Array, known) : new Float32Array();
 }
 
-/** Empty when one optimizer step takes the whole batch. */
+/** Lists the optimizer step of each sequence; empty when one step takes the whole batch. */
 function flatSteps(sequences: readonly Sequence[]): Uint32Array {
   if (sequences.every(({ step }) => step === undefined)) return new Uint32Array();
   return Uint32Array.from(sequences, ({ step = 0 }) => step);
@@ -79,13 +79,13 @@ function flat(prompts: readonly Int32Array[], sequences: readonly Sequence[]): N
   };
 }
 
-/** A batch that is looked at. @throws InvalidRequestError for keys that are missing, unknown, or of the wrong type. */
+/** Flattens a batch for inference. @throws InvalidRequestError for keys that are missing, unknown, or of the wrong type. */
 export function nativeTokenBatch(subject: string, batch: TokenBatch): NativeBatch {
   requireFields<TokenBatch>(subject, batch, tokenBatchFields);
   return flat(batch.prompts, batch.sequences);
 }
 
-/** A batch that is trained on. @throws InvalidRequestError for keys that are missing, unknown, or of the wrong type. */
+/** Flattens a batch for an update. @throws InvalidRequestError for keys that are missing, unknown, or of the wrong type. */
 export function nativeUpdateBatch(subject: string, batch: UpdateBatch): NativeBatch {
   requireFields<UpdateBatch>(subject, batch, updateBatchFields);
   return flat(batch.prompts, batch.sequences);
@@ -107,7 +107,7 @@ const settingsFields: Fields<UpdateSettings> = {
   logitsBytes: required(positiveNumber),
 };
 
-/** @throws InvalidRequestError for settings beside the objective that are missing, unknown, or of the wrong type. */
+/** Checks the settings of an update. @throws InvalidRequestError for settings beside the objective that are missing, unknown, or of the wrong type. */
 export function requireSettings(subject: string, settings: UpdateSettings): void {
   requireFields<UpdateSettings>(subject, settings, settingsFields);
 }

@@ -1,4 +1,4 @@
-/** Settings as the engine takes them: with nothing left open. */
+/** Converts settings for the engine: only finite numbers, no undefined keys. */
 import { InvalidRequestError } from '../errors.js';
 import type { UpdateSettings } from './settings.js';
 
@@ -16,5 +16,5 @@ const withoutGaps = (settings: object, prefix = ''): object =>
       .map(([key, value]) => [key, finite(value, prefix + key)]),
   );
 
-/** The settings of an update, key by key; what is undefined stays out. @throws InvalidRequestError for NaN and infinity. */
+/** Copies the settings of an update without undefined keys. @throws InvalidRequestError for NaN and infinity. */
 export const nativeSettings = (settings: UpdateSettings): object => withoutGaps(settings);

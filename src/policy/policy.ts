@@ -1,40 +1,40 @@
-/** The policy as the method sees it: it generates, tells log-probabilities, and is updated. */
+/** The policy that the method uses: it generates, computes log-probabilities, and is updated. */
 import type { ChatOptions } from '../chat/template.js';
 import type { Prompt } from '../message.js';
 import type { UpdateSettings } from './settings.js';
 
 export type { EntropyState, Objective, OptimizerSettings, UpdateSettings } from './settings.js';
 
-/** How tokens are drawn from the policy. */
+/** How tokens are sampled from the policy. */
 export interface Sampling {
-  /** 0 is greedy. Log-probabilities are taken at this temperature (at 1 when greedy). */
+  /** 0 is greedy. Log-probabilities are computed at this temperature (at 1 when greedy). */
   readonly temperature: number;
   /** Longest completion, in tokens. */
   readonly maxNewTokens: number;
-  /** Keep the k likeliest tokens; 0 or absent keeps all. */
+  /** Keeps the k likeliest tokens; 0 or absent keeps all. */
   readonly topK?: number;
-  /** Keep the smallest set with at least this probability; 1 or absent keeps all. */
+  /** Keeps the smallest set with at least this probability; 1 or absent keeps all. */
   readonly topP?: number;
-  /** Drop tokens below this share of the likeliest token's probability; 0 or absent keeps all. */
+  /** Drops tokens below this share of the likeliest token's probability; 0 or absent keeps all. */
   readonly minP?: number;
-  /** Ends a completion, beside the folder's own end-of-sequence ids. */
+  /** Ids that end a completion, beside the folder's end-of-sequence ids. */
   readonly stopTokenIds?: readonly number[];
-  /** Ends a completion as soon as its text holds one of them; the text is cut before it, tokens stay as sampled. */
+  /** Texts that end a completion; its text is cut before the stop text, its tokens stay as sampled. */
   readonly stop?: readonly string[];
-  /** Leaves the stop text at the end of the completion's text. */
+  /** Keeps the stop text at the end of the completion's text. */
   readonly includeStopText?: boolean;
 }
 
-/** A request with every choice made, as the method asks; a caller writes `GenerateOptions`. */
+/** A request that leaves no choice open, as the method makes it; a caller writes `GenerateOptions`. */
 export interface GenerateRequest {
   /** Text, messages for the folder's chat template, or token ids. */
   readonly prompt: Prompt | readonly number[] | Int32Array;
   /** How the chat template renders messages: tools, date, further variables. */
   readonly chat?: ChatOptions;
-  /** Completions of this prompt (the group size); the prompt is prefilled once. */
+  /** Number of completions of this prompt (the group size); the prompt is prefilled once. */
   readonly n: number;
   readonly sampling: Sampling;
-  /** Together with `requestId`, completion index and position this decides every random number. */
+  /** Determines, with `requestId`, completion index and position, every random number. */
   readonly seed: number;
   /** A whole number in [0, 2^53). */
   readonly requestId: number;
@@ -66,7 +66,7 @@ export interface Generated {
 
 /** Tokens after a prompt. */
 export interface TokenSequence {
-  /** Index into the batch's `prompts`. Sequences of one prompt stand together. */
+  /** Index into the batch's `prompts`; the sequences of one prompt are adjacent. */
   readonly prompt: number;
   /** Ids after the prompt; at least one. */
   readonly tokens: Int32Array;
@@ -88,9 +88,9 @@ export interface TrainingSequence extends TokenSequence {
   readonly advantage: number;
   /** 1 trains the token, 0 leaves it out; absent trains all. */
   readonly mask?: Uint8Array;
-  /** The sampler's log-probabilities: metrics, π_old where `oldPolicy` is `behaviour`, and what `correction` corrects. */
+  /** The sampler's log-probabilities, one per token: for metrics, for `correction`, and as π_old where `oldPolicy` is `behaviour`. */
   readonly behaviourLogprobs?: Float32Array;
-  /** The optimizer step of an epoch that it belongs to; absent everywhere, one step takes the whole batch. */
+  /** Optimizer step of an epoch, from 0; absent in all sequences, one step takes the whole batch. */
   readonly step?: number;
 }
 
@@ -102,9 +102,9 @@ export interface UpdateBatch extends TokenBatch {
 /** Metrics of one update by TRL's names: loss, grad_norm, entropy, kl, clip_ratio/…, sampling/…, num_tokens. */
 export type UpdateMetrics = Readonly<Record<string, number>>;
 
-/** A file that is on the disk, with its entry for a manifest. */
+/** A file on disk, with the fields of its manifest entry. */
 export interface WrittenFile {
-  /** Relative to the folder that was written. */
+  /** Path relative to the written folder. */
   readonly name: string;
   /** In bytes. */
   readonly size: number;
@@ -123,41 +123,41 @@ export const trainingFile = 'training.safetensors';
 
 /** How a snapshot is taken. */
 export interface SnapshotOptions {
-  /** false makes no copy: `write` then writes the policy as it is at that moment, so nothing may update it before. Default true. */
+  /** false makes no copy: `write` then writes the policy's state at that moment, so it must not be updated before. Default true. */
   readonly copy?: boolean;
 }
 
 /** A policy at one moment, held in memory until it is written. */
 export interface PolicySnapshot {
-  /** Writes what `save` writes, and `trainingFile`, into an existing folder, once. Resolves when all is on the disk. */
+  /** Writes the files of `save`, and `trainingFile`, into an existing folder, once. Resolves when all files are on disk. */
   write(folder: string, options?: SaveOptions): Promise<readonly WrittenFile[]>;
 }
 
-/** How a sequence's hidden states become one vector: their mean, or the last. */
+/** How a sequence's hidden states are pooled to one vector: their mean, or the last. */
 export type StatePooling = 'mean' | 'lasttoken';
 
 /** A policy that the method trains; `LocalPolicy` is one on this machine. */
 export interface Policy {
-  /** Number of updates made to these weights. */
+  /** Number of updates of these weights. */
   readonly version: number;
-  /** Completions of one prompt. Requests in flight together do not change each other's answers. */
+  /** Generates completions of one prompt. Concurrent requests do not change each other's completions. */
   generate(request: GenerateRequest): Promise<Generated>;
-  /** log π(token) of each sequence's tokens after its prompt, at `temperature` (default 1). */
+  /** Computes log π(token) of each sequence's tokens after its prompt, in nats, at `temperature` (default 1). */
   logprobs(batch: TokenBatch, temperature?: number): Promise<Float32Array[]>;
-  /** The final hidden states that each sequence's tokens were drawn from, as one vector, row-major. */
+  /** Pools the final hidden states that predict each sequence's tokens; returns sequences × hidden size, row-major. */
   states?(batch: TokenBatch, pooling: StatePooling): Promise<Float32Array>;
-  /** One update of the weights; resolves to its metrics by TRL's names. */
+  /** Updates the weights once; resolves to metrics by TRL's names. */
   update(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
-  /** The metrics that an update with this batch begins with; nothing is changed. */
+  /** Computes the metrics at the beginning of an update with this batch, without changing weights. */
   evaluate?(batch: UpdateBatch, settings: UpdateSettings, signal?: AbortSignal): Promise<UpdateMetrics>;
   /** θ_ref ← (1 − α) θ_ref + α θ. */
   blendReference(alpha: number): Promise<void>;
-  /** Writes a folder that transformers loads: config, weights, tokenizer files. Resolves when all is on the disk. */
+  /** Writes a folder that transformers loads: config, weights, tokenizer files. Resolves when all files are on disk. */
   save(folder: string, options?: SaveOptions): Promise<readonly WrittenFile[]>;
-  /** A copy of the files of `save` and of the training state; it is written while training goes on. */
+  /** Copies the files of `save` and the training state, to be written while training continues. */
   snapshot(options?: SnapshotOptions): Promise<PolicySnapshot>;
-  /** Reads optimizer state and reference weights back from the file that a snapshot named `trainingFile`. */
+  /** Loads optimizer state, unrounded weights and reference weights from the `trainingFile` of a snapshot. */
   loadTraining(file: string): Promise<void>;
-  /** Frees the policy after the requests made before. */
+  /** Frees the policy after the pending requests. */
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * The settings of a policy, with their defaults (TRL's, where it names one): the config takes its sections from here, the
- * types follow from them, and an update's settings cross to the engine as they are. A row names TRL's option of the same
+ * The schema of a policy's settings, with their defaults (TRL's, where it names one). The config uses these sections, the
+ * types are inferred from them, and an update's settings cross to the engine unchanged. A row names TRL's option of the same
  * meaning (`trl`), and the key that it replaced (`was`). docs/objectives.md has the formulas.
  */
 import { z } from 'zod';
@@ -14,7 +14,7 @@ export const name = z.string().min(1);
 
 type Kind = { readonly kind: string };
 
-/** A union by `kind`: the name of the kind alone stands for `{ kind }`, with its defaults. */
+/** Types a union by `kind` so that the name of a kind abbreviates `{ kind }`, with its defaults. */
 const named = <Union extends z.ZodType<unknown, Kind>>(union: Union) =>
   union as unknown as z.ZodType<z.output<Union>, z.input<Union> | z.input<Union>['kind']>;
 
@@ -87,7 +87,7 @@ const adaptive = z.strictObject({
 });
 
 const entropy = z.strictObject({
-  /** Of the mean entropy that is taken off the loss; with an adaptive control where it begins. */
+  /** Coefficient of the entropy bonus; with an adaptive control its initial value. */
   coefficient: z.number().default(0).meta({ trl: 'entropy_coef', was: 'objective.entropyCoefficient' }),
   topShare: share.default(1).meta({ trl: 'top_entropy_quantile', was: 'objective.topEntropyShare' }),
   control: named(z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('constant') }), adaptive])).prefault({
@@ -121,13 +121,13 @@ const normalisation = named(
     z.strictObject({ kind: z.enum(['sequence-mean', 'sequence-sum', 'token-mean', 'local-token-mean']) }),
     z.strictObject({
       kind: z.literal('constant'),
-      /** In a config by default as `sampling.maxNewTokens`. */
+      /** In tokens; in a config by default `sampling.maxNewTokens`. */
       length: count.optional().meta({ was: 'objective.maxCompletionLength' }),
     }),
   ]),
 );
 
-/** What is minimised. */
+/** The objective that an update minimises. */
 export const objective = z.strictObject({
   loss: loss.prefault({ kind: 'clip' }),
   importanceRatio: z.enum(['token', 'sequence']).default('token').meta({ trl: 'importance_sampling_level' }),
@@ -136,9 +136,9 @@ export const objective = z.strictObject({
   offPolicyThreshold: positive.nullable().default(null).meta({ trl: 'off_policy_mask_threshold' }),
   correction: correction.prefault({ kind: 'none' }),
   normalisation: normalisation.prefault({ kind: 'sequence-mean' }),
-  /** Rollouts of a block of `local-token-mean`, of the entropy bonus and of `entropy.topShare`; 0 takes all of an optimizer step. */
+  /** Rollouts per block of `local-token-mean`, of the entropy bonus and of `entropy.topShare`; 0 takes the whole optimizer step. */
   localRollouts: countOrZero.default(0),
-  /** π_old is the sampler's log-probabilities, or the trainer's own before the update. */
+  /** Source of π_old: `trainer` recomputes the log-probabilities before the update, `behaviour` takes the sampler's. */
   oldPolicy: z.enum(['trainer', 'behaviour']).default('trainer').meta({ was: 'objective.useRolloutLogprobs' }),
   /** Passes over the batch of an update; from the second on the importance ratio differs from 1. */
   batchEpochs: count.default(1).meta({ trl: 'num_iterations', was: 'objective.epochs' }),
@@ -152,17 +152,17 @@ export const adamW = z.strictObject({
   adamEpsilon: positive.default(1e-8).meta({ trl: 'adam_epsilon' }),
   /** Decoupled; applied to matrices, not to norms and biases. */
   weightDecay: notNegative.default(0).meta({ trl: 'weight_decay' }),
-  /** The global norm of the gradient is clipped to it; 0 does not clip. */
+  /** Clips the global norm of the gradient to this value; 0 does not clip. */
   maxGradNorm: notNegative.default(1).meta({ trl: 'max_grad_norm' }),
 });
 
-/** A text, or a list of them; always a list afterwards. */
+/** A text or a list of them, parsed to a list. */
 const oneOrMore = z.preprocess(
   (value) => (typeof value === 'string' ? [value] : value),
   z.array(z.string().min(1)).default([]),
 ) as unknown as z.ZodDefault<z.ZodType<string[], string | readonly string[]>>;
 
-/** How completions are drawn. */
+/** How completions are sampled. */
 export const sampling = z.strictObject({
   temperature: notNegative.default(1).meta({ trl: 'temperature' }),
   maxNewTokens: count.default(256).meta({ trl: ['max_completion_length', 'sampling.max_tokens'] }),
@@ -175,9 +175,9 @@ export const sampling = z.strictObject({
     .meta({ trl: ['top_p', 'sampling.top_p'] }),
   minP: share.default(0).meta({ trl: ['min_p', 'sampling.min_p'] }),
   stopTokenIds: z.array(countOrZero).default([]).meta({ trl: 'generation_kwargs.stop_token_ids' }),
-  /** Texts that end a completion; one may stand alone. */
+  /** Texts that end a completion: a list, or one text. */
   stop: oneOrMore.meta({ trl: 'generation_kwargs.stop' }),
-  /** Leaves the stop text in the completion's text, as transformers does. */
+  /** Keeps the stop text in the completion's text, as transformers does. */
   includeStopText: z
     .boolean()
     .default(false)
@@ -190,17 +190,17 @@ export const device = z
   .default('auto');
 export const dtype = z.enum(['auto', 'float32', 'bfloat16']).default('auto');
 
-/** What bounds the memory of an update. The gradient depends on none of it. */
+/** Bounds of an update's memory; the gradient does not depend on them. */
 export const memoryBounds = z.strictObject({
-  /** Padded tokens in one forward pass at most. */
+  /** Largest number of padded tokens in one forward pass. */
   microbatchTokens: count.default(16384),
-  /** Computes activations again in the backward pass instead of keeping them. */
+  /** Recomputes activations in the backward pass instead of storing them. */
   gradientCheckpointing: z
     .boolean()
     .default(false)
     // The second is transformers' newer name.
     .meta({ trl: ['gradient_checkpointing', 'activation_checkpointing'] }),
-  /** Logits that may lie in memory at a time. */
+  /** Largest size of the logits in memory, in bytes. */
   logitsBytes: count.default(256 * 2 ** 20),
 });
 
@@ -208,27 +208,27 @@ export type OptimizerSettings = Readonly<z.output<typeof adamW>>;
 
 type Formula = z.output<typeof objective>;
 
-/** The formulas, whose they are and what others call them: docs/objectives.md. */
+/** The objective of an update; docs/objectives.md has the formulas, their sources and their names in TRL and verl. */
 export type Objective = Readonly<Omit<Formula, 'loss'>> & {
   readonly loss: Formula['loss'] | { readonly kind: 'supervised' };
 };
 
-/** Where an adaptive entropy bonus stands after an update. */
+/** The state of an adaptive entropy bonus after an update. */
 export interface EntropyState {
   readonly coefficient: number;
-  /** Mean entropy of the tokens of the last optimizer step. */
+  /** Mean entropy of the tokens of the last optimizer step, in nats. */
   readonly measured: number;
 }
 
 export interface UpdateSettings extends OptimizerSettings, Readonly<z.output<typeof memoryBounds>> {
   readonly objective: Objective;
-  /** Logits are divided by it before the softmax, as when sampling. */
+  /** Divides the logits before the softmax, as in sampling. */
   readonly temperature: number;
-  /** What an adaptive entropy bonus goes on from; absent before the first update. */
+  /** State from which an adaptive entropy bonus continues; absent before the first update. */
   readonly entropyState?: EntropyState;
 }
 
-/** An update by the schema's defaults, to spread into settings of one's own. */
+/** The schema's default settings of an update, to spread into other settings. */
 export const defaultUpdate: UpdateSettings = {
   ...adamW.parse({}),
   ...memoryBounds.parse({}),
@@ -236,7 +236,7 @@ export const defaultUpdate: UpdateSettings = {
   temperature: 1,
 };
 
-/** Mean negative log-likelihood over the trained tokens; advantages are not read. */
+/** The supervised objective: mean negative log-likelihood over the trained tokens; ignores advantages. */
 export const supervisedObjective: Objective = {
   ...defaultUpdate.objective,
   loss: { kind: 'supervised' },

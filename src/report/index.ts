@@ -1,5 +1,5 @@
 /**
- * `exit-rl/report`: the page of a run, and the live table of a terminal.
+ * `exit-rl/report`: writes the report of a run, and prints its live progress in a terminal.
  */
 export { type ReportOptions, writeReport } from './page.js';
 export { createProgress, type Progress, type ProgressOptions } from './progress.js';

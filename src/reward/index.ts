@@ -1,5 +1,5 @@
 /**
- * `exit-rl/rewards`: the types of reward functions, and loading those that a config names.
+ * `exit-rl/rewards`: the types of reward functions, and the loader of those that a config names.
  */
 
 export { type LoadedRewards, loadRewards, type RewardSettings } from './load-rewards.js';

@@ -1,4 +1,4 @@
-/** K-step evaluation of a run or of a model folder in one call. */
+/** Evaluates a run or a model folder over K steps in one call. */
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ConfigInput } from '../config/define.js';
@@ -32,9 +32,9 @@ export interface EvaluationSettings {
   /** Chains per task. */
   readonly draws?: number;
   readonly split?: string;
-  /** Decides every random number. */
+  /** Determines every random number. */
   readonly seed?: number;
-  /** Only the first tasks of the split; 0 takes all. */
+  /** Evaluates the first tasks of the split, this many; 0, the default, takes all. */
   readonly limit?: number;
   readonly sampling?: Partial<Sampling>;
   readonly signal?: AbortSignal;
@@ -44,13 +44,13 @@ export interface EvaluationSettings {
 export interface EvaluateRunOptions extends EvaluationSettings {
   /** A run folder (its latest checkpoint and its config), or a model folder. */
   readonly model: string;
-  /** Task, data, verifier and sampling of a model folder; a recipe of the task's name otherwise. */
+  /** Task, data, verifier and sampling for a model folder; by default the recipe with the task's name. */
   readonly config?: ConfigInput;
   /** A task's name or module; overrides the config's. */
   readonly task?: string;
   /** Overrides the family that the task names. */
   readonly family?: TaskFamily;
-  /** Where the result goes; by default evaluation.json of a run folder. */
+  /** File for the result; by default evaluation.json in a run folder. */
   readonly out?: string;
   /** PEFT folder of an adapter for a model folder. */
   readonly adapter?: string;
@@ -75,7 +75,7 @@ interface Subject {
 }
 
 /**
- * Attempts every task of a split once, then improves K times; quality and solved share at every k.
+ * Attempts every task of a split once, improves K times, and reports quality and solved share at every k.
  * @throws RunFolderError when a run holds no checkpoint, ConfigError when there is nothing to evaluate on, CancelledError
  * when the signal fires.
  *
@@ -121,7 +121,7 @@ export interface EvaluatePolicyOptions extends EvaluationSettings {
 }
 
 /**
- * Evaluates a policy that is loaded already, as a config says: attempts every task of a split once, then improves K times.
+ * Evaluates a loaded policy: attempts every task of a split once, then improves each answer K times.
  *
  * @throws ConfigError when the split has no tasks, CancelledError when the signal fires.
  * @example
@@ -158,6 +158,7 @@ export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<Ev
   return { ...evaluation, model: resolve(model), task: config.task, split, seed };
 }
 
+/** Writes an evaluation as indented JSON. */
 export async function writeEvaluation(file: string, evaluation: EvaluationReport): Promise<void> {
   await writeFile(file, `${JSON.stringify(evaluation, null, 2)}\n`);
 }
@@ -176,7 +177,7 @@ async function runSubject(run: string): Promise<Subject> {
   return { folder: latest.folder, config: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
 }
 
-/** A config brings data, verifier and sampling; a recipe of the task's name knows how its answers are sampled. */
+/** Completes the options for a model folder: from the config, or from the recipe with the task's name. */
 function modelSubject({ model, config }: EvaluateRunOptions, task: string | undefined): Subject {
   if (config !== undefined) return { folder: model, config: parseConfig({ ...config, model }) };
   if (task === undefined) {

@@ -1,4 +1,4 @@
-/** Task families by name, from a module of the user's, or from a data file with its verifier. */
+/** Loads task families: by name, from the user's module, from an npm package, or from data with a verifier. */
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunConfig } from '../config/parse.js';
@@ -14,8 +14,9 @@ import type { TaskFamily } from '../task/task.js';
 export interface FamilyOptions {
   /** Seed of the split `fresh`. */
   readonly freshSeed: number;
-  /** Of the task `prompts`: the data file, and what measures its answers. */
+  /** Data of the task `prompts`. */
   readonly data?: RunConfig['data'];
+  /** Verifier of the task `prompts`. */
   readonly verifier?: RunConfig['verifier'];
 }
 
@@ -29,7 +30,7 @@ const families: Readonly<Record<string, FamilyLoader>> = {
 
 const isModulePath = (name: string): boolean => /\.[cm]?[jt]s$/.test(name);
 
-/** A module's path made independent of the working directory; a name stays as it is. */
+/** Makes a module's path absolute; returns a name unchanged. */
 export function resolveTask(task: string): string {
   return isModulePath(task) ? resolve(task) : task;
 }
@@ -50,7 +51,7 @@ function requireFamily(value: unknown, file: string): TaskFamily {
   return family as TaskFamily;
 }
 
-/** The default export of a module: a family, or a function of FamilyOptions that makes one. */
+/** Imports the default export of a module: a family, or a function of FamilyOptions that creates one. */
 async function importFamily(file: string, options: FamilyOptions): Promise<TaskFamily> {
   const { createJiti } = await import('jiti');
   const exported: unknown = await createJiti(import.meta.url)
@@ -61,7 +62,7 @@ async function importFamily(file: string, options: FamilyOptions): Promise<TaskF
   return requireFamily(typeof exported === 'function' ? await exported(options) : exported, file);
 }
 
-/** The file of an npm package that the working directory can import; undefined when there is none of that name. */
+/** Finds the file of an npm package that the working directory can import; undefined when there is none. */
 async function findPackage(name: string): Promise<string | undefined> {
   const { createJiti } = await import('jiti');
   const url = createJiti(join(process.cwd(), 'package.json')).esmResolve(name, { try: true });
@@ -69,7 +70,7 @@ async function findPackage(name: string): Promise<string | undefined> {
 }
 
 /**
- * The family of this name, of the module with this path, or of an npm package: its default export.
+ * Finds the family of this name, or the default export of the module with this path or of the npm package.
  * @throws ConfigError when there is no such family.
  * @example
  * import { findFamily } from 'exit-rl/run';
@@ -112,7 +113,7 @@ async function loadVerifier({ file, export: name, timeoutSeconds, isolated }: Ve
   }
 }
 
-/** @throws DataError when the files cannot be read as rows, ConfigError when the verifier cannot be loaded. */
+/** Loads the family of a data file. @throws DataError when the files cannot be read as rows, ConfigError when the verifier cannot be loaded. */
 export async function loadPrompts({
   data,
   verifier,

@@ -1,4 +1,4 @@
-/** A whole run in one call: folder, policy, training, evaluation, report, and closing of everything that was opened. */
+/** Trains a whole run in one call: opens folder and policy, trains, evaluates, writes the report, and closes everything. */
 import { basename, dirname, join } from 'node:path';
 import type { ConfigInput } from '../config/define.js';
 import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
@@ -16,16 +16,16 @@ import { freeFolder } from './run-folder.js';
 import { type TrainResult, train } from './train.js';
 import type { TrainOptions } from './training.js';
 
-/** A run that is about to make its first update. */
+/** A run before its first update. */
 export interface BegunRun {
   readonly path: string;
   readonly config: RunConfig;
   readonly family: TaskFamily;
-  /** Updates made before, by the run that is resumed; 0 for a new one. */
+  /** Updates of the resumed run; 0 for a new one. */
   readonly update: number;
 }
 
-/** Watches a run, and is told when it is over. */
+/** Observes a run; `finish` is called when training ends. */
 export interface RunObserver extends Pick<TrainOptions, 'onUpdate' | 'onGroups'> {
   finish?(): void;
 }
@@ -40,7 +40,7 @@ export interface TrainRunOptions extends Overrides {
   readonly family?: TaskFamily;
   /** Folder of a new run; by default the first free one of runs/NAME-METHOD-SEED, runs/NAME-METHOD-SEED-2, … */
   readonly out?: string;
-  /** Resumes this run folder, or one of its checkpoints; the config must be that of the run but for `allowedChanges`. */
+  /** Resumes this run folder, or one of its checkpoints; the config must equal the run's except for `allowedChanges`. */
   readonly resume?: string;
   /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run. */
   readonly allowedChanges?: readonly string[];
@@ -57,15 +57,15 @@ export interface TrainRunOptions extends Overrides {
 export interface TrainRunResult extends TrainResult {
   /** The run folder. */
   readonly path: string;
-  /** Absent when training was stopped, and where it was not asked for. */
+  /** Absent when training was stopped, or `evaluate` disabled it. */
   readonly evaluation?: EvaluationReport;
-  /** The page; absent where it was not asked for, or when no update was made. */
+  /** Path of report.html; absent when `report` is false or no update was made. */
   readonly report?: string;
 }
 
 /**
  * Trains a run from its config: reads data and reward functions, opens and locks the run folder, loads the policy, trains
- * with the evaluations and checkpoints that the config asks for, evaluates the result, writes the report, closes everything.
+ * with the evaluations and checkpoints of the config, evaluates the result, writes the report, closes everything.
  * @throws ConfigError for a wrong config, DataError for unreadable data, ModelFolderError for an unreadable model,
  * RunFolderError when the folder is in use or holds another run.
  *
@@ -84,7 +84,7 @@ export async function trainRun(config: ConfigInput, options: TrainRunOptions = {
   return trainConfig(hasRewards ? parseRewardedConfig(named) : parseConfig(named), options);
 }
 
-/** `trainRun` of a config that is parsed already. */
+/** Trains a run, like `trainRun`, from a parsed config. */
 export async function trainConfig(given: RunConfig, options: TrainRunOptions): Promise<TrainRunResult> {
   const config = options.family ? { ...resolvePaths(given), task: given.task } : resolvePaths(given);
   const parts = await openParts(config, options.family);
@@ -106,7 +106,7 @@ async function trainIn(
   const { resume, allowedChanges = [], warn = warnOnStderr } = options;
   const opening = { config, path, family: parts.family, resume: resume !== undefined, allowedChanges };
   const run = await openRun({ ...opening, warn });
-  const folder = runOf(path);
+  const folder = findRun(path);
   try {
     const policy = await loadRunPolicy(config, run);
     try {
@@ -163,7 +163,7 @@ async function trainWith(
   }
 }
 
-/** The reward functions of the script override those of the config. */
+/** Chooses the reward functions: those of the script override those of the config. */
 function chooseRewards({ reward, rewards }: Overrides, configured: readonly NamedReward[]): readonly NamedReward[] {
   if (rewards !== undefined) return rewards;
   return reward === undefined ? configured : [namedReward(reward)];
@@ -192,4 +192,5 @@ function defaultFolder({ name, recipe, task, method, seed }: RunConfig): string 
   return join('runs', name ?? `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`);
 }
 
-const runOf = (path: string): string => (/^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path);
+/** Returns the run folder of a path: the path, or the parent of a checkpoint. */
+const findRun = (path: string): string => (/^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path);

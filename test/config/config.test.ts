@@ -18,7 +18,7 @@ function problemsOf(input: Record<string, unknown>): ConfigError {
 }
 
 describe('defaults', () => {
-  test('every key but task and model has one', () => {
+  test('cover every key but task and model', () => {
     const config = parseConfig(base);
     expect(config.method).toBe('exit');
     expect(config.sampling.temperature).toBe(1);
@@ -29,7 +29,7 @@ describe('defaults', () => {
     });
   });
 
-  test('dependent ones follow the key they depend on', () => {
+  test('that depend on another key follow it', () => {
     const objective = { loss: { kind: 'clip', low: 0.1 }, normalisation: 'constant' } as const;
     const config = parseConfig({ ...base, sampling: { maxNewTokens: 7 }, objective });
     expect(config.objective.normalisation).toEqual({ kind: 'constant', length: 7 });
@@ -43,7 +43,7 @@ describe('defaults', () => {
 });
 
 describe('problems', () => {
-  test('three mistakes are reported at once, each with its key', () => {
+  test('three mistakes are reported together, each with its key', () => {
     const error = problemsOf({ ...base, groupSiz: 8, method: 'exitt', optimizer: { learningRate: -1 } });
     expect(error.problems.map((problem) => problem.key).sort()).toEqual([
       'groupSiz',
@@ -54,7 +54,7 @@ describe('problems', () => {
     expect(error.message).toContain('did you mean `exit`?');
   });
 
-  test('a check between keys is reported beside a wrong key', () => {
+  test('a broken rule between keys is reported beside a wrong key', () => {
     const error = problemsOf({ ...base, sed: 1, buffer: { capacity: 10, minimumFill: 20 } });
     expect(error.problems.map((problem) => problem.key).sort()).toEqual(['buffer.minimumFill', 'sed']);
   });
@@ -101,7 +101,7 @@ describe('problems', () => {
 });
 
 describe('aliases of TRL and prime-rl', () => {
-  test('land on our keys', () => {
+  test('set our keys', () => {
     const config = parseConfig({
       ...base,
       num_generations: 4,
@@ -147,18 +147,18 @@ describe('aliases of TRL and prime-rl', () => {
     expect(problemsOf({ ...base, batch_size: 10, rollouts_per_example: 8 }).problems[0]?.key).toBe('batch_size');
   });
 
-  test('sync_ref_model off never blends', () => {
+  test('sync_ref_model: false never blends', () => {
     expect(parseConfig({ ...base, sync_ref_model: false }).reference.blendEvery).toBe(0);
     expect(parseConfig({ ...base, sync_ref_model: true }).reference.blendEvery).toBe(100);
   });
 
-  test('an alias beside its own key is a conflict, an unsupported value names the choices', () => {
+  test('an alias beside its own key is a conflict, and the problem of an unsupported value lists the choices', () => {
     const error = problemsOf({ ...base, groupSize: 4, num_generations: 8, scale_rewards: 'median' });
     expect(error.problems.map((problem) => problem.key).sort()).toEqual(['num_generations', 'scale_rewards']);
     expect(error.message).toContain('group');
   });
 
-  test('an alias in an upper layer goes before our key in a lower one', () => {
+  test('an alias in an upper layer overrides our key in a lower one', () => {
     expect(parseLayers([{ ...base, updates: 100 }, { max_steps: 5 }]).updates).toBe(5);
   });
 });
@@ -176,10 +176,10 @@ test('known keys cover nested settings and aliases', () => {
   );
 });
 
-describe('data, rewards and how a run goes', () => {
+describe('data, rewards, evaluation and logging', () => {
   const own = { model: 'models/tiny', data: { train: 'rows.jsonl' }, rewards: ['rewards.ts', 'think_format_reward'] };
 
-  test('a data file needs no task; rewards may be texts, or one alone', () => {
+  test('a data file needs no task; rewards may be texts, or a single one', () => {
     const config = parseConfig(own);
     expect(config).toMatchObject({ task: 'prompts', data: { train: ['rows.jsonl'], promptColumn: 'prompt' } });
     expect(config.rewards).toMatchObject([
@@ -210,7 +210,7 @@ describe('data, rewards and how a run goes', () => {
     expect(problemsOf(input).problems.map((problem) => problem.key)).toEqual([key]);
   });
 
-  test('a mistyped key or name inside a list is known', () => {
+  test('a mistyped key or name inside a list gets a suggestion', () => {
     const { problems } = problemsOf({ ...own, rewards: [{ file: 'a.ts', wieght: 2 }, 'think_format_rewrd'] });
     expect(problems).toMatchObject([
       { key: 'rewards.0.wieght', hint: 'did you mean `rewards.weight`?' },
@@ -218,7 +218,7 @@ describe('data, rewards and how a run goes', () => {
     ]);
   });
 
-  test("TRL's names and switches land on ours", () => {
+  test("TRL's names and switches set our keys", () => {
     const config = parseConfig({
       ...own,
       data: { train: 'rows.jsonl', testShare: 0.1 },
@@ -260,7 +260,7 @@ describe('stop texts', () => {
     ]);
   });
 
-  test("have vLLM's names and transformers', each with its own meaning", () => {
+  test("accept vLLM's names and transformers', each with its own meaning", () => {
     const vllm = { stop: ['a'], include_stop_str_in_output: true, stop_token_ids: [3] };
     expect(samplingOf({ generation_kwargs: vllm })).toMatchObject({
       ...{ stop: ['a'], includeStopText: true, stopTokenIds: [3] },

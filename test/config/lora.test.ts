@@ -19,7 +19,7 @@ function problems(input: Record<string, unknown>): readonly ConfigProblem[] {
 }
 
 describe('lora', () => {
-  test('is absent unless asked for, and an empty one has defaults', () => {
+  test('is absent by default, and an empty section gets the defaults', () => {
     expect(parseConfig(base).lora).toBeUndefined();
     expect(parseConfig({ ...base, lora: {} }).lora).toEqual(defaults);
   });
@@ -28,7 +28,7 @@ describe('lora', () => {
     expect(parseConfig({ ...base, lora: { targetModules } }).lora?.targetModules).toEqual(targetModules);
   });
 
-  test('a flag brings one text', () => {
+  test('a flag lists modules in one text', () => {
     const { lora } = parseConfig({ ...base, lora: { targetModules: 'q_proj,v_proj' } });
     expect(lora?.targetModules).toEqual(['q_proj', 'v_proj']);
   });
@@ -43,7 +43,7 @@ describe('lora', () => {
     expect(found[0]).toMatchObject({ key: 'lora.targetModules', message: expect.stringMatching(message) });
   });
 
-  test('all problems at once, unknown keys with the nearest known one', () => {
+  test('reports all problems together, unknown keys with the nearest known one', () => {
     const found = problems({ lora: { rank: 0, alpha: -1, dropout: 1, target_module: [] } });
     expect(found.map(({ key }) => key).sort()).toEqual([
       'lora.alpha',
@@ -55,7 +55,7 @@ describe('lora', () => {
 });
 
 describe("TRL's names", () => {
-  test('are the same options', () => {
+  test('set the same options', () => {
     const trl = {
       use_peft: true,
       lora_r: 8,
@@ -68,14 +68,14 @@ describe("TRL's names", () => {
     expect(parseConfig({ ...base, ...trl }).lora).toEqual(ours);
   });
 
-  test('use_peft alone takes the defaults, off wins over what else is said, and anything but a switch is refused', () => {
+  test('use_peft: true takes the defaults, false overrides the other names, and anything but a boolean is refused', () => {
     expect(parseConfig({ ...base, use_peft: true }).lora).toEqual(defaults);
     expect(parseConfig({ ...base, use_peft: false, lora_r: 8 }).lora).toBeUndefined();
     expect(problems({ use_peft: 'yes' })).toEqual([{ key: 'use_peft', message: 'must be true or false' }]);
   });
 });
 
-test("PEFT's names are understood inside of the section", () => {
+test("the section accepts PEFT's names", () => {
   const peft = { r: 4, lora_alpha: 8, lora_dropout: 0.1, target_modules: ['q_proj'], use_rslora: true };
   const ours = { rank: 4, alpha: 8, dropout: 0.1, targetModules: ['q_proj'], rankStabilised: true };
   expect(parseConfig({ task: 'reds', model: 'm', lora: peft } as ConfigInput).lora).toEqual(ours);

@@ -6,11 +6,11 @@ import { readGolden } from '../golden/support.js';
 
 interface BatchCase {
   readonly keys: Readonly<Record<string, number>>;
-  /** As TRL has it; null where it refuses. */
+  /** TRL's batch; null where TRL refuses the keys. */
   readonly cut: Readonly<Record<'rollouts' | 'parts' | 'part' | 'accumulated' | 'group', number>> | null;
 }
 const batches = readGolden<{ cases: readonly BatchCase[] }>('batch-sizes.json').cases.filter(
-  // Without a key of these our own defaults stand.
+  // Without one of these keys our own defaults apply.
   ({ keys }) => Object.keys(keys).length > 1,
 );
 
@@ -43,13 +43,13 @@ test.each([
   },
 );
 
-test('cispo asks for the bound of the ratio', () => {
+test('cispo requires the bound of the ratio', () => {
   expect(problemsOf({ loss_type: 'cispo' })).toEqual(['objective.loss.high']);
   const found = objectiveOf({ loss_type: 'cispo', epsilon_high: 5 });
   expect(found).toMatchObject({ loss: { kind: 'cispo', high: 5 }, normalisation: { kind: 'token-mean' } });
 });
 
-test('what a loss type implies gives way to what is said beside it, and overrides lower layers', () => {
+test('explicit keys override the values that a loss type implies, and these override lower layers', () => {
   const constant = { normalisation: { kind: 'constant', length: 9 } };
   expect(objectiveOf({ loss_type: 'dapo', objective: constant }).normalisation).toEqual(constant.normalisation);
   expect(objectiveOf({ loss_type: 'luspo', importance_sampling_level: 'sequence' })).toMatchObject({
@@ -60,7 +60,7 @@ test('what a loss type implies gives way to what is said beside it, and override
   expect(layered.objective.normalisation).toEqual({ kind: 'token-mean' });
 });
 
-test('numbers land on our keys', () => {
+test('numbers set our keys', () => {
   const found = objectiveOf({
     ...{ delta: 1.5, epsilon: 0.1, epsilon_high: 0.3, beta: 0.1, use_bias_correction_kl: true },
     ...{ entropy_coef: 0.01, num_iterations: 3 },
@@ -76,21 +76,21 @@ test('numbers land on our keys', () => {
   expect(parseConfig({ ...base, gradient_checkpointing: true }).gradientCheckpointing).toBe(true);
 });
 
-describe('TRL reads an option with its own loss alone', () => {
-  test('and so do we by its names', () => {
+describe('an option of a loss', () => {
+  test("by TRL's name is ignored with another loss, as in TRL", () => {
     const given = { sapo_temperature_pos: 2, vespo_k_pos: 5, epsilon: 0.1, delta: 4 };
     expect(objectiveOf({ ...given, loss_type: 'grpo' }).loss).toMatchObject({ kind: 'clip', low: 0.1, delta: 4 });
     expect(objectiveOf({ ...given, loss_type: 'sapo' }).loss).toMatchObject({ kind: 'sapo', temperaturePositive: 2 });
   });
 
-  test('a layer may name the loss and another its options', () => {
+  test('may be in another layer than the name of the loss', () => {
     const layered = parseLayers([{ ...base, loss_type: 'sapo' }, { sapo_temperature_pos: 2 }]);
     expect(layered.objective.loss).toMatchObject({ kind: 'sapo', temperaturePositive: 2 });
   });
 });
 
 describe('the correction of the sampler', () => {
-  test('is off, on with the default mode, or as named', () => {
+  test('is off, on with the default mode, or in the named mode', () => {
     const correctionOf = (input: Record<string, unknown>) => objectiveOf(input).correction;
     expect(correctionOf({})).toEqual({ kind: 'none' });
     const mask = { kind: 'sequence', beyond: 'mask', max: 3, min: null };
@@ -102,7 +102,7 @@ describe('the correction of the sampler', () => {
     expect(correctionOf({ ...both, vllm_importance_sampling_correction: false })).toEqual({ kind: 'none' });
   });
 
-  test('has nothing to correct where π_old is that of the sampler', () => {
+  test("is refused where π_old is the sampler's", () => {
     expect(problemsOf({ objective: { oldPolicy: 'behaviour', correction: 'token' } })).toEqual([
       'objective.correction.kind',
     ]);
@@ -122,7 +122,7 @@ describe("TRL's batches", () => {
     return [startsPerBatch, objective.miniBatches, objective.localRollouts, objective.miniBatchOrder];
   };
 
-  test('are counted in rollouts', () => {
+  test('count rollouts', () => {
     const accumulated = { per_device_train_batch_size: 4, gradient_accumulation_steps: 4, num_generations: 8 };
     expect(cutOf(accumulated)).toEqual([2, 1, 4, 'fixed']);
     expect(cutOf({ ...accumulated, steps_per_generation: 12 })).toEqual([6, 3, 4, 'shuffled']);
@@ -141,7 +141,7 @@ describe("TRL's batches", () => {
     expect(objective.localRollouts).toBe(cut.part);
   });
 
-  test('that are no whole groups or steps, or are said twice, are refused', () => {
+  test('that are no whole groups or steps, or are set twice, are refused', () => {
     expect(problemsOf({ per_device_train_batch_size: 3 })).toEqual(['per_device_train_batch_size']);
     expect(problemsOf({ gradient_accumulation_steps: 2, steps_per_generation: 3 })).toEqual([
       'gradient_accumulation_steps',
@@ -160,14 +160,14 @@ describe('schedules', () => {
     expect(problemsOf({ ...cosine, lr_scheduler_kwargs: { num_cycles: 2 } })).toEqual(['lr_scheduler_kwargs']);
   });
 
-  test('what would be left out without a word is refused', () => {
+  test('options that transformers would ignore silently are refused', () => {
     expect(problemsOf({ lr_scheduler_type: 'constant', warmup_steps: 3 })).toEqual(['lr_scheduler_type']);
     expect(problemsOf({ lr_scheduler_type: 'polynomial' })).toEqual(['lr_scheduler_type']);
     expect(problemsOf({ optimizer: { warmupUpdates: 3, warmupRatio: 0.1 } })).toEqual(['optimizer.warmupRatio']);
   });
 });
 
-test('more optimizer steps than rollouts are refused', () => {
+test('more optimizer steps than rollouts are a problem', () => {
   expect(problemsOf({ startsPerBatch: 2, groupSize: 2, objective: { miniBatches: 5 } })).toEqual([
     'objective.miniBatches',
   ]);

@@ -1,11 +1,11 @@
-/** The schema, the types that the engine reads it into, and the page that explains it have the same keys and kinds. */
+/** Compares the keys and kinds of the schema, of the engine's serde types and of docs/objectives.md. */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { schemaRows } from '../../src/config/rows.js';
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 
-/** Keys of the section that do not cross: they say how a batch is cut. */
+/** Keys of the section that do not cross to the engine: they split a batch into optimizer steps. */
 const notCrossing = ['miniBatches', 'miniBatchOrder'];
 const { rows, unions } = schemaRows();
 const paths = rows.map(({ path }) => path).filter((path) => path.startsWith('objective.'));
@@ -16,7 +16,7 @@ const schemaKinds = unions.filter(({ path }) => path.startsWith('objective.')).f
 
 const sources = ['objective', 'loss', 'tokens', 'entropy', 'off_policy', 'weights'];
 
-/** The items of the engine that serde reads settings into, with their bodies. */
+/** Finds the engine's items that serde reads settings into, with their bodies. */
 function serdeItems(): { readonly tagged: boolean; readonly body: string }[] {
   const texts = sources.map((source) => read(`crates/engine/src/train/${source}.rs`));
   const source = texts.join('\n').replaceAll(/^\s*\/\/.*$/gm, '');
@@ -28,7 +28,7 @@ function serdeItems(): { readonly tagged: boolean; readonly body: string }[] {
     name,
     body,
   }));
-  // The state of a run, beside the settings.
+  // EntropyState is the state of a run, not a setting.
   return all.filter(({ name }) => name !== 'EntropyState');
 }
 

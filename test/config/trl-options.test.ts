@@ -1,4 +1,4 @@
-/** Every option of TRL's GRPO command is understood: taken, or refused with a reason and what to do instead. */
+/** A config accepts every option of TRL's GRPO command, or refuses it with the reason and the alternative. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/parse.js';
@@ -20,7 +20,7 @@ function problemsOf(input: Record<string, unknown>): readonly ConfigProblem[] {
   return [];
 }
 
-test('the list is TRL 1.16 as it stands', () => {
+test('the golden list holds the options of TRL 1.16', () => {
   expect(names.length).toBeGreaterThan(200);
   expect(names).toEqual(expect.arrayContaining(['vespo_k_pos', 'use_liger_kernel', 'lora_r', 'dataset_name']));
 });
@@ -33,19 +33,19 @@ test('all defaults together are accepted', () => {
   expect(problemsOf(defaults)).toEqual([]);
 });
 
-test.each(names)('%s is not unknown, whatever it says', (name) => {
+test.each(names)('%s is known, whatever its value', (name) => {
   for (const value of ['no-such-value', 123456, { no: 'such' }]) {
     expect(problemsOf({ [name]: value }).filter(({ message }) => message === 'unknown option')).toEqual([]);
   }
 });
 
-describe('what is not offered', () => {
+describe('a refused option', () => {
   test('is listed once, and is an option of TRL', () => {
     expect(new Set(refusedNames).size).toBe(refusedNames.length);
     expect(names).toEqual(expect.arrayContaining([...refusedNames]));
   });
 
-  test.each(refusedNames)('%s says why, and what to do', (name) => {
+  test.each(refusedNames)('%s is refused with the reason and the alternative', (name) => {
     const [problem, ...others] = problemsOf({ [name]: 'something else' });
     expect(others).toEqual([]);
     expect(problem?.key).toBe(name);
@@ -54,13 +54,13 @@ describe('what is not offered', () => {
   });
 });
 
-test('switches of the machine', () => {
+test('switches of precision, device and memory set our keys', () => {
   expect(parseConfig({ ...base, bf16: true, use_cpu: true })).toMatchObject({ dtype: 'bfloat16', device: 'cpu' });
   expect(parseConfig({ ...base, activation_checkpointing: true }).gradientCheckpointing).toBe(true);
   expect(parseConfig({ ...base, max_steps: -1, num_train_epochs: 2 })).toMatchObject({ updates: 0, passes: 2 });
 });
 
-test('the objective that TRL adds to GRPO', () => {
+test('options that TRL adds to GRPO set our objective', () => {
   const { objective, advantage } = parseConfig({
     ...{ ...base, loss_type: 'vespo', vespo_k_pos: 1, vespo_lambda_pos: 2, vespo_k_neg: 3, vespo_lambda_neg: 4 },
     ...{ top_entropy_quantile: 0.2, off_policy_mask_threshold: 0.5, use_adaptive_entropy: true, entropy_target: 1.5 },
@@ -76,7 +76,7 @@ test('the objective that TRL adds to GRPO', () => {
   expect(advantage).toMatchObject({ aggregation: 'normalise-then-sum', std: 'sample' });
 });
 
-test('what of it does not go together is refused', () => {
+test('combinations that exclude each other are refused', () => {
   const keys = (input: Record<string, unknown>) => problemsOf(input).map(({ key }) => key);
   expect(keys({ loss_type: 'vespo', vllm_importance_sampling_correction: true })).toEqual([
     'objective.correction.kind',

@@ -18,14 +18,14 @@ function problemsOf(objective: Record<string, unknown>): readonly ConfigProblem[
   return [];
 }
 
-test('the name of a kind stands for the kind with its defaults', () => {
+test('the name of a kind selects the kind with its defaults', () => {
   expect(objectiveOf({ loss: 'sapo', normalisation: 'token-mean' })).toMatchObject({
     loss: { kind: 'sapo', temperaturePositive: 1, temperatureNegative: 1.05 },
     normalisation: { kind: 'token-mean' },
   });
 });
 
-test('a section that names no kind is of the default one', () => {
+test('a section without a kind gets the default one', () => {
   expect(objectiveOf({ loss: { high: 0.28 } }).loss).toMatchObject({ kind: 'clip', low: 0.2, high: 0.28 });
 });
 
@@ -37,13 +37,13 @@ describe('layers', () => {
     expect(lossOf({ kind: 'clip', low: 0.1 }, { high: 0.3 })).toMatchObject({ kind: 'clip', low: 0.1, high: 0.3 });
   });
 
-  test('of another kind leave nothing of the lower one', () => {
+  test('of another kind replace the lower one', () => {
     expect(lossOf({ kind: 'clip', low: 0.1 }, { kind: 'cispo', high: 5 })).toEqual({ kind: 'cispo', high: 5 });
   });
 });
 
 describe('problems', () => {
-  test('a key of another kind says whose it is', () => {
+  test('a key of another kind is refused with the kinds that have it', () => {
     expect(problemsOf({ loss: { kind: 'sapo', low: 0.1 } })).toEqual([
       { key: 'objective.loss.low', message: 'belongs to the kind `clip` or `cispo-range`, not to `sapo`' },
     ]);
@@ -52,7 +52,7 @@ describe('problems', () => {
     ]);
   });
 
-  test('an unknown kind and a mistyped key name the nearest ones, all at once', () => {
+  test('an unknown kind and a mistyped key suggest the nearest ones, all together', () => {
     const found = problemsOf({
       loss: { kind: 'sappo' },
       correction: { kind: 'token', beyont: 'mask' },
@@ -65,7 +65,7 @@ describe('problems', () => {
     ]);
   });
 
-  test('the bound of cispo is required, and says what it is', () => {
+  test('the bound of cispo is required, and the problem explains it', () => {
     expect(problemsOf({ loss: 'cispo' })).toEqual([
       { key: 'objective.loss.high', message: 'is required: the bound of the ratio (5 in ScaleRL)' },
     ]);
@@ -99,7 +99,7 @@ describe('keys of earlier versions', () => {
     expect(problemsOf({ [key]: value })).toEqual([{ key: `objective.${key}`, message: `is now ${path}` }]);
   });
 
-  test('where the value is another as well, the problem says which', () => {
+  test('where the value changed as well, the problem shows the new value', () => {
     expect(problemsOf({ useRolloutLogprobs: true, samplingCorrection: { mode: 'token-mask' } })).toEqual([
       {
         key: 'objective.samplingCorrection.mode',

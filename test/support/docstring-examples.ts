@@ -1,4 +1,4 @@
-/** The `@example`s of `src`: found, type-checked as one program, and run one after another in this process. */
+/** Finds the `@example`s of `src`, type-checks them as one program, and runs them one after another in this process. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
@@ -11,7 +11,7 @@ interface Manifest {
   readonly exports: Readonly<Record<string, string | { readonly default?: string }>>;
 }
 
-/** The public entries: the name that users import, and the source file behind it. */
+/** Lists the public entries: the name that users import, and its source file. */
 export function publicEntries(): ReadonlyMap<string, string> {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
   const exported = Object.entries(exports).flatMap(([name, target]): [string, string][] => {
@@ -30,7 +30,7 @@ export interface DocstringExample {
   readonly runs: boolean;
 }
 
-/** All examples of the files under `src`, in the order of files and lines. */
+/** Finds all examples under `src`, in the order of files and lines. */
 export function findExamples(): readonly DocstringExample[] {
   const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
   const sources = files.filter((file) => file.endsWith('.ts')).sort();
@@ -51,7 +51,7 @@ function examplesIn(file: string): DocstringExample[] {
   });
 }
 
-/** The lines up to the next tag; a fence around them is taken off. */
+/** Parses the lines up to the next tag, without the fence around them. */
 function exampleAt(lines: readonly string[], place: string): DocstringExample {
   const end = lines.findIndex((line) => /^@[a-z]+\b/i.test(line));
   const own = end < 0 ? lines : lines.slice(0, end);
@@ -66,7 +66,7 @@ export interface CheckedExamples {
   readonly program: ts.Program;
 }
 
-/** One program of all examples under the options of the tests; `exit-rl` and its subpaths are the sources. */
+/** Type-checks all examples as one program with the options of the tests; `exit-rl` and its subpaths resolve to the sources. */
 export function checkExamples(examples: readonly DocstringExample[]): CheckedExamples {
   const config = ts.getParsedCommandLineOfConfigFile(
     join(root, 'tsconfig.test.json'),
@@ -102,7 +102,7 @@ function errorsOf(program: ts.Program, file: string, place: string): string[] {
   });
 }
 
-/** Functions and public methods that the entries export from the files under `folders`, and that have no `@example`. */
+/** Lists the functions and public methods without `@example` that the entries export from files under `folders`. */
 export function withoutExample(program: ts.Program, folders: readonly string[]): string[] {
   const checker = program.getTypeChecker();
   const isOurs = (node: ts.Node): boolean =>
@@ -122,7 +122,7 @@ export function withoutExample(program: ts.Program, folders: readonly string[]):
   return [...missing].sort();
 }
 
-/** The callable parts of a declaration: a function, or the public methods of a class. */
+/** Lists the callable parts of a declaration: a function, or the public methods of a class. */
 function callables(node: ts.Declaration): [string, ts.Node][] {
   if (ts.isFunctionDeclaration(node)) return [[node.name?.text ?? '', node]];
   if (ts.isVariableDeclaration(node)) {
@@ -142,7 +142,7 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor as new (
 const silent = { log: () => {}, error: () => {} };
 const quietProcess: object = Object.create(process, { stdout: { value: { write: () => true } } });
 
-/** Runs an example in a folder that holds `files`, by name, and nothing else; its output is dropped. */
+/** Runs an example in a folder that holds only `files`, by name; discards its output. */
 export async function runExample(
   { code }: DocstringExample,
   files: Readonly<Record<string, string>> = {},
@@ -164,12 +164,12 @@ function loadModule(name: string): Promise<unknown> {
   return import(file === undefined ? name : pathToFileURL(join(root, file)).href);
 }
 
-/** JavaScript for the body of a function: imports become calls of `load`. */
+/** Compiles an example to the body of a function: imports become calls of `load`. */
 function runnable(code: string): string {
   const compilerOptions = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true };
   const { outputText } = ts.transpileModule(code, { compilerOptions });
   const source = ts.createSourceFile('example.js', outputText, ts.ScriptTarget.ES2022, true);
-  // A program of types alone keeps an empty export, which a function's body cannot hold.
+  // A program with only types keeps an empty export, which a function's body cannot contain.
   const statements = source.statements.filter((one) => !ts.isExportDeclaration(one));
   return statements.map((one) => (ts.isImportDeclaration(one) ? loading(one) : one.getText())).join('\n');
 }

@@ -1,4 +1,4 @@
-/** Curricula, histories and groups for tests of `exit`, written by hand or played by a scripted policy. */
+/** Creates curricula, histories and groups for tests of `exit`, by hand or with a scripted policy. */
 
 import type { History } from '../../src/history.js';
 import type { Curriculum } from '../../src/method/curriculum.js';

@@ -12,7 +12,7 @@ export const ladderTasks: readonly Task<LadderData>[] = Array.from({ length: 20 
   data: { digits: [i % 10, (i * 3) % 10, (i * 7 + 1) % 10] },
 }));
 
-/** The turn that an answer with this intent belongs to. */
+/** Returns the turn that an answer with this intent belongs to. */
 const answeredTurn = (history: History, intent: Intent): number =>
   history.turns.length - (intent === 'attempt' ? 0 : 1);
 

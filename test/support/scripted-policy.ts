@@ -1,8 +1,8 @@
-/** A policy with scripted answers: the method runs unchanged, only the model is replaced. */
+/** Creates a policy with scripted answers: only the model is replaced, the method runs unchanged. */
 import type { Completion, Generated, GenerateRequest, Policy } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';
 
-/** Returns the answer. A text ends with an end token; a script that throws is a failing policy. */
+/** Returns the answer to a request; a text finishes with `stop`. A script that throws makes the policy fail. */
 export type Script = (request: GenerateRequest, completion: number) => string | Completion;
 
 export interface ScriptedPolicy extends Pick<Policy, 'generate'> {

@@ -1,4 +1,4 @@
-/** The types of a config, as an editor uses them: our keys and TRL's, typos refused. */
+/** Checks the types of a config that an editor uses: our keys and TRL's are accepted, typos refused. */
 import { readFileSync } from 'node:fs';
 import ts from 'typescript';
 import { describe, expect, expectTypeOf, test } from 'vitest';
@@ -21,7 +21,7 @@ describe('defineConfig', () => {
     defineConfig({ task: 'reds', model: 'm', sampling: { temprature: 1 } });
     // @ts-expect-error: a text where a number belongs
     defineConfig({ task: 'reds', model: 'm', updates: 'three' });
-    // @ts-expect-error: a typo of one of TRL's
+    // @ts-expect-error: a typo of a TRL name
     defineConfig({ task: 'reds', model: 'm', num_generation: 4 });
     // @ts-expect-error: no such method
     defineConfig({ task: 'reds', model: 'm', method: 'exitt' });
@@ -31,13 +31,13 @@ describe('defineConfig', () => {
     expect(() => parseConfig({ task: 'reds', modle: 'x', updtes: 3 })).toThrow(/modle/);
   });
 
-  test('takes a union by the name of its kind, or with its settings', () => {
+  test('accepts a union by the name of its kind, or with its settings', () => {
     defineConfig({ model: 'm', objective: { loss: 'sapo', normalisation: { kind: 'constant', length: 512 } } });
     expect(parseConfig({ task: 'reds', model: 'm', objective: { loss: 'sapo' } }).objective.loss.kind).toBe('sapo');
   });
 });
 
-/** The keys of the interface, as its source has them. */
+/** Reads the keys of the interface from its source. */
 function declaredOptions(): string[] {
   const file = new URL('../../src/config/define.ts', import.meta.url);
   const source = ts.createSourceFile('define.ts', readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
@@ -49,12 +49,12 @@ function declaredOptions(): string[] {
 
 const golden = readFileSync(new URL('../golden/trl-fields.json', import.meta.url), 'utf8');
 const trlNames = Object.keys(Object.assign({}, ...Object.values(JSON.parse(golden))));
-/** Not in TRL's three classes: of its callbacks, of vLLM's arguments, and of transformers before version 5. */
+/** Options from outside TRL's three classes: its callbacks, vLLM's arguments, and transformers before version 5. */
 const besides = ['early_stopping_patience', 'early_stopping_threshold', 'generation_kwargs', 'warmup_ratio'];
-/** Typed by our own keys of the same name. */
+/** Options that our own keys of the same name type. */
 const ours = ['dtype', 'seed', 'temperature'];
 
-test("the names of TRL's in the type are those that a config takes", () => {
+test('the type declares exactly the TRL names that a config accepts', () => {
   const taken = trlNames.filter((name) => !refusedNames.includes(name) && !ours.includes(name));
   expect(declaredOptions().sort()).toEqual([...taken, ...besides].sort());
   expectTypeOf<TrlOptions['learning_rate']>().toEqualTypeOf<number | null | undefined>();

@@ -1,4 +1,4 @@
-/** The types that users write against: a family with its own data, rewards and their columns, a curriculum, requests. */
+/** Checks the types that users write against: a family with its own data, rewards and their columns, a curriculum, requests. */
 import type {
   Curriculum,
   Group,
@@ -21,7 +21,7 @@ interface Sum {
   readonly right: number;
 }
 
-describe('a task family with data of its own', () => {
+describe('a task family with its own data type', () => {
   const sums: TaskFamily<Sum> = {
     name: 'sums',
     turns: 1,
@@ -40,7 +40,7 @@ describe('a task family with data of its own', () => {
     expect(sums.prompt(sums.tasks('train')[0] as Task<Sum>, { turns: [] }, 'attempt')).toBe('1 + 1 =');
   });
 
-  test('fits wherever a family goes', () => {
+  test('is assignable to every parameter of type TaskFamily', () => {
     expectTypeOf<{ family: TaskFamily<Sum> }>().toExtend<Pick<TrainRunOptions, 'family'>>();
     expectTypeOf(sums).toExtend<TaskFamily>();
   });
@@ -55,7 +55,7 @@ describe('a task family with data of its own', () => {
 });
 
 describe('a reward function', () => {
-  test('of one answer sees task, texts and quality', () => {
+  test('of one answer receives task, text and quality', () => {
     const reward = namedReward(({ text, quality, task }) => {
       expectTypeOf(text).toEqualTypeOf<string>();
       expectTypeOf(quality).toEqualTypeOf<number>();
@@ -65,7 +65,7 @@ describe('a reward function', () => {
     expect(reward.name).toBe('reward');
   });
 
-  test('of a batch sees the columns as lists beside the texts', () => {
+  test('of a batch receives texts, completions and prompts as lists', () => {
     const reward: BatchReward = {
       batch: ({ texts, completions, prompts }) => {
         expectTypeOf(texts).toEqualTypeOf<readonly string[]>();
@@ -79,7 +79,7 @@ describe('a reward function', () => {
   });
 });
 
-test('a curriculum takes and gives whole batches', () => {
+test('a curriculum returns and observes whole batches', () => {
   expectTypeOf<Parameters<Curriculum['observe']>[0]>().toEqualTypeOf<readonly Group[]>();
   expectTypeOf<ReturnType<Curriculum['nextBatch']>>().toEqualTypeOf<readonly Start[]>();
   expectTypeOf<Parameters<Curriculum['nextBatch']>[0]>().toEqualTypeOf<number>();
@@ -91,7 +91,7 @@ test('a policy generates from a text, with defaults for everything', () => {
   expectTypeOf<{ prompt: string; tempreture: number }>().not.toExtend<{ temperature: number }>();
 });
 
-test('a run gives its folder, its metrics and its evaluation', () => {
+test('a run returns its folder, its metrics and its evaluation', () => {
   expectTypeOf<TrainRunResult['path']>().toEqualTypeOf<string>();
   expectTypeOf<MetricsRow['update']>().toEqualTypeOf<number>();
   expectTypeOf<NonNullable<TrainRunResult['evaluation']>['solved']>().toEqualTypeOf<readonly number[]>();
