@@ -53,7 +53,7 @@ function showTasks(): (progress: EvaluationProgress) => void {
 /** A signal leaves at once, whatever is waited for: a verifier, or a model that loads. */
 async function untilStopped<Value>(work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
   const { untilAborted } = await import('../abort.js');
-  const stop = stopOnSignals('stopping: nothing is written');
+  const stop = stopOnSignals('stopping without writing anything');
   try {
     return await untilAborted(stop.signal, work(stop.signal));
   } catch (error) {
