@@ -9,7 +9,8 @@ import { corrupt } from './manifest.js';
 import type { MetricsRow } from './metrics.js';
 
 export const stateName = 'state.json';
-const formatVersion = 1;
+// 2: a curriculum counts observed batches, and keeps no open one.
+const formatVersion = 2;
 
 /** Counters of a run. Random streams need none, because the run's seed and the update's number determine each. */
 export interface Progress {
