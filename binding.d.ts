@@ -283,8 +283,6 @@ export interface NativeGenerateRequest {
   /** Texts that end a completion. Its text is cut before them unless `includeStopText` is true. */
   stopTexts: Array<string>
   includeStopText: boolean
-  /** Generates past the folder's end tokens, for benchmarks of a fixed length. */
-  ignoreEndTokens: boolean
   /** Determines every random number together with `requestId`, completion and position; a whole number below 2^53. */
   seed: number
   requestId: number

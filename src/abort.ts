@@ -2,15 +2,15 @@
 import { setMaxListeners } from 'node:events';
 import { CancelledError } from './errors.js';
 
-interface Linked {
+export interface LinkedSignal {
   readonly signal: AbortSignal;
   abort(): void;
   /** Stops listening to the outer signal. */
   unlink(): void;
 }
 
-/** Creates a signal that aborts with `outer` or by `abort`. */
-function linkSignal(outer: AbortSignal | undefined): Linked {
+/** Creates a signal that aborts with `outer` or by `abort`; `unlink` ends its dependence on `outer`. */
+export function linkSignal(outer: AbortSignal | undefined): LinkedSignal {
   // AbortSignal.any would keep every derived signal alive as long as `outer`, which lives as long as a run.
   const inner = new AbortController();
   // Every request in flight adds a listener, and a batch has thousands of requests.

@@ -1,9 +1,13 @@
 /** Sums, means and spreads. Every sum adds from the first value to the last, so that equal lists give equal bits. */
 
-export const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+export function sum(values: ArrayLike<number>): number {
+  let total = 0;
+  for (let at = 0; at < values.length; at++) total += values[at] as number;
+  return total;
+}
 
 /** Computes the mean; 0 for an empty list. */
-export function mean(values: readonly number[]): number {
+export function mean(values: ArrayLike<number>): number {
   return values.length === 0 ? 0 : sum(values) / values.length;
 }
 

@@ -2,7 +2,7 @@
 
 import { together } from '../abort.js';
 import { emptyHistory } from '../history.js';
-import { type BatchAdvantageSettings, creditGroups } from '../method/advantage.js';
+import { assignAdvantages, type BatchAdvantageSettings } from '../method/advantage.js';
 import { assembleBatch } from '../method/batch.js';
 import { type Group, isTrainable, type RewardPlan, rewardGroups } from '../method/group.js';
 import { rolloutStart } from '../method/rollout.js';
@@ -65,7 +65,7 @@ async function measureLoss(
 ): Promise<UpdateMetrics> {
   const trained = groups.filter(isTrainable);
   if (loss === undefined || policy.evaluate === undefined || trained.length === 0) return {};
-  const credited = creditGroups(trained, plan, loss.advantage);
+  const credited = assignAdvantages(trained, plan, loss.advantage);
   return policy.evaluate(assembleBatch(credited, loss.overlongFilter), loss.update, signal);
 }
 

@@ -2,7 +2,7 @@
 
 import { defaultAdvantage } from '../config/schema.js';
 import type { Embedder } from '../embedder/embedder.js';
-import { sum } from '../stats.js';
+import { mean, sum } from '../stats.js';
 import { applyDiversity, measureDiversity } from './diversity.js';
 import type { Group, RewardPlan } from './group.js';
 import { type MethodName, methods } from './methods.js';
@@ -139,13 +139,7 @@ function deviation(values: Float64Array, std: AdvantageSettings['std']): number 
 const spread = (centred: Float64Array, std: AdvantageSettings['std']): number =>
   Math.sqrt(sumOfSquares(centred) / (std === 'sample' ? centred.length - 1 : centred.length));
 
-function mean(values: Float64Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function sumOfSquares(values: Float64Array): number {
-  return values.reduce((sum, value) => sum + value * value, 0);
-}
+const sumOfSquares = (values: Float64Array): number => sum(values.map((value) => value * value));
 
 /** Settings of the advantages of a batch. */
 export interface BatchAdvantageSettings extends Partial<AdvantageSettings> {
@@ -159,27 +153,22 @@ export interface CreditedGroup {
   readonly factors?: Float64Array;
 }
 
-export interface CreditOptions {
-  readonly config: {
-    readonly method: MethodName;
-    readonly advantage: BatchAdvantageSettings;
-    readonly diversity: { readonly clamp: number };
-  };
-  readonly plan: Pick<RewardPlan, 'functions'>;
+export interface BonusOptions {
+  readonly config: { readonly method: MethodName; readonly diversity: { readonly clamp: number } };
   readonly embedder: Embedder;
   readonly signal?: AbortSignal;
 }
 
 /**
- * Computes the advantages of every group, times the diversity d of its answers where the method has that bonus.
- * @throws RangeError when a reward is infinite, CancelledError when the signal fires.
+ * Multiplies the advantages by the diversity d of the answers, where the method has that bonus (`exit`).
+ * @throws CancelledError when the signal fires.
  */
-export async function assignAdvantages(
-  { config, plan, embedder, signal }: CreditOptions,
-  groups: readonly Group[],
+export async function applyDiversityBonus(
+  { config, embedder, signal }: BonusOptions,
+  credited: readonly CreditedGroup[],
 ): Promise<readonly CreditedGroup[]> {
-  const credited = creditGroups(groups, plan, config.advantage);
   if (!methods[config.method].diversityBonus) return credited;
+  const groups = credited.map(({ group }) => group);
   const factors = await measureDiversity(groups, embedder, config.diversity.clamp, signal);
   return credited.map((one, at) => {
     const d = factors[at] as Float64Array;
@@ -187,8 +176,11 @@ export async function assignAdvantages(
   });
 }
 
-/** Computes the advantages of every group, without a bonus. */
-export function creditGroups(
+/**
+ * Computes one advantage for each rollout of every group, without a bonus.
+ * @throws RangeError when a reward is infinite.
+ */
+export function assignAdvantages(
   groups: readonly Group[],
   plan: Pick<RewardPlan, 'functions'>,
   settings: BatchAdvantageSettings,
@@ -222,7 +214,7 @@ export interface SkipSettings {
   readonly objective: { readonly normalisation: { readonly kind: string } };
 }
 
-const hasSignal = ({ advantages }: CreditedGroup): boolean => advantages.some((advantage) => advantage !== 0);
+const hasAdvantage = ({ advantages }: CreditedGroup): boolean => advantages.some((advantage) => advantage !== 0);
 
 /** Counts the tokens that are trained on: none of a turn that the overlong filter masks. */
 function countTrainedTokens(rollout: Rollout, overlongFilter: boolean): number {
@@ -247,7 +239,7 @@ export function skipWithoutSignal(
   credited: readonly CreditedGroup[],
   settings: SkipSettings,
 ): readonly CreditedGroup[] {
-  const kept = credited.filter(hasSignal);
+  const kept = credited.filter(hasAdvantage);
   if (kept.length === credited.length) return credited;
   if (kept.length === 0) return credited.slice(0, 1);
   const scale = lossDivisor(kept, settings) / lossDivisor(credited, settings);

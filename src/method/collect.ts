@@ -1,18 +1,16 @@
-/** Collects the groups of one update: one per start of the batch, or with refilling until enough have a signal. */
+/** The groups of one update: one for each start of the batch, or with refilling until enough have a signal. */
 
 import { together } from '../abort.js';
 import type { Policy } from '../policy/policy.js';
 import { looksAtBatch } from '../reward/named.js';
 import type { Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
-import type { Curriculum } from './curriculum.js';
 import { type Group, isTrainable, type RewardPlan, rewardGroups, rolloutGroup } from './group.js';
 import { type RolloutOptions, rolloutStart, type Start } from './rollout.js';
-import type { TrainSettings } from './train-settings.js';
+import type { MethodSettings } from './train-settings.js';
 
 export interface CollectOptions {
-  readonly config: TrainSettings;
-  readonly curriculum: Pick<Curriculum, 'nextBatch'>;
+  readonly config: MethodSettings;
   readonly policy: Pick<Policy, 'generate'>;
   readonly family: TaskFamily;
   readonly plan: RewardPlan;
@@ -20,7 +18,7 @@ export interface CollectOptions {
 }
 
 /** Whether two of the known values differ. */
-function hasDifference(values: Float64Array): boolean {
+function differ(values: Float64Array): boolean {
   const known = values.filter((value) => !Number.isNaN(value));
   return known.some((value) => value !== known[0]);
 }
@@ -29,44 +27,41 @@ function hasDifference(values: Float64Array): boolean {
  * Whether the group's advantages can be other than 0: two of its known rewards differ or, where each function is
  * normalised separately, two values of one function.
  */
-export function hasSignal(group: Group, { advantage }: Pick<TrainSettings, 'advantage'>): boolean {
+export function hasSignal(group: Group, { advantage }: Pick<MethodSettings, 'advantage'>): boolean {
   if (!isTrainable(group)) return false;
-  if (advantage.aggregation !== 'normalise-then-sum') return hasDifference(group.rewards);
-  return group.columns.some(({ values }) => hasDifference(values));
+  if (advantage.aggregation !== 'normalise-then-sum') return differ(group.rewards);
+  return group.columns.some(({ values }) => differ(values));
 }
 
 /**
- * Rolls out P groups. With `refill` (DAPO's dynamic sampling, arXiv 2503.14476) groups with equal rewards do not count: it
- * draws further starts until P groups have a signal, or until it has drawn `maximumDraws` starts. Start i of an update has
- * the same random streams whenever it is drawn.
- * @throws CancelledError when the signal fires, NativeError when the engine fails.
+ * How many starts an update still draws: P for its first groups, then none. With `refill` (DAPO's dynamic sampling, arXiv
+ * 2503.14476) groups with equal rewards do not count: it draws further starts until P groups have a signal, or until it has
+ * drawn `maximumDraws` starts.
  */
-export async function collectGroups(options: CollectOptions, rng: Rng): Promise<readonly Group[]> {
-  const { startsPerBatch, dynamicSampling, maximumDraws } = options.config;
-  const refills = dynamicSampling === 'refill';
-  const most = refills ? Math.max(startsPerBatch, maximumDraws) : startsPerBatch;
-  const groups: Group[] = [];
-  for (let missing = startsPerBatch; missing > 0 && groups.length < most; ) {
-    const drawn = groups.map(({ start }) => start);
-    const starts = options.curriculum.nextBatch(Math.min(missing, most - drawn.length), rng, drawn);
-    groups.push(...(await rolloutStarts(options, starts, drawn.length, rng)));
-    missing = refills ? startsPerBatch - withSignal(groups, options.config).length : 0;
-  }
-  return groups;
+export function missingStarts(groups: readonly Group[], config: MethodSettings): number {
+  const { startsPerBatch, dynamicSampling, maximumDraws } = config;
+  if (dynamicSampling !== 'refill') return startsPerBatch - groups.length;
+  const most = Math.max(startsPerBatch, maximumDraws);
+  return Math.min(startsPerBatch - withSignal(groups, config).length, most - groups.length);
 }
 
-/** Rolls out all groups at once, so that the engine batches their requests. A failing group cancels the others. */
-async function rolloutStarts(
+/**
+ * Rolls out one group for each start, all at once, so that the engine batches their requests, with rewards and scores.
+ * `first` counts the starts that the update has drawn before: start i has the same random streams whenever it is drawn.
+ * A failing group cancels the others.
+ * @throws CancelledError when the signal fires, NativeError when the engine fails.
+ */
+export async function rolloutGroups(
   { config, policy, family, plan, signal: outer }: CollectOptions,
   starts: readonly Start[],
   first: number,
   rng: Rng,
 ): Promise<readonly Group[]> {
   const { groupSize: size, sampling } = config;
-  const forEachStart = <Value>(play: (options: RolloutOptions) => Promise<Value>): Promise<Value[]> =>
+  const forEachStart = <Value>(rollOut: (options: RolloutOptions) => Promise<Value>): Promise<Value[]> =>
     together(outer, (signal) =>
       starts.map((start, at) =>
-        play({ policy, family, start, size, sampling, rng: rng.fork('rollout', first + at), signal }),
+        rollOut({ policy, family, start, size, sampling, rng: rng.fork('rollout', first + at), signal }),
       ),
     );
   // A reward function of the whole batch waits for the last rollout; the others start with the first group.
@@ -75,15 +70,15 @@ async function rolloutStarts(
 }
 
 /** Selects the groups to train on; a refilled batch drops those without signal. */
-export function trainedGroups(groups: readonly Group[], config: TrainSettings): readonly Group[] {
+export function trainableGroups(groups: readonly Group[], config: MethodSettings): readonly Group[] {
   return config.dynamicSampling === 'refill' ? withSignal(groups, config) : groups.filter(isTrainable);
 }
 
-const withSignal = (groups: readonly Group[], config: TrainSettings): readonly Group[] =>
+const withSignal = (groups: readonly Group[], config: MethodSettings): readonly Group[] =>
   groups.filter((group) => hasSignal(group, config));
 
 /** Reports how many starts a refilled batch drew, and how many groups of them have a signal. */
-export function samplingMetrics(groups: readonly Group[], config: TrainSettings): Record<string, number> {
+export function samplingMetrics(groups: readonly Group[], config: MethodSettings): Record<string, number> {
   if (config.dynamicSampling !== 'refill') return {};
   return { 'dynamic_sampling/drawn': groups.length, 'dynamic_sampling/live': withSignal(groups, config).length };
 }

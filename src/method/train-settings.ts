@@ -9,15 +9,12 @@ export type ScheduledOptimizer = OptimizerSettings &
       Partial<Pick<RunConfig['optimizer'], 'warmupRatio' | 'countFrom'>>
   >;
 
-export type DiversitySettings = RunConfig['diversity'];
-export type BestSettings = RunConfig['best'];
-export type CheckpointSettings = RunConfig['checkpoint'];
-/** Which rollouts are written to traces.jsonl: none, one group per update, or all. */
-export type Traces = RunConfig['traces'];
-
 /** Keys that only the assembly of a run, the command line or evaluation reads. */
 type Elsewhere = 'recipe' | 'task' | 'data' | 'chat' | 'verifier' | 'model' | 'passes' | 'reward' | 'rewards' | 'lora';
 
 export type TrainSettings = Readonly<
   Omit<RunConfig, Elsewhere | 'device' | 'dtype' | 'threads' | 'evaluation' | 'name' | 'logEvery' | 'logCompletions'>
 >;
+
+/** The settings of the method: those of training without those of the run folder. */
+export type MethodSettings = Omit<TrainSettings, 'best' | 'checkpoint' | 'traces' | 'tensorboard'>;

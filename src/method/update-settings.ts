@@ -1,6 +1,6 @@
 /** Computes the settings of one update from the config of the run. */
 import type { EntropyState, OptimizerSettings, UpdateMetrics, UpdateSettings } from '../policy/policy.js';
-import type { ScheduledOptimizer, TrainSettings } from './train-settings.js';
+import type { MethodSettings, ScheduledOptimizer } from './train-settings.js';
 
 /** Selects AdamW's settings from those that also hold a schedule. */
 export function optimizerSettings(optimizer: OptimizerSettings): OptimizerSettings {
@@ -16,7 +16,7 @@ export function entropyState(metrics: UpdateMetrics): { entropy?: EntropyState }
 }
 
 /** Computes the settings of update `update`, counted from 1. */
-export function updateSettings(config: TrainSettings, update: number, entropy?: EntropyState): UpdateSettings {
+export function updateSettings(config: MethodSettings, update: number, entropy?: EntropyState): UpdateSettings {
   const { optimizer, objective, sampling, updates, microbatchTokens, gradientCheckpointing, logitsBytes } = config;
   const { miniBatches: _miniBatches, miniBatchOrder: _order, ...formula } = objective;
   return {

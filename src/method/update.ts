@@ -4,17 +4,17 @@ import { NonFiniteError } from '../errors.js';
 import type { EntropyState, Policy, UpdateMetrics } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
-import { assignAdvantages, type CreditedGroup, skipWithoutSignal } from './advantage.js';
+import { applyDiversityBonus, assignAdvantages, type CreditedGroup, skipWithoutSignal } from './advantage.js';
 import { assembleBatch, miniBatchSteps } from './batch.js';
-import { collectGroups, trainedGroups } from './collect.js';
+import { missingStarts, rolloutGroups, trainableGroups } from './collect.js';
 import type { Curriculum } from './curriculum.js';
 import type { Group, RewardPlan } from './group.js';
-import type { TrainSettings } from './train-settings.js';
+import type { MethodSettings } from './train-settings.js';
 import { updateSettings } from './update-settings.js';
 
 /** The parts that one update works with. */
 export interface Method {
-  readonly config: TrainSettings;
+  readonly config: MethodSettings;
   readonly policy: Policy;
   readonly family: TaskFamily;
   readonly curriculum: Curriculum;
@@ -44,13 +44,18 @@ export interface Updated {
  * @throws CancelledError when the signal fires, NativeError when the engine fails.
  */
 export async function update(method: Method, number: number, entropy?: EntropyState): Promise<Updated> {
-  const { config, curriculum } = method;
+  const { config, curriculum, plan } = method;
   const rng = method.rng.fork('update', number);
-  const groups = await collectGroups(method, rng);
+  const groups: Group[] = [];
+  for (let count = missingStarts(groups, config); count > 0; count = missingStarts(groups, config)) {
+    const drawn = groups.map(({ start }) => start);
+    const starts = curriculum.nextBatch(count, rng, drawn);
+    groups.push(...(await rolloutGroups(method, starts, drawn.length, rng)));
+  }
   method.onGroups?.(groups, number);
-  const credited = await assignAdvantages(method, trainedGroups(groups, config));
-  const trained = config.dynamicSampling === 'skip' ? skipWithoutSignal(credited, config) : credited;
-  const updated = await updatePolicy(method, trained, number, rng, entropy);
+  const compared = assignAdvantages(trainableGroups(groups, config), plan, config.advantage);
+  const credited = await applyDiversityBonus(method, compared);
+  const updated = await updatePolicy(method, credited, number, rng, entropy);
   await blendReference(method, number);
   curriculum.observe(groups, rng);
   return { groups, credited, ...updated };
@@ -64,9 +69,10 @@ async function updatePolicy(
   entropy: EntropyState | undefined,
 ): Promise<Pick<Updated, 'metrics' | 'refused'>> {
   if (credited.length === 0) return { metrics: undefined };
-  const sizes = credited.map(({ group }) => group.rollouts.length);
+  const trained = config.dynamicSampling === 'skip' ? skipWithoutSignal(credited, config) : credited;
+  const sizes = trained.map(({ group }) => group.rollouts.length);
   const steps = miniBatchSteps(sizes, config.objective, rng.fork('mini-batches'));
-  const batch = assembleBatch(credited, config.overlongFilter, steps);
+  const batch = assembleBatch(trained, config.overlongFilter, steps);
   try {
     return { metrics: await policy.update(batch, updateSettings(config, number, entropy), signal) };
   } catch (error) {

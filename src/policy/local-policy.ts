@@ -1,4 +1,6 @@
 /** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
+
+import { linkSignal } from '../abort.js';
 import {
   type Fields,
   flag,
@@ -236,12 +238,8 @@ export class LocalPolicy implements Policy {
    */
   stream(asked: PromptOrTokens | GenerateOptions): GenerationStream {
     const request = completeRequest('stream', asked);
-    const leaving = new AbortController();
-    const signal = request.signal ? AbortSignal.any([request.signal, leaving.signal]) : leaving.signal;
-    return streamOf(
-      (onTokens) => this.answer({ ...request, signal }, onTokens),
-      () => leaving.abort(),
-    );
+    const { signal, abort, unlink } = linkSignal(request.signal);
+    return streamOf((onTokens) => this.answer({ ...request, signal }, onTokens).finally(unlink), abort);
   }
 
   private async answer(

@@ -13,5 +13,5 @@ type NativeSampling = Omit<NativeGenerateRequest, 'prompt' | 'n' | 'seed' | 'req
 
 /** Converts sampling for the engine. */
 export function nativeSampling({ stopTokenIds, stop, ...rest }: Required<Sampling>): NativeSampling {
-  return { ...rest, stopTokenIds: [...stopTokenIds], stopTexts: [...stop], ignoreEndTokens: false };
+  return { ...rest, stopTokenIds: [...stopTokenIds], stopTexts: [...stop] };
 }

@@ -7,7 +7,6 @@ import type { Evaluation } from '../evaluation/evaluation.js';
 import { evaluateIterations } from '../evaluation/iterate.js';
 import { measuredFamily } from '../evaluation/measured.js';
 import { createRewardPlan } from '../method/group.js';
-import type { BestSettings } from '../method/train-settings.js';
 import { updateSettings } from '../method/update-settings.js';
 import type { EntropyState, Policy } from '../policy/policy.js';
 import type { NamedReward } from '../reward/named.js';
@@ -32,7 +31,7 @@ export interface PeriodicEvaluation {
 export interface EvaluationRequest {
   readonly evaluation?: PeriodicEvaluation;
   readonly progress: Progress;
-  readonly config: { readonly updates: number; readonly best: BestSettings };
+  readonly config: { readonly updates: number; readonly best: RunConfig['best'] };
   readonly signal?: AbortSignal;
 }
 

@@ -2,8 +2,9 @@
  * Saves a run during training: training pauses while the policy is copied to host memory, and continues while the copy is
  * written. One save runs at a time; the next save and the end of training wait for it.
  */
+
+import type { RunConfig } from '../config/parse.js';
 import type { CurriculumState } from '../method/curriculum.js';
-import type { CheckpointSettings } from '../method/train-settings.js';
 import type { Policy, PolicySnapshot } from '../policy/policy.js';
 import { writeCheckpoint } from './checkpoint.js';
 import { currentVersions, hashValue } from './identity.js';
@@ -27,7 +28,7 @@ export interface Saver {
 export interface SaverOptions {
   readonly run: Run;
   readonly policy: Pick<Policy, 'snapshot'>;
-  readonly settings: CheckpointSettings;
+  readonly settings: RunConfig['checkpoint'];
   /** Updates whose checkpoints retention keeps; called when a save begins. */
   readonly protect?: () => readonly number[];
   /** Seconds that a save may delay the next one before the run warns. */

@@ -1,8 +1,8 @@
 /** state.json of a checkpoint: the state of the TypeScript side, from which a resumed run continues exactly. */
 import { join } from 'node:path';
+import type { RunConfig } from '../config/parse.js';
 import { ConfigError } from '../errors.js';
 import type { CurriculumState } from '../method/curriculum.js';
-import type { BestSettings } from '../method/train-settings.js';
 import type { EntropyState } from '../policy/policy.js';
 import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
 import { corrupt } from './manifest.js';
@@ -101,7 +101,7 @@ function readMetric(metric: string, metrics: Readonly<Record<string, number>>): 
  * @throws ConfigError when the evaluation has no such metric.
  */
 export function afterEvaluation(
-  { metric, greaterIsBetter, threshold }: BestSettings,
+  { metric, greaterIsBetter, threshold }: RunConfig['best'],
   before: BestState | undefined,
   update: number,
   metrics: Readonly<Record<string, number>>,
@@ -118,6 +118,6 @@ export function afterEvaluation(
 }
 
 /** Whether training stops early, after `patience` evaluations without a gain. */
-export function isExhausted({ patience }: BestSettings, state: BestState | undefined): boolean {
+export function isExhausted({ patience }: RunConfig['best'], state: BestState | undefined): boolean {
   return patience > 0 && state !== undefined && state.withoutGain >= patience;
 }

@@ -1,8 +1,9 @@
 /** Writes rollouts as lines of traces.jsonl, which show the exact completions of the policy. */
+
+import type { RunConfig } from '../config/parse.js';
 import { depth, historyKey } from '../history.js';
 import type { CreditedGroup } from '../method/advantage.js';
 import type { RolloutTurn } from '../method/rollout.js';
-import type { Traces } from '../method/train-settings.js';
 import type { MetricsRow } from './metrics.js';
 import type { Run } from './run.js';
 
@@ -46,7 +47,7 @@ function traceGroup(update: number, place: number, { group, advantages, factors 
 }
 
 /** Converts one update to lines: none, those of its first group, or all. */
-export function traceUpdate(update: number, groups: readonly CreditedGroup[], traces: Traces): object[] {
+export function traceUpdate(update: number, groups: readonly CreditedGroup[], traces: RunConfig['traces']): object[] {
   switch (traces) {
     case 'none':
       return [];
@@ -61,7 +62,7 @@ export function traceUpdate(update: number, groups: readonly CreditedGroup[], tr
 
 export interface Recorded {
   readonly run?: Run;
-  readonly config: { readonly traces: Traces };
+  readonly config: { readonly traces: RunConfig['traces'] };
 }
 
 export async function recordMetrics({ run }: Pick<Recorded, 'run'>, row: MetricsRow): Promise<void> {

@@ -91,7 +91,7 @@ const stallLimit = 3;
 
 type Failed = Extract<Outcome, { readonly kind: 'failed' }>;
 
-function firstFailure(groups: readonly Group[]): Failed | undefined {
+function firstFailedRollout(groups: readonly Group[]): Failed | undefined {
   const failed = groups.flatMap(({ rollouts }) => rollouts).find(hasFailed);
   return failed?.outcome.kind === 'failed' ? failed.outcome : undefined;
 }
@@ -100,7 +100,7 @@ function firstFailure(groups: readonly Group[]): Failed | undefined {
 export function createStallGuard(): (groups: readonly Group[]) => void {
   let inARow = 0;
   return (groups) => {
-    const failure = groups.some(isTrainable) ? undefined : firstFailure(groups);
+    const failure = groups.some(isTrainable) ? undefined : firstFailedRollout(groups);
     inARow = failure === undefined ? 0 : inARow + 1;
     if (failure === undefined || inARow < stallLimit) return;
     const { boundary, detail } = failure;

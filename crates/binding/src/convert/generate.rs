@@ -29,8 +29,6 @@ pub struct NativeGenerateRequest {
     /// Texts that end a completion. Its text is cut before them unless `includeStopText` is true.
     pub stop_texts: Vec<String>,
     pub include_stop_text: bool,
-    /// Generates past the folder's end tokens, for benchmarks of a fixed length.
-    pub ignore_end_tokens: bool,
     /// Determines every random number together with `requestId`, completion and position; a whole number below 2^53.
     pub seed: f64,
     pub request_id: f64,
@@ -63,7 +61,6 @@ impl NativeGenerateRequest {
         stop_texts: Option<StopScan>,
         reply: impl FnOnce(Result<Vec<Completion>>) + Send + 'static,
     ) -> Request {
-        let end_tokens = if self.ignore_end_tokens { &[] } else { end_tokens };
         Request {
             prompt: self.prompt.iter().map(|&token| token as u32).collect(),
             n: self.n as usize,
