@@ -1,68 +1,129 @@
-/** Compares the keys and kinds of the schema, of the engine's serde types and of docs/objectives.md. */
+/** Compares the keys and values of the objective's schema with those that the engine reads, and with docs/objectives.md. */
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
-import { schemaRows } from '../../src/config/rows.js';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { LocalPolicy } from '../../src/policy/local-policy.js';
+import { defaultUpdate, objective, type UpdateSettings } from '../../src/policy/settings.js';
+import { shippedModel } from '../../src/shipped-models.js';
+import { toBatch } from '../golden/support.js';
 
-const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+type Node = Readonly<Record<string, unknown>>;
 
-/** Keys of the section that do not cross to the engine: they split a batch into optimizer steps. */
-const notCrossing = ['miniBatches', 'miniBatchOrder'];
-const { rows, unions } = schemaRows();
-const paths = rows.map(({ path }) => path).filter((path) => path.startsWith('objective.'));
-const lastWord = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
-const sorted = (words: Iterable<string>): string[] => [...new Set(words)].sort();
-const schemaKeys = sorted(paths.map(lastWord).filter((key) => key !== 'kind' && !notCrossing.includes(key)));
-const schemaKinds = unions.filter(({ path }) => path.startsWith('objective.')).flatMap(({ keys }) => [...keys.keys()]);
-
-const sources = ['objective', 'loss', 'tokens', 'entropy', 'off_policy', 'weights'];
-
-/** Finds the engine's items that serde reads settings into, with their bodies. */
-function serdeItems(): { readonly tagged: boolean; readonly body: string }[] {
-  const texts = sources.map((source) => read(`crates/engine/src/train/${source}.rs`));
-  const source = texts.join('\n').replaceAll(/^\s*\/\/.*$/gm, '');
-  const items = source.matchAll(
-    /(#\[serde\([^\n]*deny_unknown_fields\)\]\n)pub (?:struct|enum) (\w+) \{\n([\s\S]*?)\n\}/g,
-  );
-  const all = [...items].map(([, attribute = '', name, body = '']) => ({
-    tagged: attribute.includes('tag'),
-    name,
-    body,
-  }));
-  // EntropyState is the state of a run, not a setting.
-  return all.filter(({ name }) => name !== 'EntropyState');
+/** A place of the objective, settings that hold it, and the words that the schema allows there. */
+interface Place {
+  readonly path: string;
+  readonly settings: Node;
+  readonly words: readonly string[];
 }
 
-const camelCase = (name: string): string => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
-const kebabCase = (name: string): string => name.replaceAll(/(?<!^)([A-Z])/g, '-$1').toLowerCase();
+const properties = (node: Node): Record<string, Node> => (node.properties ?? {}) as Record<string, Node>;
+const listed = (node: Node): string[] => [node.enum ?? node.const ?? []].flat().map(String);
+const variants = (node: Node): Node[] => (node.oneOf ?? []) as Node[];
+const kindsOf = (variant: Node): string[] => listed(properties(variant).kind ?? {});
 
-test('the engine reads every key of the schema, and no other', () => {
-  const fields = serdeItems().flatMap(({ body }) => {
-    const read = body.replaceAll(/#\[serde\(skip\)\]\s*(pub )?\w+:.*/g, '');
-    return [...read.matchAll(/\b([a-z_0-9]+): [\w<]+/g)].map(([, field = '']) => camelCase(field));
+/** Finds the sections, the kinds and the plain enums below a node; `hold` puts a value there. */
+function placesIn(path: string, node: Node, hold: (value: unknown) => Node): { sections: Place[]; values: Place[] } {
+  if (variants(node).length > 0) {
+    const sections = variants(node).flatMap((variant) =>
+      kindsOf(variant).map((kind) => {
+        const words = Object.keys(properties(variant)).filter((key) => key !== 'kind');
+        return { path: `${path} ${kind}`, settings: hold({ kind, unheard: 1 }), words };
+      }),
+    );
+    const others = path === 'objective.loss' ? [supervised] : [];
+    const words = [...variants(node).flatMap(kindsOf), ...others];
+    const inside = variants(node).map((variant) => {
+      const [kind] = kindsOf(variant);
+      return placesBelow(`${path} ${kind}`, variant, (key, value) => hold({ kind, [key]: value }));
+    });
+    return {
+      sections: [...sections, ...inside.flatMap((places) => places.sections)],
+      values: [{ path, settings: hold({ kind: 'unheard' }), words }, ...inside.flatMap((places) => places.values)],
+    };
+  }
+  if (node.properties !== undefined) {
+    const below = placesBelow(path, node, (key, value) => hold({ [key]: value }));
+    const words = Object.keys(properties(node)).filter((key) => !notCrossing.includes(key));
+    return { sections: [{ path, settings: hold({ unheard: 1 }), words }, ...below.sections], values: below.values };
+  }
+  return {
+    sections: [],
+    values: node.enum === undefined ? [] : [{ path, settings: hold('unheard'), words: listed(node) }],
+  };
+}
+
+function placesBelow(
+  path: string,
+  node: Node,
+  hold: (key: string, value: unknown) => Node,
+): ReturnType<typeof placesIn> {
+  const children = Object.entries(properties(node)).filter(([key]) => key !== 'kind');
+  const places = children.map(([key, child]) => placesIn(`${path}.${key}`, child, (value) => hold(key, value)));
+  return { sections: places.flatMap(({ sections }) => sections), values: places.flatMap(({ values }) => values) };
+}
+
+/** A loss that trainSupervised sets and no config names. */
+const supervised = 'supervised';
+/** Keys of the section that do not cross to the engine: they split a batch into optimizer steps. */
+const notCrossing = ['miniBatches', 'miniBatchOrder'];
+const schema = z.toJSONSchema(objective, { io: 'input' }) as Node;
+const { sections, values } = placesIn('objective', schema, (value) => value as Node);
+const batch = toBatch({ prompts: [[4]], sequences: [{ prompt: 0, tokens: [5, 6], rollout: 0, advantage: 1 }] });
+
+let policy: LocalPolicy;
+beforeAll(async () => {
+  policy = await LocalPolicy.load(shippedModel('tiny'), { device: 'cpu', threads: 1 });
+});
+afterAll(() => policy.close());
+
+/** The engine refuses a word that it does not know and lists those that it reads there. */
+async function readByEngine(settings: Node): Promise<{ readonly refused: string; readonly words: string[] }> {
+  const asked = { ...defaultUpdate, objective: merge(defaultUpdate.objective, settings) } as unknown as UpdateSettings;
+  const error: unknown = await policy.update(batch, asked).catch((reason: unknown) => reason);
+  const [, refused = '', known = ''] = /(unknown \w+ `\w+`), (.*)$/.exec(String((error as Error).message)) ?? [];
+  return { refused, words: [...known.matchAll(/`([\w-]+)`/g)].map(([, word = '']) => word).sort() };
+}
+
+/** Replaces values; a section without `kind` keeps its other keys, so that the engine meets the unheard word first. */
+function merge(whole: Node, part: Node): Node {
+  const entries = Object.entries(part).map(([key, value]) => {
+    const isSection = typeof value === 'object' && value !== null && !('kind' in value);
+    return [key, isSection ? merge(whole[key] as Node, value as Node) : value];
   });
-  expect(sorted(fields)).toEqual(schemaKeys);
-});
+  return { ...whole, ...Object.fromEntries(entries) };
+}
 
-test('the engine reads every kind of the schema, and supervised training beside them', () => {
-  const kinds = serdeItems()
-    .filter(({ tagged }) => tagged)
-    .flatMap(({ body }) => [...body.matchAll(/^ {4}([A-Z]\w*)/gm)].map(([, variant = '']) => kebabCase(variant)));
-  expect(sorted(kinds)).toEqual(sorted([...schemaKinds, 'supervised']));
-});
-
-test('docs/objectives.md explains every key and kind', () => {
-  const spans = [...read('docs/objectives.md').matchAll(/`([^`]+)`/g)].flatMap(
-    ([, span = '']) => span.match(/[\w-]+/g) ?? [],
+test('the schema has sections, kinds and enums to compare', () => {
+  expect(sections.map(({ path }) => path)).toEqual(expect.arrayContaining(['objective.kl', 'objective.loss cispo']));
+  expect(sections.length).toBeGreaterThan(15);
+  expect(values.map(({ path }) => path)).toEqual(
+    expect.arrayContaining(['objective.loss', 'objective.kl.estimator', 'objective.correction token.beyond']),
   );
+});
+
+test.each(sections)('the engine reads exactly the keys of $path', async ({ settings, words }) => {
+  expect(await readByEngine(settings)).toEqual({ refused: 'unknown field `unheard`', words: [...words].sort() });
+});
+
+test.each(values)('the engine reads exactly the values of $path', async ({ settings, words }) => {
+  expect(await readByEngine(settings)).toEqual({ refused: 'unknown variant `unheard`', words: [...words].sort() });
+});
+
+const keys = [...new Set(sections.flatMap(({ words }) => words))];
+const page = readFileSync(new URL('../../docs/objectives.md', import.meta.url), 'utf8');
+
+test('docs/objectives.md explains every key and value', () => {
+  const spans = [...page.matchAll(/`([^`]+)`/g)].flatMap(([, span = '']) => span.match(/[\w-]+/g) ?? []);
   const known = new Set(spans);
-  expect([...schemaKeys, ...schemaKinds].filter((word) => !known.has(word))).toEqual([]);
+  const words = [...keys, ...values.flatMap((place) => place.words)].filter((word) => word !== supervised);
+  expect(words.filter((word) => !known.has(word))).toEqual([]);
 });
 
 test('the first column of the table of losses holds keys of the schema alone', () => {
-  const [, section = ''] = read('docs/objectives.md').split(/^## A token's loss$/m);
+  const [, section = ''] = page.split(/^## A token's loss$/m);
   const [table = ''] = section.split(/^##/m);
   const cells = [...table.matchAll(/^\| (`[^|]+|… `[^|]+) \|/gm)].map(([, cell = '']) => cell);
-  const keys = cells.flatMap((cell) => [...cell.matchAll(/`([\w.]+)/g)].map(([, key = '']) => lastWord(key)));
-  expect(keys.length).toBeGreaterThan(20);
-  expect(keys.filter((key) => !schemaKeys.includes(key))).toEqual([]);
+  const named = cells.flatMap((cell) => [...cell.matchAll(/`([\w.]+)/g)].map(([, key = '']) => key.split('.').at(-1)));
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((key) => !keys.includes(key ?? ''))).toEqual([]);
 });
