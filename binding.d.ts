@@ -30,7 +30,7 @@ export declare class NativePolicy {
    */
   generate(request: NativeGenerateRequest, onTokens?: (streamed: NativeStreamed) => void): Promise<NativeGenerated>
   /** Log-probabilities of every sequence's tokens after its prompt, flat, in nats, with logits divided by `temperature`. */
-  logprobs(batch: NativeBatch, temperature: number, microbatchTokens: number): Promise<Float32Array>
+  logprobs(batch: NativeBatch, temperature: number, microbatchTokens: number, logitsBytes: number): Promise<Float32Array>
   /**
    * One vector per sequence, row-major `[sequences, width]`: the hidden states that its tokens were drawn from, pooled by
    * `mean`, `lasttoken` or another mode of sentence-transformers.
@@ -219,6 +219,7 @@ export interface MemoryWorkload {
   promptTokens: number
   newTokens: number
   microbatchTokens: number
+  logitsBytes: number
   gradientCheckpointing: boolean
   /** Checkpoints are written from a copy while training continues. */
   asynchronousSaving: boolean

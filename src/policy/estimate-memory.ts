@@ -16,6 +16,8 @@ export interface Workload {
   readonly maxNewTokens?: number;
   /** Padded tokens of one forward pass; default 16384. */
   readonly microbatchTokens?: number;
+  /** Largest size of the logits in memory, in bytes; default 256 MiB. */
+  readonly logitsBytes?: number;
   /** Activations are computed again in the backward pass; default false. */
   readonly gradientCheckpointing?: boolean;
   /** Checkpoints are written from a copy while training goes on, as `checkpoint.asynchronous` says; true when absent. */
@@ -28,6 +30,7 @@ const workloadFields: Fields<Workload> = {
   promptTokens: positiveNumber,
   maxNewTokens: positiveNumber,
   microbatchTokens: positiveNumber,
+  logitsBytes: positiveNumber,
   gradientCheckpointing: flag,
   asynchronousSaving: flag,
 };
@@ -58,6 +61,7 @@ export async function estimateMemory(
     promptTokens: workload.promptTokens ?? 512,
     newTokens: workload.maxNewTokens ?? 512,
     microbatchTokens: workload.microbatchTokens ?? defaultUpdate.microbatchTokens,
+    logitsBytes: workload.logitsBytes ?? defaultUpdate.logitsBytes,
     gradientCheckpointing: workload.gradientCheckpointing ?? defaultUpdate.gradientCheckpointing,
     asynchronousSaving: workload.asynchronousSaving ?? true,
   };

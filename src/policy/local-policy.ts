@@ -280,7 +280,11 @@ export class LocalPolicy implements Policy {
   async logprobs(batch: TokenBatch, temperature = 1): Promise<Float32Array[]> {
     const flat = nativeTokenBatch('logprobs', batch);
     requireArgument('logprobs', { temperature }, number);
-    return split(await crossing(() => this.engine.logprobs(flat, temperature, this.microbatchTokens)), flat.offsets);
+    const { logitsBytes } = defaultUpdate;
+    return split(
+      await crossing(() => this.engine.logprobs(flat, temperature, this.microbatchTokens, logitsBytes)),
+      flat.offsets,
+    );
   }
 
   /**

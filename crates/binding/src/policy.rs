@@ -9,6 +9,7 @@ use super::snapshot::{NativeSnapshot, WrittenFile};
 use super::stream::{self, OnTokens};
 use super::tokenizer::NativeTokenizer;
 
+use exit_rl_engine::backend::PassSettings;
 use exit_rl_engine::embed::pooling::Pooling;
 use exit_rl_engine::engine_thread::job::Job;
 use exit_rl_engine::engine_thread::policies::PolicyId;
@@ -96,11 +97,12 @@ impl NativePolicy {
         batch: NativeBatch,
         temperature: f64,
         microbatch_tokens: u32,
+        logits_bytes: u32,
     ) -> Result<Object<'static>> {
         let (id, batch) = (self.id, batch.into_engine());
+        let settings = PassSettings { temperature, gradient_checkpointing: false, logits_bytes: logits_bytes as usize };
         on_engine(env, Some(id), move |policies| {
-            let logprobs = policies.get(id)?.logprobs(&batch, temperature, microbatch_tokens as usize)?;
-            Ok(Float32Array::new(logprobs))
+            Ok(Float32Array::new(policies.get(id)?.logprobs(&batch, settings, microbatch_tokens as usize)?))
         })
     }
 

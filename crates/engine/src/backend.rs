@@ -19,9 +19,6 @@ use tch::Tensor;
 pub type GroupId = u64;
 pub type SlotId = usize;
 
-/// Default bytes of logits in memory at a time.
-pub const LOGITS_BYTES: usize = 256 << 20;
-
 /// The next token of one running completion.
 pub struct DecodeRow {
     pub slot: SlotId,

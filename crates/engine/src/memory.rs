@@ -7,7 +7,6 @@ mod adapted;
 
 use self::adapted::Adapted;
 use crate::backend::torch::{CAPACITY_STEP, SLOT_STEP};
-use crate::backend::LOGITS_BYTES;
 use crate::error::Result;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::elements;
@@ -26,6 +25,7 @@ pub struct Workload {
     pub prompt_tokens: usize,
     pub new_tokens: usize,
     pub microbatch_tokens: usize,
+    pub logits_bytes: usize,
     pub gradient_checkpointing: bool,
     /// Checkpoints are written from a copy in host memory, whose buffers are reused.
     pub asynchronous_saving: bool,
@@ -238,7 +238,7 @@ impl Plan<'_> {
         let layers = config.layers as u64;
         let row = self.layer_row(keys);
         let kept = if load.gradient_checkpointing { layers * config.hidden_size as u64 + row } else { layers * row };
-        let at_once = tokens.min((LOGITS_BYTES / (4 * config.vocab_size)).max(1) as u64);
+        let at_once = tokens.min((load.logits_bytes / (4 * config.vocab_size)).max(1) as u64);
         let logits = at_once * config.vocab_size as u64 * 4;
         if self.kernels {
             // The tape, the probabilities and their gradient.

@@ -8,7 +8,7 @@ mod sequence_states;
 
 pub use options::{default_slots, uses_kernels, LoadOptions, MOST_FOR_KERNELS};
 
-use crate::backend::{Backend, PassSettings, LOGITS_BYTES};
+use crate::backend::{Backend, PassSettings};
 use crate::batch::Batch;
 use crate::embed::pooling::Pooling;
 use crate::error::{EngineError, Result};
@@ -125,9 +125,8 @@ impl Policy {
         self.scheduler.fail_all(self.backend.as_mut(), error);
     }
 
-    /// log π of every sequence's tokens after its prompt, flat, in nats, with logits divided by `temperature`.
-    pub fn logprobs(&self, batch: &Batch, temperature: f64, microbatch_tokens: usize) -> Result<Vec<f32>> {
-        let settings = PassSettings { temperature, gradient_checkpointing: false, logits_bytes: LOGITS_BYTES };
+    /// log π of every sequence's tokens after its prompt, flat, in nats.
+    pub fn logprobs(&self, batch: &Batch, settings: PassSettings, microbatch_tokens: usize) -> Result<Vec<f32>> {
         token_logprobs(&self.parameters, self.backend.as_ref(), batch, settings, microbatch_tokens)
     }
 

@@ -11,6 +11,7 @@ pub struct MemoryWorkload {
     pub prompt_tokens: u32,
     pub new_tokens: u32,
     pub microbatch_tokens: u32,
+    pub logits_bytes: f64,
     pub gradient_checkpointing: bool,
     /// Checkpoints are written from a copy while training continues.
     pub asynchronous_saving: bool,
@@ -54,6 +55,7 @@ impl From<MemoryWorkload> for memory::Workload {
             prompt_tokens: load.prompt_tokens as usize,
             new_tokens: load.new_tokens as usize,
             microbatch_tokens: load.microbatch_tokens as usize,
+            logits_bytes: load.logits_bytes as usize,
             gradient_checkpointing: load.gradient_checkpointing,
             asynchronous_saving: load.asynchronous_saving,
         }

@@ -50,6 +50,7 @@ pub fn policy(bytes: &[u8]) -> bool {
         prompt_tokens: 8,
         new_tokens: 8,
         microbatch_tokens: 64,
+        logits_bytes: 1 << 20,
         gradient_checkpointing: false,
         asynchronous_saving: true,
     };
