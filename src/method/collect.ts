@@ -63,10 +63,10 @@ async function rolloutStarts(
   rng: Rng,
 ): Promise<readonly Group[]> {
   const { groupSize: size, sampling } = config;
-  const forEachStart = <Value>(play: (options: RolloutOptions) => Promise<Value>): Promise<Value[]> =>
+  const forEachStart = <Value>(call: (options: RolloutOptions) => Promise<Value>): Promise<Value[]> =>
     together(outer, (signal) =>
       starts.map((start, at) =>
-        play({ policy, family, start, size, sampling, rng: rng.fork('rollout', first + at), signal }),
+        call({ policy, family, start, size, sampling, rng: rng.fork('rollout', first + at), signal }),
       ),
     );
   // A reward function of the whole batch waits for the last rollout; the others start with the first group.
