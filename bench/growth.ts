@@ -1,5 +1,5 @@
 /**
- * Measures whether the time of an update grows with the run: plays thousands of ExIt updates through `train` with a scripted
+ * Measures whether the time of an update grows with the run: trains thousands of ExIt updates through `train` with a scripted
  * policy and a task with an unlimited number of starts, and compares the time of update 100 with that of the last ones.
  *
  *   npx tsx bench/growth.ts [--updates 10000] [--out FILE]

@@ -97,7 +97,7 @@ async function checkParity(): Promise<void> {
   await Promise.all([ours.close(), theirs.close()]);
 }
 
-/** Compares the sampler's log-probabilities with the trainer's for the same weights and tokens. */
+/** Compares the behaviour policy's log-probabilities with the trainer's for the same weights and tokens. */
 async function checkRollouts(dtype: 'float32' | 'bfloat16'): Promise<void> {
   const policy = await LocalPolicy.load(model, { ...onDevice, dtype });
   const { prompts } = randomBatch(policy.info().vocabularySize);

@@ -189,8 +189,8 @@ def training(rng):
     write("training", "good.safetensors", save(moments(rng, 208), {"steps": "3"}))
     size, shares = 64, [0.25, 0.75]
     reference = {"reference": rng.standard_normal(len(shares) * size).astype(np.float32)}
-    for name, said in (("good", shares), ("no-terms", []), ("many-terms", [0.5] * 5000), ("no-shares", "none")):
-        metadata = {"steps": "3", "reference_shares": json.dumps(said)}
+    for name, written in (("good", shares), ("no-terms", []), ("many-terms", [0.5] * 5000), ("no-shares", "none")):
+        metadata = {"steps": "3", "reference_shares": json.dumps(written)}
         write("adapter-training", f"{name}.safetensors", save({**moments(rng, size), **reference}, metadata))
 
 

@@ -25,7 +25,7 @@ The policy from which the embedded default of exit-rl starts: a Llama-shaped dec
 code breaker carelessly. It is made to be improved by reinforcement learning and is of no other use.
 
 - **How it was made**: drawn at random from seed ${seed}, then ${updates.toLocaleString('en')} updates of supervised training on demonstrations
-  by a player that uses the visible marks most of the time (16 instances × 4 answers an update, AdamW (0.9, 0.98),
+  by a player that uses the visible marks most of the time (16 tasks × 4 answers an update, AdamW (0.9, 0.98),
   learning rate 4e-3, warm-up 100, linear to 5 %, weight decay 0.01, gradient clipped at 1). No data from elsewhere.
 - **Command**: \`npm run build && npx tsx scripts/make-tiny-model.ts --seed ${seed}\`
 - **Format**: an ordinary Hugging Face folder; \`transformers\` loads it (\`LlamaForCausalLM\`, fp32). A prompt is text

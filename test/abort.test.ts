@@ -24,7 +24,7 @@ describe('mapBounded', () => {
     expect(most).toBe(2);
   });
 
-  test('after a failure starts no call, aborts the others, and rejects with that failure when they have ended', async () => {
+  test('starts no call after a failure, aborts the others, and rejects with that failure when they have ended', async () => {
     const ended: string[] = [];
     const calls = [
       async () => {
@@ -52,7 +52,7 @@ describe('mapBounded', () => {
     expect(seen).toEqual([0, 1]);
   });
 
-  test('of nothing is an empty list', async () => {
+  test('returns an empty list without calls', async () => {
     expect(await mapBounded(0, { limit: 4 }, () => Promise.reject(new Error('called')))).toEqual([]);
   });
 });

@@ -182,7 +182,7 @@ function pathsInComments(file: string): string[] {
 }
 
 describe('the comments of the sources', () => {
-  test('are found', () => {
+  test('name more than ten paths', () => {
     expect(sources.flatMap(pathsInComments).length).toBeGreaterThan(10);
   });
 

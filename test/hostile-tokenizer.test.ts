@@ -51,7 +51,7 @@ describe('files', () => {
     ['unigram without pieces', { ...honest(), model: { type: 'Unigram', unk_id: 5, vocab: [] } }],
   ];
 
-  test.each(bad)('%s', async (_name, content) => {
+  test.each(bad)('are refused with the name of the file: %s', async (_name, content) => {
     const error: unknown = await load(content).catch((reason: unknown) => reason);
     expect(ModelFolderError.isInstance(error), String(error)).toBe(true);
     expect(String(error)).toContain('tokenizer.json');

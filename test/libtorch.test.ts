@@ -37,11 +37,11 @@ const summary = (candidates: ReturnType<typeof find>) =>
   candidates.map(({ source, used, reason }) => `${used ? '+' : '-'} ${source}: ${reason}`);
 
 describe('the choice of libtorch', () => {
-  test('the built-in one, where there is no other', () => {
+  test('falls on the built-in one where there is no other', () => {
     expect(summary(find())).toEqual(['+ built-in: the addon was built with it']);
   });
 
-  test('CUDA from the active Python environment, where there is a driver', () => {
+  test('falls on CUDA from the active Python environment where there is a driver', () => {
     const environment = { VIRTUAL_ENV: python('env', '2.11.0+cu130') };
     const candidates = find({ environment });
     expect(summary(candidates)).toEqual([

@@ -61,8 +61,8 @@ test('the addon is built', () => {
   expect(existsSync(library)).toBe(true);
 });
 
-describe('a process that ends', () => {
-  test('normally, with the policy open', async () => {
+describe('a process with native work', () => {
+  test('ends normally with the policy open', async () => {
     const script = `
       import { LocalPolicy } from '${library}';
       const policy = await LocalPolicy.load('${join(root, 'test/golden/models/llama-tied')}', { device: 'cpu' });
@@ -70,7 +70,7 @@ describe('a process that ends', () => {
     await expectExit(script, 0);
   });
 
-  test('normally, after rendering a template, with the policy open', async () => {
+  test('ends normally after rendering a template, with the policy open', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'exit-rl-life-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     cpSync(join(root, 'test/golden/models/qwen2'), folder, { recursive: true });
@@ -83,7 +83,7 @@ describe('a process that ends', () => {
     expect(stdout).toContain('rendered');
   });
 
-  test('by process.exit with a stream in flight', async () => {
+  test('ends by process.exit with a stream in flight', async () => {
     const script = inFlight('process.exit(7)').replace(
       'policy.generate(request);',
       '(async () => { for await (const piece of policy.stream(request)) globalThis.last = piece; })();',
@@ -91,24 +91,24 @@ describe('a process that ends', () => {
     await expectExit(script, 7);
   });
 
-  test('by process.exit with work in flight', async () => {
+  test('ends by process.exit with work in flight', async () => {
     await expectExit(inFlight('process.exit(7)'), 7);
   });
 
-  test('by an uncaught throw', async () => {
+  test('ends by an uncaught throw', async () => {
     const { stderr } = await expectExit(inFlight("throw new Error('my own mistake')"), 1);
     expect(stderr).toContain('my own mistake');
   });
 
-  test('by an unhandled rejection', async () => {
+  test('ends by an unhandled rejection', async () => {
     await expectExit(inFlight("Promise.reject(new Error('nobody listens'))"), 1);
   });
 
-  test('by SIGINT and a handler that exits', async () => {
+  test('ends by SIGINT and a handler that exits', async () => {
     await expectExit(`${inFlight('')} process.on('SIGINT', () => process.exit(130));`, 130, 'SIGINT');
   });
 
-  test('by SIGTERM and a handler that aborts and closes', async () => {
+  test('ends by SIGTERM and a handler that aborts and closes', async () => {
     const handler = `process.on('SIGTERM', () => { process.exitCode = 143; controller.abort(); });`;
     const script = `const controller = new AbortController();
       ${inFlight('').replace('requestId: 1 }', 'requestId: 1, signal: controller.signal }')} ${handler}
@@ -118,7 +118,7 @@ describe('a process that ends', () => {
     expect(stdout).toContain('CancelledError');
   }, 20_000);
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('by a plain %s', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('ends by a plain %s', async (signal) => {
     const ended = await runModule(inFlight(''), signal);
     expect(ended.signal).toBe(signal);
     expect(ended.secondsAfterStart).toBeLessThan(10);

@@ -21,11 +21,11 @@ def conversations():
         messages = row["prompt"]
         if at % 2 == 1:
             answer = "\n".join(f"{course} is {dish}." for course, dish in zip(row["courses"], row["hopes"]))
-            said = "\n".join(f"Loved {dish}." for dish in row["hopes"])
+            praise = "\n".join(f"Loved {dish}." for dish in row["hopes"])
             messages = [
                 *messages,
                 {"role": "assistant", "content": answer},
-                {"role": "user", "content": f"{said}\nPlease serve again."},
+                {"role": "user", "content": f"{praise}\nPlease serve again."},
             ]
         yield messages
 

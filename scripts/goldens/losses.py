@@ -3,7 +3,7 @@
 Seeded; versions in common.py. Every case is a batch of a few short rows with all that the objective reads of a token,
 and options drawn at random from all that TRL has: loss types, ratio levels, reward scaling, clipping with and without
 delta, KL with and without the ratio, the entropy bonus with a constant and an adaptive weight, the tokens of the largest
-entropy alone, masks of distant sequences, corrections of the sampler, masks, accumulation, and several optimizer steps a
+entropy alone, masks of distant sequences, corrections of the behaviour policy, masks, accumulation, and several optimizer steps a
 batch. Numbers are whole multiples of 1/1024, so that they are exact in fp32 and short in the file.
 """
 
@@ -109,7 +109,7 @@ def make_case(make):
     case = {"group": group, "splits": splits, "accumulation": accumulation, "max_completion_length": 7, "options": chosen}
     # Only one step on a batch that the weights themselves sampled has no use for the log-probabilities before it.
     case["on_policy"] = splits == accumulation and make.chance(0.25)
-    # The mask of distant sequences takes the log-probabilities before the update where the sampler's are not known.
+    # The mask of distant sequences takes the log-probabilities before the update where the behaviour policy's are not known.
     case["knows_sampler"] = chosen["correction"] is not None or make.chance(0.5)
     return case, rows
 

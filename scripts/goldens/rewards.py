@@ -1,4 +1,4 @@
-"""Golden values of TRL 1.16 for several reward functions, some of which cannot score: its generation step on random
+"""Golden values of TRL 1.16 for several reward functions, some of which return None: its generation step on random
 rewards, its reward functions on random completions, and transformers' early stopping on random evaluations."""
 
 import ast

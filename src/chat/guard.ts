@@ -9,7 +9,7 @@ const tag = /^<\/?[A-Za-z][\w-]*>$/;
 
 /**
  * The tokens that only a template may write: special tokens, and added tokens that stand in the template, as DeepSeek's
- * `<｜User｜>`. Tags that are no special tokens are left to the text, in which models write them and templates look
+ * `<｜User｜>`. Tags that are not special tokens are left to the text, in which models write them and templates look
  * for them; white space is text anyway.
  */
 export function controlTokens(tokens: readonly NativeAddedToken[], template: string): NativeAddedToken[] {

@@ -58,7 +58,7 @@ interface Answer {
   readonly reason?: string;
 }
 
-/** A line that is no JSON becomes an empty answer: the request that waits runs into its time limit. */
+/** A line that is not JSON becomes an empty answer: the request that waits runs into its time limit. */
 function parseAnswer(line: string): Answer {
   try {
     return JSON.parse(line) as Answer;

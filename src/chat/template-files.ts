@@ -55,7 +55,7 @@ function readJson(file: string): Readonly<Record<string, unknown>> {
   } catch (error) {
     throw unreadable(file, (error as Error).message, error);
   }
-  throw unreadable(file, 'it is no JSON object');
+  throw unreadable(file, 'it is not a JSON object');
 }
 
 /** `chat_template` of tokenizer_config.json: one text, or a list of named ones. */

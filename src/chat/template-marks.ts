@@ -29,7 +29,7 @@ function jsonOf(conversation: unknown): string {
   } catch (error) {
     const reason = (error as Error).message;
     throw new ChatTemplateError(
-      `the messages, tools or variables are no JSON: ${reason}`,
+      `the messages, tools or variables are not JSON: ${reason}`,
       { reason },
       { cause: error },
     );

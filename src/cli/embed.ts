@@ -41,7 +41,8 @@ async function openEmbedder(flags: Flags): Promise<Embedder> {
     (status) => status.isDirectory(),
     () => false,
   );
-  if (!isFolder) throw new UsageError(`no embedder \`${model}\`: --model is a folder, or builtin for hashed n-grams`);
+  if (!isFolder)
+    throw new UsageError(`no embedder \`${model}\`: --model takes a folder or \`builtin\`, which hashes n-grams`);
   return createModelEmbedder(modelSettings(model, flags));
 }
 

@@ -27,12 +27,21 @@ async function encodeLine(policy: LocalPolicy, line: JsonLine, chat: ChatOptions
 }
 
 /** Computes the log-probability of every token given those before it; that of the first token is `null`. */
-async function scoreLists(policy: LocalPolicy, lists: readonly Int32Array[], temperature: number): Promise<object[]> {
-  const scored = lists.filter((tokens) => tokens.length > 1);
-  const sequences = scored.map((tokens, at) => ({ prompt: at, tokens: tokens.subarray(1), rollout: at, advantage: 0 }));
-  const prompts = scored.map((tokens) => tokens.subarray(0, 1));
-  const logprobs = scored.length > 0 ? await policy.logprobs({ prompts, sequences }, temperature) : [];
-  const byTokens = new Map(scored.map((tokens, at) => [tokens, logprobs[at]]));
+async function computeLogprobs(
+  policy: LocalPolicy,
+  lists: readonly Int32Array[],
+  temperature: number,
+): Promise<object[]> {
+  const measurable = lists.filter((tokens) => tokens.length > 1);
+  const sequences = measurable.map((tokens, at) => ({
+    prompt: at,
+    tokens: tokens.subarray(1),
+    rollout: at,
+    advantage: 0,
+  }));
+  const prompts = measurable.map((tokens) => tokens.subarray(0, 1));
+  const logprobs = measurable.length > 0 ? await policy.logprobs({ prompts, sequences }, temperature) : [];
+  const byTokens = new Map(measurable.map((tokens, at) => [tokens, logprobs[at]]));
   return lists.map((tokens) => ({
     tokens: Array.from(tokens),
     logprobs: [null, ...(byTokens.get(tokens) ?? [])].slice(0, tokens.length),
@@ -48,7 +57,7 @@ async function runScore(flags: Flags): Promise<void> {
   try {
     for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
       const lists = await Promise.all(lines.map((line) => encodeLine(policy, line, chat)));
-      for (const scored of await scoreLists(policy, lists, temperature)) await printJson(scored);
+      for (const computed of await computeLogprobs(policy, lists, temperature)) await printJson(computed);
     }
   } finally {
     await policy.close();

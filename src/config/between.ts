@@ -153,7 +153,7 @@ export const rules: readonly Rule[] = [
   {
     key: 'objective.correction.kind',
     message:
-      'corrects the difference between sampler and trainer, which oldPolicy: behaviour does not compute; choose one',
+      'corrects the difference between behaviour policy and trainer, which oldPolicy: behaviour does not compute; choose one',
     holds: ({ objective }) => objective?.oldPolicy !== 'behaviour' || (objective.correction?.kind ?? 'none') === 'none',
   },
   {

@@ -106,7 +106,7 @@ async function iterateTurn(
   return positions;
 }
 
-/** Plays the remaining turns, each improved `iterations` times; a turn without a well-formed answer ends the episode. */
+/** Runs the remaining turns, each improved `iterations` times; a turn without a well-formed answer ends the episode. */
 async function finishEpisode(context: ChainContext, from: Position, iterations: number, rng: Rng): Promise<History> {
   let position = from;
   while (position.answered && !position.done && position.history.turns.length < context.family.turns) {

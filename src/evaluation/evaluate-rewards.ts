@@ -38,7 +38,7 @@ const tasksAtOnce = 64;
 async function rolloutTasks(options: RewardEvaluationOptions, tasks: readonly Task[]): Promise<readonly Group[]> {
   const { policy, family, plan, generations: size, sampling, seed, signal } = options;
   const rng = createRng(seed).fork('reward evaluation');
-  const played = await together(signal, (inner) =>
+  const rolledOut = await together(signal, (inner) =>
     tasks.map((task) =>
       rolloutStart({
         policy,
@@ -51,7 +51,7 @@ async function rolloutTasks(options: RewardEvaluationOptions, tasks: readonly Ta
       }),
     ),
   );
-  return rewardGroups(plan, family, played);
+  return rewardGroups(plan, family, rolledOut);
 }
 
 /**

@@ -37,7 +37,7 @@ export function rewardMetrics(groups: readonly Group[]): Record<string, number> 
   };
 }
 
-/** Reports mean and standard deviation of each reward function over the answers that it scored, and its failures. */
+/** Reports mean and standard deviation of each reward function over the answers that it rewarded, and its failures. */
 function columnMetrics(groups: readonly Group[]): Record<string, number> {
   const names = groups[0]?.columns.map(({ name }) => name) ?? [];
   const metrics = names.map((name, at) => {
@@ -45,7 +45,7 @@ function columnMetrics(groups: readonly Group[]): Record<string, number> {
     const values = ofFunction.flatMap((column) => [...column.values]).filter(isKnown);
     const trouble = ofFunction.flatMap((column) => [...column.trouble]);
     return {
-      // Absent, as in TRL, where the function scored no answer.
+      // Absent, as in TRL, where the function rewarded no answer.
       ...(values.length > 0 && { [`rewards/${name}/mean`]: mean(values), [`rewards/${name}/std`]: sampleStd(values) }),
       [`rewards/${name}/failures`]: trouble.filter((kind) => kind > 0).length,
       [`rewards/${name}/timeouts`]: trouble.filter((kind) => kind === 2).length,

@@ -24,7 +24,7 @@ function toAnswered(family: TaskFamily, task: Task, before: History, intent: Int
 
 /**
  * Returns a family whose verifier calls the reward functions, for a family with `measuredBy: 'rewards'`; any other family
- * is returned unchanged. Its `verify` throws a RewardError when a function fails, or when none can score the answer.
+ * is returned unchanged. Its `verify` throws a RewardError when a function fails, or when none rewards the answer.
  *
  * @example
  * import { codeBreaker, namedReward } from 'exit-rl';
@@ -43,7 +43,9 @@ export function measuredFamily(family: TaskFamily, rewards: readonly NamedReward
     const { outcomes } = await rewardAnswers(rewards, [[answer]]);
     const outcome = outcomes[0];
     if (outcome?.kind === 'rewarded') return { ...verdict, quality: outcome.quality };
-    throw outcome?.kind === 'failed' ? outcome.error : new RewardError('no reward function could score the answer');
+    throw outcome?.kind === 'failed'
+      ? outcome.error
+      : new RewardError('every reward function returned null for the answer');
   };
   return { ...family, measuredBy: 'verifier', verify };
 }

@@ -37,7 +37,7 @@ function explained(error: unknown, { name, revision }: HubModel, endpoint: strin
   const status = statusOf(error);
   const { code, name: kind, message, path } = root(error);
   if (status === 401 || status === 403) {
-    return `${endpoint} refuses \`${name}\` (${status}): accept its terms there if it asks for that, and give a token that may read it as HF_TOKEN`;
+    return `${endpoint} refuses \`${name}\` (${status}): accept its terms on the hub if required, and set HF_TOKEN to a token with read access`;
   }
   if (status === 404) {
     return `${endpoint} has no \`${name}\` at revision ${revision} (404), or it is private: check the name, and HF_TOKEN`;

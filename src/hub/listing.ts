@@ -77,7 +77,7 @@ export async function listModel(model: HubModel, access: HubAccess): Promise<Hub
     // Neither has a cause: a connection that failed has one.
     const unread = error instanceof SyntaxError || (error instanceof TypeError && error.cause === undefined);
     if (!unread) throw error;
-    const message = `${access.endpoint} answers for \`${model.name}\` with what is no listing (${error.message})`;
+    const message = `${access.endpoint} did not return a file listing for \`${model.name}\` (${error.message})`;
     throw new HubError(message.slice(0, 500), { model: model.name }, { cause: error });
   }
 }
@@ -133,7 +133,7 @@ function isInside(path: string): boolean {
   return within && path.length <= longestPath && !/[\\\p{Cc}\p{Cf}\p{Cs}]/u.test(path);
 }
 
-/** No file twice, and none that is the folder of another. */
+/** Refuses a path that is listed twice or is the parent of another. */
 function requireApart(files: readonly HubFile[], model: string): void {
   const paths = new Set<string>();
   const twice = files.find(({ path }) => paths.size === paths.add(path).size);

@@ -97,6 +97,6 @@ export function modelFolder(nameOrFolder: string, environment: Environment = pro
   const where = cacheFolder(environment);
   const revision = model.revision === 'main' ? '' : ` --revision ${model.revision}`;
   const fix = `run \`exit-rl fetch ${model.name}${revision}\``;
-  const message = `model \`${nameOrFolder}\` is no folder here and not in the cache ${where}; ${fix}`;
+  const message = `model \`${nameOrFolder}\` is not a folder here and not in the cache ${where}; ${fix}`;
   throw new HubError(message, { model: model.name, revision: model.revision, cache: where });
 }

@@ -24,7 +24,7 @@ export interface AdvantageSettings {
 /** `sum-then-normalise` normalises the weighted sum of the rewards; `normalise-then-sum` each function's rewards (GDPO). */
 export type Aggregation = 'sum-then-normalise' | 'normalise-then-sum';
 
-/** The rewards of one function for a group; NaN where it could not score the answer. */
+/** The rewards of one function for a group; NaN where it returned null. */
 export interface WeightedValues {
   readonly weight: number;
   readonly values: ArrayLike<number>;
@@ -35,7 +35,7 @@ export interface WeightedValues {
  * A_i = (r_i − r̄) / (σ_r + ε)   ('std', GRPO, arXiv 2402.03300),
  * A_i = r_i − r̄   ('mean', Dr.GRPO, arXiv 2503.20783), or
  * A_i = r_i − mean of the others   ('leave-one-out', RLOO, arXiv 2402.14740).
- * Equal rewards, and a group of one, carry no signal: every A_i is 0. A reward of NaN could not be scored: the baseline
+ * Equal rewards, and a group of one, carry no signal: every A_i is 0. A reward of NaN is unknown: the baseline
  * leaves it out and its A_i is 0 (TRL). Returns G numbers in the order of the rewards.
  * @throws RangeError when a reward is infinite.
  *
@@ -59,21 +59,21 @@ export function batchAdvantages(
 ): Float64Array[] {
   const complete = { ...defaultAdvantage, ...settings };
   const rewards = groups.map((group) => Float64Array.from(group));
-  const scored = rewards.map((group) => group.filter((reward) => !Number.isNaN(reward)));
-  for (const group of scored) requireFinite(group);
+  const known = rewards.map((group) => group.filter((reward) => !Number.isNaN(reward)));
+  for (const group of known) requireFinite(group);
   const batchDeviation =
     complete.stdOver === 'batch'
-      ? deviation(Float64Array.from(scored.flatMap((group) => [...group])), complete.std)
+      ? deviation(Float64Array.from(known.flatMap((group) => [...group])), complete.std)
       : undefined;
   return rewards.map((group, at) => {
-    const advantages = compareInGroup(scored[at] as Float64Array, complete, batchDeviation);
+    const advantages = compareInGroup(known[at] as Float64Array, complete, batchDeviation);
     let next = 0;
     return group.map((reward) => (Number.isNaN(reward) ? 0 : (advantages[next++] ?? 0)));
   });
 }
 
 /**
- * R_i = Σ_k w_k (r_ik − r̄_k) / (σ_k + ε) over the functions k that scored i, with mean and deviation of i's group, and
+ * R_i = Σ_k w_k (r_ik − r̄_k) / (σ_k + ε) over the functions k that rewarded i, with mean and deviation of i's group, and
  * A_i = (R_i − R̄) / (σ_R + ε) over the batch (GDPO, arXiv 2601.05242, as TRL's `normalize_then_sum`). `groups` holds, for
  * every group, the values of each function.
  * @throws RangeError when a value is infinite.
@@ -91,9 +91,9 @@ export function normalisedAdvantages(
   const sums = groups.map((functions) => {
     const normalised = functions.map(({ values }) => groupAdvantages(values, normalisation));
     return Float64Array.from(functions[0]?.values ?? [], (_, i) => {
-      const isScored = functions.some(({ values }) => !Number.isNaN(values[i]));
+      const isRewarded = functions.some(({ values }) => !Number.isNaN(values[i]));
       const total = functions.reduce((sum, { weight }, k) => sum + weight * (normalised[k]?.[i] ?? 0), 0);
-      return isScored ? total : Number.NaN;
+      return isRewarded ? total : Number.NaN;
     });
   });
   const advantages = groupAdvantages(Float64Array.from(sums.flatMap((group) => [...group])), normalisation);

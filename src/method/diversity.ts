@@ -77,7 +77,7 @@ function computeCentroid(embeddings: readonly ArrayLike<number>[]): Float64Array
   return centroid.map((sum) => sum / embeddings.length);
 }
 
-/** Joins the current iterates of the turns that the rollout played. */
+/** Joins the current iterates of the turns of the rollout. */
 function answerText({ history, turns }: Rollout): string {
   const first = history.turns.length - turns.length;
   return history.turns.map((_, turn) => (turn < first ? '' : (lastIterate(history, turn)?.text ?? ''))).join('\n');

@@ -15,7 +15,7 @@ import { type Outcome, type Rollout, type RolloutOptions, rolloutStart, type Sta
 export interface Group {
   readonly start: Start;
   readonly rollouts: readonly Rollout[];
-  /** R of every rollout; NaN where the rollout failed, or where no reward function could score it. */
+  /** R of every rollout; NaN where the rollout failed, or where every reward function returned null. */
   readonly rewards: Float64Array;
   /** Quality of every rollout in [0, 1]; NaN where it is unknown. */
   readonly qualities: Float64Array;
@@ -98,9 +98,9 @@ export function createRewardPlan({ config, family, reward, rewards = [] }: Rewar
 export async function rewardGroups(
   plan: RewardPlan,
   family: Pick<TaskFamily, 'prompt' | 'measuredBy'>,
-  played: readonly (readonly Rollout[])[],
+  rolledOut: readonly (readonly Rollout[])[],
 ): Promise<readonly Group[]> {
-  const answered = played.map((rollouts) =>
+  const answered = rolledOut.map((rollouts) =>
     toAnswered(
       family,
       rollouts.filter((one) => !hasFailed(one)),
@@ -108,7 +108,7 @@ export async function rewardGroups(
   );
   const { columns, outcomes } = await rewardAnswers(plan.functions, answered);
   let next = 0;
-  return played.map((rollouts) => {
+  return rolledOut.map((rollouts) => {
     const first = next;
     const finished = rollouts.map((rollout) => {
       return hasFailed(rollout)

@@ -27,7 +27,7 @@ export type Boundary = 'task' | 'policy' | 'reward';
 
 /**
  * `overlong`: a completion without terminator. `malformed`: an answer that the task could not read.
- * `unscored`: no reward function could score the answer; its advantage is 0 and no baseline includes it.
+ * `unscored`: every reward function returned null for the answer; its advantage is 0 and no baseline includes it.
  * `failed`: infrastructure failed twice; the rollout has no quality and no reward.
  */
 export type Outcome =
@@ -85,7 +85,7 @@ export async function rolloutStart(options: RolloutOptions): Promise<readonly Ro
 
 type Answer = Omit<RolloutTurn, 'verdict'>;
 
-/** Verifies the first answer of one member and plays its remaining turns. */
+/** Verifies the first answer of one member and rolls out its remaining turns. */
 async function finishEpisode(options: RolloutOptions, member: number, first: Answer): Promise<Rollout> {
   const { family, start } = options;
   const turns: RolloutTurn[] = [];

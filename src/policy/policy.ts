@@ -88,7 +88,7 @@ export interface TrainingSequence extends TokenSequence {
   readonly advantage: number;
   /** 1 trains the token, 0 leaves it out; absent trains all. */
   readonly mask?: Uint8Array;
-  /** The sampler's log-probabilities, one per token: for metrics, for `correction`, and as π_old where `oldPolicy` is `behaviour`. */
+  /** The behaviour policy's log-probabilities, one per token: for metrics, for `correction`, and as π_old where `oldPolicy` is `behaviour`. */
   readonly behaviourLogprobs?: Float32Array;
   /** Optimizer step of an epoch, from 0; absent in all sequences, one step takes the whole batch. */
   readonly step?: number;

@@ -138,7 +138,7 @@ export const objective = z.strictObject({
   normalisation: normalisation.prefault({ kind: 'sequence-mean' }),
   /** Rollouts per block of `local-token-mean`, of the entropy bonus and of `entropy.topShare`; 0 takes the whole optimizer step. */
   localRollouts: countOrZero.default(0),
-  /** Source of π_old: `trainer` recomputes the log-probabilities before the update, `behaviour` takes the sampler's. */
+  /** Source of π_old: `trainer` recomputes the log-probabilities before the update, `behaviour` takes the behaviour policy's. */
   oldPolicy: z.enum(['trainer', 'behaviour']).default('trainer').meta({ was: 'objective.useRolloutLogprobs' }),
   /** Passes over the batch of an update; from the second on the importance ratio differs from 1. */
   batchEpochs: count.default(1).meta({ trl: 'num_iterations', was: 'objective.epochs' }),

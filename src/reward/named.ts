@@ -20,7 +20,7 @@ export interface NamedReward extends TimedReward {
 /** One function's rewards for a list of answers. */
 export interface RewardColumn {
   readonly name: string;
-  /** One per answer; NaN where the function could not score the answer, or failed. */
+  /** One per answer; NaN where the function returned null or failed. */
   readonly values: Float64Array;
   /** One per answer: 0 no failure, 1 the function failed, 2 it exceeded its time limit. */
   readonly trouble: Uint8Array;
@@ -28,9 +28,9 @@ export interface RewardColumn {
 
 /** The combined result of all functions for one answer. */
 export type RewardOutcome =
-  /** `sum` is R, the weighted sum over the functions that scored the answer; `quality` is R rescaled to [0, 1]. */
+  /** `sum` is R, the weighted sum over the functions that rewarded the answer; `quality` is R rescaled to [0, 1]. */
   | { readonly kind: 'rewarded'; readonly sum: number; readonly quality: number }
-  /** No function could score the answer. */
+  /** Every function returned null for the answer. */
   | { readonly kind: 'unscored' }
   | { readonly kind: 'failed'; readonly error: RewardError };
 
@@ -54,20 +54,20 @@ function toColumn({ name }: NamedReward, results: readonly RewardResult[]): Rewa
 }
 
 /**
- * R = Σ_k w_k r_k over the functions k that scored the answer (TRL's nansum over `None`), and its position between the
+ * R = Σ_k w_k r_k over the functions k that rewarded the answer (TRL's nansum over `None`), and its position between the
  * smallest and the largest sum that those functions can return: (R − Σ w lo) / (Σ w hi − Σ w lo), clamped to [0, 1];
  * 0 where both are equal.
  */
 function combine(rewards: readonly NamedReward[], results: readonly RewardResult[]): RewardOutcome {
   const error = results.find(isFailure);
   if (error !== undefined) return { kind: 'failed', error };
-  const scored = rewards.flatMap(({ weight, range: [low, high] }, at) => {
+  const rewarded = rewards.flatMap(({ weight, range: [low, high] }, at) => {
     const value = results[at] as RewardValue;
     const ends = weight < 0 ? [weight * high, weight * low] : [weight * low, weight * high];
     return value === null ? [] : [{ value: weight * value, low: ends[0] as number, high: ends[1] as number }];
   });
-  if (scored.length === 0) return { kind: 'unscored' };
-  const total = (key: 'value' | 'low' | 'high'): number => scored.reduce((sum, one) => sum + one[key], 0);
+  if (rewarded.length === 0) return { kind: 'unscored' };
+  const total = (key: 'value' | 'low' | 'high'): number => rewarded.reduce((sum, one) => sum + one[key], 0);
   const sum = total('value');
   const low = total('low');
   const high = total('high');

@@ -25,7 +25,7 @@ export interface Answered<Data = unknown> {
 
 export type Awaitable<Value> = Value | Promise<Value>;
 
-/** A reward; `null` where the function cannot score the answer, which leaves it out of the sum. */
+/** A reward; `null` where the function has no reward for the answer, which leaves it out of the sum. */
 export type RewardValue = number | null;
 
 /**

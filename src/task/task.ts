@@ -17,7 +17,7 @@ export interface Verdict {
   readonly quality: number;
   /** False when the answer cannot be parsed: it never becomes a start. */
   readonly wellFormed: boolean;
-  /** The environment's response (marks, error trace, tool output); the next iteration's prompt shows it. */
+  /** The task's feedback (marks, error trace, tool output); the next iteration's prompt shows it. */
   readonly feedback?: string;
   /** True when the episode ends with this turn, whatever the value of `turns`. */
   readonly done?: boolean;

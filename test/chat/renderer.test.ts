@@ -85,9 +85,12 @@ describe('a hostile template', () => {
     await expect(render("{{ raise_exception('roles must alternate') }}")).rejects.toThrow(/roles must alternate/);
   });
 
-  test.each(['{{ messages', '{% for %}', '{% endif %}'])('no template at all: %s', async (template) => {
-    await expect(render(template)).rejects.toThrow(ChatTemplateError);
-  });
+  test.each(['{{ messages', '{% for %}', '{% endif %}'])(
+    'is refused where it is not a template: %s',
+    async (template) => {
+      await expect(render(template)).rejects.toThrow(ChatTemplateError);
+    },
+  );
 });
 
 describe('an honest template', () => {

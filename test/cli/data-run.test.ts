@@ -90,7 +90,7 @@ describe.skipIf(missingEngine !== undefined)(
         ...{ eval_reward: expect.any(Number), eval_loss: expect.any(Number), eval_entropy: expect.any(Number) },
         'eval/quality_1': expect.any(Number),
       });
-      // Held-out attempts are scored by the weights that sampled them, on the same kernels.
+      // The weights that sampled the held-out attempts compute their log-probabilities, on the same kernels.
       expect(rows[3]?.['eval_sampling/sampling_logp_difference/max']).toBe(0);
       expect(rows[3]).not.toHaveProperty('eval_grad_norm');
       expect(rows[2]).not.toHaveProperty('eval_loss');

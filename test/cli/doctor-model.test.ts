@@ -29,7 +29,7 @@ describe('exit-rl doctor --model', () => {
     expect(fp32.peakUpdate).toBeGreaterThan(fp32.peakLoad);
   });
 
-  test('follows the batch', async () => {
+  test('estimates more memory for a larger batch', async () => {
     const few = await report('--batch', '1', '--group-size', '4', '--prompt-tokens', '20', '--max-new-tokens', '10');
     const more = await report('--batch', '1', '--group-size', '8', '--prompt-tokens', '20', '--max-new-tokens', '20');
     for (const term of ['kvCache', 'activations', 'logits'] as const) expect(more[term]).toBeGreaterThan(few[term]);

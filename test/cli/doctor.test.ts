@@ -85,7 +85,7 @@ describe('exit-rl doctor', () => {
 });
 
 describe('the page for a person', () => {
-  test('a healthy machine', () => {
+  test('says that everything works on a healthy machine', () => {
     const lines = describeExamination(healthy);
     expect(lines[0]).toContain('1.2.3 · Node 20.19.0 · rustc not found (needed only to build)');
     expect(lines).toContain('Everything works.');

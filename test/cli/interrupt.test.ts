@@ -81,21 +81,21 @@ describe.skipIf(missingEngine !== undefined)(
       expect(rows.map((row) => 'eval/quality_0' in row)).toEqual([false, true, false, true]);
     }, 60_000);
 
-    test.each(['generating', 'judging'])(
+    test.each(['generating', 'verifying'])(
       'in `evaluate` while it is %s writes nothing',
       async (what) => {
         const [mark, task, out] = [join(root, `${what}.mark`), join(root, `${what}.mjs`), join(root, `${what}.json`)];
         await writeFile(task, slowVerifier(mark));
-        const judging = ['--task', task, '--max-new-tokens', '16'];
+        const verifying = ['--task', task, '--max-new-tokens', '16'];
         const generating = ['--task', 'code-breaker', '--draws', '64', '--iterations', '100'];
         const args = ['evaluate', '--model', tinyModel, '--out', out, '--threads', '1'];
         const began = performance.now();
         // Generation leaves no mark. After 3 s the model is loaded, and minutes of work remain.
         const late = async (): Promise<boolean> => performance.now() - began > 3000;
-        const workload = what === 'judging' ? judging : generating;
+        const workload = what === 'verifying' ? verifying : generating;
         const { code, seconds, stderr } = await interrupted(
           [...args, ...workload],
-          what === 'judging' ? () => has(mark) : late,
+          what === 'verifying' ? () => has(mark) : late,
         );
         expect({ code, stderr }).toEqual({ code: 130, stderr: 'stopping without writing anything\n' });
         expect(seconds).toBeLessThan(1);

@@ -47,10 +47,10 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     expect(await lines(args)).toEqual(answers);
     const first = answers[1]?.completions[0];
     const tokens = [1, 4, 5, ...(first?.tokens ?? [])];
-    const [scored] = await lines(['score', ...model, '--input', '-'], JSON.stringify({ tokens }));
-    expect(scored?.tokens).toEqual(tokens);
-    expect(scored?.logprobs[0]).toBeNull();
-    scored?.logprobs.slice(3).forEach((logprob, at) => {
+    const [computed] = await lines(['score', ...model, '--input', '-'], JSON.stringify({ tokens }));
+    expect(computed?.tokens).toEqual(tokens);
+    expect(computed?.logprobs[0]).toBeNull();
+    computed?.logprobs.slice(3).forEach((logprob, at) => {
       expect(logprob).toBeCloseTo(first?.logprobs[at] ?? Number.NaN, 4);
     });
   });

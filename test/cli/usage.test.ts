@@ -96,7 +96,7 @@ describe('configuration', () => {
     same(await resolved(await file('run.ts', typed)));
   });
 
-  test('precedence: recipe < file < environment < flags', async () => {
+  test('takes flags over the environment, the environment over a file, a file over a recipe', async () => {
     const path = await file('layers.json', JSON.stringify({ recipe: 'code-breaker', updates: 7, seed: 1, threads: 3 }));
     const env = { EXIT_RL_SEED: '2', EXIT_RL_THREADS: '4' };
     const flags = ['--seed', '3', '--optimizer.learningRate', '1e-4', '--overlongFilter', 'false', '--tensorboard'];

@@ -89,7 +89,7 @@ describe('an option of a loss', () => {
   });
 });
 
-describe('the correction of the sampler', () => {
+describe('the correction of the behaviour policy', () => {
   test('is off, on with the default mode, or in the named mode', () => {
     const correctionOf = (input: Record<string, unknown>) => objectiveOf(input).correction;
     expect(correctionOf({})).toEqual({ kind: 'none' });
@@ -102,7 +102,7 @@ describe('the correction of the sampler', () => {
     expect(correctionOf({ ...both, vllm_importance_sampling_correction: false })).toEqual({ kind: 'none' });
   });
 
-  test("is refused where π_old is the sampler's", () => {
+  test("is refused where π_old is the behaviour policy's", () => {
     expect(problemsOf({ objective: { oldPolicy: 'behaviour', correction: 'token' } })).toEqual([
       'objective.correction.kind',
     ]);

@@ -283,8 +283,8 @@ const cases: readonly (readonly [string, string, () => Promise<unknown>, string,
   ],
 ];
 
-describe('a folder with', () => {
-  test.each(cases)('%s is refused', async (_, name, damage, code, message) => {
+describe('loading a damaged folder', () => {
+  test.each(cases)('refuses %s', async (_, name, damage, code, message) => {
     await cp(join(golden, name), folder, { recursive: true });
     await damage();
     const error = await LocalEmbedder.load(folder, { device: 'cpu', threads: 1 }).then(
@@ -296,7 +296,7 @@ describe('a folder with', () => {
     expect((error as NativeError).message).toMatch(message);
   });
 
-  test('refuses nothing at all', async () => {
+  test('refuses a folder that does not exist', async () => {
     await expect(LocalEmbedder.load(join(root, 'nowhere'))).rejects.toBeInstanceOf(ModelFolderError);
   });
 });

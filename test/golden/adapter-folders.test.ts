@@ -32,7 +32,7 @@ interface Golden {
 
 const golden = readGolden<Record<string, Golden>>('lora.json');
 const training = (name: string) => toBatch(golden[name]?.updates[0]?.steps[0]?.batch as PlainBatch);
-const scored = (name: string) => toTokenBatch(golden[name]?.sequences ?? []);
+const batchOf = (name: string) => toTokenBatch(golden[name]?.sequences ?? []);
 
 /** Copies a fixture's adapter and changes some keys of its config. */
 function changedAdapter(name: string, changes: Record<string, unknown>): string {
@@ -73,7 +73,7 @@ describe.each(Object.keys(golden))('merge: %s', (name) => {
     const out = join(temporaryFolder(), 'merged');
     await mergeAdapter({ model: modelFolder(name), adapter: adapterFolder(name), out });
     const [merged, adapted] = [await openPolicy(out), await openPolicy(name, { adapter: adapterFolder(name) })];
-    expect(await merged.logprobs(scored(name))).toEqual(await adapted.logprobs(scored(name)));
+    expect(await merged.logprobs(batchOf(name))).toEqual(await adapted.logprobs(batchOf(name)));
   });
 });
 
@@ -294,5 +294,5 @@ test('a bf16 adapter trains in fp32, keeps the base and lowers the loss', async 
   const folder = temporaryFolder();
   await policy.save(folder);
   const again = await openPolicy(folder, { dtype: 'bfloat16' });
-  expect(await again.logprobs(scored('qwen2'))).toEqual(await policy.logprobs(scored('qwen2')));
+  expect(await again.logprobs(batchOf('qwen2'))).toEqual(await policy.logprobs(batchOf('qwen2')));
 });

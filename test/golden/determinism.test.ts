@@ -28,7 +28,7 @@ const bits = ({ completions }: Generated) =>
   completions.map(({ tokens, logprobs }) => [Array.from(tokens), Array.from(new Uint32Array(logprobs.slice().buffer))]);
 
 describe.each(['llama-tied', 'qwen3'])('generation of %s is bit-identical', (name) => {
-  test('alone, in a batch, and in a batch of another order', async () => {
+  test('equals itself alone, in a batch, and in a batch of another order', async () => {
     const policy = await openPolicy(name);
     const requests = makeRequests(24);
     const together = await generateAll(policy, requests);
@@ -39,7 +39,7 @@ describe.each(['llama-tied', 'qwen3'])('generation of %s is bit-identical', (nam
     }
   });
 
-  test('on one thread and on two', async () => {
+  test('equals itself on one thread and on two', async () => {
     const requests = makeRequests(24);
     const [one, two] = [await openPolicy(name, { threads: 1 }), await openPolicy(name, { threads: 2 })];
     expect((await generateAll(two, requests)).map(bits)).toEqual((await generateAll(one, requests)).map(bits));

@@ -90,7 +90,7 @@ async function weightsAfter(policy: LocalPolicy, batch: UpdateBatch, settings: U
 describe.each(backends)('one update on %s', (backend) => {
   const once = { ...plain, objective: { ...objective, entropy: { ...objective.entropy, coefficient: 0 } } };
 
-  test('with gradient checkpointing gives the same bits', async () => {
+  test('gives the same bits with gradient checkpointing the same bits', async () => {
     const [kept, again] = [await openPolicy('llama-tied', { backend }), await openPolicy('llama-tied', { backend })];
     const expected = await weightsAfter(kept, randomBatch(0), once);
     const found = await weightsAfter(again, randomBatch(0), { ...once, gradientCheckpointing: true });

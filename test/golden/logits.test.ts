@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { backends, largestGap, modelNames, openPolicy, readGolden, toTokenBatch } from './support.js';
 
-interface Scored {
+interface WithLogprobs {
   readonly prompt: number[];
   readonly completion: number[];
   readonly 'logprobs@1': number[];
@@ -9,7 +9,7 @@ interface Scored {
 }
 
 interface ModelGolden {
-  readonly sequences: Scored[];
+  readonly sequences: WithLogprobs[];
   readonly rows: { prompt: number[]; logprobs: number[] }[];
   readonly greedy: { prompt: number[]; tokens: number[]; finish: 'stop' | 'length' }[];
   readonly texts: { text: string; tokens: number[]; decoded: string }[];

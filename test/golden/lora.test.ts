@@ -31,14 +31,14 @@ interface Case {
   readonly fp32: { loss: number; change: number };
 }
 
-interface Scored {
+interface WithLogprobs {
   readonly prompt: number[];
   readonly completion: number[];
   readonly 'logprobs@1': number[];
   readonly 'logprobs@0.7': number[];
 }
 
-const golden = readGolden<Record<string, { sequences: Scored[]; updates: Case[] }>>('lora.json');
+const golden = readGolden<Record<string, { sequences: WithLogprobs[]; updates: Case[] }>>('lora.json');
 const names = Object.keys(golden);
 const combinations = names.flatMap((name) => backends.map((backend) => [name, backend] as const));
 

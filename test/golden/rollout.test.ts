@@ -8,15 +8,18 @@ import { rolloutBatch } from './rollout-batch.js';
 import { largestGap, modelNames, onPolicySettings, openPolicy, readWeights, temporaryFolder } from './support.js';
 
 describe.each(modelNames)('%s', (name) => {
-  test.each([1, 0.7, 1.6])('rollout log-probs equal the scored ones at temperature %d', async (temperature) => {
-    const policy = await openPolicy(name);
-    const batch = await rolloutBatch(policy, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature });
-    const found = await policy.logprobs(batch, temperature);
-    const gaps = batch.sequences.map(({ behaviourLogprobs: logprobs }, index) =>
-      largestGap(found[index] as Float32Array, logprobs as Float32Array),
-    );
-    expect(Math.max(...gaps)).toBe(0);
-  });
+  test.each([1, 0.7, 1.6])(
+    'rollout log-probabilities equal the computed ones at temperature %d',
+    async (temperature) => {
+      const policy = await openPolicy(name);
+      const batch = await rolloutBatch(policy, { seed: 8, update: 0, prompts: 6, groupSize: 5, temperature });
+      const found = await policy.logprobs(batch, temperature);
+      const gaps = batch.sequences.map(({ behaviourLogprobs: logprobs }, index) =>
+        largestGap(found[index] as Float32Array, logprobs as Float32Array),
+      );
+      expect(Math.max(...gaps)).toBe(0);
+    },
+  );
 
   test('libtorch and our kernels agree on the log-probabilities of rollouts', async () => {
     const [kernels, torch] = [await openPolicy(name), await openPolicy(name, { backend: 'torch' })];

@@ -143,27 +143,27 @@ const reward = (body: string): Readonly<Record<string, string>> => ({
   'reward.mjs': `export default function reward({ texts }) { ${body} }`,
 });
 const good = reward('return texts.map(() => 1);');
-const scored = { rewards: [{ file: 'HERE/reward.mjs', timeoutSeconds: 1 }], method: 'grpo' };
+const rewarded = { rewards: [{ file: 'HERE/reward.mjs', timeoutSeconds: 1 }], method: 'grpo' };
 
 describe.skipIf(missingEngine !== undefined)('hostile data, configs and rewards', () => {
   test.each([
-    ['a bad line', { ...good, 'rows.jsonl': `${row}\n{"prompt":\n` }, scored, /rows\.jsonl.*2/],
-    ['a line of 200 MB', { ...good, 'rows.jsonl': Buffer.alloc(200_000_000, 0x20) }, scored, /rows\.jsonl/],
-    ['rows nested deep', { ...good, 'rows.jsonl': `{"prompt":${'['.repeat(50_000)}` }, scored, /rows\.jsonl/],
+    ['a bad line', { ...good, 'rows.jsonl': `${row}\n{"prompt":\n` }, rewarded, /rows\.jsonl.*2/],
+    ['a line of 200 MB', { ...good, 'rows.jsonl': Buffer.alloc(200_000_000, 0x20) }, rewarded, /rows\.jsonl/],
+    ['rows nested deep', { ...good, 'rows.jsonl': `{"prompt":${'['.repeat(50_000)}` }, rewarded, /rows\.jsonl/],
     [
       'a Parquet file that is none',
       { ...good, 'rows.parquet': 'PAR1 PAR1' },
-      { ...scored, data: { train: 'HERE/rows.parquet' } },
+      { ...rewarded, data: { train: 'HERE/rows.parquet' } },
       /rows\.parquet/,
     ],
-    ['an unknown key', {}, { updatez: 3, ...scored }, /updatez.*did you mean `updates`/s],
-    ['a reward that is no module', { 'reward.mjs': 'export default 3' }, scored, /reward/],
-    ['a reward of NaN', reward('return texts.map(() => NaN);'), scored, /reward/],
-    ['a reward of infinity', reward('return texts.map(() => Infinity);'), scored, /reward/],
-    ['rewards of the wrong length', reward('return [1];'), scored, /reward/],
-    ['a reward that throws', reward("throw new Error('broken');"), scored, /broken/],
-    ['a reward that never settles', reward('return new Promise(() => {});'), scored, /took longer than 1 s/],
-    ['a reward that loops', reward('for (;;);'), scored, /took longer than 1 s/],
+    ['an unknown key', {}, { updatez: 3, ...rewarded }, /updatez.*did you mean `updates`/s],
+    ['a reward that is no module', { 'reward.mjs': 'export default 3' }, rewarded, /reward/],
+    ['a reward of NaN', reward('return texts.map(() => NaN);'), rewarded, /reward/],
+    ['a reward of infinity', reward('return texts.map(() => Infinity);'), rewarded, /reward/],
+    ['rewards of the wrong length', reward('return [1];'), rewarded, /reward/],
+    ['a reward that throws', reward("throw new Error('broken');"), rewarded, /broken/],
+    ['a reward that never settles', reward('return new Promise(() => {});'), rewarded, /took longer than 1 s/],
+    ['a reward that loops', reward('for (;;);'), rewarded, /took longer than 1 s/],
   ] as const)(
     '%s',
     async (name, files, settings, said) => {
@@ -173,7 +173,7 @@ describe.skipIf(missingEngine !== undefined)('hostile data, configs and rewards'
   );
 
   test('a refused resume leaves the run folder unchanged', async () => {
-    const args = trainWith('good', reward('return texts.map((text) => text.length);'), scored);
+    const args = trainWith('good', reward('return texts.map((text) => text.length);'), rewarded);
     const run = args.at(-1) as string;
     const made = await outcomeOf(args);
     expect({ code: made.code, stderr: made.stderr.includes('error') }).toEqual({ code: 0, stderr: false });

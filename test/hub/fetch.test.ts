@@ -158,19 +158,19 @@ describe('a listing that is hostile', () => {
   test.each([
     ['pages without end', '[]', /more than 100 pages/],
     ['folders without end', folders, /more than 10000 files and folders/],
-  ])('%s', async (_name, listing, message) => {
+  ])('is refused: %s', async (_name, listing, message) => {
     hub.faults = { listing, nextPage: page() };
     await expect(fetched()).rejects.toThrow(message);
   });
 
-  test('an endless response', async () => {
+  test('is refused when it does not end', async () => {
     hub.faults = { listing: `["${'x'.repeat(20 * 2 ** 20)}"]` };
     await expect(fetched({ patienceMilliseconds: 20_000 })).rejects.toThrow(/more than 16777216 bytes/);
   });
 
-  test.each(['<html>', '{"error":"x"}', '[null]', '7'])('refuses %s as a listing', async (listing) => {
+  test.each(['<html>', '{"error":"x"}', '[null]', '7'])('is refused where it is not a listing: %s', async (listing) => {
     hub.faults = { listing };
-    await expect(fetched()).rejects.toThrow(/what is no listing/);
+    await expect(fetched()).rejects.toThrow(/did not return a file listing for/);
   });
 
   test('sends the token to the hub alone', async () => {

@@ -4,7 +4,7 @@ import type { Curriculum } from '../../src/method/curriculum.js';
 import type { ExitCurriculumOptions, ExitCurriculumState } from '../../src/method/exit.js';
 import type { Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
-import { create, groupOf, makeHistory, playUpdates, rolloutOf, stateOf, task } from '../support/exit-curriculum.js';
+import { create, groupOf, makeHistory, rolloutOf, runUpdates, stateOf, task } from '../support/exit-curriculum.js';
 import { ladderTasks } from '../support/ladder.js';
 
 describe('nextBatch', () => {
@@ -69,7 +69,7 @@ describe('nextBatch', () => {
 
   test('replays attempts without expansion', async () => {
     const curriculum = create({ expand: false, minimumFill: 1, replayProbability: 1 });
-    await playUpdates(curriculum, 3);
+    await runUpdates(curriculum, 3);
     const starts = drawMany(curriculum, 50);
     expect(starts.every(({ intent, history }) => intent === 'attempt' && history.turns.length === 0)).toBe(true);
     expect(starts.every(({ origin }) => origin !== undefined)).toBe(true);
@@ -77,7 +77,7 @@ describe('nextBatch', () => {
 
   test('draws the same starts in one call or several, and changes no state', async () => {
     const curriculum = create({ replayProbability: 0.5, order: { order: 'shuffled', seed: 3 } });
-    await playUpdates(curriculum, 6);
+    await runUpdates(curriculum, 6);
     const before = JSON.stringify(curriculum.snapshot());
     const rng = createRng(7);
     const whole = curriculum.nextBatch(12, rng);
@@ -123,7 +123,7 @@ describe('metrics', () => {
 
   test('cover only the batch observed last', async () => {
     const curriculum = create({ minimumFill: 1000, capacity: 1000 });
-    await playUpdates(curriculum, 5, { startsPerBatch: 3 });
+    await runUpdates(curriculum, 5, { startsPerBatch: 3 });
     expect(stateOf(curriculum).record).toMatchObject({ update: 5, batch: { length: 3 } });
   });
 });

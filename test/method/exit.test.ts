@@ -7,8 +7,8 @@ import {
   groupOf,
   keysIn,
   makeHistory,
-  playUpdates,
   rolloutOf,
+  runUpdates,
   stateOf,
   storedIn,
 } from '../support/exit-curriculum.js';
@@ -17,7 +17,7 @@ import { oneRung } from '../support/ladder.js';
 describe('Algorithm 1 on a task of three turns', () => {
   test('stores only histories of observed groups, each with the score of a group that produced it', async () => {
     const curriculum = create({ capacity: 1000, replayProbability: 0.7 });
-    const groups = await playUpdates(curriculum, 40);
+    const groups = await runUpdates(curriculum, 40);
     const scores = new Map<string, number[]>();
     for (const { start, rollouts, score } of groups) {
       const members = rollouts.filter(({ outcome }) => outcome.kind === 'finished');
@@ -33,7 +33,7 @@ describe('Algorithm 1 on a task of three turns', () => {
 
   test('rewrites every turn, deepens histories, and adds one iterate per rewrite', async () => {
     const curriculum = create({ capacity: 64, replayProbability: 0.8 });
-    const groups = await playUpdates(curriculum, 60);
+    const groups = await runUpdates(curriculum, 60);
     const rewrites = groups.filter(({ start }) => start.intent !== 'attempt');
     expect(new Set(rewrites.map(({ start }) => start.history.turns.length))).toEqual(new Set([1, 2, 3]));
     expect(Math.max(...rewrites.map(({ start }) => start.history.turns.at(-1)?.iterates.length ?? 0))).toBeGreaterThan(
@@ -50,24 +50,24 @@ describe('Algorithm 1 on a task of three turns', () => {
 
   test('the history of a single-turn task is a chain of iterates', async () => {
     const curriculum = create({ family: oneRung, replayProbability: 0.8 });
-    const groups = await playUpdates(curriculum, 30, { family: oneRung });
+    const groups = await runUpdates(curriculum, 30, { family: oneRung });
     expect(groups.every(({ rollouts }) => rollouts.every(({ history }) => history.turns.length === 1))).toBe(true);
   });
 
   test('replaces entries even when all answers are equal and all scores 0', async () => {
     const curriculum = create({ capacity: 4, minimumFill: 1, replayProbability: 0.5 });
-    await playUpdates(curriculum, 5, { script: () => '4' });
+    await runUpdates(curriculum, 5, { script: () => '4' });
     const before = keysIn(curriculum);
-    await playUpdates(curriculum, 20, { script: () => '4', firstUpdate: 5 });
+    await runUpdates(curriculum, 20, { script: () => '4', firstUpdate: 5 });
     expect(storedIn(curriculum).every(({ score }) => score === 0)).toBe(true);
     expect(keysIn(curriculum)).not.toEqual(before);
   });
 
   test('a policy that always fails leaves the curriculum unchanged', async () => {
     const curriculum = create();
-    await playUpdates(curriculum, 5);
+    await runUpdates(curriculum, 5);
     const before = stateOf(curriculum).buffer;
-    await playUpdates(curriculum, 3, {
+    await runUpdates(curriculum, 3, {
       firstUpdate: 5,
       script: () => {
         throw new Error('down');
@@ -80,13 +80,13 @@ describe('Algorithm 1 on a task of three turns', () => {
 describe('snapshot and restore', () => {
   test('the restored curriculum continues exactly as the original', async () => {
     const original = create({ replayProbability: 0.7 });
-    await playUpdates(original, 12);
+    await runUpdates(original, 12);
     const restored = create({ replayProbability: 0.7 });
     restored.restore(JSON.parse(JSON.stringify(original.snapshot())));
     expect(restored.metrics()).toEqual(original.metrics());
     const [one, other] = [
-      await playUpdates(original, 12, { firstUpdate: 12 }),
-      await playUpdates(restored, 12, { firstUpdate: 12 }),
+      await runUpdates(original, 12, { firstUpdate: 12 }),
+      await runUpdates(restored, 12, { firstUpdate: 12 }),
     ];
     expect(other).toEqual(one);
     expect(restored.snapshot()).toEqual(original.snapshot());
@@ -95,7 +95,7 @@ describe('snapshot and restore', () => {
 
   test('refuses the state of another curriculum, family or set of tasks, and stays unchanged', async () => {
     const original = create();
-    await playUpdates(original, 3);
+    await runUpdates(original, 3);
     const state = original.snapshot();
     const fresh = create();
     expect(() => fresh.restore({ kind: 'uniform' })).toThrow(/uniform/);

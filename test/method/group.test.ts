@@ -12,7 +12,7 @@ const task = ladderTasks[0] as Task;
 const start = { task, history: emptyHistory, intent: 'attempt' } as const;
 const counting = scriptedPolicy((_, completion) => String(completion));
 
-function play(options: Partial<GroupOptions> = {}): Promise<Group> {
+function rollOut(options: Partial<GroupOptions> = {}): Promise<Group> {
   const sampling = { temperature: 1, maxNewTokens: 4 };
   const rng = createRng(1);
   return rolloutGroup({
@@ -29,7 +29,7 @@ function play(options: Partial<GroupOptions> = {}): Promise<Group> {
 
 describe('rolloutGroup', () => {
   test('collects rewards and qualities, and scores the start by the variance of quality', async () => {
-    const group = await play({ reward: ({ quality }) => 10 * quality });
+    const group = await rollOut({ reward: ({ quality }) => 10 * quality });
     expect([...group.qualities]).toEqual([1, 8 / 9, 7 / 9, 6 / 9].map((quality) => expect.closeTo(quality)));
     expect([...group.rewards]).toEqual([...group.qualities].map((quality) => 10 * quality));
     // Variance of 0, 1, 2, 3 is 1.25; the unit is 1/9.
@@ -39,13 +39,13 @@ describe('rolloutGroup', () => {
   });
 
   test('scores a group of one and equal answers 0', async () => {
-    expect((await play({ size: 1 })).score).toBe(0);
-    expect((await play({ policy: scriptedPolicy(() => '4') })).score).toBe(0);
+    expect((await rollOut({ size: 1 })).score).toBe(0);
+    expect((await rollOut({ policy: scriptedPolicy(() => '4') })).score).toBe(0);
   });
 
   test('trains on a malformed member with quality 0', async () => {
     const policy = scriptedPolicy((_, completion) => (completion === 0 ? 'nonsense' : '0'));
-    const group = await play({ policy, size: 2 });
+    const group = await rollOut({ policy, size: 2 });
     expect([...group.qualities]).toEqual([0, 1]);
     expect(group.score).toBe(0.25);
     expect(isTrainable(group)).toBe(true);
@@ -56,7 +56,7 @@ describe('rolloutGroup', () => {
       if (answer === '3') throw new Error('crashed');
       return oneRung.verify(one as never, history, answer, intent);
     };
-    const group = await play({ family: { ...oneRung, verify } });
+    const group = await rollOut({ family: { ...oneRung, verify } });
     expect(isTrainable(group)).toBe(false);
     expect([...group.qualities]).toEqual([1, 8 / 9, 7 / 9, Number.NaN]);
     expect([...group.rewards]).toEqual([1, 8 / 9, 7 / 9, Number.NaN]);
@@ -67,7 +67,7 @@ describe('rolloutGroup', () => {
     const policy = scriptedPolicy(() => {
       throw new Error('down');
     });
-    const group = await play({ policy });
+    const group = await rollOut({ policy });
     expect(group).toMatchObject({ score: 0, rollouts: { length: 4 } });
     expect([...group.rewards, ...group.qualities].every(Number.isNaN)).toBe(true);
     expect(isTrainable(group)).toBe(false);
@@ -78,7 +78,7 @@ describe('a failing reward', () => {
   test('is called once more, and may recover', async () => {
     let calls = 0;
     const reward = { group: (all: readonly unknown[]) => (++calls === 1 ? [] : all.map(() => 1)) };
-    const group = await play({ reward });
+    const group = await rollOut({ reward });
     expect([...group.rewards]).toEqual([1, 1, 1, 1]);
     expect(isTrainable(group)).toBe(true);
   });
@@ -89,7 +89,7 @@ describe('a failing reward', () => {
     ['returns infinity', () => Infinity],
     ['of a group has the wrong length', { group: () => [1] }],
   ])('that %s is the outcome failed at the boundary reward, and no reward', async (_, reward) => {
-    const group = await play({ reward });
+    const group = await rollOut({ reward });
     for (const { outcome, quality } of group.rollouts) {
       expect(outcome).toMatchObject({ kind: 'failed', boundary: 'reward', detail: expect.stringContaining('reward') });
       expect(quality).toBeNaN();
@@ -107,7 +107,7 @@ describe('a failing reward', () => {
     const reward = {
       group: (all: readonly { after: { turns: readonly unknown[] } }[]) => all.map(() => seen.push('x')),
     };
-    const group = await play({ family, reward });
+    const group = await rollOut({ family, reward });
     expect(seen).toHaveLength(3);
     expect(group.rollouts.map(({ outcome }) => outcome.kind)).toEqual(['finished', 'failed', 'finished', 'finished']);
     expect(group.rollouts[1]?.outcome).toMatchObject({ boundary: 'task' });

@@ -18,7 +18,7 @@ const iterate = (text: string): { text: string; tokens: number[]; quality: numbe
   quality: 0.5,
 });
 
-function play(policy: ScriptedPolicy, options: Partial<RolloutOptions> = {}): Promise<readonly Rollout[]> {
+function rollOut(policy: ScriptedPolicy, options: Partial<RolloutOptions> = {}): Promise<readonly Rollout[]> {
   const sampling = { temperature: 1, maxNewTokens: 4 };
   return rolloutStart({ policy, family: ladder, start: baseTask, size: 4, sampling, rng: createRng(1), ...options });
 }
@@ -26,7 +26,7 @@ function play(policy: ScriptedPolicy, options: Partial<RolloutOptions> = {}): Pr
 describe('an episode', () => {
   test('of one turn sends one request for the whole group', async () => {
     const policy = scriptedPolicy((_, completion) => String(completion));
-    const rollouts = await play(policy, { family: oneRung });
+    const rollouts = await rollOut(policy, { family: oneRung });
     expect(policy.requests.map(({ n }) => n)).toEqual([4]);
     expect(rollouts.map(({ history }) => history.turns[0]?.iterates[0]?.text)).toEqual(['0', '1', '2', '3']);
     expect(rollouts[2]).toMatchObject({ quality: 1, outcome: { kind: 'finished' }, start: baseTask });
@@ -36,7 +36,7 @@ describe('an episode', () => {
 
   test('of three turns requests the first for the whole group, the others member by member', async () => {
     const policy = scriptedPolicy(digitScript);
-    const rollouts = await play(policy);
+    const rollouts = await rollOut(policy);
     expect(policy.requests.map(({ n }) => n).sort()).toEqual([...new Array<number>(8).fill(1), 4]);
     for (const { turns, history, quality } of rollouts) {
       expect(turns).toHaveLength(3);
@@ -54,7 +54,7 @@ describe('an episode', () => {
       return '6';
     });
     const start = deepFreeze<Start>({ task, history, intent: 'improve' });
-    const [rollout] = await play(policy, { start, size: 1 });
+    const [rollout] = await rollOut(policy, { start, size: 1 });
     expect(prompts).toHaveLength(2);
     expect(prompts[0]).toMatch(/turn 1:\n3[\s\S]*previous answer:\n9/);
     expect(prompts[1]).not.toContain('previous answer');
@@ -68,36 +68,36 @@ describe('an episode', () => {
 
   test('ends early when a verdict has done: true', async () => {
     const family: TaskFamily = { ...ladder, verify: () => ({ quality: 1, wellFormed: true, done: true }) };
-    const [rollout] = await play(scriptedPolicy(digitScript), { family });
+    const [rollout] = await rollOut(scriptedPolicy(digitScript), { family });
     expect(rollout).toMatchObject({ turns: { length: 1 }, quality: 1 / 3, outcome: { kind: 'finished' } });
   });
 
   test('takes its quality from the family’s episodeQuality', async () => {
     const family: TaskFamily = { ...ladder, episodeQuality: (_, { turns }) => turns.length / 4 };
-    expect((await play(scriptedPolicy(digitScript), { family })).map(({ quality }) => quality)).toEqual([
+    expect((await rollOut(scriptedPolicy(digitScript), { family })).map(({ quality }) => quality)).toEqual([
       0.75, 0.75, 0.75, 0.75,
     ]);
   });
 
   test('repeats with the same seed', async () => {
-    const [one, other] = [await play(scriptedPolicy(digitScript)), await play(scriptedPolicy(digitScript))];
+    const [one, other] = [await rollOut(scriptedPolicy(digitScript)), await rollOut(scriptedPolicy(digitScript))];
     expect(one).toEqual(other);
     const rng = createRng(1).fork('else');
-    expect(await play(scriptedPolicy(digitScript), { rng })).not.toEqual(one);
+    expect(await rollOut(scriptedPolicy(digitScript), { rng })).not.toEqual(one);
   });
 });
 
 describe('bad rollouts are data', () => {
   test('a malformed answer has quality 0 and ends the episode', async () => {
     const policy = scriptedPolicy(({ n }, completion) => (n === 1 || completion === 0 ? 'nonsense' : '2'));
-    const rollouts = await play(policy);
+    const rollouts = await rollOut(policy);
     expect(rollouts[0]).toMatchObject({ outcome: { kind: 'malformed' }, quality: 0, turns: { length: 1 } });
     expect(rollouts[1]).toMatchObject({ outcome: { kind: 'malformed' }, quality: 1 / 3, turns: { length: 2 } });
   });
 
   test('an overlong answer has quality 0 without a call of the verifier', async () => {
     const family: TaskFamily = { ...oneRung, verify: () => fail('called') };
-    const rollouts = await play(
+    const rollouts = await rollOut(
       scriptedPolicy(() => completionOf('2', 'length')),
       { family },
     );
@@ -114,7 +114,7 @@ describe('bad rollouts are data', () => {
       },
     };
     const policy = scriptedPolicy(() => '7');
-    const [rollout] = await play(policy, { family, size: 1 });
+    const [rollout] = await rollOut(policy, { family, size: 1 });
     expect(rollout).toMatchObject({ quality: 1, outcome: { kind: 'finished' } });
     expect(answers).toEqual(['7', '7']);
     expect(policy.requests).toHaveLength(1);
@@ -126,7 +126,7 @@ describe('bad rollouts are data', () => {
       verify: async (_task, _history, answer) =>
         answer === '1' ? fail('crashed') : { quality: 0.5, wellFormed: true },
     };
-    const rollouts = await play(
+    const rollouts = await rollOut(
       scriptedPolicy((_, completion) => String(completion)),
       { family },
     );
@@ -136,7 +136,7 @@ describe('bad rollouts are data', () => {
 
   test.each([Number.NaN, -0.1, 1.1, Infinity])('a verdict of quality %d fails the rollout', async (quality) => {
     const family: TaskFamily = { ...oneRung, verify: () => ({ quality, wellFormed: true }) };
-    const [rollout] = await play(scriptedPolicy(digitScript), { family });
+    const [rollout] = await rollOut(scriptedPolicy(digitScript), { family });
     expect(rollout?.outcome).toMatchObject({
       kind: 'failed',
       boundary: 'task',
@@ -147,10 +147,10 @@ describe('bad rollouts are data', () => {
   test('a policy that fails once gets the same request again; one that fails twice fails the group', async () => {
     const seen: GenerateRequest[] = [];
     const flaky = scriptedPolicy((request) => (seen.push(request) === 1 ? fail('reset') : '2'));
-    expect((await play(flaky, { family: oneRung })).map(({ quality }) => quality)).toEqual([1, 1, 1, 1]);
+    expect((await rollOut(flaky, { family: oneRung })).map(({ quality }) => quality)).toEqual([1, 1, 1, 1]);
     expect(flaky.requests[0]).toEqual(flaky.requests[1]);
 
-    const rollouts = await play(scriptedPolicy(() => fail('down')));
+    const rollouts = await rollOut(scriptedPolicy(() => fail('down')));
     expect(rollouts).toHaveLength(4);
     for (const { outcome, turns } of rollouts) {
       expect(outcome).toEqual({ kind: 'failed', boundary: 'policy', detail: 'down' });
@@ -162,7 +162,7 @@ describe('bad rollouts are data', () => {
     const policy = scriptedPolicy(digitScript);
     const generate = policy.generate;
     policy.generate = (request) => generate({ ...request, n: request.n - 1 });
-    expect((await play(policy))[0]?.outcome).toMatchObject({
+    expect((await rollOut(policy))[0]?.outcome).toMatchObject({
       boundary: 'policy',
       detail: expect.stringContaining('3'),
     });
@@ -170,12 +170,12 @@ describe('bad rollouts are data', () => {
 
   test('a prompt that is too long fails its group', async () => {
     const policy = scriptedPolicy(() => raise(nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens')));
-    expect((await play(policy))[0]?.outcome).toMatchObject({ kind: 'failed', boundary: 'policy' });
+    expect((await rollOut(policy))[0]?.outcome).toMatchObject({ kind: 'failed', boundary: 'policy' });
   });
 
   test('a failure at a later turn keeps the earlier turns', async () => {
     const policy = scriptedPolicy(({ n }) => (n === 4 ? '2' : fail('down')));
-    const [rollout] = await play(policy);
+    const [rollout] = await rollOut(policy);
     expect(rollout).toMatchObject({
       turns: { length: 1 },
       history: { turns: { length: 1 } },
@@ -187,18 +187,18 @@ describe('bad rollouts are data', () => {
 describe('rolloutStart rejects for', () => {
   test('an error of the engine', async () => {
     const policy = scriptedPolicy(() => raise(nativeError('OUT_OF_MEMORY', 'out of memory')));
-    await expect(play(policy)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
+    await expect(rollOut(policy)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' });
   });
 
   test('cancellation, however the policy reports it', async () => {
     const aborted = scriptedPolicy(() => completionOf('', 'abort'));
-    await expect(play(aborted)).rejects.toSatisfy((error) => CancelledError.isInstance(error));
+    await expect(rollOut(aborted)).rejects.toSatisfy((error) => CancelledError.isInstance(error));
     const controller = new AbortController();
     const throwing = scriptedPolicy(() => {
       controller.abort();
       return fail('This operation was aborted');
     });
-    await expect(play(throwing, { signal: controller.signal })).rejects.toSatisfy((error) =>
+    await expect(rollOut(throwing, { signal: controller.signal })).rejects.toSatisfy((error) =>
       CancelledError.isInstance(error),
     );
     expect(throwing.requests[0]?.signal).toBe(controller.signal);

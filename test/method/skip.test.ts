@@ -66,9 +66,9 @@ describe.skipIf(missingEngine !== undefined)('skipping groups without signal', (
     ),
   )('loss and gradient norm by %o stay, overlong filter %s', async (normalisation, overlongFilter) => {
     const settings = { objective: { normalisation }, overlongFilter };
-    const live = skipWithoutSignal(credited, settings);
-    expect(live).toHaveLength(2);
-    const [whole, skipped] = [await gradientOf(credited, settings), await gradientOf(live, settings)];
+    const kept = skipWithoutSignal(credited, settings);
+    expect(kept).toHaveLength(2);
+    const [whole, skipped] = [await gradientOf(credited, settings), await gradientOf(kept, settings)];
     expect(Math.abs((skipped.grad_norm ?? 0) / (whole.grad_norm ?? 1) - 1)).toBeLessThan(2e-6);
     expect(skipped.loss).toBeCloseTo(whole.loss ?? Number.NaN, 6);
     const careless = await gradientOf(
@@ -81,7 +81,7 @@ describe.skipIf(missingEngine !== undefined)('skipping groups without signal', (
   test('keeps one group of a batch without signal, and every group of a batch with signal everywhere', () => {
     const settings = { objective: { normalisation: { kind: 'sequence-mean' } }, overlongFilter: true };
     expect(skipWithoutSignal([credited[1], credited[3]] as CreditedGroup[], settings)).toEqual([credited[1]]);
-    const live = [credited[0], credited[2]] as CreditedGroup[];
-    expect(skipWithoutSignal(live, settings)).toBe(live);
+    const kept = [credited[0], credited[2]] as CreditedGroup[];
+    expect(skipWithoutSignal(kept, settings)).toBe(kept);
   });
 });

@@ -34,7 +34,7 @@ test('delivers an answer longer than the largest argument list', async () => {
 });
 
 describe('a stream', () => {
-  test.each(['llama-tied', 'qwen2'])('of %s yields the completions of generate piece by piece', async (name) => {
+  test.each(['llama-tied', 'qwen2'])('yields the completions of generate piece by piece: %s', async (name) => {
     const policy = await openPolicy(name);
     const whole = await policy.generate(request);
     const stream = policy.stream(request);

@@ -61,7 +61,7 @@ describe('a batch', () => {
 });
 
 describe('the weighted sum', () => {
-  test('omits functions that cannot score an answer; an answer that no function scores is unscored', async () => {
+  test('omits functions that return null; an answer for which all return null is unscored', async () => {
     const { outcomes, columns } = await rewardAll([
       batch([1, null], { name: 'a', weight: 2 }),
       batch([0.5, null], { name: 'b', weight: -1 }),
@@ -73,7 +73,7 @@ describe('the weighted sum', () => {
     ]);
   });
 
-  test('quality is its position between the smallest and the largest sum of the scoring functions', async () => {
+  test('quality is its position between the smallest and the largest sum of the functions that returned a reward', async () => {
     const { outcomes } = await rewardAll([
       batch([1, 9], { range: [0, 1] }),
       batch([-1, null], { name: 'overlong', range: [-1, 0], weight: 0.5 }),

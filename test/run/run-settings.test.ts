@@ -234,7 +234,7 @@ describe('a data file', () => {
     expect(metrics[0]).toHaveProperty('rewards/near/mean');
   });
 
-  test('gives an answer that no function can score advantage 0, outside of baseline, quality and buffer', async () => {
+  test('gives an answer for which every function returns null advantage 0, outside of baseline, quality and buffer', async () => {
     const odd = namedReward({
       batch: ({ texts }) => texts.map((text) => (Number(text) % 2 ? null : Number(text) / 8)),
     });

@@ -46,7 +46,7 @@ export function groupOf(start: Start, rollouts: readonly Rollout[], score: numbe
 }
 
 /** Runs whole updates with a scripted policy and returns the observed groups; any mutation of a history throws. */
-export async function playUpdates(
+export async function runUpdates(
   curriculum: Curriculum,
   updates: number,
   { family = ladder as TaskFamily, script = digitScript as Script, firstUpdate = 0, startsPerBatch = 4 } = {},

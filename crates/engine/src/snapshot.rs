@@ -6,7 +6,7 @@ use crate::host_copy::HostTensor;
 use crate::io::companions::{write_companions, Companions};
 use crate::io::new_file::{write_safetensors, WrittenFile};
 use crate::io::shards::{write_weights, SINGLE};
-use crate::model::layout::Part;
+use crate::model::layout::NamedWeight;
 use crate::model::lora::adapter::Adapter;
 use crate::model::lora::peft;
 use crate::model::parameters::Parameters;
@@ -32,7 +32,7 @@ pub struct Snapshot {
 /// The flat fp32 parameters of a model or an adapter, and their division into the tensors of its file.
 pub struct Weights {
     file: &'static str,
-    parts: Vec<Part>,
+    weights: Vec<NamedWeight>,
     kind: Kind,
     master: Arc<HostTensor>,
     metadata: HashMap<String, String>,
@@ -59,30 +59,30 @@ impl Snapshot {
 
 impl Weights {
     pub fn of_model(parameters: &Parameters, master: Arc<HostTensor>) -> Self {
-        let parts = parameters.layout.parts.clone();
-        Self { file: SINGLE, parts, kind: parameters.kind(), master, metadata: pytorch() }
+        let weights = parameters.layout.weights.clone();
+        Self { file: SINGLE, weights, kind: parameters.kind(), master, metadata: pytorch() }
     }
 
     pub fn of_adapter(adapter: &Adapter, base_fingerprint: &str, master: Arc<HostTensor>) -> Self {
         let mut metadata = pytorch();
         metadata.insert(peft::BASE_FINGERPRINT.into(), base_fingerprint.into());
-        Self { file: peft::WEIGHTS, parts: adapter.parts(), kind: Kind::Float, master, metadata }
+        Self { file: peft::WEIGHTS, weights: adapter.weights(), kind: Kind::Float, master, metadata }
     }
 
     fn write(&self, folder: &Path, shard_bytes: u64) -> Result<Vec<WrittenFile>> {
-        let parts = self.parts.iter().map(|part| (part.name.clone(), self.part(part))).collect();
+        let weights = self.weights.iter().map(|weight| (weight.name.clone(), self.weight(weight))).collect();
         if self.file == SINGLE {
-            return write_weights(folder, parts, &self.metadata, shard_bytes);
+            return write_weights(folder, weights, &self.metadata, shard_bytes);
         }
-        Ok(vec![write_safetensors(folder, self.file, parts, Some(self.metadata.clone()))?])
+        Ok(vec![write_safetensors(folder, self.file, weights, Some(self.metadata.clone()))?])
     }
 
-    fn part(&self, part: &Part) -> PartView<'_> {
+    fn weight(&self, weight: &NamedWeight) -> WeightView<'_> {
         let held = self.master.dtype;
         let width = held.bitsize() / 8;
-        let bytes = &self.master.bytes()[width * part.offset..width * (part.offset + part.elements())];
+        let bytes = &self.master.bytes()[width * weight.offset..width * (weight.offset + weight.elements())];
         let dtype = if self.kind == Kind::Float { Dtype::F32 } else { Dtype::BF16 };
-        PartView { shape: part.sizes(), held, dtype, bytes }
+        WeightView { shape: weight.sizes(), held, dtype, bytes }
     }
 }
 
@@ -94,11 +94,11 @@ pub fn write_live(
     shard_bytes: u64,
 ) -> Result<Vec<WrittenFile>> {
     let mut written = write_companions(folder, companions)?;
-    let parts = parameters.layout.parts.iter();
-    let parts = parts
-        .map(|part| (part.name.clone(), LivePart { part, shape: part.sizes(), flat: parameters.computed() }))
+    let weights = parameters.layout.weights.iter();
+    let weights = weights
+        .map(|weight| (weight.name.clone(), LiveWeight { weight, shape: weight.sizes(), flat: parameters.computed() }))
         .collect();
-    written.extend(write_weights(folder, parts, &pytorch(), shard_bytes)?);
+    written.extend(write_weights(folder, weights, &pytorch(), shard_bytes)?);
     Ok(written)
 }
 
@@ -108,13 +108,13 @@ fn pytorch() -> HashMap<String, String> {
 }
 
 /// One weight in a policy's flat tensor, which must not change while it is written.
-struct LivePart<'a> {
-    part: &'a Part,
+struct LiveWeight<'a> {
+    weight: &'a NamedWeight,
     shape: Vec<usize>,
     flat: &'a Tensor,
 }
 
-impl View for LivePart<'_> {
+impl View for LiveWeight<'_> {
     fn dtype(&self) -> Dtype {
         if self.flat.kind() == Kind::Float {
             Dtype::F32
@@ -128,7 +128,7 @@ impl View for LivePart<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let weight = self.flat.narrow(0, self.part.offset as i64, self.part.elements() as i64);
+        let weight = self.flat.narrow(0, self.weight.offset as i64, self.weight.elements() as i64);
         // SAFETY: a narrow of a flat tensor is contiguous; on the host it shares memory that lives as long as `flat`.
         let bytes = |tensor: &Tensor| unsafe {
             std::slice::from_raw_parts(tensor.data_ptr().cast::<u8>().cast_const(), self.data_len())
@@ -140,19 +140,19 @@ impl View for LivePart<'_> {
     }
 
     fn data_len(&self) -> usize {
-        self.part.elements() * self.flat.kind().elt_size_in_bytes()
+        self.weight.elements() * self.flat.kind().elt_size_in_bytes()
     }
 }
 
 /// One weight of the flat fp32 copy, rounded when it is written if the model computes in bf16.
-struct PartView<'a> {
+struct WeightView<'a> {
     held: Dtype,
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: &'a [u8],
 }
 
-impl View for PartView<'_> {
+impl View for WeightView<'_> {
     fn dtype(&self) -> Dtype {
         self.dtype
     }

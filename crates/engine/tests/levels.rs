@@ -63,17 +63,17 @@ impl Crate {
 
     fn upward(&self) -> Vec<String> {
         let arrows = self.uses.iter().flat_map(|(file, targets)| targets.iter().map(move |target| (file, target)));
-        let wrong = arrows.filter(|(file, target)| room(file) != room(target) && level(target) >= level(file));
+        let wrong = arrows.filter(|(file, target)| module(file) != module(target) && level(target) >= level(file));
         wrong.map(|(file, target)| format!("{file} ({:?}) → {target} ({:?})", level(file), level(target))).collect()
     }
 }
 
-fn room(file: &str) -> &str {
+fn module(file: &str) -> &str {
     file.split("::").next().unwrap_or(file)
 }
 
 fn level(file: &str) -> Option<usize> {
-    LEVELS.iter().position(|rooms| rooms.contains(&room(file)))
+    LEVELS.iter().position(|modules| modules.contains(&module(file)))
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
@@ -228,8 +228,8 @@ fn architecture_md_shows_the_same_levels() {
     let Ok(page) = std::fs::read_to_string(page) else { return };
     let rows = page.lines().filter_map(|line| line.strip_prefix("| Rust ")).map(|row| {
         let (level, rest) = row.split_once(" | ").expect("a row has columns");
-        let rooms = rest.split(" | ").next().unwrap_or_default();
-        let names: BTreeSet<&str> = rooms
+        let modules = rest.split(" | ").next().unwrap_or_default();
+        let names: BTreeSet<&str> = modules
             .split('`')
             .skip(1)
             .step_by(2)
@@ -238,6 +238,6 @@ fn architecture_md_shows_the_same_levels() {
         (level.parse::<usize>().expect("a number"), names)
     });
     let shown: Vec<_> = rows.collect();
-    let levels = LEVELS.iter().map(|rooms| rooms.iter().copied().collect::<BTreeSet<_>>());
+    let levels = LEVELS.iter().map(|modules| modules.iter().copied().collect::<BTreeSet<_>>());
     assert_eq!(shown, levels.enumerate().collect::<Vec<_>>());
 }

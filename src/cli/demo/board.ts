@@ -18,7 +18,7 @@ export interface RunState {
   readonly trainSeconds: number;
 }
 
-/** The assumed cost of an evaluation until one is measured: one draw of the test tasks takes as long as so many updates. */
+/** The assumed cost of an evaluation until one is measured: one draw of the test tasks takes as long as this many updates. */
 const updatesPerDraw = 40;
 
 /** The states of all runs, by name, in the order of the plan with the base first. */

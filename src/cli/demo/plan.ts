@@ -38,7 +38,7 @@ export interface DemoPlan {
   readonly iterations: number;
 }
 
-/** So many updates train and evaluate within 20 seconds on two cores. */
+/** Number of updates that train and evaluate in 20 s on two cores. */
 const quickUpdates = 100;
 
 function requireWhole(value: number, name: string, least: number): void {

@@ -6,7 +6,7 @@ import { drawPuzzle } from '../../../src/task/code-breaker/puzzle.js';
 import { colourCount, parseAnswer, type Row, slotCount, vocabulary } from '../../../src/task/code-breaker/words.js';
 
 const draws = 4000;
-const puzzles = Array.from({ length: draws }, (_, index) => drawPuzzle(createRng(3).fork('instance', index)));
+const puzzles = Array.from({ length: draws }, (_, index) => drawPuzzle(createRng(3).fork('task', index)));
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Parses the previous row of a prompt from its marked words. */

@@ -2,7 +2,7 @@
 
 use super::encoder_config::{EncoderConfig, EncoderFamily};
 use crate::error::{EngineError, Result};
-use crate::model::layout::{Layout, Part};
+use crate::model::layout::{Layout, NamedWeight};
 use crate::model::weight_files::WeightFiles;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -121,19 +121,19 @@ struct LayoutBuilder {
 
 impl LayoutBuilder {
     fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Span {
-        self.part(name, vec![rows as i64, columns as i64]);
+        self.weight(name, vec![rows as i64, columns as i64]);
         Span { start: self.layout.size - rows * columns, rows, columns }
     }
 
     fn vector(&mut self, name: &str, rows: usize) -> Span {
-        self.part(name, vec![rows as i64]);
+        self.weight(name, vec![rows as i64]);
         Span { start: self.layout.size - rows, rows, columns: 1 }
     }
 
-    fn part(&mut self, name: &str, shape: Vec<i64>) {
-        // Sizes are at most 2^24 each, so a product of two fits; the sum over parts saturates instead of wrapping.
+    fn weight(&mut self, name: &str, shape: Vec<i64>) {
+        // Sizes are at most 2^24 each, so a product of two fits; the sum over weights saturates instead of wrapping.
         let elements = shape.iter().product::<i64>() as usize;
-        self.layout.parts.push(Part { name: name.into(), shape, offset: self.layout.size });
+        self.layout.weights.push(NamedWeight { name: name.into(), shape, offset: self.layout.size });
         self.layout.size = self.layout.size.saturating_add(elements);
     }
 

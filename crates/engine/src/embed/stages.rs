@@ -5,7 +5,7 @@ use super::json_file::{flag_or, refuse_other_keys, require, JsonFile};
 use super::kernel_linear::KernelLinear;
 use crate::error::Result;
 use crate::model::config_fields::ConfigFields;
-use crate::model::layout::{Layout, Part};
+use crate::model::layout::{Layout, NamedWeight};
 use crate::simd::isa::Instructions;
 use serde_json::{json, Value};
 use std::path::Path;
@@ -86,16 +86,16 @@ impl Dense {
         let (inputs, outputs) = (json.needed_size("in_features")?, json.needed_size("out_features")?);
         let residual = json.flag("use_residual")?;
         let mut layout = Layout::default();
-        let mut part = |name: &str, rows: usize, columns: usize, matrix: bool| {
+        let mut append = |name: &str, rows: usize, columns: usize, matrix: bool| {
             let start = layout.size;
             let shape = if matrix { vec![rows as i64, columns as i64] } else { vec![rows as i64] };
-            layout.parts.push(Part { name: name.into(), shape, offset: start });
+            layout.weights.push(NamedWeight { name: name.into(), shape, offset: start });
             layout.size = start.saturating_add(rows * columns);
             Span { start, rows, columns }
         };
-        let weight = part("linear.weight", outputs, inputs, true);
-        let bias = flag_or(&json, "bias", true)?.then(|| part("linear.bias", outputs, 1, false));
-        let projection = (residual && inputs != outputs).then(|| part("residual.weight", outputs, inputs, true));
+        let weight = append("linear.weight", outputs, inputs, true);
+        let bias = flag_or(&json, "bias", true)?.then(|| append("linear.bias", outputs, 1, false));
+        let projection = (residual && inputs != outputs).then(|| append("residual.weight", outputs, inputs, true));
         let weights = HostWeights::read(folder, &open_weights(folder)?, &layout)?;
         let linear = |weight: Span, bias: Option<Span>| {
             let bias = bias.map(|span| weights.slice(span).to_vec());

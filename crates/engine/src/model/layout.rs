@@ -8,7 +8,7 @@ use super::config::DecoderConfig;
 
 /// A weight of the Hugging Face folder: some rows of a leaf.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct NamedWeight {
     pub name: String,
     pub shape: Vec<i64>,
     /// First number in the flat tensor.
@@ -26,7 +26,7 @@ pub struct Leaf {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Layout {
     pub leaves: Vec<Leaf>,
-    pub parts: Vec<Part>,
+    pub weights: Vec<NamedWeight>,
     /// Length of the flat tensor.
     pub size: usize,
     /// Weight decay covers `..decayed`.
@@ -147,7 +147,7 @@ impl Layout {
             |rows: usize| -> Vec<i64> { std::iter::once(rows).chain(columns).map(|size| size as i64).collect() };
         let offset = self.size;
         for (name, rows) in parts {
-            self.parts.push(Part { name: name.clone(), shape: shape(*rows), offset: self.size });
+            self.weights.push(NamedWeight { name: name.clone(), shape: shape(*rows), offset: self.size });
             self.size += rows * columns.unwrap_or(1);
         }
         self.size = self.size.next_multiple_of(ALIGNMENT);
@@ -156,7 +156,7 @@ impl Layout {
     }
 }
 
-impl Part {
+impl NamedWeight {
     pub fn elements(&self) -> usize {
         self.shape.iter().product::<i64>() as usize
     }

@@ -88,7 +88,7 @@ impl Parameters {
 
     /// The number of trained parameters, without padding.
     pub fn trained_elements(&self) -> usize {
-        let all = || self.layout.parts.iter().map(|part| part.elements()).sum();
+        let all = || self.layout.weights.iter().map(|weight| weight.elements()).sum();
         self.adapter.as_ref().map_or_else(all, Adapter::elements)
     }
 
@@ -159,8 +159,12 @@ impl Parameters {
         if let Some(adapter) = &self.adapter {
             return adapter.name_at(index);
         }
-        let part = self.layout.parts.iter().find(|part| (part.offset..part.offset + part.elements()).contains(&index));
-        part.map_or("padding", |part| part.name.as_str()).to_string()
+        let weight = self
+            .layout
+            .weights
+            .iter()
+            .find(|weight| (weight.offset..weight.offset + weight.elements()).contains(&index));
+        weight.map_or("padding", |weight| weight.name.as_str()).to_string()
     }
 }
 

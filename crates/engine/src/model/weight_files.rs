@@ -2,7 +2,7 @@
 //! `model.safetensors.index.json` names. Opening reads headers only.
 
 use super::config::DecoderConfig;
-use super::layout::{elements, Layout, Part};
+use super::layout::{elements, Layout, NamedWeight};
 use crate::error::{EngineError, Result};
 use crate::io::read_file::{read_optional, MAX_JSON};
 use crate::io::tensor_file::{StoredTensor, TensorFile};
@@ -91,13 +91,13 @@ impl WeightFiles {
 
     /// Checks that every weight of the layout exists in its shape.
     pub fn check_shapes(&self, layout: &Layout) -> Result<()> {
-        for part in &layout.parts {
-            let stored = self.stored(part)?;
+        for weight in &layout.weights {
+            let stored = self.stored(weight)?;
             let found: Vec<i64> = stored.shape.iter().map(|&size| size as i64).collect();
-            if found != part.shape {
+            if found != weight.shape {
                 return Err(EngineError::WeightShape {
-                    weight: part.name.clone(),
-                    expected: part.shape.clone(),
+                    weight: weight.name.clone(),
+                    expected: weight.shape.clone(),
                     found,
                 });
             }
@@ -108,7 +108,7 @@ impl WeightFiles {
     /// As `check_shapes`, and refuses weights that the model does not read.
     pub fn check(&self, layout: &Layout) -> Result<()> {
         self.check_shapes(layout)?;
-        let known: BTreeSet<&str> = layout.parts.iter().map(|part| part.name.as_str()).collect();
+        let known: BTreeSet<&str> = layout.weights.iter().map(|weight| weight.name.as_str()).collect();
         // Rotary tables of old folders, and the second name of a tied head.
         let derived = |name: &str| name.ends_with(".rotary_emb.inv_freq") || name == "lm_head.weight";
         match self.shard_of.keys().find(|name| !known.contains(name.as_str()) && !derived(name)) {
@@ -122,11 +122,11 @@ impl WeightFiles {
 
     /// Fills the flat tensor, shard by shard.
     pub fn copy_into(&self, layout: &Layout, flat: &Tensor) -> Result<()> {
-        let mut parts: Vec<&Part> = layout.parts.iter().collect();
-        parts.sort_by_key(|part| self.shard_of.get(&part.name));
-        for part in parts {
-            let target = flat.f_narrow(0, part.offset as i64, part.elements() as i64)?;
-            self.shard(part)?.copy_into(&part.name, &target)?;
+        let mut weights: Vec<&NamedWeight> = layout.weights.iter().collect();
+        weights.sort_by_key(|weight| self.shard_of.get(&weight.name));
+        for weight in weights {
+            let target = flat.f_narrow(0, weight.offset as i64, weight.elements() as i64)?;
+            self.shard(weight)?.copy_into(&weight.name, &target)?;
         }
         Ok(())
     }
@@ -136,14 +136,14 @@ impl WeightFiles {
     }
 
     /// The shard that holds a weight.
-    pub fn shard(&self, part: &Part) -> Result<&TensorFile> {
+    pub fn shard(&self, weight: &NamedWeight) -> Result<&TensorFile> {
         let missing =
-            || EngineError::WeightMissing { weight: part.name.clone(), folder: self.folder.display().to_string() };
-        self.shard_of.get(&part.name).map(|&index| &self.shards[index]).ok_or_else(missing)
+            || EngineError::WeightMissing { weight: weight.name.clone(), folder: self.folder.display().to_string() };
+        self.shard_of.get(&weight.name).map(|&index| &self.shards[index]).ok_or_else(missing)
     }
 
-    pub fn stored(&self, part: &Part) -> Result<&StoredTensor> {
-        Ok(&self.shard(part)?.tensors[&part.name])
+    pub fn stored(&self, weight: &NamedWeight) -> Result<&StoredTensor> {
+        Ok(&self.shard(weight)?.tensors[&weight.name])
     }
 }
 

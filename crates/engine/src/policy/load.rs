@@ -47,7 +47,7 @@ impl Policy {
             slots => slots,
         };
         let info = PolicyInfo {
-            parameters: parameters.layout.parts.iter().map(|part| part.elements()).sum(),
+            parameters: parameters.layout.weights.iter().map(|weight| weight.elements()).sum(),
             trained_parameters: parameters.trained_elements(),
             vocabulary: parameters.config.vocab_size,
             context_length: parameters.config.context_length,

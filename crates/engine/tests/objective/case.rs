@@ -80,7 +80,7 @@ impl Case {
             rollout: (0..rows as u32).collect(),
             advantage: floats(&numbers(&self.json["advantages"])),
             mask: numbers(&self.json["mask"]).iter().map(|&mask| mask as u8).collect(),
-            behaviour_logprobs: self.column("sampler").map_or_else(Vec::new, |sampler| floats(&sampler)),
+            behaviour_logprobs: self.column("sampler").map_or_else(Vec::new, |logprobs| floats(&logprobs)),
             step: (0..rows).map(|row| (row / step_rows) as u32).collect(),
         }
     }

@@ -4,6 +4,6 @@
 mod case;
 mod compute;
 mod formulas;
+mod gradient;
 mod settings;
-mod slope;
 mod trl;

@@ -1,7 +1,7 @@
 //! The fingerprint that ties an adapter to its base.
 
 use crate::error::Result;
-use crate::model::layout::Part;
+use crate::model::layout::NamedWeight;
 use crate::model::parameters::Parameters;
 use half::bf16;
 use tch::{Device, Kind, Tensor};
@@ -11,8 +11,8 @@ const SAMPLES: usize = 64;
 
 /// The fingerprint of loaded weights, before an adapter is merged into them.
 pub fn fingerprint(parameters: &Parameters) -> Result<String> {
-    fingerprint_of(&parameters.layout.parts, |part, places| {
-        let places: Vec<i64> = places.iter().map(|place| (part.offset + place) as i64).collect();
+    fingerprint_of(&parameters.layout.weights, |weight, places| {
+        let places: Vec<i64> = places.iter().map(|place| (weight.offset + place) as i64).collect();
         let sample = parameters.master.index_select(0, &Tensor::from_slice(&places).to_device(parameters.device()));
         Ok(Vec::<f32>::try_from(&sample.to_kind(Kind::Float).f_to_device(Device::Cpu)?)?)
     })
@@ -21,13 +21,16 @@ pub fn fingerprint(parameters: &Parameters) -> Result<String> {
 /// A hash of the weights' names, shapes and a sample of their numbers, in 16 hexadecimal digits. `sample` returns the
 /// numbers at flat indices of a weight; they are rounded to bf16 first, so that a model has one fingerprint in every
 /// precision.
-pub fn fingerprint_of(parts: &[Part], mut sample: impl FnMut(&Part, &[usize]) -> Result<Vec<f32>>) -> Result<String> {
+pub fn fingerprint_of(
+    weights: &[NamedWeight],
+    mut sample: impl FnMut(&NamedWeight, &[usize]) -> Result<Vec<f32>>,
+) -> Result<String> {
     let mut hash = Fnv::default();
-    for part in parts {
-        hash.add(part.name.as_bytes());
-        part.shape.iter().for_each(|size| hash.add(&size.to_le_bytes()));
-        let places: Vec<usize> = (0..SAMPLES).map(|sample| sample * part.elements() / SAMPLES).collect();
-        for value in sample(part, &places)? {
+    for weight in weights {
+        hash.add(weight.name.as_bytes());
+        weight.shape.iter().for_each(|size| hash.add(&size.to_le_bytes()));
+        let places: Vec<usize> = (0..SAMPLES).map(|sample| sample * weight.elements() / SAMPLES).collect();
+        for value in sample(weight, &places)? {
             hash.add(&bf16::from_f32(value).to_le_bytes());
         }
     }

@@ -1,7 +1,7 @@
 //! The modules that an adapter changes, and the places of their LoRA matrices A and B in its flat tensor.
 
 use crate::error::{EngineError, Result};
-use crate::model::layout::{Layout, Part};
+use crate::model::layout::{Layout, NamedWeight};
 use tch::Tensor;
 
 /// The linear modules of a layer, by the last word of their path: what PEFT's `all-linear` means here.
@@ -29,23 +29,23 @@ const ALIGNMENT: usize = 16;
 /// The linear modules whose path is `wanted`, in the order of the layout, and the length of the flat tensor.
 pub fn adapted_modules(layout: &Layout, rank: usize, wanted: impl Fn(&str) -> bool) -> (Vec<AdaptedModule>, usize) {
     let (mut modules, mut size) = (Vec::new(), 0);
-    for part in layout.parts.iter().filter(|part| module_of(part).is_some_and(&wanted)) {
-        let leaf = layout.leaves.iter().rposition(|leaf| leaf.offset <= part.offset).unwrap_or_default();
-        let (outputs, inputs) = (part.shape[0] as usize, part.shape[1] as usize);
-        let row = (part.offset - layout.leaves[leaf].offset) / inputs;
+    for weight in layout.weights.iter().filter(|weight| module_of(weight).is_some_and(&wanted)) {
+        let leaf = layout.leaves.iter().rposition(|leaf| leaf.offset <= weight.offset).unwrap_or_default();
+        let (outputs, inputs) = (weight.shape[0] as usize, weight.shape[1] as usize);
+        let row = (weight.offset - layout.leaves[leaf].offset) / inputs;
         let a = size;
         let b = (a + rank * inputs).next_multiple_of(ALIGNMENT);
         size = (b + outputs * rank).next_multiple_of(ALIGNMENT);
-        let path = module_of(part).unwrap_or_default().to_string();
+        let path = module_of(weight).unwrap_or_default().to_string();
         modules.push(AdaptedModule { path, leaf, row, outputs, inputs, a, b });
     }
     (modules, size)
 }
 
 /// The path of the linear module that a weight belongs to; None for embeddings, norms and biases.
-pub fn module_of(part: &Part) -> Option<&str> {
-    let module = part.name.strip_suffix(".weight")?;
-    let is_linear = part.shape.len() == 2 && last_word(module) != "embed_tokens";
+pub fn module_of(weight: &NamedWeight) -> Option<&str> {
+    let module = weight.name.strip_suffix(".weight")?;
+    let is_linear = weight.shape.len() == 2 && last_word(module) != "embed_tokens";
     is_linear.then_some(module)
 }
 
@@ -64,7 +64,7 @@ pub fn is_target(module: &str, targets: &[String]) -> bool {
 /// # Errors
 /// `lora.targetModules`, with the modules that the model has.
 pub fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
-    let modules: Vec<&str> = layout.parts.iter().filter_map(module_of).collect();
+    let modules: Vec<&str> = layout.weights.iter().filter_map(module_of).collect();
     for target in targets {
         if !modules.iter().any(|module| is_target(module, std::slice::from_ref(target))) {
             let known = LINEAR_MODULES.join(", ");
@@ -82,11 +82,14 @@ fn matrix_names(module: &str) -> (String, String) {
 }
 
 /// A and B of a module under PEFT's names, with their offsets in the flat tensor.
-pub(super) fn matrix_parts(module: &AdaptedModule, rank: usize) -> [(Part, usize); 2] {
+pub(super) fn matrix_weights(module: &AdaptedModule, rank: usize) -> [(NamedWeight, usize); 2] {
     let (a, b) = matrix_names(&module.path);
-    let part =
-        |name: String, rows: usize, columns: usize| Part { name, shape: vec![rows as i64, columns as i64], offset: 0 };
-    [(part(a, rank, module.inputs), module.a), (part(b, module.outputs, rank), module.b)]
+    let weight = |name: String, rows: usize, columns: usize| NamedWeight {
+        name,
+        shape: vec![rows as i64, columns as i64],
+        offset: 0,
+    };
+    [(weight(a, rank, module.inputs), module.a), (weight(b, module.outputs, rank), module.b)]
 }
 
 /// (A, B) of every module: views of the flat tensor.

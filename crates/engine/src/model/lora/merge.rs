@@ -38,8 +38,8 @@ pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
     let (layout, _) = Layout::new(&config);
     files.check(&layout)?;
     let folder = PeftFolder::open(adapter)?;
-    let sample = |part: &_, places: &[usize]| files.shard(part)?.numbers_at(files.stored(part)?, places);
-    folder.check_base(&fingerprint_of(&layout.parts, sample)?)?;
+    let sample = |weight: &_, places: &[usize]| files.shard(weight)?.numbers_at(files.stored(weight)?, places);
+    folder.check_base(&fingerprint_of(&layout.weights, sample)?)?;
     let (modules, _) = folder.modules(&layout)?;
     let weights: BTreeMap<_, _> = modules.iter().map(|module| (format!("{}.weight", module.path), module)).collect();
     prepare(out)?;

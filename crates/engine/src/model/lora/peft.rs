@@ -3,12 +3,12 @@
 //! Settings other than rank, scale and targets must be off: a variant that is not computed here would change the numbers.
 
 use super::adapter::Adapter;
-use super::matrices::{last_word, matrix_parts, module_of};
+use super::matrices::{last_word, matrix_weights, module_of};
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::io::read_file::{read_bounded, MAX_JSON};
 use crate::model::config_fields::ConfigFields;
-use crate::model::layout::{Layout, Part};
+use crate::model::layout::{Layout, NamedWeight};
 use serde_json::{json, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -138,9 +138,9 @@ fn is_off(value: &Value) -> bool {
 
 impl Adapter {
     /// A and B of every module under PEFT's names, with their offsets in the flat tensor.
-    pub fn parts(&self) -> Vec<Part> {
-        let parts = self.modules.iter().flat_map(|module| matrix_parts(module, self.settings.rank));
-        parts.map(|(part, offset)| Part { offset, ..part }).collect()
+    pub fn weights(&self) -> Vec<NamedWeight> {
+        let weights = self.modules.iter().flat_map(|module| matrix_weights(module, self.settings.rank));
+        weights.map(|(weight, offset)| NamedWeight { offset, ..weight }).collect()
     }
 
     /// `adapter_config.json` for an adapter of the model in `base`.
@@ -174,7 +174,7 @@ impl Adapter {
     fn target_modules(&self, layout: &Layout) -> Vec<String> {
         let adapted: BTreeSet<&str> = self.modules.iter().map(|module| module.path.as_str()).collect();
         let words: BTreeSet<&str> = adapted.iter().map(|module| last_word(module)).collect();
-        let all = layout.parts.iter().filter_map(module_of);
+        let all = layout.weights.iter().filter_map(module_of);
         let exact = all.filter(|module| words.contains(last_word(module))).all(|module| adapted.contains(module));
         (if exact { words } else { adapted }).into_iter().map(String::from).collect()
     }

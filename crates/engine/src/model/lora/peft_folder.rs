@@ -1,12 +1,12 @@
 //! PEFT's `adapter_model.safetensors`, whose tensors decide which modules are adapted, as in PEFT.
 
 use super::adapter::Adapter;
-use super::matrices::{self, matrix_parts, matrix_views, AdaptedModule};
+use super::matrices::{self, matrix_views, matrix_weights, AdaptedModule};
 use super::peft::{PeftConfig, BASE_FINGERPRINT, WEIGHTS};
 use super::reference::AdapterReference;
 use crate::error::{EngineError, Result};
 use crate::io::tensor_file::TensorFile;
-use crate::model::layout::{Layout, Part};
+use crate::model::layout::{Layout, NamedWeight};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -58,28 +58,28 @@ impl PeftFolder {
         }
         modules
             .iter()
-            .flat_map(|module| matrix_parts(module, self.config.rank))
-            .try_for_each(|(part, _)| self.check(&part))?;
+            .flat_map(|module| matrix_weights(module, self.config.rank))
+            .try_for_each(|(weight, _)| self.check(&weight))?;
         Ok((modules, size))
     }
 
-    fn check(&self, part: &Part) -> Result<()> {
-        let Some(stored) = self.file.tensors.get(&part.name) else {
+    fn check(&self, weight: &NamedWeight) -> Result<()> {
+        let Some(stored) = self.file.tensors.get(&weight.name) else {
             let folder = self.folder.display().to_string();
-            return Err(EngineError::WeightMissing { weight: part.name.clone(), folder });
+            return Err(EngineError::WeightMissing { weight: weight.name.clone(), folder });
         };
         let found: Vec<i64> = stored.shape.iter().map(|&size| size as i64).collect();
-        if found == part.shape {
+        if found == weight.shape {
             return Ok(());
         }
-        Err(EngineError::WeightShape { weight: part.name.clone(), expected: part.shape.clone(), found })
+        Err(EngineError::WeightShape { weight: weight.name.clone(), expected: weight.shape.clone(), found })
     }
 
     /// A and B of the modules, fp32, in a flat tensor on the host.
     fn flat(&self, modules: &[AdaptedModule], size: usize) -> Result<Tensor> {
         let flat = Tensor::f_zeros([size as i64], (Kind::Float, Device::Cpu))?;
-        for (part, offset) in modules.iter().flat_map(|module| matrix_parts(module, self.config.rank)) {
-            self.file.copy_into(&part.name, &flat.f_narrow(0, offset as i64, part.elements() as i64)?)?;
+        for (weight, offset) in modules.iter().flat_map(|module| matrix_weights(module, self.config.rank)) {
+            self.file.copy_into(&weight.name, &flat.f_narrow(0, offset as i64, weight.elements() as i64)?)?;
         }
         Ok(flat)
     }

@@ -104,20 +104,20 @@ impl Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::layout::{Layout, Leaf, Part};
+    use crate::model::layout::{Layout, Leaf, NamedWeight};
     use crate::model::lora::settings::LoraSettings;
     use tch::{Device, Kind};
 
     /// One leaf `[6, 4]` of which `q_proj` has the rows ..4 and `k_proj` the others; only `q_proj` is adapted.
     fn adapter(dropout: f64) -> (Adapter, Tensor) {
-        let part = |name: &str, rows: i64, offset| Part {
+        let weight = |name: &str, rows: i64, offset| NamedWeight {
             name: format!("model.layers.0.self_attn.{name}.weight"),
             shape: vec![rows, 4],
             offset,
         };
         let layout = Layout {
             leaves: vec![Leaf { shape: vec![6, 4], offset: 0 }],
-            parts: vec![part("q_proj", 4, 0), part("k_proj", 2, 16)],
+            weights: vec![weight("q_proj", 4, 0), weight("k_proj", 2, 16)],
             size: 32,
             decayed: 32,
         };
