@@ -36,7 +36,7 @@ function failure(args: readonly string[], code: number | null, signal: string | 
 
 /**
  * Resolves when the child exits with code 0.
- * @throws CancelledError when it ended after `signal`, otherwise ExitError `CHILD_FAILED` with its last error lines.
+ * @throws CancelledError when it ended after `signal`, otherwise ExitRlError `CHILD_FAILED` with its last error lines.
  */
 export async function runChild({ arguments: args, onLine, signal }: ChildOptions): Promise<void> {
   if (signal.aborted) throw new CancelledError();
