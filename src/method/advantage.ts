@@ -74,8 +74,8 @@ export function batchAdvantages(
 }
 
 /**
- * Computes R_i = Σ_k w_k (r_ik − r̄_k) / (σ_k + ε) over the functions k that scored i, with mean and deviation of i's group, and
- * A_i = (R_i − R̄) / (σ_R + ε) over the batch (GDPO, arXiv 2601.05242, as TRL's `normalize_then_sum`). `groups` holds, for
+ * Computes A_i = (R_i − R̄) / (σ_R + ε) over the batch, with R_i = Σ_k w_k (r_ik − r̄_k) / (σ_k + ε) over the functions k
+ * that scored i, and r̄_k and σ_k of i's group (GDPO, arXiv 2601.05242, as TRL's `normalize_then_sum`). `groups` holds, for
  * every group, the values of each function.
  * @throws RangeError when a value is infinite.
  */

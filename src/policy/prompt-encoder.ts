@@ -25,7 +25,7 @@ export class PromptEncoder {
     private readonly defaults: ChatOptions = {},
   ) {}
 
-  /** Returns ids unchanged and without waiting, so that their request keeps its place. @throws ChatTemplateError, TokenizerError. */
+  /** Returns ids at once, so that their request keeps its place. @throws ChatTemplateError, TokenizerError. */
   encode(prompt: PromptOrTokens, options?: ChatOptions): Int32Array | Promise<Int32Array> {
     if (typeof prompt !== 'string' && isTokens(prompt)) return Int32Array.from(prompt);
     const encoding = typeof prompt === 'string' ? this.encodeText(prompt) : this.encodeMessages(prompt, options);

@@ -78,8 +78,8 @@ interface Subject {
 
 /**
  * Attempts every task of a split once, improves K times, and reports quality and solved share at every k.
- * @throws RunFolderError when a run holds no checkpoint, ConfigError when no task is named or the split has no tasks, CancelledError
- * when the signal fires.
+ * @throws RunFolderError when a run holds no checkpoint, ConfigError when no task is named or the split has no tasks,
+ * CancelledError when the signal fires.
  *
  * @example
  * import { evaluateRun, shippedModel } from 'exit-rl';

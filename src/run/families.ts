@@ -71,8 +71,8 @@ async function findPackage(name: string): Promise<string | undefined> {
 
 /**
  * Finds a task family: by its name, or as the default export of the module with this path or of the npm package.
- * `options.freshSeed` (any number) seeds the split `fresh`; `data` and `verifier` serve the task `prompts`, with time limits in
- * seconds. The caller closes the family.
+ * `options.freshSeed` (any number) seeds the split `fresh`; `data` and `verifier` serve the task `prompts`, with time
+ * limits in seconds. The caller closes the family where it has a `close`.
  * @throws ConfigError when no family has this name or the module exports none, DataError for an unreadable data file.
  * @example
  * import { findFamily } from 'exit-rl/run';
