@@ -79,7 +79,7 @@ export function comparisonSection({ rows }: Comparison): string {
   return `<section><h2>Comparison</h2>${table}</section>`;
 }
 
-/** The same for one evaluation alone. */
+/** Renders the table of one evaluation: solved %, quality, and the answers fixed and broken at each k. */
 export function evaluationSection(evaluation: Evaluation): string {
   const ks = tableIterations([evaluation]);
   const line = (head: string, show: (k: number) => string) =>
