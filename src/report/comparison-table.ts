@@ -90,7 +90,7 @@ export function evaluationSection(evaluation: Evaluation): string {
     line('fixed, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.fixed, k)))),
     line('broken, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.broken, k)))),
   ];
-  const note = `${count(evaluation.tasks, 'task')}, ${count(evaluation.draws, 'draw')} each. Fixed and broken: answers that the step to k made right or wrong.`;
+  const note = `${count(evaluation.tasks, 'task')}, ${count(evaluation.draws, 'draw')} each. Fixed and broken: answers that iteration k made right or wrong.`;
   const table = wideTable(
     'Evaluation by iteration',
     ['after k iterations', ...ks.map((k) => `k = ${k}`)],
