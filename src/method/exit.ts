@@ -143,7 +143,7 @@ class ExitCurriculum implements Curriculum {
   restore(state: CurriculumState): void {
     const exitState = requireExitState(state);
     const { family, buffer, record } = exitState;
-    if (family !== this.options.family.name) throw new TaskError(`the snapshot belongs to family ${family}`, { family });
+    if (family !== this.options.family.name) throw new TaskError(`the snapshot has the family ${family}`, { family });
     for (const { entry } of buffer.slots) this.baseTasks.find(entry.taskId);
     this.buffer.restore(buffer);
     this.record.restore(record);
