@@ -1,6 +1,6 @@
 /**
- * Every error that the product throws on purpose: a stable `code`, named `fields`, and a class that a caller can
- * test with `isInstance`, also across two copies of the package. A bad rollout is never one of these: it is data.
+ * The errors that the package throws on purpose. Each has a stable `code` and named `fields`; `isInstance` recognises its
+ * class, also across two copies of the package. A bad rollout is data, never an error.
  */
 
 /** Named facts of an error, as JSON values. */
@@ -14,10 +14,23 @@ interface ErrorClass {
   readonly prototype: unknown;
 }
 
-/** The base of all errors that the product throws on purpose. */
+/**
+ * The base class of all errors that the package throws on purpose; `code` distinguishes them. Thrown as it is, it has the
+ * code `CHILD_FAILED`: a process of `exit-rl demo` failed.
+ *
+ * @example
+ * import { ExitRlError, parseConfig } from 'exit-rl';
+ *
+ * try {
+ *   parseConfig({ task: 'code-breaker', model: 'base', groupSize: 0 });
+ * } catch (error) {
+ *   if (!ExitRlError.isInstance(error)) throw error;
+ *   console.log(error.name, error.code, error.fields); // ConfigError CONFIG { problems: … }
+ * }
+ */
 export class ExitRlError extends Error {
-  static readonly kind: string = 'ExitError';
-  /** Stable, in capitals; a class of its own has one code. */
+  static readonly kind: string = 'ExitRlError';
+  /** Stable, in capitals. A subclass has exactly one code; `NativeError` and `ModelFolderError` have several. */
   readonly code: string;
   readonly fields: ErrorFields;
 
@@ -30,7 +43,7 @@ export class ExitRlError extends Error {
   }
 
   /**
-   * True for errors of this class and of its subclasses, whichever copy of the package made them.
+   * Returns true for an error of this class or of a subclass, whichever copy of the package created it.
    *
    * @example
    * import { LocalPolicy } from 'exit-rl';
@@ -69,14 +82,14 @@ abstract class CodedError extends ExitRlError {
   }
 }
 
-/** One thing that is wrong in a config: the dotted key, what is wrong, and what to write instead. */
+/** One problem of a config: the dotted key, the problem, and the fix as `hint`. */
 export interface ConfigProblem {
   readonly key: string;
   readonly message: string;
   readonly hint?: string;
 }
 
-/** All problems of a config at once, before any model loads. */
+/** Code `CONFIG`. Lists all problems of a config at once, before any model loads. */
 export class ConfigError extends ExitRlError {
   static override readonly kind = 'ConfigError';
   readonly problems: readonly ConfigProblem[];
@@ -89,7 +102,7 @@ export class ConfigError extends ExitRlError {
   }
 }
 
-/** Limits of the message; `problems` of the error holds the rest. */
+/** Limits of the message; the error's `problems` holds all of them in full. */
 const mostShown = { problems: 50, keyLength: 200 } as const;
 
 function describeProblems(problems: readonly ConfigProblem[], file?: string): string {
@@ -103,21 +116,21 @@ function describeProblems(problems: readonly ConfigProblem[], file?: string): st
   return [file ? `${file}: ${count}` : count, ...lines, ...(left > 0 ? [`  … and ${left} more`] : [])].join('\n');
 }
 
-/** One thing that is wrong in a data file: where, what, and what to do about it. */
+/** One problem of a data file: the place, the problem, and the fix as `hint`. */
 export interface DataProblem {
   readonly file: string;
-  /** A line, or a row; absent where the whole file is meant. */
+  /** A line or a row; absent when the problem concerns the whole file. */
   readonly place?: string;
   readonly message: string;
   readonly hint?: string;
 }
 
-/** Data files that cannot be read as rows; all problems at once, up to a limit. */
+/** Code `DATA`. Data files cannot be read as rows; lists all problems at once, up to a limit. */
 export class DataError extends ExitRlError {
   static override readonly kind = 'DataError';
   readonly problems: readonly DataProblem[];
 
-  /** `more`: reading stopped at the limit, so there may be others. */
+  /** `more`: reading stopped at the limit, so there may be further problems. */
   constructor(problems: readonly DataProblem[], more = false) {
     const lines = problems.map(({ file, place, message, hint }) => {
       return `  ${file}${place ? `, ${place}` : ''}: ${message}${hint ? ` (${hint})` : ''}`;
@@ -128,19 +141,19 @@ export class DataError extends ExitRlError {
   }
 }
 
-/** A task family that breaks its contract, for example a quality outside [0, 1]. */
+/** Code `TASK`. A task family breaks its contract, for example by a quality outside [0, 1]. */
 export class TaskError extends CodedError {
   static override readonly kind = 'TaskError';
   static override readonly code = 'TASK';
 }
 
-/** A reward function that throws, or returns what is not a finite number for each rollout. */
+/** Code `REWARD`. A reward function throws, or does not return a finite number or `null` for each rollout. */
 export class RewardError extends CodedError {
   static override readonly kind: string = 'RewardError';
   static override readonly code: string = 'REWARD';
 }
 
-/** A reward function that took longer than its limit. */
+/** Code `REWARD_TIMEOUT`. A reward function took longer than its limit, `fields.seconds`. */
 export class RewardTimeoutError extends RewardError {
   static override readonly kind = 'RewardTimeoutError';
   static override readonly code = 'REWARD_TIMEOUT';
@@ -150,77 +163,83 @@ export class RewardTimeoutError extends RewardError {
   }
 }
 
-/** A chat template that is missing, cannot be rendered, or refuses the conversation; `fields.file` names it. */
+/** Code `CHAT_TEMPLATE`. A chat template is missing, cannot be rendered, or rejects the conversation; `fields.file` names it. */
 export class ChatTemplateError extends CodedError {
   static override readonly kind = 'ChatTemplateError';
   static override readonly code = 'CHAT_TEMPLATE';
 }
 
-/** The model hub cannot be reached, refuses, or sends what is not what it lists. */
+/** Code `HUB`. The model hub cannot be reached, refuses the request, or sends a file that differs from its listing. */
 export class HubError extends CodedError {
   static override readonly kind = 'HubError';
   static override readonly code = 'HUB';
 }
 
-/** A checkpoint whose files do not match its manifest. */
+/** Code `CHECKPOINT_CORRUPT`. The files of a checkpoint do not match its manifest. */
 export class CheckpointCorruptError extends CodedError {
   static override readonly kind = 'CheckpointCorruptError';
   static override readonly code = 'CHECKPOINT_CORRUPT';
 }
 
-/** A run folder that cannot be written, is in use, or belongs to another run. */
+/** Code `RUN_FOLDER`. A run folder cannot be read or written, is in use, or belongs to another run. */
 export class RunFolderError extends CodedError {
   static override readonly kind = 'RunFolderError';
   static override readonly code = 'RUN_FOLDER';
 }
 
-/** Wrong use of a command; the process ends with exit code 2. */
+/** Code `USAGE`. A command has wrong arguments; the process ends with exit code 2. */
 export class UsageError extends CodedError {
   static override readonly kind = 'UsageError';
   static override readonly code = 'USAGE';
 }
 
-/** An error of the native core. `code` is the engine's own, `fields` its named facts. */
+/**
+ * An error of the native core, with the engine's `code` and `fields`. Codes without a subclass: `IO`, `TORCH`,
+ * `QUEUE_FULL`, `PANIC`, and `ADDON_MISSING`, `ADDON_LOAD`, `LIBTORCH` when the core cannot be loaded.
+ */
 export class NativeError extends ExitRlError {
   static override readonly kind: string = 'NativeError';
 }
 
-/** A model folder that is missing, incomplete, unreadable, or of a family that cannot be computed. */
+/**
+ * A model folder is missing, incomplete or unreadable, or the engine does not support its architecture. Codes
+ * `MODEL_FILE_MISSING`, `MODEL_FILE`, `MODEL_UNSUPPORTED`, `WEIGHT_MISSING`, `WEIGHT_SHAPE`, `WEIGHT_NOT_FINITE`.
+ */
 export class ModelFolderError extends NativeError {
   static override readonly kind = 'ModelFolderError';
 }
 
-/** A tokenizer that fails on a text or on ids, or takes too long; `fields.file` names its file. */
+/** Code `TOKENIZER`. A tokenizer fails on a text or on ids, or takes too long; `fields.file` names its file. */
 export class TokenizerError extends NativeError {
   static override readonly kind = 'TokenizerError';
 }
 
-/** A device that was asked for and cannot be used. */
+/** Code `DEVICE`. The requested device cannot be used. */
 export class DeviceError extends NativeError {
   static override readonly kind = 'DeviceError';
 }
 
-/** A request or an option that is missing, unknown, or has a value that is refused; `fields.key` names it. */
+/** Code `INVALID_REQUEST`. An argument or option is missing, unknown, or has an invalid value; `fields.key` names it. */
 export class InvalidRequestError extends NativeError {
   static override readonly kind = 'InvalidRequestError';
 }
 
-/** A prompt that leaves no room for an answer in the model's context. */
+/** Code `PROMPT_TOO_LONG`. A prompt leaves no room for an answer in the model's context. */
 export class PromptTooLongError extends NativeError {
   static override readonly kind = 'PromptTooLongError';
 }
 
-/** NaN or infinity where a number was due; the weights were left as they were. */
+/** Code `NON_FINITE`. A value is NaN or infinite; the weights are unchanged. */
 export class NonFiniteError extends NativeError {
   static override readonly kind = 'NonFiniteError';
 }
 
-/** Memory of the host or the device that is not there for a model, a batch or a copy. */
+/** Code `OUT_OF_MEMORY`. The host or the device has too little memory for a model, a batch or a copy. */
 export class OutOfMemoryError extends NativeError {
   static override readonly kind = 'OutOfMemoryError';
 }
 
-/** The caller's AbortSignal ended the work. */
+/** Code `CANCELLED`. The caller's AbortSignal ended the work. */
 export class CancelledError extends NativeError {
   static override readonly kind = 'CancelledError';
   constructor(code = 'CANCELLED', message = 'cancelled', fields: ErrorFields = {}, options?: ErrorOptions) {
@@ -228,7 +247,7 @@ export class CancelledError extends NativeError {
   }
 }
 
-/** Use of a policy after `close`. */
+/** Code `CLOSED`. A policy or an embedder was used after `close`. */
 export class PolicyClosedError extends NativeError {
   static override readonly kind = 'PolicyClosedError';
 }
@@ -251,7 +270,7 @@ const nativeClasses: Readonly<Record<string, typeof NativeError>> = {
 };
 
 /**
- * The error of a native code in its class; a code without a class of its own becomes a plain `NativeError`.
+ * Creates the error of a native code in its class; a code without a class becomes a plain `NativeError`.
  *
  * @example
  * import { nativeError } from 'exit-rl/errors';

@@ -11,15 +11,20 @@ export type Intent = 'attempt' | 'improve' | 'diverge';
 /** One version of the answer at a turn. The token ids are authoritative: an iterate is never re-tokenised. */
 export interface Iterate {
   readonly text: string;
+  /** Ids of the generated tokens, end token included. */
   readonly tokens: readonly number[];
+  /** The task's own measure of the answer, in [0, 1]. */
   readonly quality: number;
+  /** The environment's response to this answer; absent when the task gives none. */
   readonly feedback?: string;
 }
 
+/** One turn t of an episode with its iterates y^0 … y^k, oldest first; it has at least one. */
 export interface Turn {
   readonly iterates: readonly Iterate[];
 }
 
+/** A history τ: the turns of an episode so far. An immutable value; a base task's history has no turns. */
 export interface History {
   readonly turns: readonly Turn[];
 }

@@ -14,7 +14,7 @@ export interface PromptTemplates {
   readonly diverge: string;
   /** One earlier turn of a multi-turn task; all of them together fill `{earlier}`. */
   readonly earlierTurn: string;
-  /** Fills `{feedback}`; an iterate without feedback leaves that empty. */
+  /** Fills `{feedback}`, which is empty for an iterate without feedback. */
   readonly feedback: string;
 }
 
@@ -27,7 +27,7 @@ const placeholders: { readonly [Name in keyof PromptTemplates]: readonly string[
   feedback: ['feedback'],
 };
 
-/** The templates of a prompt that brings none of its own. */
+/** The templates used when a prompt defines none. */
 export const defaultTemplates: PromptTemplates = {
   attempt: '{question}{earlier}',
   improve:
@@ -51,8 +51,8 @@ export interface PromptContent {
 }
 
 /**
- * The prompt of an attempt at the turn after `history`, or of a rewrite of its last turn. Only last iterates are shown.
- * Templates that are given override `defaultTemplates` one by one.
+ * Renders the prompt of an attempt at the turn after `history`, or of a rewrite of its last turn. It shows last iterates
+ * only. Each of `templates` overrides the one of that name in `defaultTemplates`.
  *
  * @throws ConfigError for an unknown template or placeholder.
  * @example
@@ -89,8 +89,8 @@ export interface MessagePrompt extends Omit<PromptContent, 'question'> {
 }
 
 /**
- * The chat prompt of a single-turn task: an attempt answers `messages`; a rewrite continues them with the last answer as the
- * assistant's turn, by the token ids that were generated, and with the request to rewrite it.
+ * Builds the chat prompt of a single-turn task. An attempt answers `messages`. A rewrite appends the last answer as the
+ * assistant's turn, with its generated token ids, and the request to rewrite it.
  *
  * @throws ConfigError for an unknown template or placeholder.
  * @example

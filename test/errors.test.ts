@@ -27,6 +27,7 @@ test('maps a native code to its class and keeps code and fields', () => {
   const error = errors.nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens', { tokens: 9, limit: 8 });
   expect(error).toMatchObject({ name: 'PromptTooLongError', code: 'PROMPT_TOO_LONG', fields: { tokens: 9, limit: 8 } });
   expect(errors.nativeError('NEVER_HEARD_OF', 'x').name).toBe('NativeError');
+  expect(new errors.ExitRlError('CHILD_FAILED', 'x').name).toBe('ExitRlError');
 });
 
 test('ConfigError reports all problems at once, with the file and the fix', () => {

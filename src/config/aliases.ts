@@ -26,7 +26,7 @@ const onlyEnvironment: Translation = (value) => {
   const list = Array.isArray(value) ? value : [value];
   const [first] = list;
   if (list.length === 1 && isPlainObject(first) && typeof first.id === 'string') return { value: first.id };
-  return { problem: 'needs exactly one entry with an `id`; or set task' };
+  return { problem: 'needs exactly one entry with an `id`; otherwise set task' };
 };
 
 /** Names whose values are translated, or that set several keys. */

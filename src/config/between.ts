@@ -48,10 +48,14 @@ const isGiven = (value: unknown): boolean => value !== undefined;
 export const rules: readonly Rule[] = [
   {
     key: 'updates',
-    message: 'must be at least 1, or left to passes',
+    message: 'must be at least 1, or be omitted when `passes` is set',
     holds: ({ updates, passes }) => updates !== 0 || isGiven(passes),
   },
-  { key: 'task', message: 'is required, or data', holds: ({ task, data }) => isGiven(task) || isGiven(data) },
+  {
+    key: 'task',
+    message: 'is required unless `data` is set',
+    holds: ({ task, data }) => isGiven(task) || isGiven(data),
+  },
   {
     key: 'data',
     message: 'the task `prompts` needs data.train',
@@ -59,7 +63,7 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'task',
-    message: 'brings its own tasks; leave out task or data',
+    message: 'defines its own tasks; remove `task` or `data`',
     holds: ({ task, data }) => !isGiven(data) || !isGiven(task) || task === 'prompts',
   },
   {
@@ -102,7 +106,7 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'evaluation.every',
-    message: 'best.metric is measured by evaluations during training; set how often they run',
+    message: 'best.metric needs evaluations during training; set how often they run',
     holds: ({ best, evaluation }) => !isGiven(best?.metric) || isTrue(evaluation?.every) || isTrue(evaluation?.atEnd),
   },
   {
@@ -122,7 +126,7 @@ export const rules: readonly Rule[] = [
   },
   {
     key: 'objective.correction.kind',
-    message: 'the loss `vespo` weighs whole sequences itself; it takes token or none',
+    message: '`vespo` already weights whole sequences; set correction to token or none',
     holds: ({ objective }) => objective?.loss?.kind !== 'vespo' || objective.correction?.kind !== 'sequence',
   },
   {
@@ -136,7 +140,7 @@ export const rules: readonly Rule[] = [
   {
     key: 'advantage.aggregation',
     message:
-      '`normalise-then-sum` normalises reward functions one by one: it needs rewards, and not reward: improvement',
+      '`normalise-then-sum` normalises each reward function: it needs `rewards`, and excludes `reward: improvement`',
     holds: ({ advantage, rewards, reward }) =>
       !sumsLast(advantage) || ((rewards ?? []).length > 0 && reward !== 'improvement'),
   },

@@ -31,7 +31,7 @@ export const data = z
   })
   .refine((section) => !(section?.test !== undefined && section?.testShare > 0), {
     path: ['testShare'],
-    error: 'data.test names the held-out rows already',
+    error: 'data.test already names the held-out rows',
     when: () => true,
   });
 

@@ -48,7 +48,7 @@ export const readPath = (layer: Layer, path: string): unknown =>
       layer,
     );
 
-/** Sets `a.b` inside `layer`; returns false and changes nothing when the path is set or its parent is no object. */
+/** Sets `a.b` inside `layer`; returns false and changes nothing when the path is set or its parent is not an object. */
 export function setPath(layer: Layer, path: string, value: unknown): boolean {
   const keys = path.split('.');
   const last = keys.pop() ?? path;

@@ -7,6 +7,7 @@ import { recipes } from '../recipes/index.js';
 import { isPlainObject, type Layer } from './layer.js';
 import { parseLayers, type RunConfig } from './parse.js';
 
+/** The sources of a run's config; flags override the environment, which overrides the file or recipe. */
 export interface ConfigSource {
   /** A recipe's name or a file: .ts .mts .js .mjs .cjs .yaml .yml .toml .json. */
   readonly source?: string | undefined;
@@ -84,7 +85,7 @@ async function recipeLayer(name: string, file?: string): Promise<Layer> {
   const recipe = Object.hasOwn(recipes, name) ? recipes[name] : undefined;
   if (recipe !== undefined) return { ...recipe(), recipe: name };
   const suggestion = nearest(name, Object.keys(recipes));
-  const message = `no recipe \`${name}\`; there are: ${Object.keys(recipes).join(', ')}`;
+  const message = `there is no recipe \`${name}\`; choose one of ${Object.keys(recipes).join(', ')}`;
   const problem = { key: 'recipe', message };
   throw new ConfigError([suggestion ? { ...problem, hint: `did you mean \`${suggestion}\`?` } : problem], file);
 }

@@ -22,7 +22,7 @@ function moduleProblem(targets: string | string[]): string {
   const meant = nearest(lastWord(unknown), [...linearModules, 'all-linear']);
   const known =
     meant === undefined ? `all-linear, or some of ${linearModules.join(', ')}` : `did you mean \`${meant}\`?`;
-  return `\`${unknown}\` is no linear module; ${known}`;
+  return `\`${unknown}\` is not a linear module; ${known}`;
 }
 
 export const lora = z.strictObject({

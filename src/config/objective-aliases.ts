@@ -59,7 +59,7 @@ const schedule: Translation = (value, layer) => {
 
 /** Translates `min_lr`, a rate, or `min_lr_rate`, a share of the learning rate. */
 const finalShare: Translation = (value, layer) => {
-  const problem = 'takes min_lr or min_lr_rate; min_lr needs learning_rate beside it';
+  const problem = 'needs min_lr or min_lr_rate; min_lr needs learning_rate as well';
   if (!isPlainObject(value)) return { problem };
   const { min_lr: rate, min_lr_rate: share, ...others } = value;
   const peak = layer.learning_rate ?? (isPlainObject(layer.optimizer) ? layer.optimizer.learningRate : undefined);

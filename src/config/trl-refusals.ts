@@ -117,7 +117,7 @@ export const refusals: readonly Refusal[] = [
   },
   {
     because:
-      'tokens are drawn from the policy with temperature, topK, topP and minP alone, so that their log-probabilities are those that are trained',
+      'tokens are drawn from the policy with temperature, topK, topP and minP alone, so that training uses the log-probabilities of sampling',
     instead:
       'set the keys of the section `sampling`; generation_kwargs accepts stop, stop_strings, stop_token_ids and include_stop_str_in_output; the reward function `repetition_penalty_reward` penalises repetition',
     options: { repetition_penalty: [1], generation_kwargs: [{}] },
@@ -156,7 +156,7 @@ export const refusals: readonly Refusal[] = [
   },
   {
     because: 'a task family decides how many turns an episode has',
-    instead: 'bound them in the task',
+    instead: 'limit the turns in the task',
     options: { max_tool_calling_iterations: [] },
   },
   {
@@ -178,7 +178,7 @@ export const refusals: readonly Refusal[] = [
   },
   {
     because: 'a batch holds whole groups and does not shrink',
-    instead: 'lower microbatchTokens, which changes no number',
+    instead: 'lower microbatchTokens, which does not change the results',
     options: { auto_find_batch_size: [false] },
   },
   {
@@ -236,7 +236,7 @@ export const refusals: readonly Refusal[] = [
   },
   {
     because:
-      'a run is written to runs/NAME or to --out, and every checkpoint holds all that resuming byte for byte needs',
+      'a run is written to runs/NAME or to --out, and every checkpoint holds the whole state, so that a resumed run repeats byte for byte',
     instead: 'set name; train --resume DIR continues a run; generate and merge read a checkpoint as a model',
     options: {
       output_dir: [],

@@ -1,5 +1,6 @@
 /** Limits of a data file: generous for a data set, small compared to a machine's memory. */
 
+/** The limits that `loadData` applies to untrusted files; sizes in bytes. */
 export interface DataLimits {
   /** Longest line of JSON, largest record of CSV. */
   readonly recordBytes: number;
@@ -15,6 +16,7 @@ export interface DataLimits {
   readonly problems: number;
 }
 
+/** The default limits of `loadData`: 16 MiB per record, 4 GiB and 10 million rows in all, 20 problems. */
 export const defaultLimits: DataLimits = {
   recordBytes: 16 * 2 ** 20,
   totalBytes: 4 * 2 ** 30,

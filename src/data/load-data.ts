@@ -5,9 +5,11 @@ import { type DataLimits, defaultLimits } from './limits.js';
 import { type DataRow, type RowSettings, rowConverter } from './row.js';
 import { Collector } from './sink.js';
 
+/** The files of a data set, the columns to read, and the split into `train` and `test`. */
 export interface DataSettings extends RowSettings {
   /** Files, folders or patterns. */
   readonly train: readonly string[];
+  /** Files of the held-out rows; by default those of the training folders' own test splits. */
   readonly test?: readonly string[] | undefined;
   /** Fraction of the training rows to hold out as `test` where no files are given for it; 0 holds out none. */
   readonly testShare: number;
@@ -17,6 +19,7 @@ export interface DataSettings extends RowSettings {
   readonly splitSeed: number;
 }
 
+/** The rows of both splits, in the order of the files. */
 export interface DataSet {
   readonly train: readonly DataRow[];
   readonly test: readonly DataRow[];
@@ -50,7 +53,7 @@ async function readSplit(
   return rows;
 }
 
-/** Moves exactly ⌈share · n⌉ rows, drawn by the seed, from `train` to `test`; both keep their order. At least one stays. */
+/** Moves ⌈share · n⌉ rows, drawn by the seed, from `train`, which keeps at least one, to `test`; both keep their order. */
 function holdOut(rows: readonly DataRow[], share: number, seed: number): DataSet {
   const count = Math.min(Math.ceil(share * rows.length), rows.length - 1);
   const rng = createRng(seed).fork('held out');

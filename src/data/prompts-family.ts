@@ -18,8 +18,11 @@ export interface Verifiable {
 
 /** The result of a verifier: quality in [0, 1], alone or with the feedback that the next iteration's prompt shows. */
 export type Verification = number | Verdict | { readonly quality: number; readonly feedback?: string };
+
+/** Measures the quality of an answer; a throw or a rejection fails the rollout. */
 export type Verifier = (answer: Verifiable) => Verification | Promise<Verification>;
 
+/** The data set of a prompts family, the form of its rewrites, and its verifier. */
 export interface PromptsOptions {
   readonly data: DataSet;
   /**
@@ -28,7 +31,7 @@ export interface PromptsOptions {
    */
   readonly previousAnswer: 'messages' | 'text';
   readonly templates?: { readonly [Name in keyof PromptTemplates]?: string | undefined };
-  /** Measures quality; without it the reward functions do. */
+  /** Measures quality; by default the reward functions measure it. */
   readonly verifier?: Verifier;
 }
 
@@ -61,8 +64,8 @@ async function verify(verifier: Verifier, { data }: Task<RowData>, text: string)
 
 /**
  * Creates a task family over a data set: one single-turn task per row, with the ids `train-1`, `train-2`, … and
- * `test-1`, …. The verifier measures quality; without one the reward functions do, rescaled to [0, 1]. An empty answer
- * has quality 0 and is not well formed.
+ * `test-1`, …. The verifier measures quality; without one the sum of the reward functions, rescaled to [0, 1], is the
+ * quality. An empty answer has quality 0 and is not well formed.
  *
  * @example
  * import { promptsFamily } from 'exit-rl/data';

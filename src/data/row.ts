@@ -4,12 +4,14 @@ import { isTooDeep } from '../nesting.js';
 import { isRecord } from './jsonl.js';
 import type { Convert } from './sink.js';
 
+/** A row of a data file: its prompt, and its other columns for rewards and verifiers. */
 export interface DataRow {
   readonly prompt: Prompt;
   /** All columns except the prompt's, with the file's values. */
   readonly columns: Readonly<Record<string, unknown>>;
 }
 
+/** The columns to read, and the form of the prompt. */
 export interface RowSettings {
   readonly promptColumn: string;
   /** Columns to keep besides the prompt's; undefined keeps all. */

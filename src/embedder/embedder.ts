@@ -12,6 +12,7 @@ export interface EmbeddingInput {
   readonly turns?: readonly GeneratedTokens[];
 }
 
+/** Turns answers into float32 vectors of one length, for the diversity bonus and the distances between starts. */
 export interface Embedder {
   /** Length of a vector; 0 before the first call of `embed` for an embedder of the policy's states. */
   readonly dimension: number;

@@ -30,13 +30,13 @@ export interface LocalEmbedderOptions {
   /** CPU threads; 0, the default, takes all cores. */
   readonly threads?: number;
   readonly backend?: 'auto' | 'kernels' | 'torch';
-  /** A text put in front of every text, for example `query: `; overrides `promptName`. */
+  /** Prefix of every text, for example `query: `; overrides `promptName`. */
   readonly prompt?: string | undefined;
-  /** One of the folder's own prompts; without both, the folder's default. */
+  /** Name of one of the folder's prompts; without `prompt` and `promptName`, the folder's default one. */
   readonly promptName?: string | undefined;
-  /** Cuts texts after this many tokens, when that is earlier than the folder says. */
+  /** Truncates texts to this many tokens, when that is below the folder's limit. */
   readonly maxTokens?: number | undefined;
-  /** Vectors kept for texts that come again, least recently used out first; 0 keeps none, default 8192. */
+  /** Vectors cached for repeated texts; a full cache evicts the least recently used. 0 caches none; default 8192. */
   readonly cacheSize?: number;
 }
 
@@ -51,13 +51,13 @@ const optionFields: Fields<LocalEmbedderOptions> = {
   cacheSize: wholeNumber,
 };
 
-/** Vectors that an embedder keeps for texts that come again. */
+/** Vectors that an embedder caches for repeated texts. */
 export const defaultCacheSize = 8192;
 
 /** Texts that cross to the engine together: it sorts them by length, and the JavaScript thread copies them in an instant. */
 const textsAtOnce = 512;
 
-/** The options about texts that were given. */
+/** Selects the options of texts that are set. */
 function textOptions({ prompt, promptName, maxTokens }: LocalEmbedderOptions) {
   return {
     ...(prompt !== undefined && { prompt }),
@@ -66,11 +66,11 @@ function textOptions({ prompt, promptName, maxTokens }: LocalEmbedderOptions) {
   };
 }
 
-/** Vectors of texts, computed once for equal texts. It holds native memory: close it. */
+/** Embeds texts as vectors and computes equal texts once. It holds native memory: close it. */
 export class LocalEmbedder {
   private closing: Promise<void> | undefined;
   private readonly running = new Set<Promise<unknown>>();
-  /** Numbers of one vector. */
+  /** Length of a vector. */
   readonly dimension: number;
 
   private constructor(
@@ -106,7 +106,7 @@ export class LocalEmbedder {
   }
 
   /**
-   * Facts of the loaded embedder: dimension, longest text in tokens, prompt, device, dtype.
+   * Returns facts of the loaded embedder: dimension, longest text in tokens, prompt, device, dtype.
    *
    * @throws PolicyClosedError.
    * @example
@@ -123,7 +123,7 @@ export class LocalEmbedder {
   }
 
   /**
-   * Counts of the cache since loading.
+   * Returns the counts of the cache since loading.
    *
    * @example
    * ```ts no-run
@@ -141,7 +141,7 @@ export class LocalEmbedder {
   }
 
   /**
-   * One vector for each text, row-major `[texts, dimension]`; equal texts are computed once.
+   * Embeds each text as a vector; returns them row-major, `[texts, dimension]`. Equal texts are computed once.
    *
    * @throws InvalidRequestError, TokenizerError, OutOfMemoryError, CancelledError, PolicyClosedError.
    * @example
@@ -202,7 +202,7 @@ export class LocalEmbedder {
   }
 
   /**
-   * Frees the embedder after the work begun before; closing again is the same close. Other calls then fail with
+   * Frees the embedder after the pending work. Repeated calls return the same promise; other calls then fail with
    * PolicyClosedError.
    *
    * @example

@@ -10,8 +10,8 @@ export interface NgramSettings {
 }
 
 /**
- * Creates an embedder of hashed n-grams: vectors of `dimension` float32, without a model. A vector counts the n-grams of
- * `minimumLength` to `maximumLength` units in the text, scaled to length 1.
+ * Creates an embedder of hashed n-grams, which needs no model: n texts become float32 vectors, row-major
+ * [n × dimension]. A vector counts the n-grams of `minimumLength` to `maximumLength` units in the text, scaled to length 1.
  *
  * @example
  * import { createNgramEmbedder } from 'exit-rl/embedders';

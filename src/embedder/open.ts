@@ -5,6 +5,7 @@ import { createNgramEmbedder, type NgramSettings } from './ngram.js';
 import { createPolicyEmbedder } from './policy-states.js';
 import { createModelEmbedder, type ModelEmbedderSettings } from './sentence-transformers.js';
 
+/** The keys of the config's section `diversity` that choose the embedder. */
 export interface EmbedderSettings {
   /** Hashed n-grams, the policy's hidden states (their mean, or the last one), or a model. */
   readonly embedder: 'ngram' | 'policy' | 'policy-last-token' | ModelEmbedderSettings;

@@ -2,6 +2,7 @@
 import type { Embedder } from './embedder.js';
 import type { LocalEmbedderOptions } from './local-embedder.js';
 
+/** The folder of an embedding model, and how to load it. */
 export interface ModelEmbedderSettings extends LocalEmbedderOptions {
   /** Folder of a sentence-transformers model or of a plain encoder. */
   readonly model: string;

@@ -11,6 +11,7 @@ import { createRng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import { groupMetrics, sortMetrics } from './group-metrics.js';
 
+/** The policy, the held-out tasks and the reward functions to evaluate. */
 export interface RewardEvaluationOptions {
   readonly policy: Pick<Policy, 'generate' | 'evaluate'>;
   readonly family: TaskFamily;
@@ -26,13 +27,14 @@ export interface RewardEvaluationOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The settings of the objective that `eval_loss` measures. */
 export interface LossSettings {
   readonly advantage: BatchAdvantageSettings;
   readonly overlongFilter: boolean;
   readonly update: UpdateSettings;
 }
 
-/** Tasks in flight; a reward function of the whole batch receives the attempts of as many. */
+/** Tasks in flight; a reward function of the whole batch receives the attempts of this many tasks. */
 const tasksAtOnce = 64;
 
 async function rolloutTasks(options: RewardEvaluationOptions, tasks: readonly Task[]): Promise<readonly Group[]> {
@@ -70,7 +72,9 @@ async function measureLoss(
 }
 
 /**
- * Computes `eval_reward`, `eval_rewards/{name}/mean`, `eval_completions/…` and the other metrics of a batch over all tasks.
+ * Computes `eval_reward`, `eval_rewards/{name}/mean`, `eval_completions/…` and the other metrics of a batch. They are means
+ * over all attempts of all tasks, except those named as a deviation (`std`), an extreme (`min`, `max`) or a count (`failures`,
+ * `timeouts`, `groups_dropped`).
  * @throws NativeError when the engine fails, CancelledError when the signal fires.
  *
  * @example

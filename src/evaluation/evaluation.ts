@@ -42,7 +42,7 @@ export interface Evaluation {
   /** Chains per task. */
   readonly draws: number;
   readonly seconds: number;
-  /** Answers that infrastructure failed to generate or verify, where the chain keeps its earlier answer; absent for none. */
+  /** Answers that could not be generated or verified: the chain keeps its earlier answer. Absent when there are none. */
   readonly failures?: { readonly count: number; readonly first: string };
   readonly example?: SolvedExample;
 }

@@ -11,11 +11,15 @@ import { countCorrections } from './corrections.js';
 import type { Evaluation } from './evaluation.js';
 import { chooseExample } from './example.js';
 
+/** Progress of an evaluation, reported after each task. */
 export interface EvaluationProgress {
+  /** Tasks whose chains have all ended. */
   readonly tasksDone: number;
+  /** All tasks of the evaluation. */
   readonly tasks: number;
 }
 
+/** The policy, the tasks and the settings of a K-step evaluation. */
 export interface EvaluationOptions {
   readonly policy: Pick<Policy, 'generate'>;
   readonly family: TaskFamily;
@@ -27,11 +31,11 @@ export interface EvaluationOptions {
   readonly sampling: Sampling;
   /** Seeds every random stream, together with the tasks' ids. */
   readonly seed: number;
-  /** Chains in flight; the result does not depend on it. */
+  /** Chains in flight, 256 by default; the result does not depend on it. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EvaluationProgress) => void;
-  /** Milliseconds; measures `seconds` of the result and nothing else. */
+  /** Clock in milliseconds, for `seconds` of the result only; by default `performance.now()`. */
   readonly clock?: () => number;
 }
 

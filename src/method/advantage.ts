@@ -8,6 +8,7 @@ import type { Group, RewardPlan } from './group.js';
 import { type MethodName, methods } from './methods.js';
 import type { Rollout } from './rollout.js';
 
+/** How the rewards of a group become advantages; `groupAdvantages` has the formulas and their sources. */
 export interface AdvantageSettings {
   /** `std` divides by a standard deviation (GRPO), `mean` does not (Dr.GRPO), `leave-one-out` compares with the others. */
   readonly baseline: 'std' | 'mean' | 'leave-one-out';
@@ -73,8 +74,8 @@ export function batchAdvantages(
 }
 
 /**
- * R_i = Σ_k w_k (r_ik − r̄_k) / (σ_k + ε) over the functions k that rewarded i, with mean and deviation of i's group, and
- * A_i = (R_i − R̄) / (σ_R + ε) over the batch (GDPO, arXiv 2601.05242, as TRL's `normalize_then_sum`). `groups` holds, for
+ * Computes A_i = (R_i − R̄) / (σ_R + ε) over the batch, with R_i = Σ_k w_k (r_ik − r̄_k) / (σ_k + ε) over the functions k
+ * that rewarded i, and r̄_k and σ_k of i's group (GDPO, arXiv 2601.05242, as TRL's `normalize_then_sum`). `groups` holds, for
  * every group, the values of each function.
  * @throws RangeError when a value is infinite.
  */
@@ -153,6 +154,7 @@ export interface CreditedGroup {
   readonly factors?: Float64Array;
 }
 
+/** The parts that `applyDiversityBonus` works with. */
 export interface BonusOptions {
   readonly config: { readonly method: MethodName; readonly diversity: { readonly clamp: number } };
   readonly embedder: Embedder;
@@ -209,6 +211,7 @@ export function aggregateAdvantages(
 
 // Skipping groups without signal leaves the divisor of the others unchanged.
 
+/** The settings that determine the divisor of the loss. */
 export interface SkipSettings {
   readonly overlongFilter: boolean;
   readonly objective: { readonly normalisation: { readonly kind: string } };

@@ -11,6 +11,7 @@ import type { Start } from './rollout.js';
  */
 export type TaskOrder = 'uniform' | 'shuffled' | 'sequential';
 
+/** The order in which base tasks are drawn. */
 export interface OrderSettings {
   readonly order: TaskOrder;
   /** Seeds the order of every shuffled pass. */

@@ -15,11 +15,11 @@ export interface BufferSlot<Entry> {
   readonly key: string;
   readonly entry: Entry;
   readonly score: number;
-  /** Number of the insertion: of two slots the one with the smaller number is older. A new score does not change it. */
+  /** Number of the insertion: the slot with the smaller number is older. A new score does not change it. */
   readonly insertion: number;
 }
 
-/** JSON, if the entries are. The drawn sequence depends on the order of the slots. */
+/** JSON when the entries are JSON. The drawn sequence depends on the order of the slots. */
 export interface BufferState<Entry> {
   readonly slots: readonly BufferSlot<Entry>[];
   readonly insertions: number;

@@ -7,7 +7,7 @@ import { methods } from './methods.js';
 import type { TrainSettings } from './train-settings.js';
 import { createUniformCurriculum } from './uniform.js';
 
-/** Creates the curriculum of the config's method: `grpo` draws base tasks only, the others replay starts of the buffer. */
+/** Creates the curriculum of the config's method: `grpo` draws base tasks only, the others replay starts from the buffer. */
 export function createCurriculum(config: TrainSettings, family: TaskFamily): Curriculum {
   const { curriculum, expand, diverge } = methods[config.method];
   const tasks = family.tasks('train');

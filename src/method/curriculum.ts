@@ -3,7 +3,7 @@ import type { Rng } from '../rng.js';
 import type { Group } from './group.js';
 import type { Start } from './rollout.js';
 
-/** JSON; only the curriculum that wrote it reads the rest. */
+/** A JSON snapshot; its other fields are private to the curriculum that wrote it. */
 export interface CurriculumState {
   readonly kind: string;
 }

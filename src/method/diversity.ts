@@ -39,7 +39,8 @@ export function plainDiversity(
 }
 
 /**
- * Multiplies each advantage by its diversity factor: A_i ← A_i · d_i.
+ * Multiplies each advantage by its diversity factor: A_i ← A_i · d_i (the diversity bonus of arXiv 2509.04575). Returns one
+ * number per rollout.
  * @throws RangeError when the lists differ in length.
  *
  * @example

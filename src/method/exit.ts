@@ -15,6 +15,7 @@ import { type Group, hasFailed } from './group.js';
 import type { Start } from './rollout.js';
 import { StartRecord, type StartRecordState } from './start-record.js';
 
+/** The tasks of an ExIt curriculum and the hyperparameters of Algorithm 1 (arXiv 2509.04575), by the paper's letters. */
 export interface ExitCurriculumOptions {
   readonly family: Pick<TaskFamily, 'name'>;
   readonly tasks: readonly Task[];
@@ -50,7 +51,8 @@ export interface ExitCurriculumState extends CurriculumState {
 }
 
 /**
- * Creates the curriculum of ExIt: it replays self-iteration starts by learnability and adds new ones from every group.
+ * Creates the curriculum of ExIt (arXiv 2509.04575, Algorithm 1): it replays self-iteration starts by learnability and adds
+ * new ones from every group.
  * @throws TaskError when there are no tasks or two share an id, RangeError for a capacity below 1 or a negative κ.
  *
  * @example
@@ -141,7 +143,7 @@ class ExitCurriculum implements Curriculum {
   restore(state: CurriculumState): void {
     const exitState = requireExitState(state);
     const { family, buffer, record } = exitState;
-    if (family !== this.options.family.name) throw new TaskError(`the snapshot is of the family ${family}`, { family });
+    if (family !== this.options.family.name) throw new TaskError(`the snapshot has the family ${family}`, { family });
     for (const { entry } of buffer.slots) this.baseTasks.find(entry.taskId);
     this.buffer.restore(buffer);
     this.record.restore(record);

@@ -12,6 +12,7 @@ import { populationVariance } from '../stats.js';
 import type { TaskFamily } from '../task/task.js';
 import { type Outcome, type Rollout, type RolloutOptions, rolloutStart, type Start, withQuality } from './rollout.js';
 
+/** The G rollouts of one start, with their rewards and qualities (length G, in the order of the rollouts) and its score S. */
 export interface Group {
   readonly start: Start;
   readonly rollouts: readonly Rollout[];
@@ -32,7 +33,9 @@ export interface RewardPlan {
   readonly trained: 'sum' | 'improvement';
 }
 
+/** The start to roll out, the number of rollouts, and the reward of each. */
 export interface GroupOptions extends RolloutOptions {
+  /** A single reward, or the named functions of a run. */
   readonly reward: Reward | RewardPlan;
 }
 

@@ -3,8 +3,10 @@ import { methodNames } from '../config/schema.js';
 
 export { methodNames };
 
+/** A row of the paper's results table: `grpo`, `curriculum`, `improve`, `diverge`, or `exit` (the full method). */
 export type MethodName = (typeof methodNames)[number];
 
+/** The ingredients of a method. */
 export interface MethodSettings {
   /** `uniform` draws base tasks; `exit` replays scored starts from the buffer. */
   readonly curriculum: 'uniform' | 'exit';

@@ -17,6 +17,7 @@ export interface Start<Data = unknown> {
   readonly origin?: StartOrigin;
 }
 
+/** The buffer entry of a replayed start. */
 export interface StartOrigin {
   /** Update that inserted the entry, from 0. */
   readonly insertedAt: number;
@@ -37,12 +38,14 @@ export type Outcome =
   | { readonly kind: 'unscored' }
   | { readonly kind: 'failed'; readonly boundary: Boundary; readonly detail: string };
 
+/** One generated turn of a rollout: the prompt as token ids, the completion, and the verifier's result for it. */
 export interface RolloutTurn {
   readonly promptTokens: Int32Array;
   readonly completion: Completion;
   readonly verdict: Verdict;
 }
 
+/** One generated continuation from a start to the end of its episode. A failure is data, in `outcome`. */
 export interface Rollout {
   readonly start: Start;
   /** The generated turns, the rewritten one first. */
@@ -54,6 +57,7 @@ export interface Rollout {
   readonly outcome: Outcome;
 }
 
+/** The start to roll out, and the parts that generate and verify its answers. */
 export interface RolloutOptions {
   readonly policy: Pick<Policy, 'generate'>;
   readonly family: TaskFamily;

@@ -10,8 +10,10 @@ export interface Demonstrated {
   readonly demonstrations: readonly Int32Array[];
 }
 
+/** AdamW, the schedule of its learning rate, and the largest number of padded tokens in one forward pass. */
 export type SupervisedSettings = ScheduledOptimizer & { readonly microbatchTokens: number };
 
+/** The policy, the demonstrations and the settings of supervised training. */
 export interface SupervisedOptions {
   readonly policy: Pick<Policy, 'update'>;
   /** One batch per update. */
@@ -19,6 +21,7 @@ export interface SupervisedOptions {
   readonly settings: SupervisedSettings;
   /** Updates to make; training ends earlier when the batches end. */
   readonly updates: number;
+  /** Receives each update's number, from 1, and its metrics. */
   readonly onUpdate?: (update: number, metrics: UpdateMetrics) => void;
   readonly signal?: AbortSignal;
 }
@@ -34,7 +37,8 @@ function toSupervisedBatch(examples: readonly Demonstrated[]): UpdateBatch {
 /**
  * Minimises the mean negative log-likelihood of the demonstrations' tokens (nats per token), one update per batch.
  * Returns the number of updates made.
- * @throws NonFiniteError when a loss or gradient is not finite, CancelledError when the signal fires.
+ * @throws InvalidRequestError for invalid settings or demonstrations, NonFiniteError when a loss or gradient is not finite,
+ * CancelledError when the signal fires.
  *
  * @example
  * import { LocalPolicy, shippedModel } from 'exit-rl';

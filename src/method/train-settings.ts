@@ -12,6 +12,7 @@ export type ScheduledOptimizer = OptimizerSettings &
 /** Keys that only the assembly of a run, the command line or evaluation reads. */
 type Elsewhere = 'recipe' | 'task' | 'data' | 'chat' | 'verifier' | 'model' | 'passes' | 'reward' | 'rewards' | 'lora';
 
+/** The part of a run's config that `train` reads: method, objective, optimizer, curriculum, sampling and records. */
 export type TrainSettings = Readonly<
   Omit<RunConfig, Elsewhere | 'device' | 'dtype' | 'threads' | 'evaluation' | 'name' | 'logEvery' | 'logCompletions'>
 >;

@@ -14,6 +14,7 @@ export interface UniformCurriculumState extends CurriculumState {
   readonly drawn?: number;
 }
 
+/** The tasks of a uniform curriculum and the order in which it draws them. */
 export interface UniformCurriculumOptions {
   readonly tasks: readonly Task[];
   /** Order in which tasks are drawn; by default every draw is uniform. */

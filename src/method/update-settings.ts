@@ -57,9 +57,9 @@ function warmupOf({ warmupUpdates, warmupRatio = 0 }: ScheduledOptimizer, update
 }
 
 /**
- * Learning rate of update `update` (from 1) of T = `updates`: η·s/W while s ≤ W (linear warm-up over W updates), then η
- * times the schedule, which reaches `finalShare` at s = T. s is the update, or with `countFrom: 'zero'` (transformers'
- * schedulers) one less.
+ * Computes the learning rate of update `update` (from 1) of T = `updates`: η·s/W while s ≤ W (linear warm-up over W
+ * updates), then η times the schedule, which reaches `finalShare` at s = T. s is the update, or with `countFrom: 'zero'`
+ * (transformers' schedulers) one less.
  */
 export function learningRateAt(update: number, updates: number, optimizer: ScheduledOptimizer): number {
   const { learningRate, countFrom = 'one' } = optimizer;

@@ -28,6 +28,7 @@ export interface Method {
   readonly signal?: AbortSignal;
 }
 
+/** The result of one update. */
 export interface Updated {
   /** All groups of the update, in the order of their starts. */
   readonly groups: readonly Group[];

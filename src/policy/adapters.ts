@@ -1,4 +1,4 @@
-/** Adapters (LoRA): how one is trained in place of the weights, and how it is merged back into them. */
+/** Adapters (LoRA): the options of training one in place of the weights, and merging it into them. */
 import {
   chosenBy,
   type Fields,
@@ -19,19 +19,19 @@ export interface LoraOptions {
   readonly rank: number;
   /** The adapter's difference is scaled by alpha/rank, or alpha/√rank with `rankStabilised`. */
   readonly alpha: number;
-  /** Share of the adapter's inputs that are left out while training; default 0. */
+  /** Dropout probability of the adapter's inputs during training, in [0, 1); default 0. */
   readonly dropout?: number;
-  /** Names of linear modules; by default all of them but the head. */
+  /** Names of the linear modules to adapt; by default all except the head. */
   readonly targetModules?: 'all-linear' | readonly string[];
   /** Scales by alpha/√rank (rsLoRA); default false. */
   readonly rankStabilised?: boolean;
-  /** Decides the first A and every dropout mask; default 0. */
+  /** Seeds the initial A and every dropout mask; default 0. */
   readonly seed?: number;
 }
 
 const allLinear = oneOf('all-linear');
 
-/** The kinds of the options, to check what a caller passes. */
+/** The kinds of the options, to check those that a caller passes. */
 export const loraFields: Fields<LoraOptions> = {
   rank: required(wholeNumber),
   alpha: required(number),
@@ -43,7 +43,7 @@ export const loraFields: Fields<LoraOptions> = {
   seed: wholeNumber,
 };
 
-/** The options as the engine takes them, with every choice made. */
+/** Fills in the defaults and converts the options for the engine. */
 export function nativeLora({
   rank,
   alpha,
@@ -70,7 +70,7 @@ const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: requ
 
 /**
  * Writes a model folder with W = W₀ + s·B·A, s = alpha/rank (or alpha/√rank), in the precision and the shards of the
- * base. It holds one weight at a time.
+ * base. It holds one weight in memory at a time.
  *
  * @returns the number of adapted weights.
  * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type; ModelFolderError; NativeError `IO`.

@@ -1,4 +1,4 @@
-/** The memory that a policy will take, known before it is loaded. */
+/** Estimates the memory that a policy takes, before it is loaded. */
 import { type Fields, flag, positiveNumber, requireFields } from '../arguments.js';
 import { crossing, type MemoryEstimate, native } from '../native.js';
 import { type LocalPolicyOptions, nativeOptions, requireLoadArguments } from './options.js';
@@ -18,9 +18,9 @@ export interface Workload {
   readonly microbatchTokens?: number;
   /** Largest size of the logits in memory, in bytes; default 256 MiB. */
   readonly logitsBytes?: number;
-  /** Activations are computed again in the backward pass; default false. */
+  /** Recomputes activations in the backward pass; default false. */
   readonly gradientCheckpointing?: boolean;
-  /** Checkpoints are written from a copy while training goes on, as `checkpoint.asynchronous` says; true when absent. */
+  /** Copies the training state to host memory for every checkpoint, as `checkpoint.asynchronous` does; default true. */
   readonly asynchronousSaving?: boolean;
 }
 
@@ -36,8 +36,8 @@ const workloadFields: Fields<Workload> = {
 };
 
 /**
- * Bytes by purpose, and the peaks of loading, generating and updating. It reads config.json and the headers of the
- * weights.
+ * Estimates memory in bytes: by purpose, and the peaks while loading, generating and updating. It reads config.json and
+ * the headers of the weight files.
  *
  * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError.
  * @example

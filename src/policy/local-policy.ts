@@ -55,21 +55,22 @@ export type { LocalPolicyOptions } from './options.js';
 const saveFields: Fields<SaveOptions> = { maxShardBytes: positiveNumber };
 const snapshotFields: Fields<SnapshotOptions> = { copy: flag };
 
-/** The largest file, in bytes. */
+/** Checks the options; returns the largest size of a weight file, in bytes. */
 function shardBytes(options: SaveOptions): number {
   requireFields<SaveOptions>('save', options, saveFields);
   return options.maxShardBytes ?? 5e9;
 }
 
+/** How `decode` writes token ids as text. */
 export interface DecodeOptions {
-  /** Leaves special tokens out of the text; default false. */
+  /** Omits special tokens from the text; default false. */
   readonly skipSpecialTokens?: boolean;
 }
 
 const decodeFields: Fields<DecodeOptions> = { skipSpecialTokens: flag };
 
 /**
- * A policy that generates, tells log-probabilities and is trained. Its requests wait in the engine's queue in the order
+ * Generates completions, computes log-probabilities, and is trained. Its requests wait in the engine's queue in the order
  * in which they are made. It holds native memory: close it.
  */
 export class LocalPolicy implements Policy {
@@ -110,7 +111,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Facts of the loaded model: parameters, vocabulary size, context length in tokens, end tokens, device, dtype.
+   * Returns facts of the loaded model: parameters, vocabulary size, context length in tokens, end tokens, device, dtype.
    *
    * @throws PolicyClosedError.
    * @example
@@ -126,7 +127,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Token ids of texts, one array for each. Special tokens in a text are parsed; none are added.
+   * Encodes texts; returns one array of token ids per text. Special tokens in a text are parsed; none are added.
    *
    * @throws InvalidRequestError, TokenizerError.
    * @example
@@ -144,7 +145,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Texts of token ids, one for each array.
+   * Decodes token ids; returns one text per array.
    *
    * @throws InvalidRequestError, TokenizerError.
    * @example
@@ -163,8 +164,8 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Token ids of a prompt: a text with its special tokens parsed, messages through the folder's chat template, or ids as
-   * they are.
+   * Encodes a prompt as token ids: parses special tokens of a text, renders messages by the folder's chat template, and
+   * copies ids unchanged.
    *
    * @throws InvalidRequestError, ChatTemplateError, TokenizerError.
    * @example
@@ -182,7 +183,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * The text that the folder's chat template makes of messages.
+   * Renders messages as text by the folder's chat template.
    *
    * @throws InvalidRequestError, ChatTemplateError.
    * @example
@@ -199,7 +200,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Completions of a prompt. Only the prompt must be given; without more there is one completion (`n` 1) of at most 256
+   * Generates completions of a prompt. Only the prompt is required; by default there is one completion (`n` 1) of at most 256
    * tokens (`sampling.maxNewTokens`), drawn at `sampling.temperature` 1 from all tokens (`topK` 0, `topP` 1, `minP` 0)
    * with `seed` 0 and `requestId` 0. The same request therefore gives the same answer; another `seed` gives another.
    * Requests in flight together are batched, which does not change their answers.
@@ -223,8 +224,8 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * As `generate`, seen while it grows: pieces of all completions in the order in which they come, and the whole as
-   * `result`. Leaving the loop cancels the request.
+   * Streams the completions of `generate` as they grow. The loop receives pieces of all completions in the order of their
+   * generation, `result` resolves to the complete answer. Leaving the loop cancels the request.
    *
    * @throws InvalidRequestError at once; the loop and `result` fail with the other errors of `generate`.
    * @example
@@ -263,7 +264,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * log π(token) of every sequence's tokens after its prompt, one array for each sequence, in nats. Logits are divided by
+   * Computes log π(token) of every sequence's tokens after its prompt, one array per sequence, in nats. Logits are divided by
    * `temperature` before the softmax.
    *
    * @throws InvalidRequestError, OutOfMemoryError, PolicyClosedError.
@@ -288,7 +289,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * The final hidden states that each sequence's tokens were drawn from, pooled to one vector: row-major
+   * Pools the final hidden states that predict each sequence's tokens to one vector per sequence; returns them row-major,
    * `[sequences, width]`.
    *
    * @throws InvalidRequestError, OutOfMemoryError, PolicyClosedError.
@@ -308,8 +309,8 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * One update of the weights: `objective.batchEpochs` passes over the batch, an optimizer step for each `step` of its
-   * sequences. Cancelled, or failed in its first optimizer step, it leaves the weights as they are.
+   * Updates the weights once: `objective.batchEpochs` passes over the batch, an optimizer step for each `step` of its
+   * sequences. An update that is cancelled, or fails in its first optimizer step, leaves the weights unchanged.
    *
    * @returns metrics by TRL's names.
    * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, CancelledError, PolicyClosedError.
@@ -337,7 +338,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * The metrics that an update with this batch begins with; nothing is changed.
+   * Computes the metrics of this batch without changing the weights.
    *
    * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, CancelledError, PolicyClosedError.
    * @example
@@ -360,7 +361,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * θ_ref ← (1 − α) θ_ref + α θ, for a policy loaded with `reference: true`.
+   * Blends the reference policy, θ_ref ← (1 − α) θ_ref + α θ; the policy must be loaded with `reference: true`.
    *
    * @throws InvalidRequestError, PolicyClosedError.
    * @example
@@ -376,10 +377,10 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Writes a folder that transformers loads: config, weights, tokenizer files; of an adapter, a PEFT folder.
+   * Writes a folder that transformers loads: config, weights, tokenizer files. For an adapter it writes a PEFT folder.
    *
-   * @returns the files, when all are on the disk.
-   * @throws NativeError `IO`; InvalidRequestError when `maxShardBytes` is no whole number above 0.
+   * @returns the files, once all are on disk.
+   * @throws NativeError `IO`; InvalidRequestError when `maxShardBytes` is not a whole number above 0.
    * @example
    * import { LocalPolicy, shippedModel } from 'exit-rl';
    *
@@ -395,7 +396,8 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * A copy of the weights, the optimizer's state and the reference in host memory, written while training goes on.
+   * Copies the weights, the optimizer's state and the reference to host memory; the copy can be written while training
+   * continues.
    *
    * @throws InvalidRequestError, OutOfMemoryError, PolicyClosedError.
    * @example
@@ -418,7 +420,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Reads the optimizer's state, unrounded weights and reference weights from a snapshot's `training.safetensors`.
+   * Loads the optimizer's state, unrounded weights and reference weights from a snapshot's `training.safetensors`.
    *
    * @throws NativeError, InvalidRequestError, PolicyClosedError.
    * @example
@@ -438,7 +440,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Counts since loading: tokens generated, and requests that wait now.
+   * Returns the tokens generated since loading, and the number of requests that wait now.
    *
    * @throws PolicyClosedError.
    * @example
@@ -454,7 +456,7 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Frees the policy after the requests made before; closing again is the same close. Other calls then fail with
+   * Frees the policy after the pending requests. Repeated calls return the same promise; other calls then fail with
    * PolicyClosedError.
    *
    * @example

@@ -60,7 +60,7 @@ const optionFields: Fields<LocalPolicyOptions> = {
   chat: record(chatFields),
 };
 
-/** The names that transformers, PEFT, vLLM and node-llama-cpp have for a key. */
+/** Maps names of transformers, PEFT, vLLM and node-llama-cpp to our keys, for suggestions in errors. */
 const otherNames = {
   torch_dtype: 'dtype',
   device_map: 'device',
@@ -73,13 +73,13 @@ const otherNames = {
   use_rslora: 'rankStabilised',
 };
 
-/** @throws InvalidRequestError for a folder that is no text and for options that are unknown or of the wrong type. */
+/** @throws InvalidRequestError for a folder that is not a text and for options that are unknown or of the wrong type. */
 export function requireLoadArguments(subject: string, folder: unknown, options: unknown): void {
   requireFields<{ folder: string }>(subject, { folder }, { folder: required(text) });
   requireFields<LocalPolicyOptions>(subject, options, optionFields, otherNames);
 }
 
-/** The options as the engine takes them, with every choice made. */
+/** Fills in the defaults and converts the options for the engine. */
 export function nativeOptions(options: LocalPolicyOptions): LoadOptions {
   const { device = 'auto', threads = 0, reference = false, slots = 0, backend = 'auto', trainable = true } = options;
   const dtype = resolveDtype(options.dtype ?? 'auto', device);

@@ -25,7 +25,7 @@ export interface Sampling {
   readonly includeStopText?: boolean;
 }
 
-/** A request that leaves no choice open, as the method makes it; a caller writes `GenerateOptions`. */
+/** A request with every option set. A caller writes `GenerateOptions`, which have defaults. */
 export interface GenerateRequest {
   /** Text, messages for the folder's chat template, or token ids. */
   readonly prompt: Prompt | readonly number[] | Int32Array;
@@ -86,7 +86,7 @@ export interface TrainingSequence extends TokenSequence {
   readonly rollout: number;
   /** Weight A of the policy's loss, the same for every token. */
   readonly advantage: number;
-  /** 1 trains the token, 0 leaves it out; absent trains all. */
+  /** Loss mask, one entry per token: 1 trains the token, 0 excludes it; absent trains all. */
   readonly mask?: Uint8Array;
   /** The behaviour policy's log-probabilities, one per token: for metrics, for `correction`, and as π_old where `oldPolicy` is `behaviour`. */
   readonly behaviourLogprobs?: Float32Array;

@@ -1,11 +1,11 @@
-/** Turns prompts into token ids on the tokenizer's thread; later work can wait for them. */
+/** Encodes prompts as token ids on the tokenizer's thread; later work can wait for them. */
 import { type Chat, createChat } from '../chat/conversation.js';
 import type { ChatOptions } from '../chat/template.js';
 import { readChatFiles } from '../chat/template-files.js';
 import type { Message, Prompt } from '../message.js';
 import { crossing, type NativeTokenizer } from '../native.js';
 
-/** A prompt as a policy takes it: a text, messages, or token ids. */
+/** A prompt of a policy: a text, messages, or token ids. */
 export type PromptOrTokens = Prompt | readonly number[] | Int32Array;
 
 function isTokens(prompt: Exclude<PromptOrTokens, string>): prompt is readonly number[] | Int32Array {
@@ -25,7 +25,7 @@ export class PromptEncoder {
     private readonly defaults: ChatOptions = {},
   ) {}
 
-  /** Ids stay as they are, at once: their request keeps its place. @throws ChatTemplateError, TokenizerError. */
+  /** Returns ids at once, so that their request keeps its place. @throws ChatTemplateError, TokenizerError. */
   encode(prompt: PromptOrTokens, options?: ChatOptions): Int32Array | Promise<Int32Array> {
     if (typeof prompt !== 'string' && isTokens(prompt)) return Int32Array.from(prompt);
     const encoding = typeof prompt === 'string' ? this.encodeText(prompt) : this.encodeMessages(prompt, options);
@@ -35,7 +35,7 @@ export class PromptEncoder {
     return encoding;
   }
 
-  /** The text of a conversation, special tokens and all. */
+  /** Renders a conversation as text, including special tokens. */
   render(messages: readonly Message[], options?: ChatOptions): Promise<string> {
     return this.ownChat().render(messages, this.complete(options));
   }

@@ -204,6 +204,7 @@ export const memoryBounds = z.strictObject({
   logitsBytes: count.default(256 * 2 ** 20),
 });
 
+/** The settings of AdamW: learning rate, betas, epsilon, weight decay and the bound of the gradient's norm. */
 export type OptimizerSettings = Readonly<z.output<typeof adamW>>;
 
 type Formula = z.output<typeof objective>;
@@ -220,6 +221,7 @@ export interface EntropyState {
   readonly measured: number;
 }
 
+/** The settings of one update: optimizer, objective, bounds of memory, and the temperature of the log-probabilities. */
 export interface UpdateSettings extends OptimizerSettings, Readonly<z.output<typeof memoryBounds>> {
   readonly objective: Objective;
   /** Divides the logits before the softmax, as in sampling. */

@@ -1,4 +1,4 @@
-/** Completions as they grow: the new pieces, in order, until the whole is there. */
+/** Streams completions as they grow: the new pieces in order, then the complete answer. */
 import type { NativeStreamed } from '../native.js';
 import type { Generated } from './policy.js';
 
@@ -8,16 +8,16 @@ export interface Streamed {
   readonly completion: number;
   /** Its new tokens. */
   readonly tokens: Int32Array;
-  /** The text that has become final: never a part of a character. */
+  /** The new final text; it ends between characters. */
   readonly text: string;
 }
 
 /**
- * The pieces of all completions. Read it with `for await`, once; leaving the loop cancels the request. A slow reader gets
- * larger pieces: at most one piece of each completion waits.
+ * The pieces of all completions. Read it once, with `for await`; leaving the loop cancels the request. A slow reader
+ * receives larger pieces, because at most one piece per completion waits.
  */
 export interface GenerationStream extends AsyncIterable<Streamed> {
-  /** The whole answer; the pieces of a completion together are its tokens and its text. */
+  /** The complete answer; the pieces of a completion add up to its tokens and its text. */
   readonly result: Promise<Generated>;
 }
 
@@ -26,7 +26,7 @@ interface Piece {
   text: string;
 }
 
-/** A stream over a `generate` that reports its new tokens. `cancel` ends it when the reader leaves. */
+/** Creates a stream over a `generate` that reports its new tokens; calls `cancel` when the reader leaves the loop early. */
 export function streamOf(
   generate: (onTokens: (streamed: NativeStreamed) => void) => Promise<Generated>,
   cancel: () => void,
@@ -42,7 +42,7 @@ export function streamOf(
 
 class Mailbox {
   private readonly waiting = new Map<number, Piece>();
-  /** Per completion: how many tokens, and how much text, have been put in. */
+  /** For each completion the number of tokens and the text received so far. */
   private readonly seen = new Map<number, { tokens: number; text: string }>();
   private done = false;
   private failure: { readonly error: unknown } | undefined;
@@ -56,7 +56,7 @@ class Mailbox {
     this.wake();
   }
 
-  /** The last of every completion comes with the answer. */
+  /** Adds the rest of each completion, which only the complete answer contains. */
   finish({ completions }: Generated): void {
     completions.forEach(({ tokens, text }, completion) => {
       const seen = this.seen.get(completion) ?? { tokens: 0, text: '' };

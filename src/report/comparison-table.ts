@@ -79,7 +79,7 @@ export function comparisonSection({ rows }: Comparison): string {
   return `<section><h2>Comparison</h2>${table}</section>`;
 }
 
-/** The same for one evaluation alone. */
+/** Renders the table of one evaluation: solved %, quality, and the answers fixed and broken at each k. */
 export function evaluationSection(evaluation: Evaluation): string {
   const ks = tableIterations([evaluation]);
   const line = (head: string, show: (k: number) => string) =>
@@ -90,7 +90,7 @@ export function evaluationSection(evaluation: Evaluation): string {
     line('fixed, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.fixed, k)))),
     line('broken, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.broken, k)))),
   ];
-  const note = `${count(evaluation.tasks, 'task')}, ${count(evaluation.draws, 'draw')} each. Fixed and broken: answers that the step to k made right or wrong.`;
+  const note = `${count(evaluation.tasks, 'task')}, ${count(evaluation.draws, 'draw')} each. Fixed and broken: answers that iteration k made right or wrong.`;
   const table = wideTable(
     'Evaluation by iteration',
     ['after k iterations', ...ks.map((k) => `k = ${k}`)],

@@ -196,6 +196,7 @@ export function renderPage(data: RunData | ComparisonData): string {
   return document(data.kind === 'run' ? runContent(data) : comparisonContent(data));
 }
 
+/** Where `writeReport` writes the page. */
 export interface ReportOptions {
   /** Path of the page; by default report.html in the folder. */
   readonly out?: string;

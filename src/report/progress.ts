@@ -10,9 +10,13 @@ import { displayWidth, plainLine, truncate } from './text.js';
 
 export type { ProgressState } from './progress-row.js';
 
+/** The stream of a live table, its title, and replacements for clock, colours and process. */
 export interface ProgressOptions {
+  /** Receives the table, for example `process.stderr`. */
   readonly stream: Terminal;
+  /** True redraws the table in place; false writes plain lines. */
   readonly isTTY: boolean;
+  /** The line above the table. */
   readonly title: string;
   /** Milliseconds of a monotonic clock; by default `performance.now()`. */
   readonly now?: () => number;
@@ -20,6 +24,7 @@ export interface ProgressOptions {
   readonly host?: Host;
 }
 
+/** The live table of one or more runs. */
 export interface Progress {
   /** Sets the state of one row and adds it when new; rows keep the order of their first update. */
   update(rowId: string, state: ProgressState): void;
@@ -132,7 +137,9 @@ function createLog({ stream, title, now }: Required<ProgressOptions>): Progress 
 }
 
 /**
- * Creates the live table of one or more runs on `stream`: rewritten in place on a terminal, plain lines elsewhere.
+ * Creates the live table of one or more runs on `stream`: redrawn in place on a terminal, plain lines elsewhere. On a
+ * terminal it hides the cursor until `finish`.
+ * @throws only errors of `stream.write`, also from `update` and `finish`; after `finish`, `update` has no effect.
  *
  * @example
  * import { createProgress } from 'exit-rl/report';

@@ -32,7 +32,7 @@ export const isTimeout = (result: RewardResult): boolean => RewardTimeoutError.i
 /**
  * Returns one result per answer (of a group, or for a `BatchReward` of a batch), in the same order. A throw, NaN,
  * infinity, a wrong number of rewards or a promise that does not settle in time becomes a RewardError in place of each
- * reward that it spoils; it is never a number.
+ * affected reward; it is never a number.
  */
 export function callReward(
   { reward, timeoutSeconds }: TimedReward,

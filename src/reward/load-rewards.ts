@@ -41,6 +41,7 @@ export const builtInNames = [
 ] as const;
 export type BuiltInName = (typeof builtInNames)[number];
 
+/** The reward functions of a config, one per entry, in its order. */
 export interface LoadedRewards {
   readonly functions: readonly NamedReward[];
   /** Ends the threads of isolated functions. */

@@ -3,9 +3,11 @@ import type { RewardError } from '../errors.js';
 import { callReward, isFailure, isTimeout, type RewardResult, type TimedReward } from './call.js';
 import type { Answered, Reward, RewardValue } from './reward.js';
 
+/** A reward function with the name of its metrics, its weight in the sum, its range and its time limit. */
 export interface NamedReward extends TimedReward {
   /** Names the metrics `rewards/{name}/mean` and `rewards/{name}/std`. */
   readonly name: string;
+  /** w of R = Σ w·r. */
   readonly weight: number;
   /** Smallest and largest value the function returns: quality is rescaled from this range where rewards measure it. */
   readonly range: readonly [lowest: number, highest: number];
@@ -75,7 +77,7 @@ function combine(rewards: readonly NamedReward[], results: readonly RewardResult
   return { kind: 'rewarded', sum, quality };
 }
 
-/** Calls every function for every answer, all side by side. */
+/** Calls every function for every answer, all concurrently. */
 export async function rewardAnswers(
   rewards: readonly NamedReward[],
   groups: readonly (readonly Answered[])[],

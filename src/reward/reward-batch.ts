@@ -3,10 +3,11 @@ import type { History, Intent } from '../history.js';
 import type { Message, Prompt } from '../message.js';
 import type { Task } from '../task/task.js';
 
+/** The rollouts of an update as lists of equal length, one entry per completion, in the shape of TRL's reward functions. */
 export interface RewardBatch {
   /** The prompts that the policy answered: texts, or conversations. */
   readonly prompts: readonly Prompt[];
-  /** A text for a text prompt; for a conversation the messages that were added, one assistant message. */
+  /** The completion of a text prompt as text; that of a conversation as a list with one assistant message. */
   readonly completions: readonly (string | readonly Message[])[];
   /** The completions as texts, whatever the form of the prompt. */
   readonly texts: readonly string[];

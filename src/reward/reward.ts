@@ -47,6 +47,7 @@ export interface BatchReward {
   readonly batch: (batch: RewardBatch) => Awaitable<ArrayLike<RewardValue>>;
 }
 
+/** The reward that training maximises: a built-in kind, or a function of one rollout, of a group, or of the whole batch. */
 export type Reward = RewardKind | RewardFunction | GroupReward | BatchReward;
 
 export const rewardKinds = ['quality', 'improvement'] as const satisfies readonly RewardKind[];

@@ -1,10 +1,10 @@
-/** Warnings about a run that cannot learn as it is set up, each with its cure. */
+/** Warns, with the fix, of a run that cannot learn with its settings. */
 import type { RunConfig } from '../config/parse.js';
 import { methods } from '../method/methods.js';
 import type { TaskFamily } from '../task/task.js';
 import type { MetricsRow } from './metrics.js';
 
-/** Share of cut-off answers in one update from which on a warning is due. */
+/** Share of cut-off answers in one update, from which the run warns. */
 const mostlyCutOff = 0.5;
 
 /** Warns before the first update of a run whose buffer can never hold enough starts to replay one. */

@@ -11,6 +11,7 @@ import type { TaskFamily } from '../task/task.js';
 import { resolveTask } from './families.js';
 import type { Run } from './run.js';
 
+/** The task family and the reward functions of a run. Close them after training. */
 export interface RunParts {
   readonly family: TaskFamily;
   /** Empty when the config names only a built-in reward. */
@@ -20,8 +21,9 @@ export interface RunParts {
 }
 
 /**
- * Opens the task family and the reward functions of a config. A passed family overrides the config's, and the caller closes
- * it.
+ * Opens the task family and the reward functions of a config; relative paths start at the working directory, time limits
+ * are in seconds. `given` overrides the config's family, and the caller closes it. Returns one reward per entry of
+ * `config.rewards`, in that order, and none for `reward: quality`.
  * @throws ConfigError for an unknown task or an unusable reward module, DataError for an unreadable data file.
  * @example
  * import { parseConfig, shippedModel } from 'exit-rl';
@@ -72,6 +74,7 @@ export function resolvePaths(config: RunConfig): RunConfig {
 
 const absolute = (path: string): string => resolve(path);
 
+/** How to load a policy: device, precision, reference policy and adapter. */
 export interface PolicyChoice {
   readonly device: string;
   readonly dtype: RunConfig['dtype'];

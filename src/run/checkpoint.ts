@@ -24,6 +24,7 @@ export interface CheckpointRequest {
   readonly texts: Readonly<Record<string, string>>;
 }
 
+/** A checkpoint of a run folder: the path `RUN/checkpoint-N` and its update N. */
 export interface FoundCheckpoint {
   readonly folder: string;
   readonly update: number;

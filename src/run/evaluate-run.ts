@@ -34,13 +34,14 @@ export interface EvaluationSettings {
   readonly split?: string;
   /** Determines every random number. */
   readonly seed?: number;
-  /** Evaluates the first tasks of the split, this many; 0, the default, takes all. */
+  /** Number of tasks to evaluate, from the first of the split; 0, the default, evaluates all. */
   readonly limit?: number;
   readonly sampling?: Partial<Sampling>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: EvaluationProgress) => void;
 }
 
+/** The model to evaluate, its tasks, and the settings that override the config's. */
 export interface EvaluateRunOptions extends EvaluationSettings {
   /** A run folder (its latest checkpoint and its config), or a model folder. */
   readonly model: string;
@@ -61,6 +62,7 @@ export interface EvaluateRunOptions extends EvaluationSettings {
   readonly threads?: number;
 }
 
+/** The result of `evaluateRun`. */
 export interface EvaluatedRun {
   readonly evaluation: EvaluationReport;
   /** The file that was written; absent for a model folder without `out`. */
@@ -76,8 +78,8 @@ interface Subject {
 
 /**
  * Attempts every task of a split once, improves K times, and reports quality and solved share at every k.
- * @throws RunFolderError when a run holds no checkpoint, ConfigError when there is nothing to evaluate on, CancelledError
- * when the signal fires.
+ * @throws RunFolderError when a run holds no checkpoint, ConfigError when no task is named or the split has no tasks,
+ * CancelledError when the signal fires.
  *
  * @example
  * import { evaluateRun, shippedModel } from 'exit-rl';

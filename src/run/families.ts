@@ -70,8 +70,10 @@ async function findPackage(name: string): Promise<string | undefined> {
 }
 
 /**
- * Finds the family of this name, or the default export of the module with this path or of the npm package.
- * @throws ConfigError when there is no such family.
+ * Finds a task family: by its name, or as the default export of the module with this path or of the npm package.
+ * `options.freshSeed` (any number) seeds the split `fresh`; `data` and `verifier` serve the task `prompts`, with time
+ * limits in seconds. The caller closes the family where it has a `close`.
+ * @throws ConfigError when no family has this name or the module exports none, DataError for an unreadable data file.
  * @example
  * import { findFamily } from 'exit-rl/run';
  *
@@ -87,8 +89,10 @@ export async function findFamily(task: string, options: FamilyOptions = { freshS
   const names = Object.keys(families);
   const suggestion = nearest(task, names);
   const hint =
-    suggestion === undefined ? 'or the path of a module, or an installed package' : `did you mean \`${suggestion}\`?`;
-  throw taskProblem(`no task \`${task}\`; there is: ${names.join(', ')}`, hint);
+    suggestion === undefined
+      ? 'or name the path of a module or an installed package'
+      : `did you mean \`${suggestion}\`?`;
+  throw taskProblem(`there is no task \`${task}\`; choose one of ${names.join(', ')}`, hint);
 }
 
 type DataConfig = NonNullable<RunConfig['data']>;

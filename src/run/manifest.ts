@@ -33,7 +33,7 @@ export function corrupt(folder: string, reason: string): CheckpointCorruptError 
 
 const hashText = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** The last field of the text, the hash of the text with that field empty, which covers every byte. */
+/** The last field of the text: the hash of the text with that field empty, so that it covers every other byte. */
 const seal = /"sha256": "([0-9a-f]{64})"\n}\n$/;
 const unsealed = '"sha256": ""\n}\n';
 
@@ -45,7 +45,7 @@ export function manifestText(manifest: Omit<Manifest, 'sha256'>): string {
 function parseManifest(folder: string, text: string): Manifest {
   const sealed = seal.exec(text)?.[1];
   if (sealed === undefined || hashText(text.replace(seal, unsealed)) !== sealed)
-    throw corrupt(folder, `${manifestName} is not as it was written`);
+    throw corrupt(folder, `${manifestName} differs from the hash that it contains`);
   const manifest = JSON.parse(text) as Manifest;
   if (manifest.format === formatVersion) return manifest;
   const problem = `field format: the checkpoint has ${manifest.format}, this version reads ${formatVersion}`;
@@ -60,7 +60,7 @@ export async function readManifest(disk: Disk, folder: string): Promise<Manifest
   const manifest = parseManifest(folder, text);
   const named = /^checkpoint-(\d+)$/.exec(basename(folder))?.[1];
   if (named === undefined || Number(named) === manifest.update) return manifest;
-  throw corrupt(folder, `its manifest is that of update ${manifest.update}`);
+  throw corrupt(folder, `its manifest belongs to update ${manifest.update}`);
 }
 
 function isInside(name: string): boolean {
@@ -68,7 +68,7 @@ function isInside(name: string): boolean {
 }
 
 async function checkSize(disk: Disk, folder: string, name: string, expected: ManifestFile): Promise<void> {
-  if (!isInside(name)) throw corrupt(folder, `the manifest names a file outside: ${name}`);
+  if (!isInside(name)) throw corrupt(folder, `the manifest names a file outside the checkpoint: ${name}`);
   const size = await onDisk(join(folder, name), () => disk.size(join(folder, name)));
   if (size === undefined) throw corrupt(folder, `${name} is missing`);
   if (size !== expected.size) throw corrupt(folder, `${name} has ${size} bytes, the manifest lists ${expected.size}`);

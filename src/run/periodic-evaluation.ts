@@ -14,12 +14,13 @@ import { createRng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import { afterEvaluation, type Progress } from './state.js';
 
+/** An evaluation during training: when it is due, and the function that measures it. */
 export interface PeriodicEvaluation {
   /** Updates between evaluations; 0 leaves only those of `atStart` and `atEnd`. */
   readonly every: number;
   /** Evaluates before the first update. */
   readonly atStart?: boolean;
-  /** Evaluates after the last update in any case. */
+  /** Evaluates after the last update, whatever `every` is. */
   readonly atEnd?: boolean;
   /**
    * Returns metrics of the current policy by their full names (`eval_reward`, `eval/solved_4`); `signal` cancels it.

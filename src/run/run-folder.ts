@@ -34,7 +34,7 @@ async function refuseUsed(disk: Disk, path: string): Promise<void> {
   if (!names.some((name) => name === 'metrics.jsonl' || name.startsWith('checkpoint-'))) return;
   throw runFolderError(
     path,
-    'holds a run already',
+    'already holds a run',
     `continue it with \`exit-rl train --resume ${path}\`, or choose another --out`,
   );
 }

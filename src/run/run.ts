@@ -25,6 +25,7 @@ import { manifestName, readManifest, verifyCheckpoint } from './manifest.js';
 import { lockRunFolder, openRunFolder, type RunFolder } from './run-folder.js';
 import { type RunIdentity, type RunState, readState } from './state.js';
 
+/** The config and tasks of a run, its folder, and the changes that a resumed run may make. */
 export interface OpenRunOptions {
   readonly config: TrainSettings & { readonly model: string };
   readonly family: TaskFamily;
@@ -138,8 +139,8 @@ async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
 /**
  * Opens the folder of a new run and locks it; with `resume`, opens that of an earlier run at its latest or named checkpoint.
  * Pass the result to `train` as `run`, and close it afterwards.
- * @throws RunFolderError when the folder is in use, cannot be written, holds another run or (resuming) a config field
- * differs that may not; CheckpointCorruptError when a named checkpoint does not verify.
+ * @throws RunFolderError when the folder is in use, cannot be written, holds another run or, with `resume`, a config field
+ * differs without being allowed to; CheckpointCorruptError when a named checkpoint does not verify.
  *
  * @example
  * import { codeBreaker, openRun, parseConfig, shippedModel } from 'exit-rl';
@@ -161,7 +162,7 @@ export async function openRun(options: OpenRunOptions): Promise<Run> {
 
 // Changes that a resumed run may make.
 
-// Fingerprints identify the weights, wherever they lie; the other fields change records and not numbers.
+// Fingerprints identify the weights, whatever their folder; the other fields change the records, but not the results.
 const freeFields = new Set([
   'model',
   'diversity.embedder.model',
@@ -189,7 +190,7 @@ export interface Change {
   readonly after: string;
 }
 
-/** Lists the config fields that differ, except those that are free to. */
+/** Lists the config fields that differ, except those that may always differ. */
 function changedFields(before: RunIdentity['config'], after: RunIdentity['config']): Change[] {
   const old = new Map(flatten(before));
   const current = new Map(flatten(after));
@@ -200,7 +201,7 @@ function changedFields(before: RunIdentity['config'], after: RunIdentity['config
 
 function listChanges(before: RunIdentity, after: RunIdentity): Change[] {
   const hashes = (['model', 'tokenizer', 'tasks'] as const)
-    // An absent initial model is no change: the checkpoint holds the weights.
+    // An absent initial model is not a change: the checkpoint holds the weights.
     .filter((field) => after[field] !== '' && before[field] !== after[field])
     .map((field) => ({ field, before: before[field].slice(0, 12), after: after[field].slice(0, 12) }));
   return [...changedFields(before.config, after.config), ...hashes];

@@ -43,7 +43,7 @@ function nested(field: number, ...parts: readonly Buffer[]): Buffer {
 
 const text = (field: number, value: string): Buffer => nested(field, Buffer.from(value));
 
-/** Event: wall_time = 1 in seconds, step = 2 (left out where it is 0), and one of the fields below. */
+/** Event: wall_time = 1 in seconds, step = 2 (omitted where it is 0), and one of the fields below. */
 function event(seconds: number, step: number, field: Buffer): Buffer {
   return Buffer.concat([double(1, seconds), ...(step > 0 ? [whole(2, step)] : []), field]);
 }

@@ -35,6 +35,7 @@ type Overrides = Pick<
   'reward' | 'rewards' | 'curriculum' | 'embedder' | 'onUpdate' | 'onGroups' | 'signal'
 >;
 
+/** Options of `trainRun` beside the config: folders, callbacks, and parts that override the config's. */
 export interface TrainRunOptions extends Overrides {
   /** Overrides the family that `config.task` names. */
   readonly family?: TaskFamily;
@@ -54,6 +55,7 @@ export interface TrainRunOptions extends Overrides {
   readonly onBegin?: (run: BegunRun) => RunObserver | Promise<RunObserver>;
 }
 
+/** The result of a whole run: that of training, with the run folder, the evaluation and the report. */
 export interface TrainRunResult extends TrainResult {
   /** The run folder. */
   readonly path: string;

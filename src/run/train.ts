@@ -20,6 +20,7 @@ import { beginTraining, type Training, type TrainOptions } from './training.js';
 
 export type { TrainOptions } from './training.js';
 
+/** The result of `train`: the updates made, the last metrics and the last checkpoint. */
 export interface TrainResult {
   /** Finished updates, those of a resumed run included. */
   readonly updates: number;
@@ -36,8 +37,8 @@ export interface TrainResult {
 }
 
 /**
- * Trains the policy until `config.updates` updates are made, early stopping ends the run, or the signal fires. Aborting is no
- * error: the result then has `finished: false`. The caller closes policy and run.
+ * Trains the policy until `config.updates` updates are made, early stopping ends the run, or the signal fires. Aborting is
+ * not an error: the result then has `finished: false`. The caller closes policy and run.
  * @throws ConfigError when config, family and rewards contradict each other, RunFolderError when the run folder cannot be
  * written, NonFiniteError after three refused updates in a row, RewardError or TaskError when three updates in a row had no
  * group to train on, NativeError when the engine fails.

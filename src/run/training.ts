@@ -19,6 +19,7 @@ import type { Run } from './run.js';
 import { createSaver, type Saver } from './saver.js';
 import type { Progress } from './state.js';
 
+/** The config, policy and task family of a training run, with callbacks and parts that override the config's. */
 export interface TrainOptions {
   readonly config: TrainSettings & { readonly reward: Reward };
   readonly policy: Policy;
@@ -104,7 +105,7 @@ export function createStallGuard(): (groups: readonly Group[]) => void {
     inARow = failure === undefined ? 0 : inARow + 1;
     if (failure === undefined || inARow < stallLimit) return;
     const { boundary, detail } = failure;
-    const message = `${stallLimit} updates in a row had no group without a failure, so nothing was trained; the ${boundary} failed: ${detail}`;
+    const message = `in ${stallLimit} consecutive updates every group failed; nothing was trained; the ${boundary} failed: ${detail}`;
     throw boundary === 'reward' ? new RewardError(message, { detail }) : new TaskError(message, { boundary, detail });
   };
 }

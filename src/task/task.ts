@@ -23,13 +23,14 @@ export interface Verdict {
   readonly done?: boolean;
 }
 
+/** A family of tasks: builds prompts and verifies answers. It keeps no state between calls, and its tasks do not change. */
 export interface TaskFamily<Data = unknown> {
   readonly name: string;
   /** Turns of an episode; 1 for single-turn tasks. */
   readonly turns: number;
   /**
-   * `verifier` (the default): `verify` measures quality. `rewards`: the run's reward functions do, their weighted sum
-   * rescaled to [0, 1]; `verify` then only decides whether an answer is well formed.
+   * `verifier` (the default): `verify` measures quality. `rewards`: the run's reward functions measure it, as
+   * their weighted sum rescaled to [0, 1]; `verify` then only decides whether an answer is well formed.
    */
   readonly measuredBy?: 'verifier' | 'rewards';
   /** Returns the tasks of a split (`train`, `test`, or a name the family defines). The same call gives the same tasks. */
@@ -53,7 +54,7 @@ export interface TaskFamily<Data = unknown> {
   ): Verdict | Promise<Verdict>;
   /** Returns the rows that the task shows before any answer, with their marks; reports draw them above the answers. */
   openings?(task: Task<Data>): readonly { readonly text: string; readonly marks: string }[];
-  /** Releases what the family started, for example a verifier's thread; no call follows. */
+  /** Releases the family's resources, for example a verifier's thread; no call follows. */
   close?(): Promise<void>;
   /** Returns the quality of a whole episode in [0, 1]; by default the sum of the turns' qualities divided by `turns`. */
   episodeQuality?(task: Task<Data>, history: History): number;

@@ -34,7 +34,7 @@ describe('lora', () => {
   });
 
   test.each([
-    [['q_proj', 'v_prj'], /`v_prj` is no linear module; did you mean `v_proj`\?/],
+    [['q_proj', 'v_prj'], /`v_prj` is not a linear module; did you mean `v_proj`\?/],
     ['all-liner', /did you mean `all-linear`\?/],
     [['embed_tokens'], /all-linear, or some of q_proj, k_proj/],
   ])('%j is refused', (targetModules, message) => {

@@ -179,7 +179,7 @@ describe.skipIf(missingEngine !== undefined)('hostile data, configs and rewards'
     expect({ code: made.code, stderr: made.stderr.includes('error') }).toEqual({ code: 0, stderr: false });
     const before = listing(run).filter((line) => !line.startsWith('run.lock'));
     requireClean(await outcomeOf(['train', '--resume', run, '--updates', '9', '--groupSize', '7']), /groupSize/);
-    requireClean(await outcomeOf([...args]), /holds a run already/);
+    requireClean(await outcomeOf([...args]), /already holds a run/);
     expect(listing(run).filter((line) => !line.startsWith('run.lock'))).toEqual(before);
   }, 180_000);
 });

@@ -160,7 +160,7 @@ test('rejects for a folder that cannot be read', async () => {
 
 test('refuses a checkpoint under the number of another update', async () => {
   await rename(await save(1), join(run, 'checkpoint-7'));
-  await expect(verifyCheckpoint(join(run, 'checkpoint-7'))).rejects.toThrow('that of update 1');
+  await expect(verifyCheckpoint(join(run, 'checkpoint-7'))).rejects.toThrow('belongs to update 1');
 });
 
 test('the latest checkpoint has the highest number, compared as numbers', async () => {

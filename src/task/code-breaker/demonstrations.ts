@@ -18,7 +18,7 @@ const care = {
   /** Fraction of prompts whose previous answer moves towards the code, and fraction of slots that then match it. */
   nearPrompts: 0.4,
   nearSlots: 0.6,
-  /** `improve`: keep a hit; choose a possible colour elsewhere; copy a colour that was no hit. */
+  /** `improve`: keep a hit; choose a possible colour elsewhere; copy a colour that was not a hit. */
   keepHit: 0.9,
   improve: 0.5,
   copy: 0.3,
