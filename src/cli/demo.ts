@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { CancelledError } from '../errors.js';
 import type { Comparison } from '../report/records.js';
-import { exists, freeFolder } from '../run/run-folder.js';
+import { claimFolder, exists } from '../run/run-folder.js';
 import type { DemoOptions, DemoPlan } from './demo/plan.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
@@ -15,7 +15,7 @@ async function readOptions(flags: Flags): Promise<DemoOptions> {
     all: flags.all === true,
     seeds: wholeNumber(flags, 'seeds', 1, 1),
     seed: wholeNumber(flags, 'seed', 1),
-    out: textFlag(process.argv, 'out') ?? (await freeFolder('runs/demo')),
+    out: textFlag(process.argv, 'out') ?? (await claimFolder('runs/demo')),
   };
 }
 

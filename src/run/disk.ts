@@ -17,7 +17,7 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { ExitRlError, NativeError, RunFolderError } from '../errors.js';
 import type { WrittenFile } from '../policy/policy.js';
 
@@ -67,10 +67,14 @@ async function ifExists<Value>(reading: Promise<Value>): Promise<Value | undefin
 }
 
 async function makeFolder(path: string): Promise<string[]> {
-  const first = await mkdir(path, { recursive: true });
+  const whole = resolve(path);
+  const first = await mkdir(whole, { recursive: true });
   if (first === undefined) return [];
-  const made: string[] = [];
-  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) made.unshift(folder);
+  const made = [whole];
+  for (let folder = whole; folder !== first && folder !== dirname(folder); ) {
+    folder = dirname(folder);
+    made.unshift(folder);
+  }
   return made;
 }
 

@@ -29,15 +29,20 @@ export interface RunFolderOptions {
   readonly warn?: (message: string) => void;
 }
 
+/** A run that wrote no line and no checkpoint, because its model could not be loaded, leaves the folder free. */
 async function refuseUsed(disk: Disk, path: string): Promise<void> {
   const names = await disk.list(path);
-  if (!names.some((name) => name === 'metrics.jsonl' || name.startsWith('checkpoint-'))) return;
+  const lines = await Promise.all([linesOf(disk, path, 'metrics.jsonl'), linesOf(disk, path, 'traces.jsonl')]);
+  if (lines.every((bytes) => bytes === 0) && !names.some((name) => name.startsWith('checkpoint-'))) return;
   throw runFolderError(
     path,
     'already holds a run',
     `continue it with \`exit-rl train --resume ${path}\`, or choose another --out`,
   );
 }
+
+const linesOf = async (disk: Disk, path: string, name: string): Promise<number> =>
+  (await disk.size(join(path, name))) ?? 0;
 
 async function openFiles(options: RunFolderOptions, disk: Disk, lock: Lock): Promise<RunFolder> {
   const { path, config, resume, warn = () => {} } = options;
@@ -57,10 +62,15 @@ async function openFiles(options: RunFolderOptions, disk: Disk, lock: Lock): Pro
 
 /** Creates the folder if necessary and locks it. @throws RunFolderError when it is in use or not writable. */
 export async function lockRunFolder(path: string, disk: Disk = realDisk): Promise<Lock> {
-  const created = await onDisk(path, () => disk.makeFolder(path));
-  // Without the flush a power cut could remove the folder with every checkpoint in it.
-  for (const folder of created) await onDisk(folder, () => disk.flush(dirname(folder)));
+  await makeDurably(disk, path);
   return lockFolder(path, disk);
+}
+
+/** Creates a folder and returns what it created. Without the flush a power cut could remove it with every checkpoint. */
+async function makeDurably(disk: Disk, path: string): Promise<readonly string[]> {
+  const created = await onDisk(path, () => disk.makeFolder(path));
+  for (const folder of created) await onDisk(folder, () => disk.flush(dirname(folder)));
+  return created;
 }
 
 /**
@@ -130,10 +140,14 @@ export const exists = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Finds the first of `base`, `base-2`, `base-3`, … that does not exist. */
-export async function freeFolder(base: string): Promise<string> {
+/**
+ * Creates the first of `base`, `base-2`, `base-3`, … that does not exist, so that runs that begin together get different
+ * folders. @throws RunFolderError when it cannot be created.
+ */
+export async function claimFolder(base: string, disk: Disk = realDisk): Promise<string> {
+  await makeDurably(disk, dirname(base));
   for (let copy = 1; ; copy++) {
     const folder = copy === 1 ? base : `${base}-${copy}`;
-    if (!(await exists(folder))) return folder;
+    if (!(await disk.exists(folder)) && (await makeDurably(disk, folder)).length > 0) return folder;
   }
 }

@@ -9,10 +9,11 @@ import { type NamedReward, namedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
 import { createCutOffWarning, warnOfNoReplay } from './advice.js';
 import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assemble.js';
+import { runFolderError } from './disk.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
 import { openRun, type Run } from './run.js';
-import { freeFolder } from './run-folder.js';
+import { claimFolder, exists } from './run-folder.js';
 import { type TrainResult, train } from './train.js';
 import type { TrainOptions } from './training.js';
 
@@ -81,7 +82,7 @@ export interface TrainRunResult extends TrainResult {
  * console.log(path, evaluation?.solved);
  */
 export async function trainRun(config: ConfigInput, options: TrainRunOptions = {}): Promise<TrainRunResult> {
-  const named = options.family ? { task: options.family.name, ...config } : config;
+  const named = options.family ? { ...config, task: config.task ?? options.family.name } : config;
   const hasRewards = options.reward !== undefined || (options.rewards ?? []).length > 0;
   return trainConfig(hasRewards ? parseRewardedConfig(named) : parseConfig(named), options);
 }
@@ -92,11 +93,22 @@ export async function trainConfig(given: RunConfig, options: TrainRunOptions): P
   const parts = await openParts(config, options.family);
   try {
     const complete = withUpdates(config, parts.family);
-    const path = options.resume ?? options.out ?? (await freeFolder(defaultFolder(complete)));
+    if (options.resume !== undefined) await requireRun(options.resume);
+    const path = options.resume ?? options.out ?? (await claimFolder(defaultFolder(complete)));
     return await trainIn(path, complete, parts, options);
   } finally {
     await parts.close();
   }
+}
+
+/** Every run folder holds its config, also that of a run which was killed before its first checkpoint. */
+async function requireRun(path: string): Promise<void> {
+  if (await exists(join(findRun(path), 'config.json'))) return;
+  throw runFolderError(
+    path,
+    'holds no run to resume',
+    'name a run folder or one of its checkpoints, or begin a new run',
+  );
 }
 
 async function trainIn(

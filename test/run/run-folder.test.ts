@@ -4,8 +4,15 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RunFolderError } from '../../src/errors.js';
+import { realDisk } from '../../src/run/disk.js';
 import { lockFolder } from '../../src/run/lock.js';
-import { lockRunFolder, openRunFolder, type RunFolder, type RunFolderOptions } from '../../src/run/run-folder.js';
+import {
+  claimFolder,
+  lockRunFolder,
+  openRunFolder,
+  type RunFolder,
+  type RunFolderOptions,
+} from '../../src/run/run-folder.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -53,7 +60,37 @@ describe('lock', () => {
   });
 });
 
+describe('a relative path', () => {
+  const from = process.cwd();
+  beforeEach(() => process.chdir(folder));
+  afterEach(() => process.chdir(from));
+
+  test.each([
+    ['a', ['a']],
+    ['./a', ['a']],
+    ['a/b/c', ['a', 'a/b', 'a/b/c']],
+    ['longer/b', ['longer', 'longer/b']],
+  ])('%s lists the folders that it creates, outermost first', async (path, expected) => {
+    const here = process.cwd();
+    expect(await realDisk.makeFolder(path)).toEqual(expected.map((name) => join(here, name)));
+    expect(await realDisk.makeFolder(path)).toEqual([]);
+  });
+
+  test('claims a folder of its own for each of the runs that begin together', async () => {
+    const claimed = await Promise.all([1, 2, 3, 4].map(() => claimFolder('r/x')));
+    expect([...claimed].sort()).toEqual(['r/x', 'r/x-2', 'r/x-3', 'r/x-4']);
+  });
+});
+
 describe('run folder', () => {
+  test('is free while it holds neither a line nor a checkpoint', async () => {
+    await (await open({ path: folder, config: { seed: 1 } })).close();
+    const second = await open({ path: folder, config: { seed: 2 } });
+    await second.metrics.append([{ update: 1 }]);
+    await second.close();
+    await expect(open({ path: folder, config: { seed: 3 } })).rejects.toThrow('already holds a run');
+  });
+
   test('cuts metrics at the resumed byte and appends from there', async () => {
     const first = await open({ path: folder, config: { seed: 1 } });
     await first.metrics.append([{ update: 1 }]);

@@ -93,6 +93,27 @@ describe.skipIf(missingEngine !== undefined)('a script', () => {
     expect(await trainRun({ ...config, updates: 3 }, longer)).toMatchObject({ updates: 3, path });
   });
 
+  test('begins in the folder of a run whose model could not be loaded', async () => {
+    const out = join(root, 'run');
+    await expect(trainRun({ ...config, model: join(root, 'none') }, { out })).rejects.toThrow('none');
+    expect(await trainRun({ ...config, updates: 1 }, { out, evaluate: false })).toMatchObject({ updates: 1 });
+  });
+
+  test('refuses to resume a folder without a run, and creates nothing there', async () => {
+    const resume = join(root, 'typo');
+    await expect(trainRun(config, { resume })).rejects.toThrow('holds no run to resume');
+    expect(await exists(resume)).toBe(false);
+  });
+
+  test('takes the name of the family where the config leaves `task` undefined', async () => {
+    const family = codeBreaker();
+    const result = await trainRun(
+      { ...config, task: undefined, updates: 1 },
+      { family, out: join(root, 'r'), evaluate: false },
+    );
+    expect(result.updates).toBe(1);
+  });
+
   test('accepts a family, a reward and a curriculum of the caller', async () => {
     const family = codeBreaker() as TaskFamily;
     const curriculum = createUniformCurriculum({ tasks: family.tasks('train').slice(0, 1) });
