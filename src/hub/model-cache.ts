@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HubError } from '../errors.js';
+import { packageRoot } from '../libtorch.js';
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -96,7 +97,10 @@ export function modelFolder(nameOrFolder: string, environment: Environment = pro
   if (cached !== undefined) return cached;
   const where = cacheFolder(environment);
   const revision = model.revision === 'main' ? '' : ` --revision ${model.revision}`;
-  const fix = `run \`exit-rl fetch ${model.name}${revision}\``;
+  const shipped = join(packageRoot(), nameOrFolder);
+  const fix = existsSync(shipped)
+    ? `the package holds it: ${shipped}`
+    : `run \`exit-rl fetch ${model.name}${revision}\``;
   const message = `model \`${nameOrFolder}\` is not a folder here and not in the cache ${where}; ${fix}`;
   throw new HubError(message, { model: model.name, revision: model.revision, cache: where });
 }

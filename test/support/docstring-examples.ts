@@ -1,5 +1,5 @@
 /** Finds the `@example`s of `src`, type-checks them as one program, and runs them one after another in this process. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, posix } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -142,7 +142,7 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor as new (
 const silent = { log: () => {}, error: () => {} };
 const quietProcess: object = Object.create(process, { stdout: { value: { write: () => true } } });
 
-/** Runs an example in a folder that holds only `files`, by name; discards its output. */
+/** Runs an example in a folder that holds `files`, by name, and the package; discards its output. */
 export async function runExample(
   { code }: DocstringExample,
   files: Readonly<Record<string, string>> = {},
@@ -150,6 +150,9 @@ export async function runExample(
   const body = new AsyncFunction('load', 'console', 'process', runnable(code));
   const [before, folder] = [process.cwd(), mkdtempSync(join(tmpdir(), 'exit-rl-docstring-'))];
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  // A file that the program loads imports the package, as in a project that installed it.
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(root, join(folder, 'node_modules', 'exit-rl'));
   process.chdir(folder);
   try {
     await body(loadModule, silent, quietProcess);
