@@ -43,6 +43,18 @@ export const positiveNumber: Kind = {
   fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,
 };
 
+export const share: Kind = {
+  words: 'a number in [0, 1]',
+  fits: (value) => typeof value === 'number' && value >= 0 && value <= 1,
+};
+
+export const notNegative: Kind = {
+  words: 'a finite number of at least 0',
+  fits: (value) => Number.isFinite(value) && (value as number) >= 0,
+};
+
+export const finiteNumber: Kind = { words: 'a finite number', fits: (value) => Number.isFinite(value) };
+
 /** An AbortSignal, also of another realm. */
 export const abortSignal: Kind = {
   words: 'an AbortSignal',
@@ -60,6 +72,12 @@ export function oneOf(...values: readonly string[]): Kind {
 
 /** An object with any fields. */
 export const anyRecord: Kind = { words: 'an object', fits: isObject };
+
+/** An object with these methods, whatever else it has. */
+export function withMethods(words: string, ...names: readonly string[]): Kind {
+  const list = `${words} with ${names.map((name) => `\`${name}\``).join(', ')}`;
+  return { words: list, fits: (value) => isObject(value) && names.every((name) => typeof value[name] === 'function') };
+}
 
 /** An object with these fields and no others. */
 export const record = (fields: FieldKinds): Kind => ({ ...anyRecord, fields });
@@ -101,6 +119,21 @@ export function requireFields<Options>(
   const lines = problems.map(({ key, reason }) => (key === '' ? `the argument ${reason}` : `\`${key}\`: ${reason}`));
   const summary = problems.length === 1 ? lines[0] : `${problems.length} problems\n  ${lines.join('\n  ')}`;
   throw new InvalidRequestError('INVALID_REQUEST', `${subject}: ${summary}`, { ...first, problems });
+}
+
+/**
+ * Requires an object that has these parts; it may have others, except a misspelt name of a part that is missing.
+ * @throws InvalidRequestError as `requireFields` does.
+ */
+export function requireParts(subject: string, value: unknown, parts: FieldKinds): void {
+  requireFields<FieldKinds>(subject, isObject(value) ? partsOf(value, parts) : value, parts);
+}
+
+function partsOf(value: Readonly<Record<string, unknown>>, parts: FieldKinds): Readonly<Record<string, unknown>> {
+  const absent = Object.keys(parts).filter((key) => value[key] === undefined);
+  const isPart = (key: string): boolean => Object.hasOwn(parts, key) || nearest(key, absent) !== undefined;
+  const given = [...Object.keys(parts), ...Object.keys(value).filter(isPart)];
+  return Object.fromEntries(given.map((key) => [key, value[key]]));
 }
 
 /** Checks a single argument, passed as `{ temperature }`. @throws InvalidRequestError as `requireFields` does. */

@@ -2,6 +2,7 @@
  * Prompts for task families that have only a question's text: history and intent become one text. A family with a
  * format of its own writes its prompts itself.
  */
+import { anyRecord, type Kind, listOf, oneOf, required, requireParts, text } from './arguments.js';
 import { ConfigError, type ConfigProblem } from './errors.js';
 import { type History, type Intent, lastIterate } from './history.js';
 import type { Message } from './message.js';
@@ -50,11 +51,22 @@ export interface PromptContent {
   readonly intent: Intent;
 }
 
+/** The parts of every prompt. */
+const commonParts = {
+  history: required({
+    words: 'a history, for example `emptyHistory`',
+    fits: (value) => anyRecord.fits(value) && Array.isArray((value as History).turns),
+  } satisfies Kind),
+  intent: required(oneOf('attempt', 'improve', 'diverge')),
+};
+const contentParts = { question: required(text), ...commonParts };
+const messageParts = { messages: required(listOf(anyRecord)), ...commonParts };
+
 /**
  * Renders the prompt of an attempt at the turn after `history`, or of a rewrite of its last turn. It shows last iterates
  * only. Each of `templates` overrides the one of that name in `defaultTemplates`.
  *
- * @throws ConfigError for an unknown template or placeholder.
+ * @throws ConfigError for an unknown template or placeholder, InvalidRequestError for a missing part.
  * @example
  * import { promptFromTemplates } from 'exit-rl';
  *
@@ -62,10 +74,9 @@ export interface PromptContent {
  * const history = { turns: [{ iterates: [iterate] }] };
  * console.log(promptFromTemplates({ question: 'What is 6 times 7?', history, intent: 'improve' }));
  */
-export function promptFromTemplates(
-  { question, history, intent }: PromptContent,
-  templates: Partial<PromptTemplates> = {},
-): string {
+export function promptFromTemplates(content: PromptContent, templates: Partial<PromptTemplates> = {}): string {
+  requireParts('promptFromTemplates', content, contentParts);
+  const { question, history, intent } = content;
   const texts = { ...defaultTemplates, ...templates };
   requireKnownTemplates(templates);
   requireKnownPlaceholders(texts);
@@ -92,7 +103,7 @@ export interface MessagePrompt extends Omit<PromptContent, 'question'> {
  * Builds the chat prompt of a single-turn task. An attempt answers `messages`. A rewrite appends the last answer as the
  * assistant's turn, with its generated token ids, and the request to rewrite it.
  *
- * @throws ConfigError for an unknown template or placeholder.
+ * @throws ConfigError for an unknown template or placeholder, InvalidRequestError for a missing part.
  * @example
  * import { type Message, promptFromMessages } from 'exit-rl';
  *
@@ -103,9 +114,11 @@ export interface MessagePrompt extends Omit<PromptContent, 'question'> {
  * console.log(prompt.map(({ role }) => role)); // user, assistant, user
  */
 export function promptFromMessages(
-  { messages, history, intent }: MessagePrompt,
+  prompt: MessagePrompt,
   templates: Partial<PromptTemplates> = {},
 ): readonly Message[] {
+  requireParts('promptFromMessages', prompt, messageParts);
+  const { messages, history, intent } = prompt;
   const previous = lastIterate(history);
   if (intent === 'attempt' || previous === undefined) return messages;
   const request = promptFromTemplates({ question: '', history, intent }, { ...messageTemplates, ...templates }).trim();

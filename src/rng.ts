@@ -34,6 +34,7 @@ const laneMultipliers: Identity = [0xcc9e2d51, 0x85ebca6b, 0xc2b2ae35];
  * Creates a stream of random numbers: sfc32 (PractRand), seeded by a hash of `seed` and of the names of its forks.
  *
  * @param seed any number; equal seeds give equal streams.
+ * @throws RangeError when it is not a number.
  *
  * @example
  * import { createRng } from 'exit-rl/method';
@@ -43,6 +44,7 @@ const laneMultipliers: Identity = [0xcc9e2d51, 0x85ebca6b, 0xc2b2ae35];
  * console.log(rollout.next(), rollout.int(6)); // uniform in [0, 1), and in 0 … 5
  */
 export function createRng(seed: number): Rng {
+  if (typeof seed !== 'number') throw new RangeError(`createRng: \`seed\` must be a number, not ${String(seed)}`);
   return createStream(absorb(rootIdentity, seed), seed);
 }
 

@@ -1,6 +1,7 @@
 /** Loads a config by recipe name or file; the environment and the flags override it. */
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
+import { anyRecord, type Fields, requireArgument, requireFields, text } from '../arguments.js';
 import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { recipes } from '../recipes/index.js';
@@ -15,6 +16,8 @@ export interface ConfigSource {
   /** Nested by dots: `--optimizer.learningRate 1e-4` is `{ optimizer: { learningRate: 1e-4 } }`. */
   readonly flags?: Layer;
 }
+
+const sourceFields: Fields<ConfigSource> = { source: text, environment: anyRecord, flags: anyRecord };
 
 /** Settings that belong to a machine or a repetition rather than to the experiment. */
 const environmentKeys = {
@@ -102,14 +105,16 @@ async function sourceLayers(source: string): Promise<Layer[]> {
  * Loads the complete configuration of a run. Flags override the environment, which overrides the file, which overrides the
  * recipe.
  *
- * @throws ConfigError with every problem found.
+ * @throws ConfigError with every problem found, InvalidRequestError for an unknown source.
  * @example
  * import { loadConfig } from 'exit-rl';
  *
  * const config = await loadConfig({ source: 'code-breaker', environment: process.env, flags: { updates: 50 } });
  * console.log(config.updates, config.model);
  */
-export async function loadConfig({ source, environment = {}, flags = {} }: ConfigSource): Promise<RunConfig> {
+export async function loadConfig(options: ConfigSource): Promise<RunConfig> {
+  requireFields<ConfigSource>('loadConfig', options, sourceFields);
+  const { source, environment = {}, flags = {} } = options;
   const layers = source === undefined ? [] : await sourceLayers(source);
   const named = flags.recipe;
   if (typeof named === 'string' && source === undefined) layers.push(await recipeLayer(named));
@@ -118,6 +123,8 @@ export async function loadConfig({ source, environment = {}, flags = {} }: Confi
 }
 
 type Changes = Pick<ConfigSource, 'environment' | 'flags'>;
+
+const { source: _, ...changeFields } = sourceFields;
 
 /**
  * Loads the config of a run folder, or of one of its checkpoints; `environment` and `flags` override it.
@@ -131,7 +138,10 @@ type Changes = Pick<ConfigSource, 'environment' | 'flags'>;
  * const { path } = await trainRun(small, { evaluate: false, warn: () => {} });
  * console.log((await loadRunConfig(path, { flags: { updates: 2 } })).updates); // 2
  */
-export async function loadRunConfig(path: string, { environment = {}, flags = {} }: Changes): Promise<RunConfig> {
+export async function loadRunConfig(path: string, changes: Changes): Promise<RunConfig> {
+  requireArgument('loadRunConfig', { path }, text);
+  requireFields<Changes>('loadRunConfig', changes, changeFields);
+  const { environment = {}, flags = {} } = changes;
   const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
   const file = join(run, 'config.json');
   return parseLayers([await readConfigFile(file), environmentLayer(environment), flags], file);

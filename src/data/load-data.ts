@@ -1,4 +1,15 @@
 /** Reads the data of a run before any model loads: all files of both splits, with all problems in one error. */
+import {
+  chosenBy,
+  finiteNumber,
+  flag,
+  listOf,
+  required,
+  requireParts,
+  share,
+  text,
+  wholeNumber,
+} from '../arguments.js';
 import { createRng } from '../rng.js';
 import { findFiles, hasTestSplit, type Split } from './data-files.js';
 import { type DataLimits, defaultLimits } from './limits.js';
@@ -7,10 +18,10 @@ import { Collector } from './sink.js';
 
 /** The files of a data set, the columns to read, and the split into `train` and `test`. */
 export interface DataSettings extends RowSettings {
-  /** Files, folders or patterns. */
-  readonly train: readonly string[];
+  /** A file, a folder or a pattern, or a list of them. */
+  readonly train: string | readonly string[];
   /** Files of the held-out rows; by default those of the training folders' own test splits. */
-  readonly test?: readonly string[] | undefined;
+  readonly test?: string | readonly string[] | undefined;
   /** Fraction of the training rows to hold out as `test` where no files are given for it; 0 holds out none. */
   readonly testShare: number;
   /** Number of rows of `train` to use, from the first; 0 uses all. */
@@ -18,6 +29,21 @@ export interface DataSettings extends RowSettings {
   /** Seed that selects the rows that `testShare` holds out. */
   readonly splitSeed: number;
 }
+
+const paths = chosenBy('a path or a list of paths', (value) => (Array.isArray(value) ? listOf(text) : text));
+
+/** The parts that are read here; the section `data` of a config has more. */
+const settingParts = {
+  train: required(paths),
+  test: paths,
+  testShare: required(share),
+  limit: required(wholeNumber),
+  splitSeed: required(finiteNumber),
+  promptColumn: required(text),
+  chat: required(flag),
+  columns: listOf(text),
+  systemPrompt: text,
+};
 
 /** The rows of both splits, in the order of the files. */
 export interface DataSet {
@@ -68,9 +94,9 @@ function holdOut(rows: readonly DataRow[], share: number, seed: number): DataSet
 
 /** Finds the sources of `test`: those that the settings name, or the training folders that contain a test split. */
 async function findTestSources({ train, test }: DataSettings): Promise<readonly string[]> {
-  if (test !== undefined) return test;
+  if (test !== undefined) return [test].flat();
   const folders: string[] = [];
-  for (const source of train) if (await hasTestSplit(source)) folders.push(source);
+  for (const source of [train].flat()) if (await hasTestSplit(source)) folders.push(source);
   return folders;
 }
 
@@ -79,6 +105,7 @@ async function findTestSources({ train, test }: DataSettings): Promise<readonly 
  * untrusted files can take.
  *
  * @throws DataError with every problem of every file, up to `limits.problems`; each names file, place and fix.
+ * InvalidRequestError for a setting that is missing or of the wrong type.
  *
  * @example
  * import { writeFile } from 'node:fs/promises';
@@ -96,8 +123,9 @@ async function findTestSources({ train, test }: DataSettings): Promise<readonly 
  * console.log(train.length, test.length, train[0]?.columns); // 1 1 { answer: … }
  */
 export async function loadData(settings: DataSettings, limits: DataLimits = defaultLimits): Promise<DataSet> {
+  requireParts('loadData', settings, settingParts);
   const reading: Reading = { settings, collector: new Collector(limits) };
-  const rows = await readSplit(reading, settings.train, 'train');
+  const rows = await readSplit(reading, [settings.train].flat(), 'train');
   const sources = await findTestSources(settings);
   const test = sources.length > 0 ? await readSplit(reading, sources, 'test') : [];
   reading.collector.finish();

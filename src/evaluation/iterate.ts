@@ -1,7 +1,23 @@
 /** K-step evaluation: attempts once, improves K times, and averages quality and solved share over draws at every k. */
+
 import { performance } from 'node:perf_hooks';
 import { mapBounded } from '../abort.js';
+import {
+  abortSignal,
+  anyRecord,
+  callback,
+  type Fields,
+  finiteNumber,
+  listOf,
+  positiveNumber,
+  record,
+  required,
+  requireParts,
+  wholeNumber,
+} from '../arguments.js';
 import { emptyHistory } from '../history.js';
+import { familyPart, generatorPart } from '../method/part-kinds.js';
+import { samplingFields } from '../policy/generation.js';
 import type { Completion, Policy, Sampling } from '../policy/policy.js';
 import { createRng, type Rng } from '../rng.js';
 import { mean } from '../stats.js';
@@ -72,10 +88,25 @@ function measure(chains: readonly Chain[], iterations: number): Measures {
   };
 }
 
+const evaluationParts: Fields<EvaluationOptions> = {
+  policy: required(generatorPart),
+  family: required(familyPart),
+  tasks: required(listOf(anyRecord)),
+  iterations: required(wholeNumber),
+  draws: required(positiveNumber),
+  sampling: required(record(samplingFields)),
+  seed: required(finiteNumber),
+  concurrency: positiveNumber,
+  signal: abortSignal,
+  onProgress: callback,
+  clock: callback,
+};
+
 /**
  * Evaluates a policy on tasks over K iterations, and leaves the policy unchanged. Lists of the result have K + 1 entries,
  * qualities and shares are in [0, 1]. It counts a failing task or verifier in `failures`.
- * @throws NativeError when the engine fails, CancelledError when the signal fires.
+ * @throws NativeError when the engine fails, CancelledError when the signal fires, InvalidRequestError for a part that is missing or
+ * wrong.
  *
  * @example
  * import { codeBreaker, LocalPolicy, shippedModel } from 'exit-rl';
@@ -96,6 +127,7 @@ function measure(chains: readonly Chain[], iterations: number): Measures {
  * await policy.close();
  */
 export async function evaluateIterations(options: EvaluationOptions): Promise<Evaluation> {
+  requireParts('evaluateIterations', options, evaluationParts);
   const { family, tasks, iterations, draws, concurrency = 256, clock = () => performance.now() } = options;
   const began = clock();
   const failures: string[] = [];

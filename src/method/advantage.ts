@@ -1,5 +1,6 @@
 /** Advantages: computes from the rewards of a batch how much better each rollout is than its group. */
 
+import { type Fields, finiteNumber, oneOf, requireArgument, requireFields } from '../arguments.js';
 import { defaultAdvantage } from '../config/schema.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { mean, sum } from '../stats.js';
@@ -31,6 +32,19 @@ export interface WeightedValues {
   readonly values: ArrayLike<number>;
 }
 
+const settingFields: Fields<AdvantageSettings> = {
+  baseline: oneOf('std', 'mean', 'leave-one-out'),
+  stdOver: oneOf('group', 'batch'),
+  std: oneOf('population', 'sample'),
+  epsilon: finiteNumber,
+  groupOfOne: oneOf('zero', 'reward'),
+};
+
+const numbers = {
+  words: 'a list of numbers',
+  fits: (value: unknown): boolean => Array.isArray(value) || ArrayBuffer.isView(value),
+};
+
 /**
  * Computes the advantages of one group of G rewards:
  * A_i = (r_i − r̄) / (σ_r + ε)   ('std', GRPO, arXiv 2402.03300),
@@ -38,7 +52,7 @@ export interface WeightedValues {
  * A_i = r_i − mean of the others   ('leave-one-out', RLOO, arXiv 2402.14740).
  * Equal rewards, and a group of one, carry no signal: every A_i is 0. A reward of NaN is unknown: the baseline
  * leaves it out and its A_i is 0 (TRL). Returns G numbers in the order of the rewards.
- * @throws RangeError when a reward is infinite.
+ * @throws RangeError when a reward is infinite, InvalidRequestError for a setting that is unknown or wrong.
  *
  * @example
  * import { groupAdvantages } from 'exit-rl/method';
@@ -46,6 +60,8 @@ export interface WeightedValues {
  * console.log(groupAdvantages([1, 0, 0, 1], { baseline: 'mean' })); // Float64Array(4) [ 0.5, -0.5, -0.5, 0.5 ]
  */
 export function groupAdvantages(rewards: ArrayLike<number>, settings: Partial<AdvantageSettings> = {}): Float64Array {
+  requireArgument('groupAdvantages', { rewards }, numbers);
+  requireFields<AdvantageSettings>('groupAdvantages', settings, settingFields);
   return batchAdvantages([rewards], settings)[0] as Float64Array;
 }
 

@@ -1,4 +1,5 @@
 /** The base tasks of a run: draws them uniformly or in passes over all of them, and finds them by id. */
+import { anyRecord, type Fields, finiteNumber, listOf, oneOf, record, required } from '../arguments.js';
 import { TaskError } from '../errors.js';
 import { emptyHistory } from '../history.js';
 import { createRng, type Rng, shuffle } from '../rng.js';
@@ -17,6 +18,17 @@ export interface OrderSettings {
   /** Seeds the order of every shuffled pass. */
   readonly seed: number;
 }
+
+const orderFields: Fields<OrderSettings> = {
+  order: required(oneOf('uniform', 'shuffled', 'sequential')),
+  seed: required(finiteNumber),
+};
+
+/** The fields that every curriculum takes. */
+export const taskFields: Fields<{ tasks: readonly Task[]; order?: OrderSettings }> = {
+  tasks: required(listOf(anyRecord)),
+  order: record(orderFields),
+};
 
 export class BaseTasks {
   readonly size: number;

@@ -4,11 +4,22 @@
  * learnability scores.
  */
 
+import {
+  anyRecord,
+  type Fields,
+  flag,
+  notNegative,
+  positiveNumber,
+  required,
+  requireFields,
+  share,
+  wholeNumber,
+} from '../arguments.js';
 import { TaskError } from '../errors.js';
 import { type History, historyKey, prefix } from '../history.js';
 import type { Rng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { BaseTasks, countBaseDraws, type OrderSettings } from './base-tasks.js';
+import { BaseTasks, countBaseDraws, type OrderSettings, taskFields } from './base-tasks.js';
 import { Buffer, type BufferState } from './buffer.js';
 import type { Curriculum, CurriculumState } from './curriculum.js';
 import { type Group, hasFailed } from './group.js';
@@ -35,6 +46,17 @@ export interface ExitCurriculumOptions {
   readonly expand: boolean;
 }
 
+const optionFields: Fields<ExitCurriculumOptions> = {
+  ...taskFields,
+  family: required(anyRecord),
+  capacity: required(positiveNumber),
+  minimumFill: required(wholeNumber),
+  inverseTemperature: required(notNegative),
+  replayProbability: required(share),
+  divergeProbability: required(share),
+  expand: required(flag),
+};
+
 /** An entry of the buffer: a partial history of a task with the update that inserted it. */
 interface Entry {
   readonly taskId: string;
@@ -53,7 +75,8 @@ export interface ExitCurriculumState extends CurriculumState {
 /**
  * Creates the curriculum of ExIt (arXiv 2509.04575, Algorithm 1): it replays self-iteration starts by learnability and adds
  * new ones from every group.
- * @throws TaskError when there are no tasks or two share an id, RangeError for a capacity below 1 or a negative κ.
+ * @throws TaskError when there are no tasks or two share an id, InvalidRequestError for an option that is missing,
+ * unknown or outside its range.
  *
  * @example
  * import { codeBreaker } from 'exit-rl';
@@ -74,6 +97,7 @@ export interface ExitCurriculumState extends CurriculumState {
  * console.log(starts.map(({ intent }) => intent)); // four attempts: the buffer is empty
  */
 export function createExitCurriculum(options: ExitCurriculumOptions): Curriculum {
+  requireFields<ExitCurriculumOptions>('createExitCurriculum', options, optionFields);
   return new ExitCurriculum(options);
 }
 

@@ -1,5 +1,7 @@
 /** A group: the rollouts that share one start, their rewards, and the learnability score of the start. */
+import { abortSignal, anyRecord, type Kind, positiveNumber, record, required, requireParts } from '../arguments.js';
 import { ConfigError, type RewardError } from '../errors.js';
+import { samplingFields } from '../policy/generation.js';
 import {
   type NamedReward,
   namedReward,
@@ -8,8 +10,10 @@ import {
   rewardAnswers,
 } from '../reward/named.js';
 import { type Answered, improvementReward, type Reward } from '../reward/reward.js';
+import { rewardArgument } from '../reward/reward-kinds.js';
 import { populationVariance } from '../stats.js';
 import type { TaskFamily } from '../task/task.js';
+import { familyPart, generatorPart, rngPart } from './part-kinds.js';
 import { type Outcome, type Rollout, type RolloutOptions, rolloutStart, type Start, withQuality } from './rollout.js';
 
 /** The G rollouts of one start, with their rewards and qualities (length G, in the order of the rollouts) and its score S. */
@@ -39,10 +43,29 @@ export interface GroupOptions extends RolloutOptions {
   readonly reward: Reward | RewardPlan;
 }
 
+/** A single reward, or a plan. */
+const rewardOrPlan: Kind = {
+  words: `${rewardArgument.words}, or a plan of rewards`,
+  fits: (value) =>
+    rewardArgument.fits(value) || (anyRecord.fits(value) && Array.isArray((value as RewardPlan).functions)),
+};
+
+const groupParts = {
+  policy: required(generatorPart),
+  family: required(familyPart),
+  start: required(anyRecord),
+  size: required(positiveNumber),
+  sampling: required(record(samplingFields)),
+  rng: required(rngPart),
+  reward: required(rewardOrPlan),
+  signal: abortSignal,
+};
+
 /**
  * Rolls out one group: G rollouts of the start, their rewards, and the start's learnability score S. A failing rollout or
  * reward is data (`outcome`), not an exception.
- * @throws CancelledError when the signal fires, NativeError when the engine fails.
+ * @throws CancelledError when the signal fires, NativeError when the engine fails, InvalidRequestError for a part that
+ * is missing or wrong.
  *
  * @example
  * import { codeBreaker, LocalPolicy, shippedModel } from 'exit-rl';
@@ -65,6 +88,7 @@ export interface GroupOptions extends RolloutOptions {
  * await policy.close();
  */
 export async function rolloutGroup(options: GroupOptions): Promise<Group> {
+  requireParts('rolloutGroup', options, groupParts);
   const [group] = await rewardGroups(rewardPlan(options.reward), options.family, [await rolloutStart(options)]);
   return group as Group;
 }

@@ -1,8 +1,9 @@
 /** The curriculum of plain GRPO, which draws base tasks only. */
+import { requireFields } from '../arguments.js';
 import { TaskError } from '../errors.js';
 import type { Rng } from '../rng.js';
 import type { Task } from '../task/task.js';
-import { BaseTasks, type OrderSettings } from './base-tasks.js';
+import { BaseTasks, type OrderSettings, taskFields } from './base-tasks.js';
 import type { Curriculum, CurriculumState } from './curriculum.js';
 import type { Group } from './group.js';
 import type { Start } from './rollout.js';
@@ -23,7 +24,7 @@ export interface UniformCurriculumOptions {
 
 /**
  * Creates the curriculum of plain GRPO: it draws base tasks uniformly, or in passes over all of them.
- * @throws TaskError when there are no tasks, or two share an id.
+ * @throws TaskError when there are no tasks, or two share an id, InvalidRequestError for an option that is unknown or wrong.
  *
  * @example
  * import { codeBreaker } from 'exit-rl';
@@ -34,7 +35,9 @@ export interface UniformCurriculumOptions {
  * const starts = curriculum.nextBatch(2, createRng(1));
  * console.log(starts.map(({ task }) => task.id));
  */
-export function createUniformCurriculum({ tasks, order }: UniformCurriculumOptions): Curriculum {
+export function createUniformCurriculum(options: UniformCurriculumOptions): Curriculum {
+  requireFields<UniformCurriculumOptions>('createUniformCurriculum', options, taskFields);
+  const { tasks, order } = options;
   return new UniformCurriculum(new BaseTasks(tasks, order));
 }
 

@@ -50,7 +50,8 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
 }
 
-const samplingFields: Fields<Sampling> = {
+/** The fields of a sampling. */
+export const samplingFields: Fields<Sampling> = {
   temperature: number,
   maxNewTokens: count,
   topK: count,

@@ -6,6 +6,7 @@ import {
   flag,
   int32Array,
   listOf,
+  notNegative,
   number,
   oneOf,
   positiveNumber,
@@ -280,7 +281,7 @@ export class LocalPolicy implements Policy {
    */
   async logprobs(batch: TokenBatch, temperature = 1): Promise<Float32Array[]> {
     const flat = nativeTokenBatch('logprobs', batch);
-    requireArgument('logprobs', { temperature }, number);
+    requireArgument('logprobs', { temperature }, notNegative);
     const { logitsBytes } = defaultUpdate;
     return split(
       await crossing(() => this.engine.logprobs(flat, temperature, this.microbatchTokens, logitsBytes)),

@@ -1,6 +1,7 @@
 /** Renders a run or a comparison as one self-contained report.html: no script, no external resource, all text escaped. */
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { type Fields, requireArgument, requireFields, text } from '../arguments.js';
 import { RunFolderError } from '../errors.js';
 import type { Evaluation, SolvedExample } from '../evaluation/evaluation.js';
 import { comparisonSection, comparisonTitle, evaluationSection, resultSentence } from './comparison-table.js';
@@ -202,10 +203,13 @@ export interface ReportOptions {
   readonly out?: string;
 }
 
+const reportFields: Fields<ReportOptions> = { out: text };
+
 /**
  * Writes the page of a run folder or a comparison folder, finished or not, and returns its path.
  *
- * @throws RunFolderError that names file and line of missing or damaged content, or the path that cannot be written.
+ * @throws RunFolderError that names file and line of missing or damaged content, or the path that cannot be written;
+ * InvalidRequestError for a folder that is not a text, or an unknown option.
  * @example
  * import { shippedModel, trainRun, writeReport } from 'exit-rl';
  *
@@ -213,10 +217,10 @@ export interface ReportOptions {
  * const { path } = await trainRun(small, { evaluate: false, report: false, warn: () => {} });
  * console.log(await writeReport(path)); // …/report.html
  */
-export async function writeReport(
-  folder: string,
-  { out = path.join(folder, 'report.html') }: ReportOptions = {},
-): Promise<string> {
+export async function writeReport(folder: string, options: ReportOptions = {}): Promise<string> {
+  requireArgument('writeReport', { folder }, text);
+  requireFields<ReportOptions>('writeReport', options, reportFields);
+  const { out = path.join(folder, 'report.html') } = options;
   const page = renderPage(await readReportFolder(folder));
   // Renaming is atomic: a reader never sees an incomplete page, even when it is rewritten during the run.
   const partial = `${out}.part`;

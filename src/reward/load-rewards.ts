@@ -1,6 +1,7 @@
 /** Loads the reward functions that a config names. */
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { anyRecord, listOf, requireArgument } from '../arguments.js';
 import { ConfigError, type ConfigProblem } from '../errors.js';
 import { exactMatch, repetitionPenalty, softOverlong, thinkFormat } from './built-in.js';
 import { IsolatedFunction } from './isolated.js';
@@ -136,7 +137,7 @@ async function loadReward(settings: RewardSettings): Promise<LoadedReward> {
  * Loads every reward function of a config. `close()` ends the threads of isolated functions.
  *
  * @param list the `rewards` of a config that `parseConfig` completed.
- * @throws ConfigError that names every function that cannot be loaded.
+ * @throws ConfigError that names every function that cannot be loaded, InvalidRequestError when `list` is no such list.
  *
  * @example
  * import { parseConfig } from 'exit-rl';
@@ -148,6 +149,7 @@ async function loadReward(settings: RewardSettings): Promise<LoadedReward> {
  * await close();
  */
 export async function loadRewards(list: readonly RewardSettings[]): Promise<LoadedRewards> {
+  requireArgument('loadRewards', { list }, listOf(anyRecord));
   const problems: ConfigProblem[] = [];
   const threads: IsolatedFunction[] = [];
   const functions: NamedReward[] = [];

@@ -1,7 +1,17 @@
 /** Several reward functions with names and weights, and their combined outcome for each answer. */
-import type { RewardError } from '../errors.js';
+import {
+  type Fields,
+  finiteNumber,
+  type Kind,
+  notNegative,
+  requireArgument,
+  requireFields,
+  text,
+} from '../arguments.js';
+import { InvalidRequestError, type RewardError } from '../errors.js';
 import { callReward, isFailure, isTimeout, type RewardResult, type TimedReward } from './call.js';
 import type { Answered, Reward, RewardValue } from './reward.js';
+import { rewardArgument } from './reward-kinds.js';
 
 /** A reward function with the name of its metrics, its weight in the sum, its range and its time limit. */
 export interface NamedReward extends TimedReward {
@@ -97,9 +107,32 @@ export async function rewardAnswers(
 
 const defaults = { weight: 1, range: [0, 1], timeoutSeconds: 0 } as const;
 
+const range: Kind = {
+  words: 'two numbers, [lowest, highest]',
+  fits: (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
+};
+
+const settingFields: Fields<NamedReward> = {
+  name: text,
+  weight: finiteNumber,
+  range,
+  timeoutSeconds: notNegative,
+  reward: rewardArgument,
+};
+
+function requireReward(reward: unknown, settings: unknown): void {
+  if (typeof reward === 'string' && typeof settings === 'function') {
+    const reason = `the function comes first: write \`namedReward(fn, { name: '${reward}' })\``;
+    throw new InvalidRequestError('INVALID_REQUEST', `namedReward: \`reward\`: ${reason}`, { key: 'reward', reason });
+  }
+  requireArgument('namedReward', { reward }, rewardArgument);
+  requireFields<NamedReward>('namedReward', settings, settingFields);
+}
+
 /**
  * Gives a reward a name, a weight, a range and a time limit. Without `settings.name` it takes the function's own name, or
  * `reward` where the function has none; weight defaults to 1, range to [0, 1], and there is no time limit.
+ * @throws InvalidRequestError for a reward or a setting that is unknown or of the wrong type.
  *
  * @example
  * import { namedReward } from 'exit-rl';
@@ -110,6 +143,7 @@ const defaults = { weight: 1, range: [0, 1], timeoutSeconds: 0 } as const;
  * console.log(short.name, short.weight, short.range); // short 0.5 [ 0, 1 ]
  */
 export function namedReward(reward: Reward, settings: Partial<NamedReward> = {}): NamedReward {
+  requireReward(reward, settings);
   const functionName = typeof reward === 'function' ? reward.name : typeof reward === 'string' ? reward : '';
   return { ...defaults, name: functionName || 'reward', ...settings, reward };
 }

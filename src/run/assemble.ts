@@ -1,9 +1,11 @@
 /** Assembles the parts of a run from its config: the task family, the reward functions and the policy. */
 
 import { resolve } from 'node:path';
+import { anyRecord, listOf, requireArgument, required, requireParts, text } from '../arguments.js';
 import type { ChatOptions } from '../chat/template.js';
 import type { RunConfig } from '../config/parse.js';
 import { modelFolder } from '../hub/model-cache.js';
+import { familyPart } from '../method/part-kinds.js';
 import type { LoraOptions } from '../policy/adapters.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
 import type { NamedReward } from '../reward/named.js';
@@ -20,11 +22,14 @@ export interface RunParts {
   close(): Promise<void>;
 }
 
+const configParts = { task: required(text), rewards: required(listOf(anyRecord)) };
+
 /**
  * Opens the task family and the reward functions of a config; relative paths start at the working directory, time limits
  * are in seconds. `given` overrides the config's family, and the caller closes it. Returns one reward per entry of
  * `config.rewards`, in that order, and none for `reward: quality`.
- * @throws ConfigError for an unknown task or an unusable reward module, DataError for an unreadable data file.
+ * @throws ConfigError for an unknown task or an unusable reward module, DataError for an unreadable data file,
+ * InvalidRequestError for a config that `parseConfig` did not complete.
  * @example
  * import { parseConfig, shippedModel } from 'exit-rl';
  * import { openParts } from 'exit-rl/run';
@@ -34,6 +39,8 @@ export interface RunParts {
  * await parts.close();
  */
 export async function openParts(config: RunConfig, given?: TaskFamily): Promise<RunParts> {
+  requireParts('openParts', config, configParts);
+  if (given !== undefined) requireArgument('openParts', { family: given }, familyPart);
   const [{ findFamily }, { loadRewards }] = await Promise.all([
     import('./families.js'),
     import('../reward/load-rewards.js'),

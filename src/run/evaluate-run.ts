@@ -1,6 +1,21 @@
 /** Evaluates a run or a model folder over K steps in one call. */
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import {
+  abortSignal,
+  anyRecord,
+  callback,
+  count,
+  type Fields,
+  oneOf,
+  positiveNumber,
+  record,
+  required,
+  requireFields,
+  requireParts,
+  text,
+  wholeNumber,
+} from '../arguments.js';
 import type { ConfigInput } from '../config/define.js';
 import { loadRunConfig } from '../config/load-config.js';
 import { parseConfig, type RunConfig } from '../config/parse.js';
@@ -8,12 +23,16 @@ import { ConfigError, RunFolderError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { type EvaluationProgress, evaluateIterations } from '../evaluation/iterate.js';
 import { measuredFamily } from '../evaluation/measured.js';
+import { completeConfig, familyPart, generatorPart } from '../method/part-kinds.js';
+import { samplingFields } from '../policy/generation.js';
 import type { Policy, Sampling } from '../policy/policy.js';
 import { recipes } from '../recipes/index.js';
 import type { NamedReward } from '../reward/named.js';
+import { namedRewards } from '../reward/reward-kinds.js';
 import type { TaskFamily } from '../task/task.js';
 import { givenChat, loadPolicy, openParts, type PolicyChoice } from './assemble.js';
 import { listCheckpoints } from './checkpoint.js';
+import { onDisk } from './disk.js';
 import { verifyCheckpoint } from './manifest.js';
 import { exists } from './run-folder.js';
 
@@ -62,6 +81,30 @@ export interface EvaluateRunOptions extends EvaluationSettings {
   readonly threads?: number;
 }
 
+const settingFields: Fields<EvaluationSettings> = {
+  iterations: wholeNumber,
+  draws: positiveNumber,
+  split: text,
+  seed: wholeNumber,
+  limit: wholeNumber,
+  sampling: record(samplingFields),
+  signal: abortSignal,
+  onProgress: callback,
+};
+
+const optionFields: Fields<EvaluateRunOptions> = {
+  ...settingFields,
+  model: required(text),
+  config: anyRecord,
+  task: text,
+  family: familyPart,
+  out: text,
+  adapter: text,
+  device: text,
+  dtype: oneOf('auto', 'float32', 'bfloat16'),
+  threads: count,
+};
+
 /** The result of `evaluateRun`. */
 export interface EvaluatedRun {
   readonly evaluation: EvaluationReport;
@@ -79,7 +122,7 @@ interface Subject {
 /**
  * Attempts every task of a split once, improves K times, and reports quality and solved share at every k.
  * @throws RunFolderError when a run holds no checkpoint, ConfigError when no task is named or the split has no tasks,
- * CancelledError when the signal fires.
+ * CancelledError when the signal fires, InvalidRequestError for an option that is missing, unknown or wrong.
  *
  * @example
  * import { evaluateRun, shippedModel } from 'exit-rl';
@@ -94,6 +137,7 @@ interface Subject {
  * console.log(evaluation.quality);
  */
 export async function evaluateRun(options: EvaluateRunOptions): Promise<EvaluatedRun> {
+  requireFields<EvaluateRunOptions>('evaluateRun', options, optionFields);
   const { adapter, device = 'auto', dtype = 'auto', threads = 0, family: given } = options;
   const { folder, config, out } = await findSubject(options);
   const parts = await openParts({ ...config, seed: options.seed ?? config.seed }, given);
@@ -122,6 +166,15 @@ export interface EvaluatePolicyOptions extends EvaluationSettings {
   readonly model: string;
 }
 
+const policyParts: Fields<EvaluatePolicyOptions> = {
+  ...settingFields,
+  config: required(completeConfig),
+  policy: required(generatorPart),
+  family: required(familyPart),
+  rewards: required(namedRewards),
+  model: required(text),
+};
+
 /**
  * Evaluates a loaded policy: attempts every task of a split once, then improves each answer K times.
  *
@@ -139,6 +192,7 @@ export interface EvaluatePolicyOptions extends EvaluationSettings {
  * await policy.close();
  */
 export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<EvaluationReport> {
+  requireParts('evaluatePolicy', options, policyParts);
   const { config, policy, rewards, model, limit = 0, signal, onProgress } = options;
   const { split = config.evaluation.split, seed = config.seed } = options;
   const family = measuredFamily(options.family, rewards);
@@ -160,9 +214,9 @@ export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<Ev
   return { ...evaluation, model: resolve(model), task: config.task, split, seed };
 }
 
-/** Writes an evaluation as indented JSON. */
+/** Writes an evaluation as indented JSON. @throws RunFolderError when the file cannot be written. */
 export async function writeEvaluation(file: string, evaluation: EvaluationReport): Promise<void> {
-  await writeFile(file, `${JSON.stringify(evaluation, null, 2)}\n`);
+  await onDisk(file, () => writeFile(file, `${JSON.stringify(evaluation, null, 2)}\n`));
 }
 
 async function findSubject(options: EvaluateRunOptions): Promise<Subject> {

@@ -23,8 +23,8 @@ export interface FamilyOptions {
 type FamilyLoader = (options: FamilyOptions) => Promise<TaskFamily>;
 
 const families: Readonly<Record<string, FamilyLoader>> = {
-  'code-breaker': async (options) =>
-    (await import('../task/code-breaker/family.js')).codeBreaker(options) as TaskFamily,
+  'code-breaker': async ({ freshSeed }) =>
+    (await import('../task/code-breaker/family.js')).codeBreaker({ freshSeed }) as TaskFamily,
   prompts: async (options) => loadPrompts(options),
 };
 

@@ -1,7 +1,11 @@
 /** Opens the folder of a new run, or resumes one from its latest or a named checkpoint. */
 import { basename, dirname, join } from 'node:path';
-import { RunFolderError } from '../errors.js';
+import { anyRecord, callback, type Fields, flag, listOf, required, requireFields, text } from '../arguments.js';
+import { schemaRows } from '../config/rows.js';
+import { InvalidRequestError, RunFolderError } from '../errors.js';
+import { completeConfig, familyPart } from '../method/part-kinds.js';
 import type { TrainSettings } from '../method/train-settings.js';
+import { nearest } from '../nearest.js';
 import type { TaskFamily } from '../task/task.js';
 import {
   createRetention,
@@ -39,6 +43,16 @@ export interface OpenRunOptions {
   /** Disk of the run folder; by default the file system of this machine. */
   readonly disk?: Disk;
 }
+
+const openFields: Fields<OpenRunOptions> = {
+  config: required(completeConfig),
+  family: required(familyPart),
+  path: required(text),
+  resume: flag,
+  allowedChanges: listOf(text),
+  warn: callback,
+  disk: anyRecord,
+};
 
 /** An open, locked run folder. Close it after training. */
 export interface Run {
@@ -140,7 +154,8 @@ async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
  * Opens the folder of a new run and locks it; with `resume`, opens that of an earlier run at its latest or named checkpoint.
  * Pass the result to `train` as `run`, and close it afterwards.
  * @throws RunFolderError when the folder is in use, cannot be written, holds another run or, with `resume`, a config field
- * differs without being allowed to; CheckpointCorruptError when a named checkpoint does not verify.
+ * differs without being allowed to; CheckpointCorruptError when a named checkpoint does not verify;
+ * InvalidRequestError for an option that is missing, unknown or wrong.
  *
  * @example
  * import { codeBreaker, openRun, parseConfig, shippedModel } from 'exit-rl';
@@ -151,6 +166,8 @@ async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
  * await run.close();
  */
 export async function openRun(options: OpenRunOptions): Promise<Run> {
+  requireFields<OpenRunOptions>('openRun', options, openFields);
+  requireKnownChanges('openRun', options.allowedChanges);
   const { disk = realDisk, path, config, warn = () => {} } = options;
   if (options.resume) return resumeRun(options, disk);
   const identity = await identify(options);
@@ -190,6 +207,29 @@ export interface Change {
   readonly after: string;
 }
 
+/** Hashes that a resumed run compares beside the config. */
+const hashed = ['model', 'tokenizer', 'tasks'] as const;
+
+/** Whether `field` names a setting, or a key of a section whose keys are free, such as `chat.variables`. */
+function isField(field: string, known: readonly string[]): boolean {
+  if (known.includes(field)) return true;
+  const parents = known.filter((path) => field.startsWith(`${path}.`));
+  const deepest = parents.sort((a, b) => b.length - a.length)[0];
+  return deepest !== undefined && !known.some((path) => path.startsWith(`${deepest}.`));
+}
+
+/** @throws InvalidRequestError for a field that no config has: allowing it would change nothing. */
+export function requireKnownChanges(subject: string, allowed: readonly string[] = []): void {
+  if (allowed.length === 0) return;
+  const known = [...schemaRows().rows.map(({ path }) => path), ...hashed];
+  const at = allowed.findIndex((field) => !isField(field, known));
+  if (at < 0) return;
+  const [field, key] = [allowed[at] as string, `allowedChanges[${at}]`];
+  const near = nearest(field, known);
+  const reason = `there is no config field '${field}'${near === undefined ? '' : `; did you mean '${near}'?`}`;
+  throw new InvalidRequestError('INVALID_REQUEST', `${subject}: \`${key}\`: ${reason}`, { key, reason });
+}
+
 /** Lists the config fields that differ, except those that may always differ. */
 function changedFields(before: RunIdentity['config'], after: RunIdentity['config']): Change[] {
   const old = new Map(flatten(before));
@@ -200,7 +240,7 @@ function changedFields(before: RunIdentity['config'], after: RunIdentity['config
 }
 
 function listChanges(before: RunIdentity, after: RunIdentity): Change[] {
-  const hashes = (['model', 'tokenizer', 'tasks'] as const)
+  const hashes = hashed
     // An absent initial model is not a change: the checkpoint holds the weights.
     .filter((field) => after[field] !== '' && before[field] !== after[field])
     .map((field) => ({ field, before: before[field].slice(0, 12), after: after[field].slice(0, 12) }));

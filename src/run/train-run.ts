@@ -1,8 +1,11 @@
 /** Trains a whole run in one call: opens folder and policy, trains, evaluates, writes the report, and closes everything. */
 import { basename, dirname, join } from 'node:path';
+import { callback, type Fields, flag, listOf, requireFields, text } from '../arguments.js';
 import type { ConfigInput } from '../config/define.js';
 import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
+import { InvalidRequestError } from '../errors.js';
 import { withUpdates } from '../method/base-tasks.js';
+import { familyPart } from '../method/part-kinds.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
 import { writeReport } from '../report/page.js';
 import { type NamedReward, namedReward } from '../reward/named.js';
@@ -12,10 +15,10 @@ import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assembl
 import { runFolderError } from './disk.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
-import { openRun, type Run } from './run.js';
+import { openRun, type Run, requireKnownChanges } from './run.js';
 import { claimFolder, exists } from './run-folder.js';
 import { type TrainResult, train } from './train.js';
-import type { TrainOptions } from './training.js';
+import { type Overrides, overrideFields, type TrainOptions } from './training.js';
 
 /** A run before its first update. */
 export interface BegunRun {
@@ -30,11 +33,6 @@ export interface BegunRun {
 export interface RunObserver extends Pick<TrainOptions, 'onUpdate' | 'onGroups'> {
   finish?(): void;
 }
-
-type Overrides = Pick<
-  TrainOptions,
-  'reward' | 'rewards' | 'curriculum' | 'embedder' | 'onUpdate' | 'onGroups' | 'signal'
->;
 
 /** Options of `trainRun` beside the config: folders, callbacks, and parts that override the config's. */
 export interface TrainRunOptions extends Overrides {
@@ -56,6 +54,26 @@ export interface TrainRunOptions extends Overrides {
   readonly onBegin?: (run: BegunRun) => RunObserver | Promise<RunObserver>;
 }
 
+const optionFields: Fields<TrainRunOptions> = {
+  ...overrideFields,
+  family: familyPart,
+  out: text,
+  resume: text,
+  allowedChanges: listOf(text),
+  evaluate: flag,
+  report: flag,
+  warn: callback,
+  onBegin: callback,
+};
+
+function requireOptions(subject: string, options: TrainRunOptions): void {
+  requireFields<TrainRunOptions>(subject, options, optionFields);
+  requireKnownChanges(subject, options.allowedChanges);
+  if (options.resume === undefined || options.out === undefined) return;
+  const reason = 'excludes `resume`, which continues in its own folder: choose one';
+  throw new InvalidRequestError('INVALID_REQUEST', `${subject}: \`out\`: ${reason}`, { key: 'out', reason });
+}
+
 /** The result of a whole run: that of training, with the run folder, the evaluation and the report. */
 export interface TrainRunResult extends TrainResult {
   /** The run folder. */
@@ -70,7 +88,7 @@ export interface TrainRunResult extends TrainResult {
  * Trains a run from its config: reads data and reward functions, opens and locks the run folder, loads the policy, trains
  * with the evaluations and checkpoints of the config, evaluates the result, writes the report, closes everything.
  * @throws ConfigError for a wrong config, DataError for unreadable data, ModelFolderError for an unreadable model,
- * RunFolderError when the folder is in use or holds another run.
+ * RunFolderError when the folder is in use or holds another run, InvalidRequestError for an option that is unknown or wrong.
  *
  * @example
  * import { shippedModel, trainRun } from 'exit-rl';
@@ -82,13 +100,15 @@ export interface TrainRunResult extends TrainResult {
  * console.log(path, evaluation?.solved);
  */
 export async function trainRun(config: ConfigInput, options: TrainRunOptions = {}): Promise<TrainRunResult> {
-  const named = options.family ? { ...config, task: config.task ?? options.family.name } : config;
+  requireOptions('trainRun', options);
+  const named = options.family ? { ...config, task: config?.task ?? options.family.name } : config;
   const hasRewards = options.reward !== undefined || (options.rewards ?? []).length > 0;
   return trainConfig(hasRewards ? parseRewardedConfig(named) : parseConfig(named), options);
 }
 
 /** Trains a run, like `trainRun`, from a parsed config. */
 export async function trainConfig(given: RunConfig, options: TrainRunOptions): Promise<TrainRunResult> {
+  requireOptions('trainConfig', options);
   const config = options.family ? { ...resolvePaths(given), task: given.task } : resolvePaths(given);
   const parts = await openParts(config, options.family);
   try {

@@ -4,6 +4,7 @@
  */
 
 import { performance } from 'node:perf_hooks';
+import { requireFields } from '../arguments.js';
 import { CancelledError } from '../errors.js';
 import { countTokens } from '../evaluation/group-metrics.js';
 import { samplingMetrics } from '../method/collect.js';
@@ -16,7 +17,7 @@ import { evaluateAtStart, evaluateIfDue } from './periodic-evaluation.js';
 import type { SavedState } from './saver.js';
 import { type BestState, isExhausted, type Progress } from './state.js';
 import { recordMetrics, recordTraces } from './traces.js';
-import { beginTraining, type Training, type TrainOptions } from './training.js';
+import { beginTraining, type Training, type TrainOptions, trainFields } from './training.js';
 
 export type { TrainOptions } from './training.js';
 
@@ -41,7 +42,7 @@ export interface TrainResult {
  * not an error: the result then has `finished: false`. The caller closes policy and run.
  * @throws ConfigError when config, family and rewards contradict each other, RunFolderError when the run folder cannot be
  * written, NonFiniteError after three refused updates in a row, RewardError or TaskError when three updates in a row had no
- * group to train on, NativeError when the engine fails.
+ * group to train on, NativeError when the engine fails, InvalidRequestError for an option that is missing, unknown or wrong.
  *
  * @example
  * import { codeBreaker, LocalPolicy, parseConfig, shippedModel, train } from 'exit-rl';
@@ -60,6 +61,7 @@ export interface TrainResult {
  * await policy.close();
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  requireFields<TrainOptions>('train', options, trainFields);
   const training = await beginTraining(options);
   const { progress, saver } = training;
   try {

@@ -1,16 +1,19 @@
 /** The options of training, and the parts that one run works with. */
 
+import { abortSignal, anyRecord, callback, type Fields, required } from '../arguments.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { openEmbedder } from '../embedder/open.js';
 import { RewardError, TaskError } from '../errors.js';
 import { createCurriculum } from '../method/choose-curriculum.js';
 import type { Curriculum } from '../method/curriculum.js';
 import { createRewardPlan, type Group, hasFailed, isTrainable, type RewardPlan } from '../method/group.js';
+import { completeConfig, curriculumPart, embedderPart, familyPart, policyPart } from '../method/part-kinds.js';
 import type { Outcome } from '../method/rollout.js';
 import type { TrainSettings } from '../method/train-settings.js';
 import { type Policy, trainingFile } from '../policy/policy.js';
 import type { NamedReward } from '../reward/named.js';
 import type { Reward } from '../reward/reward.js';
+import { namedRewards, rewardArgument } from '../reward/reward-kinds.js';
 import { createRng, type Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
 import type { MetricsRow } from './metrics.js';
@@ -41,6 +44,31 @@ export interface TrainOptions {
   /** Ends training after the current microbatch; a cancelled update leaves weights and curriculum unchanged. */
   readonly signal?: AbortSignal;
 }
+
+/** The options that override the config's parts or observe training; `trainRun` takes them as well. */
+export type Overrides = Pick<
+  TrainOptions,
+  'reward' | 'rewards' | 'curriculum' | 'embedder' | 'onUpdate' | 'onGroups' | 'signal'
+>;
+
+export const overrideFields: Fields<Overrides> = {
+  reward: rewardArgument,
+  rewards: namedRewards,
+  curriculum: curriculumPart,
+  embedder: embedderPart,
+  onUpdate: callback,
+  onGroups: callback,
+  signal: abortSignal,
+};
+
+export const trainFields: Fields<TrainOptions> = {
+  ...overrideFields,
+  config: required(completeConfig),
+  policy: required(policyPart),
+  family: required(familyPart),
+  run: anyRecord,
+  evaluation: anyRecord,
+};
 
 /** The parts of one training run, with the counters that a checkpoint stores. */
 export interface Training extends TrainOptions {

@@ -81,6 +81,7 @@ describe.skipIf(missingEngine !== undefined)('a wrong argument of a loaded polic
     ['logprobs', [{ prompts: [[1]], sequences: [] }], 'prompts[0]'],
     ['logprobs', [{ prompts, sequences: [{ prompt: 0, token: tokens, tokens }] }], 'sequences[0].token'],
     ['logprobs', [{ prompts, sequences: [{ prompt: 0, tokens }] }, 'hot'], 'temperature'],
+    ['logprobs', [{ prompts, sequences: [{ prompt: 0, tokens }] }, -1], 'temperature'],
     ['states', [{ prompts, sequences: [{ prompt: 0, tokens }] }, 'max'], 'pooling'],
     ['update', [{ prompts, sequences: [{ prompt: 0, tokens }] }, onPolicySettings], 'sequences[0].rollout'],
     [

@@ -2,8 +2,9 @@
  * Code breaker: find a hidden row of five colours. Two marked opening guesses narrow it down without settling it,
  * so information limits a first attempt, and the marks on the previous answer supply the rest.
  */
-import { TaskError } from '../../errors.js';
+import { InvalidRequestError, TaskError } from '../../errors.js';
 import type { History, Intent } from '../../history.js';
+import { nearest } from '../../nearest.js';
 import type { TaskFamily, Verdict } from '../task.js';
 import { markedText, rowQuality } from './marks.js';
 import { type CodeBreakerData, type CodeBreakerTask, drawTasks, splits } from './puzzle.js';
@@ -13,6 +14,22 @@ import { answerText, parseAnswer } from './words.js';
 export interface CodeBreakerOptions {
   /** Seed of the split `fresh`, 0 by default; `train` and `test` have fixed seeds. */
   readonly freshSeed?: number;
+}
+
+function refuse(key: string, reason: string): never {
+  const message = key === '' ? `the argument ${reason}` : `\`${key}\`: ${reason}`;
+  throw new InvalidRequestError('INVALID_REQUEST', `codeBreaker: ${message}`, { key, reason });
+}
+
+/** Checks the options by hand, because a family imports only the lowest level. */
+function requireOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) refuse('', `must be an object, not ${String(options)}`);
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    const isNear = nearest(key, ['freshSeed']) !== undefined;
+    if (key !== 'freshSeed') refuse(key, `unknown option; ${isNear ? 'did you mean' : 'known is'} \`freshSeed\``);
+    if (!Number.isFinite(value)) refuse(key, `must be a finite number, not ${String(value)}`);
+  }
 }
 
 /** Returns the marked row of the latest iterate, which is its feedback; undefined when the answer was malformed. */
@@ -56,6 +73,7 @@ export interface CodeBreaker extends TaskFamily<CodeBreakerData> {
  * is the fraction of its slots that equal the code; the feedback is the answer with its marks.
  *
  * `tasks(split)` throws a TaskError for any other split.
+ * @throws InvalidRequestError for an unknown option.
  *
  * @example
  * import { codeBreaker } from 'exit-rl';
@@ -65,7 +83,9 @@ export interface CodeBreaker extends TaskFamily<CodeBreakerData> {
  * const [task] = family.tasks('test');
  * if (task) console.log(family.prompt(task, emptyHistory, 'attempt')); // <bos> solve … answer
  */
-export function codeBreaker({ freshSeed = 0 }: CodeBreakerOptions = {}): CodeBreaker {
+export function codeBreaker(options: CodeBreakerOptions = {}): CodeBreaker {
+  requireOptions(options);
+  const { freshSeed = 0 } = options;
   const drawn = new Map<string, readonly CodeBreakerTask[]>();
   const readSplit = (split: string): readonly CodeBreakerTask[] => {
     const tasks = drawn.get(split) ?? drawSplit(split, freshSeed);
