@@ -7,7 +7,7 @@ import type { LocalPolicy } from '../policy/local-policy.js';
 import { writeReport } from '../report/page.js';
 import { type NamedReward, namedReward } from '../reward/named.js';
 import type { TaskFamily } from '../task/task.js';
-import { createCutOffWarning, warnOfNoReplay } from './advice.js';
+import { createUpdateWarnings, warnBeforeTraining } from './advice.js';
 import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assemble.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
@@ -136,8 +136,8 @@ async function trainWith(
   const evaluation = periodicEvaluation(config, policy, family, rewards);
   const update = run.resumed?.state.progress.update ?? 0;
   const warn = options.warn ?? warnOnStderr;
-  warnOfNoReplay(config, family, warn);
-  const warnOfCutOff = createCutOffWarning(config, warn);
+  warnBeforeTraining(config, family, warn);
+  const warnOfUpdate = createUpdateWarnings(config, warn);
   const observer = (await onBegin?.({ path, config, family, update })) ?? {};
   try {
     return await train({
@@ -148,7 +148,7 @@ async function trainWith(
       run,
       evaluation,
       onUpdate: (row) => {
-        warnOfCutOff(row);
+        warnOfUpdate(row);
         options.onUpdate?.(row);
         observer.onUpdate?.(row);
       },
