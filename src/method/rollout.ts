@@ -2,12 +2,12 @@
  * Rolls out a start to the end of its episode. One request generates the first turn (in a multi-turn task the rewritten
  * one) for the whole group; each member then attempts the remaining turns separately. A bad rollout is data.
  */
-import { CancelledError, InvalidRequestError, NativeError, PromptTooLongError, TaskError } from '../errors.js';
+import { CancelledError, InvalidRequestError, NativeError, PromptTooLongError } from '../errors.js';
 import { append, type History, type Intent, type Iterate, lastIterate, openTurn, withLastQuality } from '../history.js';
 import type { Prompt } from '../message.js';
 import type { Completion, Generated, GenerateRequest, Policy, Sampling } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
-import { requireShare, requireVerdict } from '../task/check.js';
+import { callPrompt, requireShare, requireVerdict } from '../task/check.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 
 /** The beginning of a rollout: a base task (`attempt`, empty history), or a partial history whose last turn is rewritten. */
@@ -139,7 +139,7 @@ export async function generateAnswers(
   n: number,
   stream: RequestStream,
 ): Promise<Generated> {
-  const prompt = await atBoundary('task', () => buildPrompt(family, task, history, intent));
+  const prompt = await atBoundary('task', () => callPrompt(family, task, history, intent));
   const request = { prompt, n, sampling, ...stream };
   const generated = await atBoundary('policy', async () => {
     if (signal?.aborted) throw new CancelledError();
@@ -152,23 +152,9 @@ export async function generateAnswers(
   return generated;
 }
 
-/** Builds a prompt. @throws TaskError that names family and task when the family's function throws. */
-async function buildPrompt(family: TaskFamily, task: Task, history: History, intent: Intent): Promise<Prompt> {
-  try {
-    return await family.prompt(task, history, intent);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new TaskError(
-      `${family.name}: prompt failed for task ${task.id}: ${reason}`,
-      { taskId: task.id },
-      { cause: error },
-    );
-  }
-}
-
 /** Rethrows an error of the policy, for an empty prompt with family and task: some tokenizers add a token to it. */
 function refusePrompt(family: TaskFamily, task: Task, prompt: Prompt, error: unknown): never {
-  if (prompt.length > 0 || !InvalidRequestError.isInstance(error)) throw error;
+  if (prompt.length !== 0 || !InvalidRequestError.isInstance(error)) throw error;
   const message = `${family.name}: the prompt of task ${task.id} is empty`;
   throw new InvalidRequestError(error.code, message, { ...error.fields, taskId: task.id }, { cause: error });
 }

@@ -1,5 +1,8 @@
 /** Checks a task family of the user where it enters, and what its functions return. */
+
 import { ConfigError, type ConfigProblem, TaskError } from '../errors.js';
+import type { History, Intent } from '../history.js';
+import type { Prompt } from '../message.js';
 import { editDistance, nearest } from '../nearest.js';
 import { describeValue } from '../shown.js';
 import type { Task, TaskFamily, Verdict } from './task.js';
@@ -141,6 +144,19 @@ export function requireVerdict(family: Pick<TaskFamily, 'name'>, task: Task, ver
   const checked = verdict as Verdict;
   requireShare(checked.quality, `${family.name}: the verdict's quality`, taskId);
   return checked;
+}
+
+type Prompting = Pick<TaskFamily, 'prompt'> & { readonly name?: string };
+
+/** Builds a prompt. @throws TaskError that names family and task when the family's function throws. */
+export function callPrompt(family: Prompting, task: Task, history: History, intent: Intent): Prompt {
+  try {
+    return family.prompt(task, history, intent);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${family.name ?? 'the family'}: prompt failed for task ${task.id}: ${reason}`;
+    throw new TaskError(message, { taskId: task.id }, { cause: error });
+  }
 }
 
 /** Returns a share. @throws TaskError when it is no number in [0, 1]. */
