@@ -18,12 +18,29 @@ export function editDistance(left: string, right: string): number {
   return previous[right.length] ?? left.length;
 }
 
-/** Returns the nearest of `known`; undefined when none lies within a third of the word's length (at least two edits). */
+/** Letters from which a word may abbreviate a longer one. */
+const shortestPrefix = 3;
+
+/** Finds the shortest of `known` that `word` abbreviates. */
+function findAbbreviated(word: string, known: readonly string[]): string | undefined {
+  if (word.length < shortestPrefix) return undefined;
+  const begun = known.filter((candidate) => candidate.toLowerCase().startsWith(word.toLowerCase()));
+  return begun.sort((left, right) => left.length - right.length)[0];
+}
+
+/**
+ * Returns the word of `known` that `word` abbreviates, or else the nearest; undefined when none lies within a third of the
+ * word's length (at least two edits).
+ */
 export function nearest(word: string, known: Iterable<string>): string | undefined {
-  const limit = Math.max(2, Math.floor(word.length / 3));
+  const candidates = [...known];
+  const abbreviated = findAbbreviated(word, candidates);
+  if (abbreviated !== undefined) return abbreviated;
+  // An edit of every letter would leave nothing of the word.
+  const limit = Math.min(word.length - 1, Math.max(2, Math.floor(word.length / 3)));
   let best: string | undefined;
   let bestDistance = limit + 1;
-  for (const candidate of known) {
+  for (const candidate of candidates) {
     // The distance is at least the difference of the lengths, so a key of a megabyte costs nothing.
     if (Math.abs(word.length - candidate.length) >= bestDistance) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());

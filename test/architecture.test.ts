@@ -22,6 +22,7 @@ const levels: readonly (readonly string[])[] = [
     'src/nesting',
     'src/ragged',
     'src/safetensors',
+    'src/shown',
   ],
   /*  1 */ ['src/abort', 'src/arguments', 'src/initial-weights', 'src/libtorch', 'src/task'],
   /*  2 */ ['src/hub', 'src/native', 'src/prompt', 'src/reward', 'src/shipped-models'],

@@ -138,6 +138,19 @@ export const rules: readonly Rule[] = [
     },
   },
   {
+    key: 'objective.correction.min',
+    message: 'is above max',
+    holds: ({ objective }) => {
+      const { min, max } = { min: null, max: 3, ...objective?.correction };
+      return min === null || max === null || !(Number(min) > Number(max));
+    },
+  },
+  {
+    key: 'objective.kl.clamp',
+    message: 'bounds a penalty that beta: 0 disables; set objective.kl.beta, or remove clamp',
+    holds: ({ objective }) => !isTrue(objective?.kl?.clamp) || isTrue(objective?.kl?.beta),
+  },
+  {
     key: 'advantage.aggregation',
     message:
       '`normalise-then-sum` normalises each reward function: it needs `rewards`, and excludes `reward: improvement`',

@@ -43,9 +43,13 @@ function environmentLayer(environment: Readonly<Record<string, string | undefine
   return layer;
 }
 
+const noDefault = 'the module has no default export; write `export default { … }`';
+
 async function importModule(file: string): Promise<unknown> {
   const { createJiti } = await import('jiti');
-  const exported = await createJiti(import.meta.url).import(file, { default: true });
+  const module = await createJiti(import.meta.url).import<Layer>(file);
+  if (isPlainObject(module) && !('default' in module)) throw new Error(noDefault);
+  const exported = isPlainObject(module) ? module.default : module;
   return typeof exported === 'function' ? exported() : exported;
 }
 

@@ -10,6 +10,12 @@ const values: Readonly<Record<string, string>> = {
   'objective.samplingCorrection.mode': 'token or sequence, with objective.correction.beyond: truncate or mask',
 };
 
+/** Sections that moved as a whole, for values that no key inside them matches. */
+const sections: Readonly<Record<string, string>> = {
+  'objective.entropyControl': 'objective.entropy.control',
+  'objective.samplingCorrection': 'objective.correction',
+};
+
 /** Removes old keys from `layer` and adds each to `problems` with its new key. */
 export function refuseMoved(layer: Layer, problems: ConfigProblem[]): void {
   for (const { path, was } of schemaRows().rows) {
@@ -20,5 +26,10 @@ export function refuseMoved(layer: Layer, problems: ConfigProblem[]): void {
       const problem = { key, message: `is now ${path}` };
       problems.push(hint === undefined ? problem : { ...problem, hint });
     }
+  }
+  for (const [key, path] of Object.entries(sections)) {
+    if (readPath(layer, key) === undefined) continue;
+    removePath(layer, key);
+    problems.push({ key, message: `is now ${path}` });
   }
 }

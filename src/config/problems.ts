@@ -8,6 +8,7 @@ import { batchAliases } from './objective-aliases.js';
 import { schemaRows } from './rows.js';
 import { switchNames } from './run-aliases.js';
 import { refusedNames } from './trl-options.js';
+import { listChoices, wordIssue } from './wording.js';
 
 let known: readonly string[] | undefined;
 
@@ -27,15 +28,36 @@ export function knownKeys(): readonly string[] {
 
 const lastWord = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 
+/** Names of other programs, or short forms, that no spelling leads to. */
+const otherNames: Readonly<Record<string, string>> = {
+  lr: 'optimizer.learningRate',
+  batchsize: 'startsPerBatch',
+};
+
 /** Suggests a known key for a mistyped one: a sibling, or a key of that name elsewhere in the config. */
 function suggestKey(written: string): string | undefined {
   const path = written.replaceAll(/\.\d+(?=\.)/g, '');
-  const parent = path.slice(0, path.length - lastWord(path).length);
+  const word = lastWord(path);
+  const other = word.toLowerCase();
+  if (Object.hasOwn(otherNames, other)) return otherNames[other];
+  const parent = path.slice(0, path.length - word.length);
   const beside = knownKeys().filter((key) => key.startsWith(parent) && !key.slice(parent.length).includes('.'));
-  const local = nearest(lastWord(path), beside.map(lastWord));
+  const local = nearest(word, beside.map(lastWord));
   if (local !== undefined) return parent + local;
-  const word = nearest(lastWord(path), knownKeys().map(lastWord));
-  return knownKeys().find((key) => lastWord(key) === word);
+  const elsewhere = nearest(word, knownKeys().map(lastWord));
+  return knownKeys().find((key) => lastWord(key) === elsewhere);
+}
+
+/** Writes `a.b` as the nested object that a config holds: `a: { b: … }`. */
+const nest = (path: string): string =>
+  path.split('.').reduceRight((inner, key) => `${key}: ${inner === '…' ? inner : `{ ${inner} }`}`, '…');
+
+/** Hints at the key that was meant; a key with dots is a path, which a config nests. */
+function hintAt(path: string, key: string): string | undefined {
+  const isPath = key.includes('.') && knownKeys().includes(path);
+  if (isPath) return `nest it: \`${nest(key)}\``;
+  const suggestion = suggestKey(path);
+  return suggestion === undefined ? undefined : `did you mean \`${suggestion}\`?`;
 }
 
 /** Bounds the hints of a config with many unknown keys: each is a search. */
@@ -44,15 +66,10 @@ const mostSuggestions = 50;
 function unknownKeys(issue: z.core.$ZodIssueUnrecognizedKeys): ConfigProblem[] {
   return issue.keys.map((key, at) => {
     const path = [...issue.path, key].join('.');
-    const suggestion = at < mostSuggestions ? suggestKey(path) : undefined;
+    const hint = at < mostSuggestions ? hintAt(path, key) : undefined;
     const problem = { key: path, message: 'unknown option' };
-    return suggestion === undefined ? problem : { ...problem, hint: `did you mean \`${suggestion}\`?` };
+    return hint === undefined ? problem : { ...problem, hint };
   });
-}
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
@@ -66,17 +83,11 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 /** Whether the schema wrote the message, rather than zod. */
 const isOurs = ({ code, message }: z.core.$ZodIssue): boolean => code === 'custom' || message.startsWith('is required');
 
-/** Lists the allowed values; undefined when the issue has no list. */
-function listChoices(issue: z.core.$ZodIssue): readonly string[] | undefined {
-  if (issue.code === 'invalid_value') return issue.values.map(String);
-  return issue.code === 'invalid_union' && 'options' in issue ? [issue.options].flat().map(String) : undefined;
-}
-
 function wrongValue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem {
   const key = issue.path.join('.');
   const value = valueAt(input, issue.path);
   if (value === undefined) return { key, message: isOurs(issue) ? issue.message : 'is required' };
-  const message = `${shown(value)} is not allowed: ${issue.message}`;
+  const message = wordIssue(issue, value);
   const choices = listChoices(issue);
   if (choices === undefined || typeof value !== 'string') return { key, message };
   const suggestion = nearest(value, choices);

@@ -4,6 +4,7 @@ import type { Embedder, EmbeddingInput } from '../embedder/embedder.js';
 import { lastIterate } from '../history.js';
 import { promptText } from '../message.js';
 import { highest, mean } from '../stats.js';
+import { callPrompt } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import type { Group } from './group.js';
 import type { Rollout } from './rollout.js';
@@ -91,7 +92,7 @@ function toEmbeddingInput(rollout: Rollout): EmbeddingInput {
 
 /** Converts the prompt of a group's start; the embedder reads its tokens as a completion of the first one. */
 function toStartInput(family: Pick<TaskFamily, 'prompt'>, { start, rollouts }: Group): EmbeddingInput {
-  const text = promptText(family.prompt(start.task, start.history, start.intent));
+  const text = promptText(callPrompt(family, start.task, start.history, start.intent));
   const prompt = rollouts[0]?.turns[0]?.promptTokens;
   if (prompt === undefined || prompt.length < 2) return { text, turns: [] };
   return { text, turns: [{ promptTokens: prompt.subarray(0, 1), tokens: prompt.subarray(1) }] };

@@ -2,10 +2,12 @@
  * Rolls out a start to the end of its episode. One request generates the first turn (in a multi-turn task the rewritten
  * one) for the whole group; each member then attempts the remaining turns separately. A bad rollout is data.
  */
-import { CancelledError, NativeError, PromptTooLongError, TaskError } from '../errors.js';
+import { CancelledError, InvalidRequestError, NativeError, PromptTooLongError } from '../errors.js';
 import { append, type History, type Intent, type Iterate, lastIterate, openTurn, withLastQuality } from '../history.js';
+import type { Prompt } from '../message.js';
 import type { Completion, Generated, GenerateRequest, Policy, Sampling } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
+import { callPrompt, requireShare, requireVerdict } from '../task/check.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 
 /** The beginning of a rollout: a base task (`attempt`, empty history), or a partial history whose last turn is rewritten. */
@@ -137,16 +139,24 @@ export async function generateAnswers(
   n: number,
   stream: RequestStream,
 ): Promise<Generated> {
-  const prompt = await atBoundary('task', () => family.prompt(task, history, intent));
+  const prompt = await atBoundary('task', () => callPrompt(family, task, history, intent));
   const request = { prompt, n, sampling, ...stream };
   const generated = await atBoundary('policy', async () => {
     if (signal?.aborted) throw new CancelledError();
-    const result = await policy.generate(signal ? { ...request, signal } : request);
+    const generating = policy.generate(signal ? { ...request, signal } : request);
+    const result = await generating.catch((error: unknown) => refusePrompt(family, task, prompt, error));
     if (result.completions.length === n) return result;
     throw new Error(`the policy returned ${result.completions.length} completions, ${n} were requested`);
   });
   if (generated.completions.some(({ finishReason }) => finishReason === 'abort')) throw new CancelledError();
   return generated;
+}
+
+/** Rethrows an error of the policy, for an empty prompt with family and task: some tokenizers add a token to it. */
+function refusePrompt(family: TaskFamily, task: Task, prompt: Prompt, error: unknown): never {
+  if (prompt.length !== 0 || !InvalidRequestError.isInstance(error)) throw error;
+  const message = `${family.name}: the prompt of task ${task.id} is empty`;
+  throw new InvalidRequestError(error.code, message, { ...error.fields, taskId: task.id }, { cause: error });
 }
 
 /**
@@ -164,8 +174,7 @@ export async function verifyCompletion(
   if (completion.finishReason === 'length') return { quality: 0, wellFormed: false };
   return atBoundary('task', async () => {
     const verdict = await family.verify(task, history, completion.text, intent, Array.from(completion.tokens));
-    requireShare(verdict.quality, `${family.name}: the verdict's quality`, task.id);
-    return verdict;
+    return requireVerdict(family, task, verdict);
   });
 }
 
@@ -248,9 +257,4 @@ function isFatal(error: unknown): boolean {
 export function failedOutcome(error: unknown): Extract<Outcome, { readonly kind: 'failed' }> {
   if (!(error instanceof BoundaryFailure)) throw error;
   return { kind: 'failed', boundary: error.boundary, detail: error.message };
-}
-
-function requireShare(value: number, what: string, taskId: string): number {
-  if (value >= 0 && value <= 1) return value;
-  throw new TaskError(`${what} is ${value} for task ${taskId}; it must lie in [0, 1]`, { taskId, value });
 }

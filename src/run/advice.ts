@@ -36,3 +36,59 @@ export function createCutOffWarning({ sampling }: Pick<RunConfig, 'sampling'>, w
     );
   };
 }
+
+/** Warns before the first update of a run whose groups all have equal rewards by their settings. */
+export function warnOfNoComparison(
+  { groupSize, advantage, sampling }: Pick<RunConfig, 'groupSize' | 'advantage' | 'sampling'>,
+  warn: (text: string) => void,
+): void {
+  if (groupSize === 1) {
+    if (advantage.groupOfOne === 'reward') return;
+    warn(
+      `groupSize is 1, and the baseline \`${advantage.baseline}\` compares the answers of a group: every advantage is 0; ` +
+        "set groupSize to at least 2, or advantage.groupOfOne: 'reward'",
+    );
+  } else if (sampling.temperature === 0) {
+    warn(
+      'sampling.temperature is 0, so the answers of a group are equal and every advantage is 0; ' +
+        'set sampling.temperature above 0, for example to 1',
+    );
+  }
+}
+
+/** Consecutive updates with equal rewards in every group from which the run warns. */
+const equalLimit = 3;
+
+/** Warns once when the rewards were equal within every group for several updates in a row. */
+export function createEqualRewardsWarning({ groupSize }: Pick<RunConfig, 'groupSize'>, warn: (text: string) => void) {
+  let inARow = 0;
+  return (row: MetricsRow): void => {
+    // The warning before the first update covers groups of one.
+    if (groupSize === 1 || inARow === equalLimit) return;
+    inARow = row.frac_reward_zero_std === 1 ? inARow + 1 : 0;
+    if (inARow < equalLimit) return;
+    warn(
+      `in updates ${row.update - equalLimit + 1} to ${row.update} every answer of a group had the same reward, so nothing ` +
+        'was learnt from them; check the reward function, or try easier tasks, a larger groupSize, or a higher ' +
+        'sampling.temperature',
+    );
+  };
+}
+
+/** Warns before the first update of settings with which a run cannot learn. */
+export function warnBeforeTraining(
+  config: RunConfig,
+  family: Pick<TaskFamily, 'turns'>,
+  warn: (text: string) => void,
+): void {
+  warnOfNoReplay(config, family, warn);
+  warnOfNoComparison(config, warn);
+}
+
+/** Creates the warnings about finished updates. */
+export function createUpdateWarnings(config: RunConfig, warn: (text: string) => void): (row: MetricsRow) => void {
+  const watchers = [createCutOffWarning(config, warn), createEqualRewardsWarning(config, warn)];
+  return (row) => {
+    for (const watch of watchers) watch(row);
+  };
+}

@@ -9,6 +9,7 @@ import { familyPart } from '../method/part-kinds.js';
 import type { LoraOptions } from '../policy/adapters.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
 import type { NamedReward } from '../reward/named.js';
+import { checkSplits, requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import { resolveTask } from './families.js';
 import type { Run } from './run.js';
@@ -28,8 +29,9 @@ const configParts = { task: required(text), rewards: required(listOf(anyRecord))
  * Opens the task family and the reward functions of a config; relative paths start at the working directory, time limits
  * are in seconds. `given` overrides the config's family, and the caller closes it. Returns one reward per entry of
  * `config.rewards`, in that order, and none for `reward: quality`.
- * @throws ConfigError for an unknown task or an unusable reward module, DataError for an unreadable data file,
- * InvalidRequestError for a config that `parseConfig` did not complete.
+ * @throws ConfigError for an unknown task, a family with wrong fields or an unusable reward module, TaskError for a split
+ * without a list of tasks, DataError for an unreadable data file, InvalidRequestError for a config that `parseConfig` did
+ * not complete.
  * @example
  * import { parseConfig, shippedModel } from 'exit-rl';
  * import { openParts } from 'exit-rl/run';
@@ -45,10 +47,13 @@ export async function openParts(config: RunConfig, given?: TaskFamily): Promise<
     import('./families.js'),
     import('../reward/load-rewards.js'),
   ]);
+  const splits = ['train', config.evaluation.split];
+  if (given !== undefined) checkSplits(requireFamily(given), splits);
   const { functions: rewards, close } = await loadRewards(config.rewards);
   if (given !== undefined) return { family: given, rewards, close };
   try {
     const family = await findFamily(config.task, { ...config, freshSeed: config.seed });
+    checkSplits(family, splits);
     const closeAll = async (): Promise<void> => {
       await Promise.all([close(), family.close?.()]);
     };

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { CheckpointCorruptError } from '../errors.js';
+import { CheckpointCorruptError, RunFolderError } from '../errors.js';
 import type { WrittenFile } from '../policy/policy.js';
 import { type Disk, onDisk, realDisk, writeDurably } from './disk.js';
 import type { Versions } from './identity.js';
@@ -159,6 +159,27 @@ export async function latestCheckpoint(
     }
   }
   return undefined;
+}
+
+/** Whether a folder is a run folder: one with metrics. */
+export function isRunFolder(folder: string, disk: Disk = realDisk): Promise<boolean> {
+  return disk.exists(join(folder, 'metrics.jsonl')).catch(() => false);
+}
+
+/**
+ * Returns the folder of a run's latest checkpoint, verified, which is a model folder.
+ * @throws RunFolderError when the run holds no checkpoint, CheckpointCorruptError when the latest one is damaged.
+ */
+export async function latestModel(run: string): Promise<string> {
+  const [latest] = await listCheckpoints(run);
+  if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });
+  await verifyCheckpoint(latest.folder);
+  return latest.folder;
+}
+
+/** Returns the model folder that `path` names: that of a run's latest checkpoint; any other path is returned unchanged. */
+export async function resolveModel(path: string): Promise<string> {
+  return (await isRunFolder(path)) ? latestModel(path) : path;
 }
 
 /** Restores a checkpoint that a crash left half replaced. The caller holds the run folder's lock. */

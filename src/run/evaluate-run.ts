@@ -19,7 +19,7 @@ import {
 import type { ConfigInput } from '../config/define.js';
 import { loadRunConfig } from '../config/load-config.js';
 import { parseConfig, type RunConfig } from '../config/parse.js';
-import { ConfigError, RunFolderError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { type EvaluationProgress, evaluateIterations } from '../evaluation/iterate.js';
 import { measuredFamily } from '../evaluation/measured.js';
@@ -31,10 +31,8 @@ import type { NamedReward } from '../reward/named.js';
 import { namedRewards } from '../reward/reward-kinds.js';
 import type { TaskFamily } from '../task/task.js';
 import { givenChat, loadPolicy, openParts, type PolicyChoice } from './assemble.js';
-import { listCheckpoints } from './checkpoint.js';
+import { isRunFolder, latestModel } from './checkpoint.js';
 import { onDisk } from './disk.js';
-import { verifyCheckpoint } from './manifest.js';
-import { exists } from './run-folder.js';
 
 /** The content of evaluation.json. */
 export interface EvaluationReport extends Evaluation {
@@ -221,16 +219,13 @@ export async function writeEvaluation(file: string, evaluation: EvaluationReport
 
 async function findSubject(options: EvaluateRunOptions): Promise<Subject> {
   const { model, family, task = family?.name, out } = options;
-  const subject = (await exists(join(model, 'metrics.jsonl'))) ? await runSubject(model) : modelSubject(options, task);
+  const subject = (await isRunFolder(model)) ? await runSubject(model) : modelSubject(options, task);
   const config = task === undefined ? subject.config : { ...subject.config, task };
   return { ...subject, config, ...(out !== undefined && { out }) };
 }
 
 async function runSubject(run: string): Promise<Subject> {
-  const [latest] = await listCheckpoints(run);
-  if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });
-  await verifyCheckpoint(latest.folder);
-  return { folder: latest.folder, config: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
+  return { folder: await latestModel(run), config: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
 }
 
 /** Completes the options for a model folder: from the config, or from the recipe with the task's name. */

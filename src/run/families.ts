@@ -8,6 +8,7 @@ import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { IsolatedFunction } from '../reward/isolated.js';
 import { moduleFunction } from '../reward/module.js';
+import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 
 /** Inputs of a family besides its code. */
@@ -37,18 +38,6 @@ export function resolveTask(task: string): string {
 
 function taskProblem(message: string, hint?: string): ConfigError {
   return new ConfigError([hint === undefined ? { key: 'task', message } : { key: 'task', message, hint }]);
-}
-
-function requireFamily(value: unknown, file: string): TaskFamily {
-  const family = value as Partial<TaskFamily> | null | undefined;
-  const missing = (['tasks', 'prompt', 'verify'] as const).filter((verb) => typeof family?.[verb] !== 'function');
-  if (typeof family?.name !== 'string' || typeof family.turns !== 'number' || missing.length > 0) {
-    throw taskProblem(
-      `${file} exports no task family`,
-      'its default export needs name, turns, tasks, prompt and verify',
-    );
-  }
-  return family as TaskFamily;
 }
 
 /** Imports the default export of a module: a family, or a function of FamilyOptions that creates one. */
@@ -88,10 +77,8 @@ export async function findFamily(task: string, options: FamilyOptions = { freshS
   if (installed !== undefined) return importFamily(installed, options);
   const names = Object.keys(families);
   const suggestion = nearest(task, names);
-  const hint =
-    suggestion === undefined
-      ? 'or name the path of a module or an installed package'
-      : `did you mean \`${suggestion}\`?`;
+  const other = 'or name the path of a module or an installed package; a script passes its own family as `family`';
+  const hint = suggestion === undefined ? other : `did you mean \`${suggestion}\`? ${other}`;
   throw taskProblem(`there is no task \`${task}\`; choose one of ${names.join(', ')}`, hint);
 }
 

@@ -11,6 +11,7 @@ import { updateSettings } from '../method/update-settings.js';
 import type { EntropyState, Policy } from '../policy/policy.js';
 import type { NamedReward } from '../reward/named.js';
 import { createRng } from '../rng.js';
+import { listTasks } from '../task/check.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import { afterEvaluation, type Progress } from './state.js';
 
@@ -72,7 +73,7 @@ function selectTasks(
   { evaluation: { split, limit, every, atStart, atEnd } }: RunConfig,
   family: TaskFamily,
 ): readonly Task[] {
-  const tasks = family.tasks(split);
+  const tasks = listTasks(family, split);
   if (tasks.length > 0 || (every === 0 && !atStart && !atEnd)) return limit > 0 ? tasks.slice(0, limit) : tasks;
   const hint = family.name === 'prompts' ? 'name held-out rows: data.test or data.testShare' : 'name another split';
   throw new ConfigError([{ key: 'evaluation.split', message: `there are no tasks in the split \`${split}\``, hint }]);

@@ -9,8 +9,9 @@ import { familyPart } from '../method/part-kinds.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
 import { writeReport } from '../report/page.js';
 import { type NamedReward, namedReward } from '../reward/named.js';
+import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
-import { createCutOffWarning, warnOfNoReplay } from './advice.js';
+import { createUpdateWarnings, warnBeforeTraining } from './advice.js';
 import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assemble.js';
 import { runFolderError } from './disk.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
@@ -101,6 +102,7 @@ export interface TrainRunResult extends TrainResult {
  */
 export async function trainRun(config: ConfigInput, options: TrainRunOptions = {}): Promise<TrainRunResult> {
   requireOptions('trainRun', options);
+  if (options.family !== undefined) requireFamily(options.family);
   const named = options.family ? { ...config, task: config?.task ?? options.family.name } : config;
   const hasRewards = options.reward !== undefined || (options.rewards ?? []).length > 0;
   return trainConfig(hasRewards ? parseRewardedConfig(named) : parseConfig(named), options);
@@ -168,8 +170,8 @@ async function trainWith(
   const evaluation = periodicEvaluation(config, policy, family, rewards);
   const update = run.resumed?.state.progress.update ?? 0;
   const warn = options.warn ?? warnOnStderr;
-  warnOfNoReplay(config, family, warn);
-  const warnOfCutOff = createCutOffWarning(config, warn);
+  warnBeforeTraining(config, family, warn);
+  const warnOfUpdate = createUpdateWarnings(config, warn);
   const observer = (await onBegin?.({ path, config, family, update })) ?? {};
   try {
     return await train({
@@ -180,7 +182,7 @@ async function trainWith(
       run,
       evaluation,
       onUpdate: (row) => {
-        warnOfCutOff(row);
+        warnOfUpdate(row);
         options.onUpdate?.(row);
         observer.onUpdate?.(row);
       },

@@ -15,6 +15,7 @@ import type { NamedReward } from '../reward/named.js';
 import type { Reward } from '../reward/reward.js';
 import { namedRewards, rewardArgument } from '../reward/reward-kinds.js';
 import { createRng, type Rng } from '../rng.js';
+import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import type { MetricsRow } from './metrics.js';
 import type { PeriodicEvaluation } from './periodic-evaluation.js';
@@ -83,7 +84,8 @@ export interface Training extends TrainOptions {
 
 /** Creates the parts of a run and, for a resumed run, restores policy, curriculum and counters from its checkpoint. */
 export async function beginTraining(options: TrainOptions): Promise<Training> {
-  const { config, family, policy, run } = options;
+  const { config, policy, run } = options;
+  const family = requireFamily(options.family);
   const curriculum = options.curriculum ?? createCurriculum(config, family);
   const progress: Progress = { update: 0, tokens: 0, nonFinite: 0 };
   if (run?.resumed) {

@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/parse.js';
-import { createCutOffWarning, warnOfNoReplay } from '../../src/run/advice.js';
+import {
+  createCutOffWarning,
+  createEqualRewardsWarning,
+  createUpdateWarnings,
+  warnBeforeTraining,
+  warnOfNoComparison,
+  warnOfNoReplay,
+} from '../../src/run/advice.js';
 
 const config = (changes: object) => parseConfig({ task: 'reds', model: 'm', ...changes });
 
@@ -30,4 +37,54 @@ test('the warning about cut-off answers comes once, with share, length and cure'
   for (const [update, ratio] of [0.2, 0.917, 1].entries()) warn({ update, 'completions/clipped_ratio': ratio });
   expect(warnings).toEqual([expect.stringMatching(/^92 % of the answers of update 1 were cut off at 16 tokens/)]);
   expect(warnings[0]).toContain('sampling.maxNewTokens');
+});
+
+describe('the warning about groups without comparison', () => {
+  const warningsOf = (changes: object): string[] => {
+    const warnings: string[] = [];
+    warnOfNoComparison(config(changes), (text) => warnings.push(text));
+    return warnings;
+  };
+
+  test('names a group of one and a temperature of 0, with the fix', () => {
+    expect(warningsOf({ groupSize: 1 })).toEqual([expect.stringMatching(/groupSize is 1.*`std`.*at least 2/)]);
+    expect(warningsOf({ sampling: { temperature: 0 } })).toEqual([expect.stringMatching(/temperature is 0.*above 0/)]);
+  });
+
+  test('is not due where the rewards of a group can differ, or train a group of one', () => {
+    expect(warningsOf({})).toEqual([]);
+    expect(warningsOf({ groupSize: 1, advantage: { groupOfOne: 'reward' } })).toEqual([]);
+  });
+
+  test('comes before the first update', () => {
+    const warnings: string[] = [];
+    warnBeforeTraining(config({ groupSize: 1, method: 'grpo' }), { turns: 1 }, (text) => warnings.push(text));
+    expect(warnings).toHaveLength(1);
+  });
+});
+
+describe('the warning about equal rewards', () => {
+  const warningsOf = (shares: readonly number[], changes: object = {}): string[] => {
+    const warnings: string[] = [];
+    const warn = createEqualRewardsWarning(config(changes), (text) => warnings.push(text));
+    for (const [at, share] of shares.entries()) warn({ update: at + 1, frac_reward_zero_std: share });
+    return warnings;
+  };
+
+  test('comes once, at the third update in a row, with what to try', () => {
+    const expected = expect.stringMatching(/in updates 3 to 5 .*same reward.*reward function.*easier tasks/);
+    expect(warningsOf([1, 0.5, 1, 1, 1, 1, 1, 1, 1])).toEqual([expected]);
+  });
+
+  test('is not due where one group differs in between, nor for groups of one', () => {
+    expect(warningsOf([1, 1, 0.9, 1, 1, 0])).toEqual([]);
+    expect(warningsOf([1, 1, 1, 1], { groupSize: 1 })).toEqual([]);
+  });
+
+  test('is one of the warnings about updates', () => {
+    const warnings: string[] = [];
+    const warn = createUpdateWarnings(config({}), (text) => warnings.push(text));
+    for (const update of [1, 2, 3]) warn({ update, frac_reward_zero_std: 1, 'completions/clipped_ratio': 1 });
+    expect(warnings).toHaveLength(2);
+  });
 });

@@ -40,3 +40,12 @@ test('an unknown name is an error with what there is', async () => {
   await expect(findFamily('code-braker')).rejects.toThrow(/no task `code-braker`.*did you mean `code-breaker`/s);
   await expect(findFamily('no-such-package')).rejects.toBeInstanceOf(ConfigError);
 });
+
+test('a module without a whole family is refused with the missing field', async () => {
+  writeFileSync(join(folder, 'old.ts'), family.replace('verify:', 'judge:'));
+  await expect(findFamily('./old.ts')).rejects.toThrow(/old\.ts: 1 problem\n.*`judge` is now `verify`/s);
+});
+
+test('the name of a family that only a script has leads to the option `family`', async () => {
+  await expect(findFamily('mine')).rejects.toThrow(/no task `mine`.*passes its own family as `family`/s);
+});
