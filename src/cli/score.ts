@@ -53,7 +53,8 @@ async function runScore(flags: Flags): Promise<void> {
   const file = requiredText(process.argv, 'input', 'a file with one JSON object per line, or -');
   const temperature = nonNegative(flags, 'temperature', 1);
   const chat = chatOptions(process.argv);
-  const policy = await loadPolicy(model, policyChoice(flags));
+  const { resolveModel } = await import('../run/checkpoint.js');
+  const policy = await loadPolicy(await resolveModel(model), policyChoice(flags));
   try {
     for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
       const lists = await Promise.all(lines.map((line) => encodeLine(policy, line, chat)));
@@ -67,7 +68,7 @@ async function runScore(flags: Flags): Promise<void> {
 export function registerScore(cli: CAC): void {
   cli
     .command('score', 'Print log-probabilities of {"prompt","completion"}, {"messages"} or {"tokens"} lines')
-    .option('--model <folder>', 'Model folder (Hugging Face layout), or owner/name that was fetched')
+    .option('--model <folder>', 'Model folder (Hugging Face layout), run folder, or owner/name that was fetched')
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--input <file>', 'One JSON object per line; - reads standard input')
     .option('--temperature <number>', 'Divide the logits by this temperature (default: 1)')
