@@ -16,8 +16,9 @@ async function readOptions(flags: Flags): Promise<EvaluateRunOptions> {
   const source = textFlag(process.argv, 'config');
   const config = source === undefined ? undefined : await readConfig(source, model);
   const texts = { task: textFlag(process.argv, 'task'), split: textFlag(process.argv, 'split') };
+  const { trainable: _always, ...choice } = policyChoice(flags);
   return {
-    ...policyChoice(flags),
+    ...choice,
     ...givenOptions({ ...texts, out: textFlag(process.argv, 'out'), config }),
     ...givenNumbers(flags),
     model,

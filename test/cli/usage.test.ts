@@ -141,7 +141,7 @@ describe('configuration', () => {
     expect(unknown.stderr).toContain('did you mean `code-breaker`?');
     const module = await file('family.mjs', 'export default { name: "half", turns: 1 }');
     const half = await runCli(['train', 'code-breaker', '--task', module, '--out', join(folder, 'never')]);
-    expect(half.stderr).toContain('needs name, turns, tasks, prompt and verify');
+    expect(half.stderr).toContain('family.verify: is missing; it must be a function');
     expect(await readdir(folder)).not.toContain('never');
   });
 
