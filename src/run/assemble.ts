@@ -1,11 +1,10 @@
 /** Assembles the parts of a run from its config: the task family, the reward functions and the policy. */
 
 import { resolve } from 'node:path';
-import { anyRecord, listOf, requireArgument, required, requireParts, text } from '../arguments.js';
+import { anyRecord, listOf, required, requireParts, text } from '../arguments.js';
 import type { ChatOptions } from '../chat/template.js';
 import type { RunConfig } from '../config/parse.js';
 import { modelFolder } from '../hub/model-cache.js';
-import { familyPart } from '../method/part-kinds.js';
 import type { LoraOptions } from '../policy/adapters.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
 import type { NamedReward } from '../reward/named.js';
@@ -42,7 +41,6 @@ const configParts = { task: required(text), rewards: required(listOf(anyRecord))
  */
 export async function openParts(config: RunConfig, given?: TaskFamily): Promise<RunParts> {
   requireParts('openParts', config, configParts);
-  if (given !== undefined) requireArgument('openParts', { family: given }, familyPart);
   const [{ findFamily }, { loadRewards }] = await Promise.all([
     import('./families.js'),
     import('../reward/load-rewards.js'),

@@ -23,12 +23,13 @@ import { ConfigError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import { type EvaluationProgress, evaluateIterations } from '../evaluation/iterate.js';
 import { measuredFamily } from '../evaluation/measured.js';
-import { completeConfig, familyPart, generatorPart } from '../method/part-kinds.js';
+import { completeConfig, generatorPart } from '../method/part-kinds.js';
 import { samplingFields } from '../policy/generation.js';
 import type { Policy, Sampling } from '../policy/policy.js';
 import { recipes } from '../recipes/index.js';
 import type { NamedReward } from '../reward/named.js';
 import { namedRewards } from '../reward/reward-kinds.js';
+import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import { givenChat, loadPolicy, openParts, type PolicyChoice } from './assemble.js';
 import { isRunFolder, latestModel } from './checkpoint.js';
@@ -95,7 +96,7 @@ const optionFields: Fields<EvaluateRunOptions> = {
   model: required(text),
   config: anyRecord,
   task: text,
-  family: familyPart,
+  family: anyRecord,
   out: text,
   adapter: text,
   device: text,
@@ -168,7 +169,7 @@ const policyParts: Fields<EvaluatePolicyOptions> = {
   ...settingFields,
   config: required(completeConfig),
   policy: required(generatorPart),
-  family: required(familyPart),
+  family: required(anyRecord),
   rewards: required(namedRewards),
   model: required(text),
 };
@@ -191,6 +192,7 @@ const policyParts: Fields<EvaluatePolicyOptions> = {
  */
 export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<EvaluationReport> {
   requireParts('evaluatePolicy', options, policyParts);
+  requireFamily(options.family);
   const { config, policy, rewards, model, limit = 0, signal, onProgress } = options;
   const { split = config.evaluation.split, seed = config.seed } = options;
   const family = measuredFamily(options.family, rewards);

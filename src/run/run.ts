@@ -3,9 +3,10 @@ import { basename, dirname, join } from 'node:path';
 import { anyRecord, callback, type Fields, flag, listOf, required, requireFields, text } from '../arguments.js';
 import { schemaRows } from '../config/rows.js';
 import { InvalidRequestError, RunFolderError } from '../errors.js';
-import { completeConfig, familyPart } from '../method/part-kinds.js';
+import { completeConfig } from '../method/part-kinds.js';
 import type { TrainSettings } from '../method/train-settings.js';
 import { nearest } from '../nearest.js';
+import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import {
   createRetention,
@@ -46,7 +47,7 @@ export interface OpenRunOptions {
 
 const openFields: Fields<OpenRunOptions> = {
   config: required(completeConfig),
-  family: required(familyPart),
+  family: required(anyRecord),
   path: required(text),
   resume: flag,
   allowedChanges: listOf(text),
@@ -167,6 +168,7 @@ async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
  */
 export async function openRun(options: OpenRunOptions): Promise<Run> {
   requireFields<OpenRunOptions>('openRun', options, openFields);
+  requireFamily(options.family);
   requireKnownChanges('openRun', options.allowedChanges);
   const { disk = realDisk, path, config, warn = () => {} } = options;
   if (options.resume) return resumeRun(options, disk);

@@ -1,11 +1,10 @@
 /** Trains a whole run in one call: opens folder and policy, trains, evaluates, writes the report, and closes everything. */
 import { basename, dirname, join } from 'node:path';
-import { callback, type Fields, flag, listOf, requireFields, text } from '../arguments.js';
+import { anyRecord, callback, type Fields, flag, listOf, requireFields, text } from '../arguments.js';
 import type { ConfigInput } from '../config/define.js';
 import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
 import { InvalidRequestError } from '../errors.js';
 import { withUpdates } from '../method/base-tasks.js';
-import { familyPart } from '../method/part-kinds.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
 import { writeReport } from '../report/page.js';
 import { type NamedReward, namedReward } from '../reward/named.js';
@@ -57,7 +56,7 @@ export interface TrainRunOptions extends Overrides {
 
 const optionFields: Fields<TrainRunOptions> = {
   ...overrideFields,
-  family: familyPart,
+  family: anyRecord,
   out: text,
   resume: text,
   allowedChanges: listOf(text),

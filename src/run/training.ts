@@ -7,7 +7,7 @@ import { RewardError, TaskError } from '../errors.js';
 import { createCurriculum } from '../method/choose-curriculum.js';
 import type { Curriculum } from '../method/curriculum.js';
 import { createRewardPlan, type Group, hasFailed, isTrainable, type RewardPlan } from '../method/group.js';
-import { completeConfig, curriculumPart, embedderPart, familyPart, policyPart } from '../method/part-kinds.js';
+import { completeConfig, curriculumPart, embedderPart, policyPart } from '../method/part-kinds.js';
 import type { Outcome } from '../method/rollout.js';
 import type { TrainSettings } from '../method/train-settings.js';
 import { type Policy, trainingFile } from '../policy/policy.js';
@@ -66,7 +66,7 @@ export const trainFields: Fields<TrainOptions> = {
   ...overrideFields,
   config: required(completeConfig),
   policy: required(policyPart),
-  family: required(familyPart),
+  family: required(anyRecord),
   run: anyRecord,
   evaluation: anyRecord,
 };

@@ -7,7 +7,7 @@ import { loadConfig } from '../../src/config/load-config.js';
 import { parseConfig } from '../../src/config/parse.js';
 import { loadData } from '../../src/data/load-data.js';
 import { createNgramEmbedder } from '../../src/embedder/ngram.js';
-import { DataError, InvalidRequestError, RunFolderError } from '../../src/errors.js';
+import { ConfigError, DataError, InvalidRequestError, RunFolderError } from '../../src/errors.js';
 import { evaluateIterations } from '../../src/evaluation/iterate.js';
 import { groupAdvantages } from '../../src/method/advantage.js';
 import { createExitCurriculum } from '../../src/method/exit.js';
@@ -54,9 +54,20 @@ async function expectRefusal(work: Promise<unknown>, key: string, reason = ''): 
 
 const fn = (): number => 1;
 const family = codeBreaker();
+const oldFamily = { name: 'old', turns: 1, tasks: () => [{ id: 'a' }], judge: () => ({ quality: 1 }) };
 const { tasks } = { tasks: family.tasks('test').slice(0, 2) };
 const config = { task: 'code-breaker', model: tinyModel, updates: 1, device: 'cpu' };
 const policy = { generate: fn, update: fn };
+
+test.each([
+  ['trainRun', () => trainRun({ ...config, device: 'cpu' }, { family: oldFamily as never })],
+  ['evaluateRun', () => evaluateRun({ model: tinyModel, family: oldFamily as never })],
+  ['openParts', () => openParts(parseConfig(config), oldFamily as never)],
+])('%s lists every wrong field of a family, old names with the new ones', async (_, call) => {
+  const error = await call().catch((reason: unknown) => reason);
+  expect(ConfigError.isInstance(error) && error.message).toContain('`judge` is now `verify`');
+  expect((error as ConfigError).message).toContain('family.prompt: is missing');
+});
 
 describe('evaluateRun refuses', () => {
   test.each([
@@ -70,7 +81,7 @@ describe('evaluateRun refuses', () => {
     [{ itertions: 1 }, 'itertions', 'did you mean `iterations`?'],
     [{ sampling: { maxNewToken: 1 } }, 'sampling.maxNewToken', 'did you mean `maxNewTokens`?'],
     [{ signal: new AbortController() }, 'signal', 'an AbortSignal'],
-    [{ family: {} }, 'family', 'a task family'],
+    [{ family: 5 }, 'family', 'an object'],
     [{ model: undefined }, 'model', 'is missing'],
   ])('%j', async (options, key, reason) => {
     await expectRefusal(untyped(evaluateRun)({ model: tinyModel, task: 'code-breaker', ...options }), key, reason);
@@ -144,7 +155,6 @@ describe('an argument that is absent or misspelt is refused by', () => {
     ['loadData', loadData, [], ''],
     ['loadData', loadData, [{ trian: ['x'] }], 'trian'],
     ['openParts', openParts, [{}], 'task'],
-    ['openParts', openParts, [parseConfig(config), {}], 'family'],
     ['evaluateIterations', evaluateIterations, [{}], 'policy'],
     ['rolloutGroup', rolloutGroup, [{}], 'policy'],
     ['shippedModel', shippedModel, [], 'name'],
