@@ -1,6 +1,7 @@
 /** The groups of one update: one for each start of the batch, or with refilling until enough have a signal. */
 
 import { together } from '../abort.js';
+import { InvalidRequestError } from '../errors.js';
 import type { Policy } from '../policy/policy.js';
 import { looksAtBatch } from '../reward/named.js';
 import type { Rng } from '../rng.js';
@@ -43,6 +44,16 @@ export function missingStarts(groups: readonly Group[], config: MethodSettings):
   if (dynamicSampling !== 'refill') return startsPerBatch - groups.length;
   const most = Math.max(startsPerBatch, maximumDraws);
   return Math.min(startsPerBatch - withSignal(groups, config).length, most - groups.length);
+}
+
+/**
+ * Returns the starts that a curriculum drew. @throws InvalidRequestError when they are not `count`: an update would wait
+ * for the others without end.
+ */
+export function requireStarts(starts: readonly Start[], count: number): readonly Start[] {
+  if (starts.length === count) return starts;
+  const reason = `nextBatch(${count}) returned ${starts.length} starts; it must return ${count}`;
+  throw new InvalidRequestError('INVALID_REQUEST', `curriculum: ${reason}`, { key: 'curriculum', reason });
 }
 
 /**

@@ -11,7 +11,7 @@ export interface CurriculumState {
 /** Only `observe` and `restore` change a curriculum: a batch that is drawn but never observed leaves it unchanged. */
 export interface Curriculum {
   /**
-   * Draws `size` starts for the next update. `drawn` holds the starts that this update has drawn before, when it refills
+   * Draws exactly `size` starts for the next update. `drawn` holds the starts that this update has drawn before, when it refills
    * its batch. Start i of an update, counted over all its draws, uses the stream `rng.fork('start', i)`.
    */
   nextBatch(size: number, rng: Rng, drawn?: readonly Start[]): readonly Start[];

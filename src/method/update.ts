@@ -6,7 +6,7 @@ import type { Rng } from '../rng.js';
 import type { TaskFamily } from '../task/task.js';
 import { applyDiversityBonus, assignAdvantages, type CreditedGroup, skipWithoutSignal } from './advantage.js';
 import { assembleBatch, miniBatchSteps } from './batch.js';
-import { missingStarts, rolloutGroups, trainableGroups } from './collect.js';
+import { missingStarts, requireStarts, rolloutGroups, trainableGroups } from './collect.js';
 import type { Curriculum } from './curriculum.js';
 import type { Group, RewardPlan } from './group.js';
 import type { MethodSettings } from './train-settings.js';
@@ -42,7 +42,8 @@ export interface Updated {
 
 /**
  * Makes update `number`, counted from 1. `entropy` is the state of an adaptive entropy bonus after the previous update.
- * @throws CancelledError when the signal fires, NativeError when the engine fails.
+ * @throws CancelledError when the signal fires, NativeError when the engine fails, InvalidRequestError when the curriculum
+ * returns a batch of another size.
  */
 export async function update(method: Method, number: number, entropy?: EntropyState): Promise<Updated> {
   const { config, curriculum, plan } = method;
@@ -50,7 +51,7 @@ export async function update(method: Method, number: number, entropy?: EntropySt
   const groups: Group[] = [];
   for (let count = missingStarts(groups, config); count > 0; count = missingStarts(groups, config)) {
     const drawn = groups.map(({ start }) => start);
-    const starts = curriculum.nextBatch(count, rng, drawn);
+    const starts = requireStarts(curriculum.nextBatch(count, rng, drawn), count);
     groups.push(...(await rolloutGroups(method, starts, drawn.length, rng)));
   }
   method.onGroups?.(groups, number);

@@ -148,6 +148,20 @@ describe('resuming', () => {
     },
   );
 
+  test.each([0, 1])('refuses a batch of %i starts from a curriculum that was asked for more', async (length) => {
+    const start = { task: family.tasks('train')[0] as Task, history: emptyHistory, intent: 'attempt' } as const;
+    const short: Curriculum = {
+      nextBatch: () => Array.from({ length }, () => start),
+      observe: () => {},
+      snapshot: () => ({ kind: 'short' }) as CurriculumState,
+      restore: () => {},
+      metrics: () => ({}),
+    };
+    await expect(trainOnce({ path: at('short'), curriculum: short })).rejects.toThrow(
+      new RegExp(`curriculum: nextBatch\\(\\d+\\) returned ${length} starts`),
+    );
+  });
+
   test("leaves a user's curriculum unchanged when its update is cancelled", async () => {
     const cycle = (): Curriculum => {
       let at = 0;
