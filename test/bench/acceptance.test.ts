@@ -1,25 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { caveats, checkAcceptance } from '../../bench/lib/acceptance.js';
 import type { ComparisonRow } from '../../src/evaluation/compare.js';
-
-/** A row that solves `first` of its chains at k = 0, `early` at k = 4 and `late` at k = 16. */
-function row(method: string, seed: number | null, first: number, early: number, late: number): ComparisonRow {
-  const solved = [first, early, late];
-  const evaluation = {
-    k: [0, 4, 16],
-    quality: solved,
-    solved,
-    fixed: [0, 0, 0],
-    broken: [0, 0, 0],
-    deltaQuality: late - first,
-    deltaSolved: late - first,
-    netCorrections: late - first,
-    tasks: 600,
-    draws: 1,
-    seconds: 1,
-  };
-  return { method, seed, updates: 1200, trainSeconds: 1, evaluation, run: null };
-}
+import { row } from '../support/comparison-row.js';
 
 /** Base, and GRPO and ExIt on as many seeds as there are differences. */
 const comparison = (gainsAtFour: readonly number[], gainAtSixteen = 0.16): ComparisonRow[] => [
