@@ -1,6 +1,7 @@
 /** Checks options against a table of their fields and reports every wrong key with its fix in one error. */
 import { InvalidRequestError } from './errors.js';
 import { nearest } from './nearest.js';
+import { describeValue } from './shown.js';
 
 /** The values that a field takes. */
 export interface Kind {
@@ -149,7 +150,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function findProblems(kind: Kind, value: unknown, key: string, elsewhere: Renamed = {}): readonly Problem[] {
-  if (!kind.fits(value)) return [{ key, reason: `must be ${kind.words}, not ${shown(value)}` }];
+  if (!kind.fits(value)) return [{ key, reason: `must be ${kind.words}, not ${describeValue(value)}` }];
   const { fields, members, choose } = kind;
   if (members) return memberProblems(members, value as readonly unknown[], key, elsewhere);
   if (fields) return fieldProblems(fields, value as Readonly<Record<string, unknown>>, key, elsewhere);
@@ -202,16 +203,4 @@ function unknownReason(key: string, fields: FieldKinds, elsewhere: Renamed): str
   const known = Object.hasOwn(fields, outermost) ? renamed : nearest(key, Object.keys(fields));
   if (known !== undefined) return `unknown option; did you mean \`${known}\`?`;
   return `unknown option; known are ${Object.keys(fields).join(', ')}`;
-}
-
-const longestShown = 60;
-
-function shown(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (typeof value === 'function') return 'a function';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object')
-    return value.constructor === Object ? 'an object' : Object.prototype.toString.call(value);
-  const written = typeof value === 'string' ? `'${value}'` : String(value);
-  return written.length > longestShown ? `${written.slice(0, longestShown)}…` : written;
 }

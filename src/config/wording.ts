@@ -1,6 +1,6 @@
 /** Words the schema's issues as plain sentences. */
 import type { z } from 'zod';
-import { describeValue } from '../shown.js';
+import { describeValue, shortened } from '../shown.js';
 
 const nouns: Readonly<Record<string, string>> = {
   number: 'a number',
@@ -38,7 +38,7 @@ export function listChoices(issue: z.core.$ZodIssue): readonly string[] | undefi
 /** Writes a value as JSON does, but numbers that JSON lacks by their names. */
 function shown(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return shortened(text);
 }
 
 /** Words an issue about `value`, which is set. */

@@ -16,11 +16,12 @@ import {
   wholeNumber,
 } from '../arguments.js';
 import { emptyHistory } from '../history.js';
-import { familyPart, generatorPart } from '../method/part-kinds.js';
+import { generatorPart } from '../method/part-kinds.js';
 import { samplingFields } from '../policy/generation.js';
 import type { Completion, Policy, Sampling } from '../policy/policy.js';
 import { createRng, type Rng } from '../rng.js';
 import { mean } from '../stats.js';
+import { requireFamily } from '../task/check.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import { type Chain, type ChainContext, completeTurn, runChain } from './chain.js';
 import { countCorrections } from './corrections.js';
@@ -90,7 +91,7 @@ function measure(chains: readonly Chain[], iterations: number): Measures {
 
 const evaluationParts: Fields<EvaluationOptions> = {
   policy: required(generatorPart),
-  family: required(familyPart),
+  family: required(anyRecord),
   tasks: required(listOf(anyRecord)),
   iterations: required(wholeNumber),
   draws: required(positiveNumber),
@@ -128,6 +129,7 @@ const evaluationParts: Fields<EvaluationOptions> = {
  */
 export async function evaluateIterations(options: EvaluationOptions): Promise<Evaluation> {
   requireParts('evaluateIterations', options, evaluationParts);
+  requireFamily(options.family);
   const { family, tasks, iterations, draws, concurrency = 256, clock = () => performance.now() } = options;
   const began = clock();
   const failures: string[] = [];

@@ -12,8 +12,9 @@ import {
 import { type Answered, improvementReward, type Reward } from '../reward/reward.js';
 import { rewardArgument } from '../reward/reward-kinds.js';
 import { populationVariance } from '../stats.js';
+import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
-import { familyPart, generatorPart, rngPart } from './part-kinds.js';
+import { generatorPart, rngPart } from './part-kinds.js';
 import { type Outcome, type Rollout, type RolloutOptions, rolloutStart, type Start, withQuality } from './rollout.js';
 
 /** The G rollouts of one start, with their rewards and qualities (length G, in the order of the rollouts) and its score S. */
@@ -52,7 +53,7 @@ const rewardOrPlan: Kind = {
 
 const groupParts = {
   policy: required(generatorPart),
-  family: required(familyPart),
+  family: required(anyRecord),
   start: required(anyRecord),
   size: required(positiveNumber),
   sampling: required(record(samplingFields)),
@@ -89,6 +90,7 @@ const groupParts = {
  */
 export async function rolloutGroup(options: GroupOptions): Promise<Group> {
   requireParts('rolloutGroup', options, groupParts);
+  requireFamily(options.family);
   const [group] = await rewardGroups(rewardPlan(options.reward), options.family, [await rolloutStart(options)]);
   return group as Group;
 }

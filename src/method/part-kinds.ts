@@ -1,17 +1,6 @@
 /** The parts of a run that a caller may bring along, for the checks of arguments. */
 import { anyRecord, type Kind, withMethods } from '../arguments.js';
 
-const familyMethods = withMethods('a task family', 'tasks', 'prompt', 'verify');
-
-export const familyPart: Kind = {
-  words: `${familyMethods.words}, \`name\` and \`turns\``,
-  fits: (value) => {
-    if (!familyMethods.fits(value)) return false;
-    const { name, turns } = value as Readonly<Record<string, unknown>>;
-    return typeof name === 'string' && typeof turns === 'number';
-  },
-};
-
 export const generatorPart = withMethods('a policy', 'generate');
 export const policyPart = withMethods('a policy', 'generate', 'update');
 export const curriculumPart = withMethods('a curriculum', 'nextBatch', 'observe', 'snapshot', 'restore', 'metrics');

@@ -1,4 +1,7 @@
-/** A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. */
+/**
+ * A policy on this machine: a Hugging Face folder on the native engine. Converts; decides nothing. The file is long because
+ * a class stands in one: most of its lines are the docstrings and examples of the public methods.
+ */
 
 import { linkSignal } from '../abort.js';
 import {

@@ -1,5 +1,6 @@
 /** Checks a task family of the user where it enters, and what its functions return. */
 
+import { callback, flag, type Kind, number, oneOf, positiveNumber, text } from '../arguments.js';
 import { ConfigError, type ConfigProblem, TaskError } from '../errors.js';
 import type { History, Intent } from '../history.js';
 import type { Prompt } from '../message.js';
@@ -7,32 +8,19 @@ import { editDistance, nearest } from '../nearest.js';
 import { describeValue } from '../shown.js';
 import type { Task, TaskFamily, Verdict } from './task.js';
 
-/** The rule for one field, which completes "must be …". */
-interface Field {
-  readonly words: string;
-  readonly fits: (value: unknown) => boolean;
-}
-
-const callable: Field = { words: 'a function', fits: (value) => typeof value === 'function' };
-const text: Field = { words: 'a text', fits: (value) => typeof value === 'string' };
-const flag: Field = { words: 'true or false', fits: (value) => typeof value === 'boolean' };
-
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 1;
-const isMeasure = (value: unknown): boolean => value === 'verifier' || value === 'rewards';
-
-const requiredFields: Readonly<Record<string, Field>> = {
+const requiredFields: Readonly<Record<string, Kind>> = {
   name: { words: 'a text that is not empty', fits: (value) => typeof value === 'string' && value !== '' },
-  turns: { words: 'a whole number of at least 1', fits: isCount },
-  tasks: callable,
-  prompt: callable,
-  verify: callable,
+  turns: positiveNumber,
+  tasks: callback,
+  prompt: callback,
+  verify: callback,
 };
 
-const optionalFields: Readonly<Record<string, Field>> = {
-  measuredBy: { words: "'verifier' or 'rewards'", fits: isMeasure },
-  openings: callable,
-  close: callable,
-  episodeQuality: callable,
+const optionalFields: Readonly<Record<string, Kind>> = {
+  measuredBy: oneOf('verifier', 'rewards'),
+  openings: callback,
+  close: callback,
+  episodeQuality: callback,
 };
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -109,14 +97,14 @@ export function checkSplits(family: TaskFamily, splits: readonly string[]): void
   }
 }
 
-const verdictFields: Readonly<Record<string, Field>> = {
-  quality: { words: 'a number', fits: (value) => typeof value === 'number' },
+const verdictFields: Readonly<Record<string, Kind>> = {
+  quality: number,
   wellFormed: flag,
   feedback: text,
   done: flag,
 };
 
-/** Finds the absent field that an unknown key misspells. */
+/** Finds the absent field that an unknown key misspells. A verdict may have other keys, so `nearest` would refuse too many. */
 function misspelt(key: string, verdict: Fields): string | undefined {
   const absent = Object.keys(verdictFields).filter((field) => verdict[field] === undefined);
   const distance = (field: string): number => editDistance(key.toLowerCase(), field.toLowerCase());

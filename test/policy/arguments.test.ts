@@ -25,7 +25,7 @@ describe('an option that is unknown or of the wrong type', () => {
   test.each([
     [{ thread: 1 }, 'thread', 'did you mean `threads`?'],
     [{ reference: { blendEvery: 0 } }, 'reference', 'must be true or false, not an object'],
-    [{ dtype: 'float16' }, 'dtype', "must be 'auto' or 'float32' or 'bfloat16', not 'float16'"],
+    [{ dtype: 'float16' }, 'dtype', "must be 'auto' or 'float32' or 'bfloat16', not the text 'float16'"],
     [{ threads: -1 }, 'threads', 'must be a whole number in [0, 2^32), not -1'],
     [{ lora: { r: 8, alpha: 16 } }, 'lora.r', 'did you mean `rank`?'],
     [{ lora: { rank: 8, alpha: 16, targetModules: 'all' } }, 'lora.targetModules', "must be 'all-linear' or a list"],

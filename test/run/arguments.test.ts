@@ -71,7 +71,7 @@ test.each([
 
 describe('evaluateRun refuses', () => {
   test.each([
-    [{ iterations: '2' }, 'iterations', "not '2'"],
+    [{ iterations: '2' }, 'iterations', "not the text '2'"],
     [{ iterations: -1 }, 'iterations', 'at least 0'],
     [{ iterations: 1.5 }, 'iterations', 'whole number'],
     [{ draws: Number.NaN }, 'draws', 'above 0'],

@@ -24,8 +24,8 @@ const without = (key: keyof TaskFamily): object =>
 test.each([
   [{ ...without('verify'), judge: mine.verify }, '`judge` is now `verify`'],
   [{ ...without('verify'), verifi: mine.verify }, 'family.verify: is missing; it must be a function (rename `verifi`)'],
-  [{ ...mine, turns: 0 }, 'family.turns: must be a whole number of at least 1, not 0'],
-  [{ ...mine, turns: '1' }, "family.turns: must be a whole number of at least 1, not the text '1'"],
+  [{ ...mine, turns: 0 }, 'family.turns: must be a whole number above 0, not 0'],
+  [{ ...mine, turns: '1' }, "family.turns: must be a whole number above 0, not the text '1'"],
   [{ ...mine, name: '' }, "family.name: must be a text that is not empty, not the text ''"],
   [{ ...mine, close: 1 }, 'family.close: must be a function, not 1'],
   [null, 'family: must be a task family, not null'],
