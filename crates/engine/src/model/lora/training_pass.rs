@@ -91,7 +91,7 @@ impl Adapter {
         }
     }
 
-    /// What an adapted module adds to x·W₀ᵀ with dropout, `[N, out]`: s·B·A·x', or with DoRA (g − 1)·W₀·x' + g·s·B·A·x',
+    /// The part beside x·W₀ᵀ of an adapted module with dropout, `[N, out]`: s·B·A·x', or with DoRA (g − 1)·W₀·x' + g·s·B·A·x',
     /// where g = m/‖V‖, and x' is x with dropout.
     fn dropped(&self, x: &Tensor, index: usize) -> Tensor {
         let lora = self.lora(x, index);
