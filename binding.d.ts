@@ -179,6 +179,14 @@ export interface LoraOptions {
   targetModules?: Array<string>
   /** Scales by α/√rank instead of α/rank. */
   rankStabilised: boolean
+  /** Trains the magnitude of every row apart from its direction (DoRA). */
+  dora: boolean
+  /** Ranks of the modules whose path a pattern matches. */
+  rankPattern: Record<string, number>
+  /** Alphas of the modules whose path a pattern matches. */
+  alphaPattern: Record<string, number>
+  /** Ends of the paths of modules that are trained in full. */
+  modulesToSave: Array<string>
   /** Determines the initial A and every dropout mask. */
   seed: number
 }

@@ -86,6 +86,12 @@ export const record = (fields: FieldKinds): Kind => ({ ...anyRecord, fields });
 /** A list of members of this kind. */
 export const listOf = (members: Kind): Kind => ({ words: 'a list', fits: Array.isArray, members });
 
+/** An object with any keys whose values are of this kind. */
+export const recordOf = (members: Kind): Kind =>
+  chosenBy(`an object whose values are each ${members.words}`, (value) =>
+    isObject(value) ? record(Object.fromEntries(Object.keys(value).map((key) => [key, members]))) : undefined,
+  );
+
 /** A value whose form decides its kind; `choose` returns undefined for an invalid form. */
 export function chosenBy(words: string, choose: (value: unknown) => Kind | undefined): Kind {
   return { words, fits: (value) => choose(value) !== undefined, choose };

@@ -27,30 +27,44 @@ from updates import GRPO, SUPERVISED, current_logprobs
 
 ADAPTERS = GOLDEN / "adapters"
 ALL = "all-linear"
+# Name of the adapter: its settings. The name begins with the model's.
 CASES = {
     "llama-tied": LoraConfig(r=4, lora_alpha=8, target_modules=ALL),
     "llama-head-dim": LoraConfig(r=5, lora_alpha=5, target_modules=["gate_proj", "down_proj", "k_proj"]),
     "qwen2": LoraConfig(r=3, lora_alpha=6, target_modules=["q_proj", "v_proj"], use_rslora=True),
     "qwen3": LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "v_proj", "o_proj", "up_proj"], layers_to_transform=[1]),
+    "llama-head-dim+dora": LoraConfig(
+        r=4, lora_alpha=8, target_modules=ALL, use_dora=True,
+        rank_pattern={"down_proj": 2, r".*layers\.1.*q_proj": 3}, alpha_pattern={"down_proj": 5},
+    ),
+    "qwen2+saved": LoraConfig(r=3, lora_alpha=6, target_modules=["q_proj", "v_proj"], modules_to_save=["embed_tokens", "norm"], ensure_weight_tying=True),
+    "qwen3+dora+saved": LoraConfig(r=2, lora_alpha=4, target_modules=["k_proj", "up_proj"], use_dora=True, use_rslora=True, modules_to_save=["embed_tokens", "lm_head"]),
 }
 ADAMW = {"learningRate": 3e-3, "adamBeta1": 0.9, "adamBeta2": 0.95, "adamEpsilon": 1e-2, "weightDecay": 0.1, "maxGradNorm": 1.0}
 SAMPLES = 8
 
 
+def base_of(name):
+    return name.split("+")[0]
+
+
 def make_adapter(name, config, seed):
-    """A: as initialised but seeded; B: N(0, 0.3/√r), so that the difference is of the weights' size."""
+    """A: as initialised but seeded; B: N(0, 0.3/√r), so that the difference is of the weights' size; magnitudes and saved
+    weights: changed by a tenth."""
     generator = torch.Generator().manual_seed(seed)
     config.task_type = "CAUSAL_LM"
-    model = get_peft_model(load_model(name), config)
+    model = get_peft_model(load_model(base_of(name)), config)
     for key, weight in model.named_parameters():
         if "lora_A" in key:
             weight.data = (2 * torch.rand(weight.shape, generator=generator) - 1) / weight.shape[1] ** 0.5
         elif "lora_B" in key:
             weight.data = torch.randn(weight.shape, generator=generator) * 0.3 / weight.shape[1] ** 0.5
+        elif weight.requires_grad:
+            weight.data = weight.data * (1 + 0.1 * torch.randn(weight.shape, generator=generator))
     folder = ADAPTERS / name
     shutil.rmtree(folder, ignore_errors=True)
     # The path inside adapter_config.json is the one from the root of the repository.
-    config.base_model_name_or_path = f"test/golden/models/{name}"
+    config.base_model_name_or_path = f"test/golden/models/{base_of(name)}"
     model.peft_config["default"].base_model_name_or_path = config.base_model_name_or_path
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
@@ -58,11 +72,12 @@ def make_adapter(name, config, seed):
     path = folder / "adapter_config.json"
     content = json.loads(path.read_text())
     content["target_modules"].sort()
+    content["modules_to_save"] = sorted(content["modules_to_save"]) if content["modules_to_save"] else None
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def load_adapted(name, exact, trainable=True):
-    base = load_exact_model(name) if exact else load_model(name)
+    base = load_exact_model(base_of(name)) if exact else load_model(base_of(name))
     model = PeftModel.from_pretrained(base, ADAPTERS / name, is_trainable=trainable, autocast_adapter_dtype=False)
     return (model.double() if exact else model).eval()
 
@@ -73,7 +88,8 @@ def plain(model):
 
 
 def file_name(key):
-    return key.replace(".default", "")
+    key = key.replace(".modules_to_save.default", "").replace(".default", "")
+    return key.removesuffix(".weight") if "magnitude" in key else key
 
 
 def adapter_weights(model):
@@ -89,8 +105,10 @@ def blend(reference, model, alpha):
 def run_steps(model, steps):
     reference = plain(model)
     start = {key: weight.detach().clone() for key, weight in adapter_weights(model).items()}
-    # As PEFT with transformers' trainer: weight decay on A and B.
-    optimizer = torch.optim.AdamW([{"params": list(adapter_weights(model).values()), "weight_decay": steps[-1]["settings"]["weightDecay"]}])
+    # As PEFT with transformers' trainer: weight decay on all but norms.
+    decay = steps[-1]["settings"]["weightDecay"]
+    groups = [{"params": [weight], "weight_decay": 0 if "norm" in key else decay} for key, weight in adapter_weights(model).items()]
+    optimizer = torch.optim.AdamW(groups)
     metrics = []
     for step in steps:
         objective = step["settings"]["objective"]
@@ -120,7 +138,7 @@ def moved(make, **more):
 
 def clipped(make, name):
     batch = make.batch(masked=True)
-    make.add_old_logprobs(batch, current_logprobs(name, batch, 0.7))
+    make.add_old_logprobs(batch, current_logprobs(base_of(name), batch, 0.7))
     return [step(batch, temperature=0.7, normalisation="token-mean", useRolloutLogprobs=True)]
 
 
@@ -135,20 +153,20 @@ UPDATES = {
 
 
 def update_case(case, name, seed):
-    make = BatchMaker(load_exact_model(name).config.vocab_size, seed)
+    make = BatchMaker(load_exact_model(base_of(name)).config.vocab_size, seed)
     steps = UPDATES[case](make, name)
     metrics, change = run_steps(load_adapted(name, exact=True), steps)
     single_metrics, single = run_steps(load_adapted(name, exact=False), steps)
     last, single_last = metrics[-1][-1], single_metrics[-1][-1]
     fp32 = {"loss": abs(single_last["loss"] - last["loss"]) / (last["loss_size"] or 1), "change": relative_gap(single, change)}
     print(f"{name}, {case}: loss {last['loss']:.3g}, grad_norm {last['grad_norm']:.3g} | fp32 gap of loss {fp32['loss']:.1e}, of the change {fp32['change']:.1e}")
-    return {"name": case, "model": name, "steps": steps, "metrics": metrics, "change": sample_change(change, seed), "fp32": fp32}
+    return {"name": case, "adapter": name, "steps": steps, "metrics": metrics, "change": sample_change(change, seed), "fp32": fp32}
 
 
 def merged_samples(name, seed):
     """(weight, index, value) of the merged model, in fp32."""
     generator = torch.Generator().manual_seed(seed)
-    before = dict(load_model(name).named_parameters())
+    before = dict(load_model(base_of(name)).named_parameters())
     samples = []
     for key, weight in plain(load_adapted(name, exact=False)).named_parameters():
         if torch.equal(weight, before[key]):

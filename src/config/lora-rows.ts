@@ -48,6 +48,26 @@ export const lora = z.strictObject({
     .boolean()
     .default(false)
     .meta({ trl: ['use_rslora', 'lora.use_rslora'] }),
+  /** true: DoRA. */
+  dora: z
+    .boolean()
+    .default(false)
+    .meta({ trl: ['use_dora', 'lora.use_dora'] }),
+  /** Ranks of some modules, by a regular expression for the path or its end. */
+  rankPattern: z
+    .record(name, count)
+    .default({})
+    .meta({ trl: ['lora.rank_pattern'] }),
+  alphaPattern: z
+    .record(name, positive)
+    .default({})
+    .meta({ trl: ['lora.alpha_pattern'] }),
+  /** Modules that are trained in full beside the adapter. */
+  modulesToSave: z
+    .union([name, z.array(name)])
+    .transform((names) => [names].flat().flatMap((one) => one.split(',')))
+    .default([])
+    .meta({ trl: ['lora_modules_to_save', 'lora.modules_to_save'] }),
   /** PEFT folder of the initial adapter, with this rank, alpha and modules. */
   adapter: name.optional(),
 });

@@ -134,13 +134,11 @@ export const refusals: readonly Refusal[] = [
     },
   },
   {
-    because: 'adapters are plain LoRA on linear modules',
+    because: 'adapters are LoRA and DoRA on linear modules',
     instead: 'set the keys of the section `lora`',
     options: {
       lora_target_parameters: [],
-      lora_modules_to_save: [],
       lora_task_type: ['CAUSAL_LM'],
-      use_dora: [false],
     },
   },
   {

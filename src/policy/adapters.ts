@@ -6,6 +6,7 @@ import {
   listOf,
   number,
   oneOf,
+  recordOf,
   required,
   requireFields,
   text,
@@ -25,6 +26,17 @@ export interface LoraOptions {
   readonly targetModules?: 'all-linear' | readonly string[];
   /** Scales by alpha/√rank (rsLoRA); default false. */
   readonly rankStabilised?: boolean;
+  /** Trains the magnitude of every row apart from its direction (DoRA, arXiv 2402.09353); default false. */
+  readonly dora?: boolean;
+  /** Ranks of some modules in place of `rank`, by a regular expression for the path or its end, as in PEFT. */
+  readonly rankPattern?: Readonly<Record<string, number>>;
+  /** Alphas of some modules in place of `alpha`, by patterns as those of `rankPattern`. */
+  readonly alphaPattern?: Readonly<Record<string, number>>;
+  /**
+   * Modules that are trained in full beside the adapter: `embed_tokens`, `lm_head`, `norm` or longer ends of paths; default
+   * none. Where the head is tied, `embed_tokens` is both.
+   */
+  readonly modulesToSave?: readonly string[];
   /** Seeds the initial A and every dropout mask; default 0. */
   readonly seed?: number;
 }
@@ -40,6 +52,10 @@ export const loraFields: Fields<LoraOptions> = {
     Array.isArray(value) ? listOf(text) : allLinear.fits(value) ? allLinear : undefined,
   ),
   rankStabilised: flag,
+  dora: flag,
+  rankPattern: recordOf(wholeNumber),
+  alphaPattern: recordOf(number),
+  modulesToSave: listOf(text),
   seed: wholeNumber,
 };
 
@@ -50,10 +66,16 @@ export function nativeLora({
   dropout = 0,
   targetModules,
   rankStabilised = false,
+  dora = false,
+  rankPattern = {},
+  alphaPattern = {},
+  modulesToSave = [],
   seed = 0,
 }: LoraOptions): NativeLora {
   const named = targetModules === undefined || targetModules === 'all-linear' ? undefined : [...targetModules];
-  return { rank, alpha, dropout, rankStabilised, seed, ...(named && { targetModules: named }) };
+  const patterns = { rankPattern: { ...rankPattern }, alphaPattern: { ...alphaPattern } };
+  const settings = { rank, alpha, dropout, rankStabilised, dora, ...patterns, modulesToSave: [...modulesToSave], seed };
+  return { ...settings, ...(named && { targetModules: named }) };
 }
 
 /** The folders of a merge. */

@@ -6,7 +6,8 @@ import { parseConfig } from '../../src/config/parse.js';
 import { ConfigError, type ConfigProblem } from '../../src/errors.js';
 
 const base = { task: 'code-breaker', model: 'models/tiny' };
-const defaults = { rank: 16, alpha: 32, dropout: 0, targetModules: 'all-linear', rankStabilised: false };
+const more = { dora: false, rankPattern: {}, alphaPattern: {}, modulesToSave: [] };
+const defaults = { rank: 16, alpha: 32, dropout: 0, targetModules: 'all-linear', rankStabilised: false, ...more };
 
 function problems(input: Record<string, unknown>): readonly ConfigProblem[] {
   try {
@@ -63,9 +64,11 @@ describe("TRL's names", () => {
       lora_dropout: 0.05,
       lora_target_modules: ['q_proj'],
       use_rslora: true,
+      use_dora: true,
+      lora_modules_to_save: ['embed_tokens'],
     };
-    const ours = { rank: 8, alpha: 4, dropout: 0.05, targetModules: ['q_proj'], rankStabilised: true };
-    expect(parseConfig({ ...base, ...trl }).lora).toEqual(ours);
+    const ours = { rank: 8, alpha: 4, dropout: 0.05, targetModules: ['q_proj'], rankStabilised: true, dora: true };
+    expect(parseConfig({ ...base, ...trl }).lora).toEqual({ ...more, ...ours, modulesToSave: ['embed_tokens'] });
   });
 
   test('use_peft: true takes the defaults, false overrides the other names, and anything but a boolean is refused', () => {
@@ -77,6 +80,6 @@ describe("TRL's names", () => {
 
 test("the section accepts PEFT's names", () => {
   const peft = { r: 4, lora_alpha: 8, lora_dropout: 0.1, target_modules: ['q_proj'], use_rslora: true };
-  const ours = { rank: 4, alpha: 8, dropout: 0.1, targetModules: ['q_proj'], rankStabilised: true };
+  const ours = { ...more, rank: 4, alpha: 8, dropout: 0.1, targetModules: ['q_proj'], rankStabilised: true };
   expect(parseConfig({ task: 'reds', model: 'm', lora: peft } as ConfigInput).lora).toEqual(ours);
 });

@@ -12,6 +12,7 @@ import {
   adapterFolder,
   type Backend,
   backends,
+  baseOf,
   largestGap,
   modelFolder,
   onPolicySettings,
@@ -56,23 +57,23 @@ function asHalf(file: string): void {
 describe.each(Object.keys(golden))('merge: %s', (name) => {
   test("equals PEFT's merge_and_unload, in a folder like the base's", async () => {
     const out = join(temporaryFolder(), 'merged');
-    const weights = await mergeAdapter({ model: modelFolder(name), adapter: adapterFolder(name), out });
-    expect(readdirSync(out)).toEqual(readdirSync(modelFolder(name)));
-    const [before, after] = [readWeights(modelFolder(name)), readWeights(out)];
+    const weights = await mergeAdapter({ model: modelFolder(baseOf(name)), adapter: adapterFolder(name), out });
+    expect(readdirSync(out)).toEqual(readdirSync(modelFolder(baseOf(name))));
+    const [before, after] = [readWeights(modelFolder(baseOf(name))), readWeights(out)];
     const changed = [...after].filter(([key, values]) => largestGap(values, before.get(key) ?? []) > 0);
     expect(new Set(changed.map(([key]) => key))).toEqual(new Set(golden[name]?.merged.map(([key]) => key)));
     expect(weights).toBe(changed.length);
     for (const [key, index, value] of golden[name]?.merged ?? []) {
       // The base of qwen2 is stored in bf16, so the merged weights are too.
-      const tolerance = name === 'qwen2' ? Math.abs(value) / 256 : 1e-6;
+      const tolerance = baseOf(name) === 'qwen2' ? Math.abs(value) / 256 : 1e-6;
       expect(Math.abs((after.get(key)?.[index] as number) - value), `${key}[${index}]`).toBeLessThanOrEqual(tolerance);
     }
   });
 
-  test.skipIf(name === 'qwen2')('computes the same as base and adapter', async () => {
+  test.skipIf(baseOf(name) === 'qwen2')('computes the same as base and adapter', async () => {
     const out = join(temporaryFolder(), 'merged');
-    await mergeAdapter({ model: modelFolder(name), adapter: adapterFolder(name), out });
-    const [merged, adapted] = [await openPolicy(out), await openPolicy(name, { adapter: adapterFolder(name) })];
+    await mergeAdapter({ model: modelFolder(baseOf(name)), adapter: adapterFolder(name), out });
+    const [merged, adapted] = [await openPolicy(out), await openPolicy(baseOf(name), { adapter: adapterFolder(name) })];
     expect(await merged.logprobs(batchOf(name))).toEqual(await adapted.logprobs(batchOf(name)));
   });
 });
@@ -98,11 +99,11 @@ test('merge does not overwrite a model', async () => {
 
 describe('loading an adapter refuses by name', () => {
   test.each([
-    ['use_dora', true],
     ['bias', 'lora_only'],
     ['modules_to_save', ['lm_head']],
-    ['rank_pattern', { q_proj: 8 }],
-    ['alpha_pattern', { q_proj: 8 }],
+    ['modules_to_save', ['embed_tokens']],
+    ['modules_to_save', ['mlp.up_proj']],
+    ['modules_to_save', ['classifier']],
     ['layer_replication', [[0, 2]]],
     ['fan_in_fan_out', true],
     ['lora_bias', true],
@@ -127,6 +128,14 @@ describe('loading an adapter refuses by name', () => {
     ['lora_dropout', '0.1', /`lora_dropout` is 0.1, not a number/],
     ['use_rslora', 'yes', /`use_rslora` is yes, not true or false/],
     ['lora_alpha', 1e200, /not finite/],
+    ['use_dora', true, /lora_magnitude_vector/],
+    ['rank_pattern', { q_proj: 8 }, /the model needs/],
+    ['rank_pattern', { q_proj: 'eight' }, /`rank_pattern`: the value of `q_proj` is not a rank/],
+    ['rank_pattern', { q_proj: 4, 'self_attn.q_proj': 8 }, /both match/],
+    ['rank_pattern', { '(?!q).*': 4 }, /regular expression/],
+    ['alpha_pattern', { q_proj: -1 }, /alphaPattern/],
+    ['modules_to_save', 'norm', /`modules_to_save` is norm, not a list of names/],
+    ['modules_to_save', ['model.norm'], /model.norm.weight/],
   ])('%s: %j', async (key, value, message) => {
     const adapter = changedAdapter('llama-tied', { [key]: value });
     const loading = LocalPolicy.load(modelFolder('llama-tied'), { device: 'cpu', adapter });
@@ -185,6 +194,76 @@ test('a saved adapter folder holds the config for PEFT, the name of its base and
   const names = [...readWeights(folder).keys()];
   expect(names).toContain('base_model.model.model.layers.1.mlp.down_proj.lora_B.weight');
   expect(names).toHaveLength(8);
+});
+
+describe.each(backends)('DoRA, patterns and saved modules: %s', (backend) => {
+  const lora = {
+    ...{ rank: 3, alpha: 6, dora: true, modulesToSave: ['embed_tokens', 'norm'] },
+    ...{ rankPattern: { down_proj: 2, '.*layers\\.1.*q_proj': 5 }, alphaPattern: { down_proj: 5 } },
+  };
+
+  test('a new adapter changes nothing, bit for bit', async () => {
+    const [base, adapted] = [
+      await openPolicy('llama-tied', { backend }),
+      await openPolicy('llama-tied', { backend, lora }),
+    ];
+    expect(await adapted.logprobs(batchOf('llama-tied'))).toEqual(await base.logprobs(batchOf('llama-tied')));
+  });
+
+  test('a folder is read again with the same bits, and its config says all', async () => {
+    const policy = await openPolicy('llama-tied', { backend, lora });
+    for (let at = 0; at < 2; at++)
+      await policy.update(training('llama-tied'), { ...onPolicySettings, learningRate: 1e-2 });
+    const folder = temporaryFolder();
+    await policy.save(folder);
+    expect(JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8'))).toMatchObject({
+      use_dora: true,
+      rank_pattern: { down_proj: 2, '.*layers\\.1.*q_proj': 5 },
+      alpha_pattern: { down_proj: 5 },
+      ensure_weight_tying: true,
+    });
+    const weights = readWeights(folder);
+    expect(weights.get('base_model.model.lm_head.weight')).toEqual(
+      weights.get('base_model.model.model.embed_tokens.weight'),
+    );
+    expect(weights.get('base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight')).toHaveLength(5 * 32);
+    const again = await openPolicy(folder, { backend });
+    expect(await again.logprobs(batchOf('llama-tied'))).toEqual(await policy.logprobs(batchOf('llama-tied')));
+    const out = join(temporaryFolder(), 'merged');
+    await mergeAdapter({ model: modelFolder('llama-tied'), adapter: folder, out });
+    const merged = await openPolicy(out, { backend });
+    expect(await merged.logprobs(batchOf('llama-tied'))).toEqual(await policy.logprobs(batchOf('llama-tied')));
+  });
+
+  test('gradients of the kernels are those of libtorch', async () => {
+    const settings = { ...onPolicySettings, learningRate: 1e-2, adamEpsilon: 1e-3 };
+    const trained = async (backend: Backend): Promise<Float32Array[]> => {
+      const policy = await openPolicy('llama-tied', { backend, lora });
+      for (let at = 0; at < 2; at++) await policy.update(training('llama-tied'), settings);
+      const folder = temporaryFolder();
+      await policy.save(folder);
+      return [...readWeights(folder).values()];
+    };
+    const [one, other] = [await trained(backend), await trained('torch')];
+    const gaps = one.map((values, index) => largestGap(values, other[index] as Float32Array));
+    expect(Math.max(...gaps)).toBeLessThan(2e-5);
+  });
+});
+
+describe('a new adapter refuses by name', () => {
+  test.each([
+    ['lora.modulesToSave', { modulesToSave: ['lm_head'] }, /tied to the embeddings: name `embed_tokens`/],
+    ['lora.modulesToSave', { modulesToSave: ['up_proj'] }, /name it as a target module/],
+    ['lora.modulesToSave', { modulesToSave: ['nothing'] }, /no module of this model/],
+    ['lora.rankPattern', { rankPattern: { q_prj: 2 } }, /matches no adapted module/],
+    ['lora.rankPattern', { rankPattern: { q_proj: 0 } }, /not a rank/],
+    ['lora.rankPattern', { rankPattern: { 'q_proj(': 2 } }, /regular expression/],
+    ['lora.alphaPattern', { alphaPattern: { q_proj: 1, 'self_attn.q_proj': 2 } }, /both match/],
+  ])('%s: %j', async (key, changes, message) => {
+    const loading = openPolicy('llama-tied', { lora: { rank: 2, alpha: 2, ...changes } });
+    await expect(loading).rejects.toMatchObject({ fields: { key } });
+    await expect(loading).rejects.toThrow(message);
+  });
 });
 
 test('an adapter of one layer of two names whole paths, so that PEFT adapts no other', async () => {

@@ -6,6 +6,7 @@ import {
   adapterFolder,
   type Backend,
   backends,
+  baseOf,
   bound,
   type GoldenSettings,
   largestGap,
@@ -24,7 +25,7 @@ import {
 
 interface Case {
   readonly name: string;
-  readonly model: string;
+  readonly adapter: string;
   readonly steps: { batch: PlainBatch; settings: GoldenSettings; blend?: number }[];
   readonly metrics: Record<string, number>[][];
   readonly change: { norms: Record<string, number>; samples: [string, number, number][] };
@@ -63,10 +64,10 @@ function checkMetrics(found: UpdateMetrics, expected: Record<string, number>, { 
   }
 }
 
-async function checkAdapter(policy: LocalPolicy, { model, change, fp32 }: Case): Promise<void> {
+async function checkAdapter(policy: LocalPolicy, { adapter, change, fp32 }: Case): Promise<void> {
   const folder = temporaryFolder();
   await policy.save(folder);
-  const before = readWeights(adapterFolder(model));
+  const before = readWeights(adapterFolder(adapter));
   const after = readWeights(folder);
   expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
   const moved = (name: string, index: number) =>
@@ -83,7 +84,7 @@ async function checkAdapter(policy: LocalPolicy, { model, change, fp32 }: Case):
 }
 
 const openAdapted = (name: string, backend: Backend): Promise<LocalPolicy> =>
-  openPolicy(name, { adapter: adapterFolder(name), backend });
+  openPolicy(baseOf(name), { adapter: adapterFolder(name), backend });
 
 describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, backend) => {
   const { sequences, updates } = golden[name] as (typeof golden)[string];
@@ -122,8 +123,8 @@ describe.each(combinations)('%s on %s, as PEFT computes it in fp32', (name, back
 
   test('a new adapter changes nothing, bit for bit', async () => {
     const [base, adapted] = [
-      await openPolicy(name, { backend }),
-      await openPolicy(name, { backend, lora: { rank: 4, alpha: 8, seed: 7 } }),
+      await openPolicy(baseOf(name), { backend }),
+      await openPolicy(baseOf(name), { backend, lora: { rank: 4, alpha: 8, seed: 7 } }),
     ];
     const batch = toTokenBatch(sequences);
     expect(await adapted.logprobs(batch)).toEqual(await base.logprobs(batch));

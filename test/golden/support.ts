@@ -29,6 +29,9 @@ export const goldenPath = (name: string): string => fileURLToPath(new URL(name, 
 
 export const modelFolder = (name: string): string => goldenPath(`models/${name}`);
 
+/** The model of an adapter of the fixtures: the first part of its name. */
+export const baseOf = (adapter: string): string => adapter.split('+')[0] as string;
+
 export const adapterFolder = (name: string): string => goldenPath(`adapters/${name}`);
 
 export function readGolden<Content>(name: string): Content {

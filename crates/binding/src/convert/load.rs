@@ -1,12 +1,14 @@
 //! Options and facts of policies.
 
 use super::unknown;
-use exit_rl_engine::error::Result;
+use exit_rl_engine::error::{EngineError, Result};
+use exit_rl_engine::model::lora::patterns::Patterns;
 use exit_rl_engine::model::lora::settings::LoraSettings;
 use exit_rl_engine::placement;
 use exit_rl_engine::placement::{BackendChoice, Dtype};
 use exit_rl_engine::policy;
 use napi_derive::napi;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[napi(object)]
@@ -42,6 +44,14 @@ pub struct LoraOptions {
     pub target_modules: Option<Vec<String>>,
     /// Scales by α/√rank instead of α/rank.
     pub rank_stabilised: bool,
+    /// Trains the magnitude of every row apart from its direction (DoRA).
+    pub dora: bool,
+    /// Ranks of the modules whose path a pattern matches.
+    pub rank_pattern: BTreeMap<String, u32>,
+    /// Alphas of the modules whose path a pattern matches.
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// Ends of the paths of modules that are trained in full.
+    pub modules_to_save: Vec<String>,
     /// Determines the initial A and every dropout mask.
     pub seed: f64,
 }
@@ -83,7 +93,7 @@ impl LoadOptions {
         let backend = backend(&self.backend)?;
         let (threads, slots) = (self.threads as usize, self.slots as usize);
         let (device, reference, trainable) = (self.device, self.reference, self.trainable);
-        let lora = self.lora.map(LoraOptions::into_engine);
+        let lora = self.lora.map(LoraOptions::into_engine).transpose()?;
         let adapter = self.adapter.map(PathBuf::from);
         Ok(policy::LoadOptions {
             device,
@@ -101,16 +111,25 @@ impl LoadOptions {
 }
 
 impl LoraOptions {
-    fn into_engine(self) -> LoraSettings {
-        LoraSettings {
+    fn into_engine(self) -> Result<LoraSettings> {
+        let ranks = self.rank_pattern.into_iter().map(|(pattern, rank)| (pattern, rank as usize));
+        Ok(LoraSettings {
             rank: self.rank as usize,
             alpha: self.alpha,
             dropout: self.dropout,
             targets: self.target_modules,
             rslora: self.rank_stabilised,
+            dora: self.dora,
+            rank_pattern: patterns("lora.rankPattern", ranks)?,
+            alpha_pattern: patterns("lora.alphaPattern", self.alpha_pattern)?,
+            modules_to_save: self.modules_to_save,
             seed: self.seed as u64,
-        }
+        })
     }
+}
+
+fn patterns<Value>(key: &str, values: impl IntoIterator<Item = (String, Value)>) -> Result<Patterns<Value>> {
+    Patterns::new(values).map_err(|reason| EngineError::invalid(key, reason))
 }
 
 pub fn dtype(key: &str, name: &str) -> Result<Dtype> {

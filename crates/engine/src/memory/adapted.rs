@@ -3,15 +3,15 @@
 use crate::error::Result;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::Layout;
-use crate::model::lora::matrices::{adapted_modules, check_targets, is_target, LINEAR_MODULES};
+use crate::model::lora::matrices::{new_places, Places};
 use crate::model::lora::settings::LoraSettings;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Sizes, in parameters.
 pub struct Adapted {
-    /// A and B of all modules.
+    /// A, B and magnitudes of all modules, and the saved weights.
     pub factors: u64,
-    /// The frozen matrices that contain adapted modules, kept beside the merged ones.
+    /// The frozen weights that the adapter changes, kept beside the merged ones.
     pub matrices: u64,
 }
 
@@ -19,14 +19,10 @@ impl Adapted {
     /// @error names a target that the model does not have.
     pub fn new(config: &DecoderConfig, lora: &LoraSettings) -> Result<Self> {
         let (layout, _) = Layout::new(config);
-        let all: Vec<String> = LINEAR_MODULES.map(String::from).to_vec();
-        let targets = lora.targets.as_ref().unwrap_or(&all);
-        check_targets(&layout, targets)?;
-        let (pieces, factors) = adapted_modules(&layout, lora.rank, |module| is_target(module, targets));
-        let leaves: BTreeMap<usize, usize> = pieces
-            .iter()
-            .map(|piece| (piece.leaf, layout.leaves[piece.leaf].shape.iter().product::<i64>() as usize))
-            .collect();
-        Ok(Self { factors: factors as u64, matrices: leaves.values().sum::<usize>() as u64 })
+        let Places { modules, saved, size, .. } = new_places(&layout, lora)?;
+        let leaves: BTreeSet<usize> =
+            modules.iter().map(|module| module.leaf).chain(saved.iter().map(|saved| saved.leaf)).collect();
+        let numbers = |leaf: usize| layout.leaves[leaf].shape.iter().product::<i64>() as u64;
+        Ok(Self { factors: size as u64, matrices: leaves.into_iter().map(numbers).sum() })
     }
 }

@@ -53,16 +53,16 @@ impl<'a> Decoder<'a> {
         self.config.layers
     }
 
-    fn weight(&self, leaf: usize) -> &Tensor {
-        &self.parameters.views[leaf]
+    fn weight(&self, leaf: usize) -> Tensor {
+        self.parameters.weight(leaf)
     }
 
     /// x Wᵀ + b with W and b by their leaves, and the gradient of an adapter in a training pass.
     fn linear(&self, x_nd: &Tensor, weight: usize, bias: Option<usize>) -> Tensor {
         let (merged, bias) = (self.weight(weight), bias.map(|leaf| self.weight(leaf)));
         let adapter = self.parameters.adapter.as_ref();
-        let adapted = adapter.and_then(|adapter| adapter.linear(x_nd, weight, merged, bias));
-        adapted.unwrap_or_else(|| x_nd.linear(merged, bias))
+        let adapted = adapter.and_then(|adapter| adapter.linear(x_nd, weight, &merged, bias.as_ref()));
+        adapted.unwrap_or_else(|| x_nd.linear(&merged, bias.as_ref()))
     }
 
     /// RMSNorm over the last axis.
@@ -135,7 +135,7 @@ impl<'a> Decoder<'a> {
 
     /// Rows of the embedding table, `[N, D]`.
     pub fn embed(&self, ids_n: &Tensor) -> Tensor {
-        Tensor::embedding(self.weight(self.parameters.leaves.embed_tokens), ids_n, -1, false, false)
+        Tensor::embedding(&self.weight(self.parameters.leaves.embed_tokens), ids_n, -1, false, false)
     }
 
     /// Final hidden states of the completion rows, `[B·Tc, D]`.

@@ -96,6 +96,12 @@ impl Layout {
         (layout, DecoderLeaves { embed_tokens, layers, norm, lm_head })
     }
 
+    /// The leaf that holds a weight, and the weight's first number in it.
+    pub fn place(&self, weight: &NamedWeight) -> (usize, usize) {
+        let leaf = self.leaves.iter().rposition(|leaf| leaf.offset <= weight.offset).unwrap_or_default();
+        (leaf, weight.offset - self.leaves[leaf].offset)
+    }
+
     fn matrices(&mut self, config: &DecoderConfig, layer: usize) -> LayerLeaves {
         let name = |part: &str| format!("model.layers.{layer}.{part}.weight");
         let (width, query, key) = (config.hidden_size, config.attention_width(), config.kv_width());

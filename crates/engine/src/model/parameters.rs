@@ -92,9 +92,15 @@ impl Parameters {
         self.adapter.as_ref().map_or_else(all, Adapter::elements)
     }
 
-    /// Weight decay covers `..decayed` of the trained tensor: all of an adapter, which holds matrices only.
+    /// Weight decay covers `..decayed` of the trained tensor.
     pub fn decayed(&self) -> usize {
-        self.adapter.as_ref().map_or(self.layout.decayed, |adapter| adapter.flat.numel())
+        self.adapter.as_ref().map_or(self.layout.decayed, |adapter| adapter.decayed)
+    }
+
+    /// The weight of a leaf as the forward pass reads it; in a training pass it carries the gradient of a trained one.
+    pub fn weight(&self, leaf: usize) -> Tensor {
+        let trained = self.adapter.as_ref().and_then(|adapter| adapter.saved_weight(leaf, self.kind()));
+        trained.unwrap_or_else(|| self.views[leaf].shallow_clone())
     }
 
     /// The flat tensor that the forward pass reads.

@@ -4,6 +4,14 @@ use super::adapter::Adapter;
 use crate::error::{EngineError, Result};
 use crate::model::parameters::Parameters;
 
+impl Adapter {
+    fn name_of(&self, leaf: usize) -> String {
+        let modules = self.modules.iter().filter(|module| module.leaf == leaf).map(|module| module.path.as_str());
+        let saved = self.saved.iter().filter(|saved| saved.leaf == leaf).map(|saved| saved.name.as_str());
+        modules.chain(saved).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl Parameters {
     /// Merges an adapter into the weights; from then on the adapter is trained instead of them.
     ///
@@ -12,10 +20,10 @@ impl Parameters {
     pub fn adapt(&mut self, mut adapter: Adapter) -> Result<()> {
         adapter.keep_base(&self.views);
         adapter.merge(&self.views);
-        for module in &adapter.modules {
+        for leaf in adapter.leaves() {
             // Finite A and B and a finite scale can have a product that is not finite.
-            if !self.views[module.leaf].isfinite().all().int64_value(&[]).is_positive() {
-                return Err(EngineError::NonFinite { what: format!("`{}` with its adapter", module.path) });
+            if !self.views[leaf].isfinite().all().int64_value(&[]).is_positive() {
+                return Err(EngineError::NonFinite { what: format!("{} with its adapter", adapter.name_of(leaf)) });
             }
         }
         self.adapter = Some(adapter);

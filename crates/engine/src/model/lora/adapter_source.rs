@@ -1,14 +1,15 @@
 //! Opens a base and its adapter from folders and settings.
 
 use super::adapter::Adapter;
+use super::matrices::{new_places, AdaptedModule};
 use super::peft;
+use super::saved::SavedWeight;
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::io::companions::Companions;
 use crate::model::layout::Layout;
 use crate::model::parameters::Parameters;
 use std::path::{Path, PathBuf};
-use tch::Device;
 
 /// The folder of the base weights, and that of an adapter.
 pub struct Source {
@@ -42,10 +43,10 @@ impl Source {
         lora: Option<&LoraSettings>,
         fingerprint: &str,
     ) -> Result<Option<Adapter>> {
-        let (layout, device) = (&parameters.layout, parameters.device());
+        let (layout, views, device) = (&parameters.layout, &parameters.views, parameters.device());
         let seed = lora.map_or(0, |lora| lora.seed);
         let Some(folder) = &self.adapter else {
-            return lora.map(|lora| Adapter::new(lora.clone(), layout, device)).transpose();
+            return lora.map(|lora| Adapter::new(lora.clone(), layout, views)).transpose();
         };
         let mut adapter = Adapter::read(folder, layout, fingerprint, seed, device)?;
         if let Some(lora) = lora {
@@ -59,22 +60,31 @@ impl Source {
 impl Adapter {
     /// Refuses an adapter from a folder whose settings differ.
     fn check_settings(&self, wanted: &LoraSettings, layout: &Layout, folder: &Path) -> Result<()> {
-        let settings = &self.settings;
-        let expected = Self::new(wanted.clone(), layout, Device::Cpu)?;
-        let modules = |adapter: &Self| adapter.modules.iter().map(|module| module.path.clone()).collect::<Vec<_>>();
-        let (key, here) = if settings.rank != wanted.rank {
-            ("rank", settings.rank.to_string())
-        } else if settings.alpha != wanted.alpha {
-            ("alpha", settings.alpha.to_string())
-        } else if settings.rslora != wanted.rslora {
-            ("rankStabilised", settings.rslora.to_string())
-        } else if modules(self) != modules(&expected) {
-            ("targetModules", modules(self).join(", "))
-        } else {
-            return Ok(());
+        wanted.check()?;
+        let expected = new_places(layout, wanted)?;
+        let each = |value: fn(&AdaptedModule) -> String| {
+            let list = |modules: &[AdaptedModule]| modules.iter().map(value).collect::<Vec<_>>().join(", ");
+            (list(&self.modules), list(&expected.modules))
         };
-        let reason = format!("the adapter in `{}` has {here}; set the same value", folder.display());
-        Err(EngineError::invalid(&format!("lora.{key}"), reason))
+        let names = |saved: &[SavedWeight]| saved.iter().map(|saved| saved.name.clone()).collect::<Vec<_>>().join(", ");
+        let settings = &self.settings;
+        let rows = [
+            ("rank", (settings.rank.to_string(), wanted.rank.to_string())),
+            ("alpha", (settings.alpha.to_string(), wanted.alpha.to_string())),
+            ("rankStabilised", (settings.rslora.to_string(), wanted.rslora.to_string())),
+            ("dora", (settings.dora.to_string(), wanted.dora.to_string())),
+            ("targetModules", each(|module| module.path.clone())),
+            ("modulesToSave", (names(&self.saved), names(&expected.saved))),
+            ("rankPattern", each(|module| module.rank.to_string())),
+            ("alphaPattern", each(|module| module.scale.to_string())),
+        ];
+        match rows.into_iter().find(|(_, (here, wanted))| here != wanted) {
+            None => Ok(()),
+            Some((key, (here, _))) => {
+                let reason = format!("the adapter in `{}` has {here}; set the same value", folder.display());
+                Err(EngineError::invalid(&format!("lora.{key}"), reason))
+            }
+        }
     }
 }
 

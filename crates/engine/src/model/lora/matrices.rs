@@ -1,5 +1,7 @@
-//! The modules that an adapter changes, and the places of their LoRA matrices A and B in its flat tensor.
+//! The modules that an adapter changes, and the places of its tensors in its flat tensor.
 
+use super::saved::{saved_weights, SavedWeight};
+use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::model::layout::{Layout, NamedWeight};
 use tch::Tensor;
@@ -17,29 +19,68 @@ pub struct AdaptedModule {
     pub row: usize,
     pub outputs: usize,
     pub inputs: usize,
+    pub rank: usize,
+    /// s.
+    pub scale: f64,
     /// Offset of A `[r, inputs]` in the flat tensor.
     pub a: usize,
     /// Offset of B `[outputs, r]`.
     pub b: usize,
+    /// Offset of the magnitudes m `[outputs]` of DoRA.
+    pub m: Option<usize>,
 }
 
-/// A and B start on 64-byte lines, as weights do.
+/// A, B and, with DoRA, m of one module.
+pub struct Factors {
+    pub a: Tensor,
+    pub b: Tensor,
+    pub m: Option<Tensor>,
+}
+
+/// The places of an adapter's tensors.
+#[derive(Debug, Default, PartialEq)]
+pub struct Places {
+    pub modules: Vec<AdaptedModule>,
+    pub saved: Vec<SavedWeight>,
+    /// Length of the flat tensor.
+    pub size: usize,
+    /// Weight decay covers `..decayed`: all but the vectors of saved modules, as PEFT with transformers' trainer.
+    pub decayed: usize,
+}
+
+/// Tensors start on 64-byte lines, as weights do.
 const ALIGNMENT: usize = 16;
 
-/// The linear modules whose path is `wanted`, in the order of the layout, and the length of the flat tensor.
-pub fn adapted_modules(layout: &Layout, rank: usize, wanted: impl Fn(&str) -> bool) -> (Vec<AdaptedModule>, usize) {
-    let (mut modules, mut size) = (Vec::new(), 0);
-    for weight in layout.weights.iter().filter(|weight| module_of(weight).is_some_and(&wanted)) {
-        let leaf = layout.leaves.iter().rposition(|leaf| leaf.offset <= weight.offset).unwrap_or_default();
-        let (outputs, inputs) = (weight.shape[0] as usize, weight.shape[1] as usize);
-        let row = (weight.offset - layout.leaves[leaf].offset) / inputs;
-        let a = size;
-        let b = (a + rank * inputs).next_multiple_of(ALIGNMENT);
-        size = (b + outputs * rank).next_multiple_of(ALIGNMENT);
-        let path = module_of(weight).unwrap_or_default().to_string();
-        modules.push(AdaptedModule { path, leaf, row, outputs, inputs, a, b });
+impl Places {
+    /// Reserves `length` numbers; returns their offset.
+    pub(super) fn reserve(&mut self, length: usize) -> usize {
+        let offset = self.size;
+        self.size = (offset + length).next_multiple_of(ALIGNMENT);
+        offset
     }
-    (modules, size)
+
+    fn module(&mut self, layout: &Layout, weight: &NamedWeight, path: &str, settings: &LoraSettings) {
+        let (outputs, inputs) = (weight.shape[0] as usize, weight.shape[1] as usize);
+        let (leaf, start) = layout.place(weight);
+        let rank = settings.rank_of(path);
+        let (a, b) = (self.reserve(rank * inputs), self.reserve(outputs * rank));
+        let m = settings.dora.then(|| self.reserve(outputs));
+        let (path, row, scale) = (path.to_string(), start / inputs, settings.scale_of(path));
+        self.modules.push(AdaptedModule { path, leaf, row, outputs, inputs, rank, scale, a, b, m });
+    }
+}
+
+/// The linear modules whose path is `wanted` and the saved modules of the settings, in the order of the layout.
+pub fn places(layout: &Layout, settings: &LoraSettings, wanted: impl Fn(&str) -> bool) -> Places {
+    let mut places = Places::default();
+    for weight in &layout.weights {
+        if let Some(path) = module_of(weight).filter(|path| wanted(path)) {
+            places.module(layout, weight, path, settings);
+        }
+    }
+    places.decayed = places.size;
+    saved_weights(&mut places, layout, &settings.modules_to_save);
+    places
 }
 
 /// The path of the linear module that a weight belongs to; None for embeddings, norms and biases.
@@ -59,11 +100,54 @@ pub fn is_target(module: &str, targets: &[String]) -> bool {
     targets.iter().any(|target| module == target || module.ends_with(&format!(".{target}")))
 }
 
-/// Refuses a target that matches no module of the model: the run would silently train fewer modules.
+/// The places of a new adapter.
 ///
 /// # Errors
-/// `lora.targetModules`, with the modules that the model has.
-pub fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
+/// `lora.<key>` for a target, a pattern or a saved module that the model does not have: the run would silently train less.
+pub fn new_places(layout: &Layout, settings: &LoraSettings) -> Result<Places> {
+    let all: Vec<String> = LINEAR_MODULES.map(String::from).to_vec();
+    let targets = settings.targets.as_ref().unwrap_or(&all);
+    check_targets(layout, targets)?;
+    super::saved::check(layout, &settings.modules_to_save).map_err(|reason| bad("modulesToSave", reason))?;
+    let places = places(layout, settings, |module| is_target(module, targets));
+    let modules: Vec<&str> = places.modules.iter().map(|module| module.path.as_str()).collect();
+    for (key, unused) in [
+        ("rankPattern", settings.rank_pattern.unused(&modules)),
+        ("alphaPattern", settings.alpha_pattern.unused(&modules)),
+    ] {
+        if let Some(pattern) = unused {
+            return Err(bad(key, format!("`{pattern}` matches no adapted module")));
+        }
+    }
+    check_patterns(&places, settings).map_err(|(key, reason)| bad(key, reason))?;
+    check_saved(&places).map_err(|reason| bad("modulesToSave", reason))?;
+    Ok(places)
+}
+
+fn bad(key: &str, reason: String) -> EngineError {
+    EngineError::invalid(&format!("lora.{key}"), reason)
+}
+
+/// Refuses patterns that give one module two values. The error is the key, in our spelling, and the reason.
+pub(super) fn check_patterns(
+    places: &Places,
+    settings: &LoraSettings,
+) -> std::result::Result<(), (&'static str, String)> {
+    let paths = || places.modules.iter().map(|module| module.path.as_str());
+    match (settings.rank_pattern.conflict(paths()), settings.alpha_pattern.conflict(paths())) {
+        (Some(reason), _) => Err(("rankPattern", reason)),
+        (_, Some(reason)) => Err(("alphaPattern", reason)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a module that is both adapted and saved.
+pub(super) fn check_saved(places: &Places) -> std::result::Result<(), String> {
+    let both = places.modules.iter().find(|module| places.saved.iter().any(|saved| saved.leaf == module.leaf));
+    both.map_or(Ok(()), |module| Err(format!("`{}` is adapted as well; name it once", module.path)))
+}
+
+fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
     let modules: Vec<&str> = layout.weights.iter().filter_map(module_of).collect();
     for target in targets {
         if !modules.iter().any(|module| is_target(module, std::slice::from_ref(target))) {
@@ -75,27 +159,86 @@ pub fn check_targets(layout: &Layout, targets: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Names of A and B in PEFT's file.
-fn matrix_names(module: &str) -> (String, String) {
-    let name = |matrix: &str| format!("base_model.model.{module}.{matrix}.weight");
-    (name("lora_A"), name("lora_B"))
-}
-
-/// A and B of a module under PEFT's names, with their offsets in the flat tensor.
-pub(super) fn matrix_weights(module: &AdaptedModule, rank: usize) -> [(NamedWeight, usize); 2] {
-    let (a, b) = matrix_names(&module.path);
-    let weight = |name: String, rows: usize, columns: usize| NamedWeight {
-        name,
-        shape: vec![rows as i64, columns as i64],
+/// A, B and m of a module under PEFT's names, with their offsets in the flat tensor.
+pub(super) fn matrix_weights(module: &AdaptedModule) -> Vec<(NamedWeight, usize)> {
+    let AdaptedModule { path, rank, outputs, inputs, .. } = module;
+    let weight = |tensor: &str, shape: &[usize]| NamedWeight {
+        name: format!("base_model.model.{path}.{tensor}"),
+        shape: shape.iter().map(|&size| size as i64).collect(),
         offset: 0,
     };
-    [(weight(a, rank, module.inputs), module.a), (weight(b, module.outputs, rank), module.b)]
+    let factors = [
+        (weight("lora_A.weight", &[*rank, *inputs]), module.a),
+        (weight("lora_B.weight", &[*outputs, *rank]), module.b),
+    ];
+    let magnitudes = module.m.map(|m| (weight("lora_magnitude_vector", &[*outputs]), m));
+    factors.into_iter().chain(magnitudes).collect()
 }
 
-/// (A, B) of every module: views of the flat tensor.
-pub(super) fn matrix_views(modules: &[AdaptedModule], rank: usize, flat: &Tensor) -> Vec<(Tensor, Tensor)> {
-    let view = |offset: usize, rows: usize, columns: usize| {
-        flat.narrow(0, offset as i64, (rows * columns) as i64).view([rows as i64, columns as i64]).detach()
+/// The factors of every module: views of the flat tensor.
+pub(super) fn matrix_views(modules: &[AdaptedModule], flat: &Tensor) -> Vec<Factors> {
+    let view = |offset: usize, shape: &[usize]| {
+        let shape: Vec<i64> = shape.iter().map(|&size| size as i64).collect();
+        flat.narrow(0, offset as i64, shape.iter().product()).view(shape.as_slice()).detach()
     };
-    modules.iter().map(|module| (view(module.a, rank, module.inputs), view(module.b, module.outputs, rank))).collect()
+    let factors = |module: &AdaptedModule| Factors {
+        a: view(module.a, &[module.rank, module.inputs]),
+        b: view(module.b, &[module.outputs, module.rank]),
+        m: module.m.map(|m| view(m, &[module.outputs])),
+    };
+    modules.iter().map(factors).collect()
+}
+
+impl Factors {
+    /// V = W₀ + s·B·A. `base` is W₀ in fp32, `[outputs, inputs]`.
+    pub fn direction(&self, base: &Tensor, scale: f64) -> Tensor {
+        base + self.b.mm(&self.a) * scale
+    }
+
+    /// The adapted weight: V, or with DoRA m · V/‖V‖ by rows.
+    pub fn merged(&self, base: &Tensor, scale: f64) -> Tensor {
+        let v = self.direction(base, scale);
+        match &self.m {
+            None => v,
+            Some(m) => {
+                let gain = m / row_norms(&v);
+                v * gain.unsqueeze(1)
+            }
+        }
+    }
+
+    /// `share` of what the adapter adds to W₀: s·B·A without DoRA.
+    pub fn difference(&self, base: &Tensor, scale: f64, share: f64) -> Tensor {
+        match self.m {
+            None => self.b.mm(&self.a) * (share * scale),
+            Some(_) => (self.merged(base, scale) - base) * share,
+        }
+    }
+
+    pub(super) fn require_grad(&mut self, grads: &Self) -> Result<()> {
+        require_grad(&mut self.a, &grads.a)?;
+        require_grad(&mut self.b, &grads.b)?;
+        match (&mut self.m, &grads.m) {
+            (Some(m), Some(grad)) => require_grad(m, grad),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Makes a tensor a leaf of autograd that accumulates into `grad`.
+pub(super) fn require_grad(tensor: &mut Tensor, grad: &Tensor) -> Result<()> {
+    *tensor = tensor.set_requires_grad(true);
+    exit_rl_shim::set_grad(tensor, grad).map_err(EngineError::torch)
+}
+
+impl AdaptedModule {
+    /// The rows of the module in its leaf.
+    pub(super) fn rows(&self, leaf: &Tensor) -> Tensor {
+        leaf.narrow(0, self.row as i64, self.outputs as i64)
+    }
+}
+
+/// ‖V‖ by rows, `[outputs]`.
+pub(super) fn row_norms(v: &Tensor) -> Tensor {
+    v.linalg_norm(2.0, [1i64].as_slice(), false, tch::Kind::Float)
 }

@@ -40,20 +40,34 @@ pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
     let folder = PeftFolder::open(adapter)?;
     let sample = |weight: &_, places: &[usize]| files.shard(weight)?.numbers_at(files.stored(weight)?, places);
     folder.check_base(&fingerprint_of(&layout.weights, sample)?)?;
-    let (modules, _) = folder.modules(&layout)?;
-    let weights: BTreeMap<_, _> = modules.iter().map(|module| (format!("{}.weight", module.path), module)).collect();
+    let places = folder.places(&layout)?;
+    let modules: BTreeMap<_, _> =
+        places.modules.iter().map(|module| (format!("{}.weight", module.path), module)).collect();
+    let saved: BTreeMap<_, _> = places.saved.iter().map(|saved| (saved.name.as_str(), saved)).collect();
     prepare(out)?;
     for shard in files.shards() {
-        merge_shard(shard, out, |name| match weights.get(name) {
-            Some(module) => {
-                let (a, b) = folder.matrices(module)?;
-                Ok(Some(b.mm(&a) * folder.config.scale()))
+        merge_shard(shard, out, |name| match (modules.get(name), saved.get(name)) {
+            (Some(module), _) => {
+                let factors = folder.factors(module)?;
+                let scale = module.scale;
+                Ok(Change::Adapt(Box::new(move |base| factors.merged(base, scale))))
             }
-            None => Ok(None),
+            (_, Some(saved)) => Ok(Change::Replace(folder.saved(saved)?)),
+            _ => Ok(Change::None),
         })?;
     }
     copy_companions(base, out)?;
-    Ok(weights.len())
+    Ok(modules.len() + saved.len())
+}
+
+/// W₀ to the adapted weight, both fp32 `[outputs, inputs]`.
+type Adapted = Box<dyn Fn(&Tensor) -> Tensor>;
+
+/// A change of one weight.
+enum Change {
+    None,
+    Adapt(Adapted),
+    Replace(Tensor),
 }
 
 /// Creates the folder; refuses one that holds a model, so that nothing is overwritten.
@@ -64,25 +78,32 @@ fn prepare(out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).map_err(|error| EngineError::io(out, error))
 }
 
-/// Writes a shard with `difference` added to each weight; None copies its bytes.
-fn merge_shard(shard: &TensorFile, out: &Path, difference: impl Fn(&str) -> Result<Option<Tensor>>) -> Result<()> {
+/// Writes a shard with each weight changed; the bytes of the others are copied.
+fn merge_shard(shard: &TensorFile, out: &Path, change: impl Fn(&str) -> Result<Change>) -> Result<()> {
     let name = shard.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let mut file = NewFile::create(out, &name)?;
     file.append(&shard.head()?)?;
     for (name, stored) in shard.in_order() {
-        match difference(name)? {
-            Some(difference) => file.append(&merged(shard, name, stored, &difference)?)?,
-            None => shard.each_chunk(stored, |bytes| file.append(bytes))?,
+        match change(name)? {
+            Change::Adapt(adapted) => file.append(&merged(shard, name, stored, &adapted)?)?,
+            Change::Replace(weight) => file.append(&bytes_of(name, stored, &weight)?)?,
+            Change::None => shard.each_chunk(stored, |bytes| file.append(bytes))?,
         }
     }
     file.finish().map(drop)
 }
 
-/// The bytes of W₀ + `difference`, added in fp32, in the precision of the file.
-fn merged(shard: &TensorFile, name: &str, stored: &StoredTensor, difference: &Tensor) -> Result<Vec<u8>> {
-    let weight = Tensor::f_zeros([difference.numel() as i64], (Kind::Float, Device::Cpu))?;
+/// The bytes of the adapted weight, computed in fp32, in the precision of the file.
+fn merged(shard: &TensorFile, name: &str, stored: &StoredTensor, adapted: &Adapted) -> Result<Vec<u8>> {
+    let shape: Vec<i64> = stored.shape.iter().map(|&size| size as i64).collect();
+    let weight = Tensor::f_zeros([stored.elements() as i64], (Kind::Float, Device::Cpu))?;
     shard.copy_into(name, &weight)?;
-    let values = Vec::<f32>::try_from(&(weight + difference.reshape([-1])))?;
+    bytes_of(name, stored, &adapted(&weight.view(shape.as_slice())))
+}
+
+/// The bytes of a weight in the precision of the file.
+fn bytes_of(name: &str, stored: &StoredTensor, weight: &Tensor) -> Result<Vec<u8>> {
+    let values = Vec::<f32>::try_from(&weight.reshape([-1]))?;
     let bytes = match stored.dtype {
         Dtype::BF16 => rounded(&values, bf16::from_f32, bf16::is_finite, bf16::to_le_bytes),
         Dtype::F16 => rounded(&values, f16::from_f32, f16::is_finite, f16::to_le_bytes),

@@ -1,15 +1,17 @@
 //! Reads and writes PEFT's `adapter_config.json`.
 //!
-//! Settings other than rank, scale and targets must be off: a variant that is not computed here would change the numbers.
+//! A variant of LoRA that is not computed here must be off: it would change the numbers.
 
 use super::adapter::Adapter;
 use super::matrices::{last_word, matrix_weights, module_of};
+use super::patterns::Patterns;
+use super::saved::{self, SavedWeight};
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::io::read_file::{read_bounded, MAX_JSON};
 use crate::model::config_fields::ConfigFields;
 use crate::model::layout::{Layout, NamedWeight};
-use serde_json::{json, Value};
+use serde_json::{json, Map, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +21,8 @@ pub const WEIGHTS: &str = "adapter_model.safetensors";
 pub const BASE_FINGERPRINT: &str = "base_fingerprint";
 
 /// Keys that are read, and keys that do not change the numbers of a saved adapter.
-const READ_OR_HARMLESS: [&str; 27] = [
+const READ_OR_HARMLESS: [&str; 31] = [
+    "alpha_pattern",
     "auto_mapping",
     "base_model_name_or_path",
     "bias",
@@ -36,14 +39,17 @@ const READ_OR_HARMLESS: [&str; 27] = [
     "lora_dropout",
     "lora_ga_config",
     "megatron_core",
+    "modules_to_save",
     "peft_type",
     "peft_version",
     "qalora_group_size",
     "r",
+    "rank_pattern",
     "revision",
     "runtime_config",
     "target_modules",
     "task_type",
+    "use_dora",
     "use_rslora",
     "base_model_class",
     "parent_library",
@@ -54,12 +60,12 @@ const PLAIN_INITS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeftConfig {
-    pub rank: usize,
-    pub alpha: f64,
-    pub dropout: f64,
-    pub rslora: bool,
+    pub settings: LoraSettings,
+    /// Whether embeddings that are saved stay tied to the head.
+    pub ties_saved: bool,
     /// `base_model_name_or_path`, as the adapter states it.
     pub base: Option<String>,
+    file: PathBuf,
 }
 
 impl PeftConfig {
@@ -71,43 +77,81 @@ impl PeftConfig {
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
         refuse_variants(&json, &file)?;
         let fields = ConfigFields::new(&json, &file)?;
-        let config = Self {
-            rank: fields
-                .size("r")?
-                .filter(|&rank| rank <= MAX_RANK)
-                .ok_or_else(|| fields.bad(format!("`r` is not a rank from 1 to {MAX_RANK}")))?,
+        let settings = LoraSettings {
+            rank: fields.size("r")?.ok_or_else(|| fields.bad("`r` is missing"))?,
             alpha: fields.number("lora_alpha")?.ok_or_else(|| fields.bad("`lora_alpha` is missing"))?,
             dropout: fields.number("lora_dropout")?.unwrap_or(0.0),
             rslora: fields.flag("use_rslora")?,
-            base: fields.text("base_model_name_or_path")?.map(String::from),
+            dora: fields.flag("use_dora")?,
+            rank_pattern: patterns(&fields, "rank_pattern", "a rank", |value| {
+                value.as_u64().map(|rank| rank as usize)
+            })?,
+            alpha_pattern: patterns(&fields, "alpha_pattern", "a number", Value::as_f64)?,
+            modules_to_save: names(&fields, "modules_to_save")?,
+            targets: None,
+            seed: 0,
         };
-        config.settings(0).check().map_err(|error| EngineError::model_file(&file, error))?;
-        Ok(config)
+        settings.check().map_err(|error| EngineError::model_file(&file, error))?;
+        let ties_saved = fields.flag("ensure_weight_tying")?;
+        let base = fields.text("base_model_name_or_path")?.map(String::from);
+        Ok(Self { settings, ties_saved, base, file })
     }
 
-    pub fn settings(&self, seed: u64) -> LoraSettings {
-        let Self { rank, alpha, dropout, rslora, .. } = *self;
-        LoraSettings { rank, alpha, dropout, targets: None, rslora, seed }
+    pub(super) fn bad(&self, reason: &str) -> EngineError {
+        EngineError::model_file(&self.file, reason)
     }
 
-    pub fn scale(&self) -> f64 {
-        self.settings(0).scale()
+    /// Refuses saved modules that are projections, and those that separate a head from the embeddings it is tied to.
+    ///
+    /// # Errors
+    /// `ModelUnsupported` for `modules_to_save`.
+    pub(super) fn check_saved(&self, layout: &Layout) -> Result<()> {
+        let names = &self.settings.modules_to_save;
+        let tables = |name: &String| ["embed_tokens", "lm_head"].contains(&last_word(name));
+        let separates = saved::is_tied(layout) && !self.ties_saved && names.iter().any(tables);
+        let supported = if separates {
+            "`ensure_weight_tying`: true on a base that ties its head to the embeddings"
+        } else if saved::check(layout, names).is_err() {
+            "embeddings, the head and norms of the model"
+        } else {
+            return Ok(());
+        };
+        unsupported(&self.file, "modules_to_save", &json!(names), supported)
     }
 }
 
-/// Largest rank accepted: a config beyond it is an accident or an attack.
-const MAX_RANK: usize = 1 << 16;
+/// The object of patterns under `key`.
+fn patterns<Value>(
+    fields: &ConfigFields,
+    key: &str,
+    wanted: &str,
+    read: impl Fn(&serde_json::Value) -> Option<Value>,
+) -> Result<Patterns<Value>> {
+    let Some(found) = fields.get(key) else { return Ok(Patterns::default()) };
+    let values = found.as_object().ok_or_else(|| fields.wrong(key, "an object"))?;
+    let value = |(pattern, value): (&String, &serde_json::Value)| {
+        let reason = || fields.bad(format!("`{key}`: the value of `{pattern}` is not {wanted}"));
+        Ok((pattern.clone(), read(value).ok_or_else(reason)?))
+    };
+    let values = values.iter().map(value).collect::<Result<Vec<_>>>()?;
+    Patterns::new(values).map_err(|reason| fields.bad(format!("`{key}`: {reason}")))
+}
+
+/// The list of names under `key`; empty where absent.
+fn names(fields: &ConfigFields, key: &str) -> Result<Vec<String>> {
+    let Some(found) = fields.get(key) else { return Ok(Vec::new()) };
+    let text = |value: &Value| value.as_str().map(String::from);
+    let list = found.as_array().and_then(|names| names.iter().map(text).collect());
+    list.ok_or_else(|| fields.wrong(key, "a list of names"))
+}
+
+fn unsupported<Read>(file: &Path, key: &str, found: &Value, supported: &str) -> Result<Read> {
+    let (file, key) = (file.display().to_string(), key.to_string());
+    Err(EngineError::ModelUnsupported { file, key, found: found.to_string(), supported: supported.into() })
+}
 
 fn refuse_variants(json: &Value, file: &Path) -> Result<()> {
-    let refuse = |key: &str, found: &Value, supported: &str| {
-        let file = file.display().to_string();
-        Err(EngineError::ModelUnsupported {
-            file,
-            key: key.into(),
-            found: found.to_string(),
-            supported: supported.into(),
-        })
-    };
+    let refuse = |key: &str, found: &Value, supported: &str| unsupported(file, key, found, supported);
     let Some(fields) = json.as_object() else {
         return Err(EngineError::model_file(file, "it is not an object"));
     };
@@ -137,15 +181,21 @@ fn is_off(value: &Value) -> bool {
 }
 
 impl Adapter {
-    /// A and B of every module under PEFT's names, with their offsets in the flat tensor.
+    /// The trained tensors under PEFT's names, with their offsets in the flat tensor.
     pub fn weights(&self) -> Vec<NamedWeight> {
-        let weights = self.modules.iter().flat_map(|module| matrix_weights(module, self.settings.rank));
-        weights.map(|(weight, offset)| NamedWeight { offset, ..weight }).collect()
+        let factors = self.modules.iter().flat_map(matrix_weights);
+        let factors = factors.map(|(weight, offset)| NamedWeight { offset, ..weight });
+        factors.chain(self.saved.iter().flat_map(SavedWeight::file_weights)).collect()
     }
 
     /// `adapter_config.json` for an adapter of the model in `base`.
     pub fn config_json(&self, layout: &Layout, base: &Path) -> Vec<u8> {
-        let LoraSettings { rank, alpha, dropout, rslora, .. } = self.settings;
+        let LoraSettings { rank, alpha, dropout, rslora, dora, .. } = self.settings;
+        let ranks: Map<_, _> =
+            self.settings.rank_pattern.iter().map(|(key, &rank)| (key.into(), json!(rank))).collect();
+        let alphas: Map<_, _> =
+            self.settings.alpha_pattern.iter().map(|(key, &alpha)| (key.into(), whole(alpha))).collect();
+        let saved: Vec<_> = self.saved.iter().map(|saved| saved.name.trim_end_matches(".weight")).collect();
         let config = json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
@@ -160,12 +210,13 @@ impl Adapter {
             "bias": "none",
             "fan_in_fan_out": false,
             "init_lora_weights": true,
-            "modules_to_save": null,
-            "rank_pattern": {},
-            "alpha_pattern": {},
+            "modules_to_save": if saved.is_empty() { Value::Null } else { json!(saved) },
+            "ensure_weight_tying": self.saved.iter().any(|saved| saved.ties_head),
+            "rank_pattern": ranks,
+            "alpha_pattern": alphas,
             "layers_to_transform": null,
             "layers_pattern": null,
-            "use_dora": false,
+            "use_dora": dora,
         });
         serde_json::to_vec_pretty(&config).unwrap_or_default()
     }

@@ -1,9 +1,11 @@
 //! PEFT's `adapter_model.safetensors`, whose tensors decide which modules are adapted, as in PEFT.
 
 use super::adapter::Adapter;
-use super::matrices::{self, matrix_views, matrix_weights, AdaptedModule};
+use super::matrices::{self, matrix_views, matrix_weights, AdaptedModule, Factors, Places};
 use super::peft::{PeftConfig, BASE_FINGERPRINT, WEIGHTS};
 use super::reference::AdapterReference;
+use super::saved::{self, SavedWeight};
+use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::io::tensor_file::TensorFile;
 use crate::model::layout::{Layout, NamedWeight};
@@ -14,21 +16,21 @@ use tch::{Device, Kind, Tensor};
 /// A PEFT folder: its validated config and the open file of its tensors.
 pub struct PeftFolder {
     pub config: PeftConfig,
-    /// Paths of the adapted modules.
-    pub module_names: BTreeSet<String>,
     folder: PathBuf,
     file: TensorFile,
 }
 
 impl PeftFolder {
     /// # Errors
-    /// Those of `PeftConfig::read`, and `ModelFile` for pickles and for tensors that are neither A nor B.
+    /// Those of `PeftConfig::read`, and `ModelFile` for pickles and for a file without tensors.
     pub fn open(folder: &Path) -> Result<Self> {
         let config = PeftConfig::read(folder)?;
         refuse_pickle(folder)?;
         let file = TensorFile::open(folder, WEIGHTS)?;
-        let module_names = module_names(&file)?;
-        Ok(Self { config, module_names, folder: folder.into(), file })
+        if file.tensors.is_empty() {
+            return Err(EngineError::model_file(file.path(), "it holds no tensor"));
+        }
+        Ok(Self { config, folder: folder.into(), file })
     }
 
     /// Refuses another base than the one whose fingerprint the adapter holds; an adapter from PEFT holds none.
@@ -44,23 +46,26 @@ impl PeftFolder {
         }
     }
 
-    /// The adapted modules of the model and the length of their flat tensor.
+    /// The places of the folder's tensors in the model.
     ///
     /// # Errors
-    /// `ModelFile` for a module that the model lacks, `WeightMissing` and `WeightShape` for A and B.
-    pub fn modules(&self, layout: &Layout) -> Result<(Vec<AdaptedModule>, usize)> {
-        let (modules, size) =
-            matrices::adapted_modules(layout, self.config.rank, |path| self.module_names.contains(path));
-        if let Some(unknown) = self.module_names.iter().find(|path| !modules.iter().any(|module| module.path == **path))
-        {
-            let reason = format!("the model has no linear module `{unknown}`");
-            return Err(EngineError::model_file(self.file.path(), reason));
+    /// `ModelFile` for a tensor that belongs to no module of the model, `WeightMissing` and `WeightShape` for one of a
+    /// module, `ModelUnsupported` for a saved module that cannot be trained here.
+    pub fn places(&self, layout: &Layout) -> Result<Places> {
+        self.config.check_saved(layout)?;
+        let adapted: BTreeSet<&str> = self.file.tensors.keys().filter_map(|name| module_of_tensor(name)).collect();
+        let places = matrices::places(layout, &self.config.settings, |path| adapted.contains(path));
+        matrices::check_patterns(&places, &self.config.settings)
+            .map_err(|(key, reason)| self.config.bad(&format!("{key}: {reason}")))?;
+        matrices::check_saved(&places).map_err(|reason| self.config.bad(&format!("modules_to_save: {reason}")))?;
+        let modules = places.modules.iter().flat_map(matrix_weights).map(|(weight, _)| weight);
+        let expected: Vec<_> = modules.chain(places.saved.iter().flat_map(SavedWeight::file_weights)).collect();
+        expected.iter().try_for_each(|weight| self.check(weight))?;
+        let unknown = |name: &&String| !expected.iter().any(|weight| weight.name == **name);
+        match self.file.tensors.keys().find(unknown) {
+            Some(unknown) => Err(EngineError::model_file(self.file.path(), unknown_tensor(unknown, layout))),
+            None => Ok(places),
         }
-        modules
-            .iter()
-            .flat_map(|module| matrix_weights(module, self.config.rank))
-            .try_for_each(|(weight, _)| self.check(&weight))?;
-        Ok((modules, size))
     }
 
     fn check(&self, weight: &NamedWeight) -> Result<()> {
@@ -75,21 +80,50 @@ impl PeftFolder {
         Err(EngineError::WeightShape { weight: weight.name.clone(), expected: weight.shape.clone(), found })
     }
 
-    /// A and B of the modules, fp32, in a flat tensor on the host.
-    fn flat(&self, modules: &[AdaptedModule], size: usize) -> Result<Tensor> {
-        let flat = Tensor::f_zeros([size as i64], (Kind::Float, Device::Cpu))?;
-        for (weight, offset) in modules.iter().flat_map(|module| matrix_weights(module, self.config.rank)) {
-            self.file.copy_into(&weight.name, &flat.f_narrow(0, offset as i64, weight.elements() as i64)?)?;
+    /// The tensors of the places, fp32, in a flat tensor on the host.
+    fn flat(&self, places: &Places) -> Result<Tensor> {
+        let flat = Tensor::f_zeros([places.size as i64], (Kind::Float, Device::Cpu))?;
+        let part = |offset: usize, size: usize| flat.f_narrow(0, offset as i64, size as i64);
+        for (weight, offset) in places.modules.iter().flat_map(matrix_weights) {
+            self.file.copy_into(&weight.name, &part(offset, weight.elements())?)?;
+        }
+        for saved in &places.saved {
+            self.read_saved(saved, &part(saved.offset, saved.numbers() as usize)?)?;
         }
         Ok(flat)
     }
 
-    /// A and B of one module.
-    pub fn matrices(&self, module: &AdaptedModule) -> Result<(Tensor, Tensor)> {
-        let rank = self.config.rank;
-        let single = AdaptedModule { a: 0, b: rank * module.inputs, ..module.clone() };
-        let flat = self.flat(std::slice::from_ref(&single), single.b + module.outputs * rank)?;
-        Ok(matrix_views(&[single], rank, &flat).remove(0))
+    /// Reads a saved weight. Embeddings and a head that is tied to them are stored twice, with the same numbers.
+    fn read_saved(&self, saved: &SavedWeight, target: &Tensor) -> Result<()> {
+        let names: Vec<_> = saved.file_weights().into_iter().map(|weight| weight.name).collect();
+        self.file.copy_into(&names[0], target)?;
+        for other in &names[1..] {
+            let copy = target.zeros_like();
+            self.file.copy_into(other, &copy)?;
+            if !copy.equal(target) {
+                let reason = format!("`{}` and `{other}` differ, and the base ties them", names[0]);
+                return Err(EngineError::model_file(self.file.path(), reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// A, B and m of one module.
+    pub fn factors(&self, module: &AdaptedModule) -> Result<Factors> {
+        let mut places = Places::default();
+        let a = places.reserve(module.rank * module.inputs);
+        let b = places.reserve(module.outputs * module.rank);
+        let m = module.m.map(|_| places.reserve(module.outputs));
+        places.modules = vec![AdaptedModule { a, b, m, ..module.clone() }];
+        let flat = self.flat(&places)?;
+        Ok(matrix_views(&places.modules, &flat).remove(0))
+    }
+
+    /// A saved weight, in its own shape.
+    pub fn saved(&self, saved: &SavedWeight) -> Result<Tensor> {
+        let weight = Tensor::f_zeros(saved.shape.as_slice(), (Kind::Float, Device::Cpu))?;
+        self.read_saved(saved, &weight.view([-1]))?;
+        Ok(weight)
     }
 }
 
@@ -102,24 +136,24 @@ fn refuse_pickle(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Paths of the modules that the tensors belong to; every tensor must be A or B of one.
-fn module_names(file: &TensorFile) -> Result<BTreeSet<String>> {
-    let bad = |reason: String| EngineError::model_file(file.path(), reason);
-    let module = |name: &String| {
-        let unknown = || bad(format!("tensor `{name}` is not a `lora_A` or `lora_B` of a linear module"));
-        module_of_tensor(name).map(String::from).ok_or_else(unknown)
-    };
-    let names: BTreeSet<String> = file.tensors.keys().map(module).collect::<Result<_>>()?;
-    if names.is_empty() {
-        return Err(bad("it holds no tensor".into()));
-    }
-    Ok(names)
-}
-
-/// The path of the module that a tensor of PEFT's file belongs to.
+/// The path of the module that a factor of PEFT's file belongs to.
 fn module_of_tensor(name: &str) -> Option<&str> {
     let path = name.strip_prefix("base_model.model.")?;
-    path.strip_suffix(".lora_A.weight").or_else(|| path.strip_suffix(".lora_B.weight"))
+    [".lora_A.weight", ".lora_B.weight", ".lora_magnitude_vector"].iter().find_map(|end| path.strip_suffix(end))
+}
+
+fn unknown_tensor(name: &str, layout: &Layout) -> String {
+    let tied = if saved::is_tied(layout) && name.contains("lm_head") {
+        "; the head of this model is tied to its embeddings: an adapter of the head alone is not computed"
+    } else {
+        ""
+    };
+    match module_of_tensor(name) {
+        Some(module) => format!("the model has no linear module `{module}`{tied}"),
+        None => format!(
+            "tensor `{name}` is not a `lora_A`, `lora_B` or `lora_magnitude_vector` of a linear module, nor named by `modules_to_save`{tied}"
+        ),
+    }
 }
 
 impl Adapter {
@@ -130,9 +164,10 @@ impl Adapter {
     pub fn read(folder: &Path, layout: &Layout, fingerprint: &str, seed: u64, device: Device) -> Result<Self> {
         let folder = PeftFolder::open(folder)?;
         folder.check_base(fingerprint)?;
-        let (modules, size) = folder.modules(layout)?;
-        let flat = folder.flat(&modules, size)?.f_to_device(device)?;
+        let places = folder.places(layout)?;
+        let flat = folder.flat(&places)?.f_to_device(device)?;
         let reference = AdapterReference::of(&flat);
-        Ok(Self::from_flat(folder.config.settings(seed), modules, flat, reference))
+        let settings = LoraSettings { seed, ..folder.config.settings };
+        Ok(Self::from_flat(settings, places, flat, reference))
     }
 }

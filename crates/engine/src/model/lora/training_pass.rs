@@ -5,7 +5,7 @@ use super::adapter::{Adapter, PassId};
 use crate::model::parameters::Parameters;
 use crate::philox::Place;
 use std::sync::{Mutex, PoisonError};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// Guards libtorch's only generator: nothing else may draw between its seed and a mask.
 static GENERATOR: Mutex<()> = Mutex::new(());
@@ -20,36 +20,87 @@ impl Adapter {
         let modules = self.of_leaf.get(&leaf)?;
         if self.settings.dropout > 0.0 {
             let y = x_ni.linear(&self.base[&leaf], bias);
-            return Some(y + self.lora(x_ni, modules, merged, Some(pass)));
+            return Some(
+                y + self.by_rows(modules, merged, |index| self.dropped(&self.drop_out(x_ni, pass, index), index)),
+            );
         }
-        // Adding z − z keeps the merged value exactly and carries the gradients of A and B; that of x is dy·W.
-        let z = self.lora(&x_ni.detach(), modules, merged, None);
+        // Adding z − z keeps the merged value exactly and carries the gradients of the factors; that of x is dy·W.
+        let x = x_ni.detach();
+        let z = self.by_rows(modules, merged, |index| self.carried(&x, index));
         Some(x_ni.linear(merged, bias) + (&z - z.detach()))
     }
 
-    /// s·B·(A x) of a leaf's modules, `[N, out]`; rows without a module are zero.
-    fn lora(&self, x_ni: &Tensor, modules: &[usize], leaf: &Tensor, dropout: Option<PassId>) -> Tensor {
-        let kind = x_ni.kind();
-        let zeros = |rows: usize| Tensor::zeros([x_ni.size()[0], rows as i64], (kind, x_ni.device()));
+    /// A weight that is trained in full, in the precision of the forward pass; None outside a training pass and for others.
+    pub(crate) fn saved_weight(&self, leaf: usize, kind: Kind) -> Option<Tensor> {
+        self.pass.get()?;
+        self.saved_views.get(&leaf).map(|view| view.to_kind(kind))
+    }
+
+    /// Values of a leaf's modules side by side, `[N, out]`, zero for rows without a module.
+    fn by_rows(&self, modules: &[usize], leaf: &Tensor, value: impl Fn(usize) -> Tensor) -> Tensor {
         let (mut parts, mut row) = (Vec::new(), 0);
+        let zeros =
+            |like: &Tensor, rows: usize| Tensor::zeros([like.size()[0], rows as i64], (like.kind(), like.device()));
         for &index in modules {
-            let (module, (a, b)) = (&self.modules[index], &self.matrices[index]);
+            let (module, part) = (&self.modules[index], value(index));
             if module.row > row {
-                parts.push(zeros(module.row - row));
+                parts.push(zeros(&part, module.row - row));
             }
-            let x = dropout.map_or_else(|| x_ni.shallow_clone(), |pass| self.drop_out(x_ni, pass, index));
-            let (a, b) = (a.to_kind(kind), b.to_kind(kind));
-            parts.push(x.matmul(&a.tr()).matmul(&b.tr()) * self.settings.scale());
             row = module.row + module.outputs;
+            parts.push(part);
         }
         let rows = leaf.size()[0] as usize;
         if row < rows {
-            parts.push(zeros(rows - row));
+            parts.push(zeros(&parts[0], rows - row));
         }
         if parts.len() == 1 {
             parts.remove(0)
         } else {
             Tensor::cat(&parts, -1)
+        }
+    }
+
+    /// s·B·(A x) of a module, `[N, out]`.
+    fn lora(&self, x: &Tensor, index: usize) -> Tensor {
+        let (module, factors, kind) = (&self.modules[index], &self.factors[index], x.kind());
+        let (a, b) = (factors.a.to_kind(kind), factors.b.to_kind(kind));
+        x.matmul(&a.tr()).matmul(&b.tr()) * module.scale
+    }
+
+    /// x·W₀ᵀ of a module, `[N, out]`.
+    fn frozen(&self, x: &Tensor, index: usize) -> Tensor {
+        let module = &self.modules[index];
+        x.matmul(&module.rows(&self.base[&module.leaf]).tr())
+    }
+
+    /// (m, ‖V‖) of a module with DoRA, in the precision of the forward pass. DoRA takes ‖V‖ for a constant.
+    fn magnitudes(&self, index: usize, kind: Kind) -> Option<(Tensor, Tensor)> {
+        let (m, norm) = (self.factors[index].m.as_ref()?, self.norms[index].as_ref()?);
+        Some((m.to_kind(kind), norm.to_kind(kind)))
+    }
+
+    /// A value whose gradients of A, B and m are those of the adapted module, `[N, out]`; x has none.
+    fn carried(&self, x: &Tensor, index: usize) -> Tensor {
+        let lora = self.lora(x, index);
+        match self.magnitudes(index, x.kind()) {
+            None => lora,
+            Some((m, norm)) => {
+                let direction = tch::no_grad(|| (self.frozen(x, index) + &lora) / &norm);
+                lora * (m.detach() / norm) + m * direction
+            }
+        }
+    }
+
+    /// The part beside x·W₀ᵀ of an adapted module with dropout, `[N, out]`: s·B·A·x', or with DoRA (g − 1)·W₀·x' + g·s·B·A·x',
+    /// where g = m/‖V‖, and x' is x with dropout.
+    fn dropped(&self, x: &Tensor, index: usize) -> Tensor {
+        let lora = self.lora(x, index);
+        match self.magnitudes(index, x.kind()) {
+            None => lora,
+            Some((m, norm)) => {
+                let gain = m / norm;
+                self.frozen(x, index) * (&gain - 1.0) + lora * gain
+            }
         }
     }
 
@@ -106,7 +157,7 @@ mod tests {
     use super::*;
     use crate::model::layout::{Layout, Leaf, NamedWeight};
     use crate::model::lora::settings::LoraSettings;
-    use tch::{Device, Kind};
+    use tch::Device;
 
     /// One leaf `[6, 4]` of which `q_proj` has the rows ..4 and `k_proj` the others; only `q_proj` is adapted.
     fn adapter(dropout: f64) -> (Adapter, Tensor) {
@@ -122,12 +173,12 @@ mod tests {
             decayed: 32,
         };
         let targets = Some(vec!["q_proj".to_string()]);
-        let settings = LoraSettings { rank: 2, alpha: 3.0, dropout, targets, rslora: false, seed: 11 };
-        let mut adapter = Adapter::new(settings, &layout, Device::Cpu).unwrap();
-        let numbers: Vec<f32> = (0..adapter.flat.numel()).map(|at| ((at * 37 % 19) as f32 - 9.0) / 16.0).collect();
-        adapter.flat.copy_(&Tensor::from_slice(&numbers));
+        let settings = LoraSettings { rank: 2, alpha: 3.0, dropout, targets, seed: 11, ..LoraSettings::default() };
         let weights = Tensor::arange(24, (Kind::Float, Device::Cpu)).view([6, 4]) / 8.0 - 1.0;
         let views = vec![weights.copy()];
+        let mut adapter = Adapter::new(settings, &layout, &views).unwrap();
+        let numbers: Vec<f32> = (0..adapter.flat.numel()).map(|at| ((at * 37 % 19) as f32 - 9.0) / 16.0).collect();
+        adapter.flat.copy_(&Tensor::from_slice(&numbers));
         adapter.keep_base(&views);
         adapter.merge(&views);
         let _ = adapter.require_grad().unwrap();
@@ -191,8 +242,8 @@ mod tests {
         let loss = |x: &Tensor| (pass(&adapter, 1, 1, x, &merged) * &weight).sum(Kind::Float);
         let x = rows().set_requires_grad(true);
         loss(&x).backward();
-        let (a, b) = &adapter.matrices[0];
-        for tensor in [a, b, &x] {
+        let factors = &adapter.factors[0];
+        for tensor in [&factors.a, &factors.b, &x] {
             let flat = tensor.detach().view([-1]);
             for index in 0..flat.numel() as i64 {
                 let at = |change: f64| {
