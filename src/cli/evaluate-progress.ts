@@ -1,7 +1,7 @@
 /** Shows the progress of `exit-rl evaluate`: one line rewritten on a terminal, a plain line now and then elsewhere. */
 import { performance } from 'node:perf_hooks';
 import type { EvaluationProgress } from '../evaluation/iterate.js';
-import { clock, count } from '../report/format.js';
+import { clock, count, whole } from '../report/format.js';
 
 /** The stream of the lines, and replacements for its clock. */
 export interface ProgressTarget {
@@ -25,7 +25,7 @@ function progressText(progress: EvaluationProgress | undefined, elapsed: number)
   if (progress === undefined) return `loading the model, ${clock(seconds)} elapsed`;
   const { tasksDone, tasks, answersDone, answers } = progress;
   const left = answersDone === 0 ? '' : `, ${clock(seconds * (answers / answersDone - 1))} left`;
-  return `${tasksDone} of ${count(tasks, 'task')}, ${answersDone} of ${count(answers, 'answer')}, ${clock(seconds)} elapsed${left}`;
+  return `${whole(tasksDone)} of ${count(tasks, 'task')}, ${whole(answersDone)} of ${count(answers, 'answer')}, ${clock(seconds)} elapsed${left}`;
 }
 
 /**

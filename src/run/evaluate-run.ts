@@ -153,7 +153,14 @@ export async function evaluateRun(options: EvaluateRunOptions): Promise<Evaluate
     const policy = await loadPolicy(folder, { ...choice, ...(adapter !== undefined && { adapter }) });
     try {
       const { family, rewards } = parts;
-      const evaluation = await evaluatePolicy({ ...options, config, policy, family, rewards, model: folder });
+      const evaluation = await evaluatePolicy({
+        ...settingsOf(options),
+        config,
+        policy,
+        family,
+        rewards,
+        model: folder,
+      });
       if (out !== undefined) await writeEvaluation(out, evaluation);
       return { evaluation, ...(out !== undefined && { file: out }) };
     } finally {
@@ -162,6 +169,12 @@ export async function evaluateRun(options: EvaluateRunOptions): Promise<Evaluate
   } finally {
     await parts.close();
   }
+}
+
+/** The settings among the options of a run, which `evaluatePolicy` takes. */
+function settingsOf(options: EvaluateRunOptions): EvaluationSettings {
+  const given = Object.entries(options).filter(([key]) => Object.hasOwn(settingFields, key));
+  return Object.fromEntries(given) as EvaluationSettings;
 }
 
 export interface EvaluatePolicyOptions extends EvaluationSettings {
