@@ -27,7 +27,7 @@ import { rewards } from './reward-rows.js';
 /** The ablations of the paper's results table, each with one ingredient more. */
 export const methodNames = ['grpo', 'curriculum', 'improve', 'diverge', 'exit'] as const;
 
-/** What an evaluation makes of an answer that cannot be read or is cut off. */
+/** The rules of an evaluation for an answer that cannot be read or is cut off. */
 export const unreadableRules = ['count', 'keep'] as const;
 
 /** The formula, and the split of a batch into optimizer steps. */

@@ -23,7 +23,7 @@ export interface ExampleStep {
 }
 
 /**
- * What an answer that cannot be read or is cut off is worth at its k: `count` is quality 0; `keep` is the quality of the
+ * The worth of an answer that cannot be read or is cut off, at its k: `count` is quality 0; `keep` is the quality of the
  * last readable answer. Under both the next iteration shows the last readable answer.
  */
 export type UnreadableRule = (typeof unreadableRules)[number];

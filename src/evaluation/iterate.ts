@@ -55,7 +55,7 @@ export interface EvaluationOptions {
   readonly sampling: Sampling;
   /** Seeds every random stream, together with the tasks' ids. */
   readonly seed: number;
-  /** What an answer that cannot be read or is cut off is worth; by default `count`: quality 0. */
+  /** The worth of an answer that cannot be read or is cut off; by default `count`: quality 0. */
   readonly unreadable?: UnreadableRule;
   /** Chains in flight, 256 by default; the result does not depend on it. */
   readonly concurrency?: number;

@@ -43,10 +43,11 @@ function gainText({ deltaSolved, deltaQuality, standardErrors }: Evaluation): st
 
 /** The lines below the table: the gain, then what is needed to read the numbers. */
 function footLines(evaluation: Evaluation): string[] {
-  const { tasks, draws, seconds, standardErrors } = evaluation;
+  const { k, tasks, draws, seconds, standardErrors } = evaluation;
   const time = seconds >= 60 ? clock(seconds) : `${fixed(seconds, 1)} s`;
   return [
     gainText(evaluation),
+    ...(k.length > (k.at(-1) ?? 0) ? [] : ['fixed and broken at k count the step from k − 1; their sums all steps']),
     unreadableText(evaluation),
     ...(standardErrors === undefined ? [] : ['± is one standard error over tasks, each with all its draws']),
     ...tasksNeededText(evaluation),

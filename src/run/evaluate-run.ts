@@ -51,7 +51,7 @@ export interface EvaluationSettings {
   readonly iterations?: number;
   /** The k to report; 0 and K are always reported. By default every k; without `iterations` K is the largest of them. */
   readonly at?: readonly number[];
-  /** What an answer that cannot be read or is cut off is worth: quality 0 (`count`), or that of the one before (`keep`). */
+  /** The worth of an answer that cannot be read or is cut off: quality 0 (`count`), or that of the one before (`keep`). */
   readonly unreadable?: UnreadableRule;
   /** Chains per task. */
   readonly draws?: number;

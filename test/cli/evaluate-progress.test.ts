@@ -1,4 +1,4 @@
-/** What `evaluate` shows while it works, on a terminal and elsewhere. */
+/** The progress of `evaluate`, on a terminal and elsewhere. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { showEvaluation } from '../../src/cli/evaluate-progress.js';
 

@@ -137,6 +137,12 @@ describe('one evaluation', () => {
     ]);
   });
 
+  test('of chosen k says what the sums include', () => {
+    const note = 'fixed and broken at k count the step from k − 1; their sums all steps';
+    expect(lines({ ...full, k: [0, 4] })).toContain(note);
+    expect(lines(full)).not.toContain(note);
+  });
+
   test('names the rule that keeps the last readable answer', () => {
     expect(lines({ ...full, unreadableRule: 'keep' })).toContain(
       'an unreadable answer (malformed or cut off) counts as the last readable one; 4.0 % of the rewrites are',
