@@ -78,7 +78,7 @@ export interface Evaluation {
   readonly unreadable?: readonly number[];
   /** Mean of that share over k = 1 … K; absent for K = 0. */
   readonly unreadableRewrites?: number;
-  /** What those answers are worth here. */
+  /** The rule for those answers. */
   readonly unreadableRule?: UnreadableRule;
   /** Δ_K = quality(K) − quality(0). */
   readonly deltaQuality: number;

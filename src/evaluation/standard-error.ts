@@ -1,6 +1,6 @@
 /**
  * Standard errors of means over chains, and the number of tasks that a difference needs, as in Miller, "Adding Error Bars
- * to Evals" (arXiv 2411.00640), sections 2 and 5.
+ * to Evals" (arXiv 2411.00640).
  */
 import { mean, sampleStd, sum } from '../stats.js';
 import type { StandardError, TasksNeeded } from './evaluation.js';

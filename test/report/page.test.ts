@@ -132,6 +132,24 @@ describe('the page of a comparison', () => {
     expect(own).toContain('<th scope="row">updates</th><td>30</td>');
   });
 
+  test('draws the evaluations during training, joined across the updates without one', async () => {
+    const folder = path.join(await copyOfFixture(), 'exit-1');
+    const line = (update: number) => {
+      const evaluated = { 'eval/solved_0': 0.1, 'eval/solved_4': update / 50, 'eval/broken': 1 / update };
+      return JSON.stringify({ update, reward: update, ...(update % 5 === 0 ? evaluated : {}) });
+    };
+    const lines = Array.from({ length: 20 }, (_, at) => `${line(at + 1)}\n`);
+    await writeFile(path.join(folder, 'metrics.jsonl'), lines.join(''));
+    const section = renderPage(await readReportFolder(folder)).split('<h2>Evaluations during training</h2>')[1] ?? '';
+    const figure = section.split('<figcaption>Solved, k = 4')[1]?.split('</figure>')[0] ?? '';
+    const drawn = /class="line look\d" d="([^"]*)"/.exec(figure)?.[1] ?? '';
+    expect([drawn.match(/M/g)?.length, drawn.match(/[ML]/g)?.length]).toEqual([1, 4]);
+    expect(section).toContain('<figcaption>Broken');
+    // A constant carries no information, and this run measured nothing unreadable.
+    expect(section).not.toContain('<figcaption>Solved, k = 0');
+    expect(section).not.toContain('<figcaption>Unreadable <span>% of the rewrites');
+  });
+
   test('a metric that repeats another is drawn once', async () => {
     const folder = path.join(await copyOfFixture(), 'exit-1');
     const captions = async () =>
