@@ -63,8 +63,8 @@ function isTooLong(error: unknown): boolean {
 }
 
 /**
- * Generates `n` completions of one prompt; none where the prompt leaves no room in the context: an answer that is cut off
- * before its first token.
+ * Generates `n` completions of one prompt; none where the history has outgrown the context: an answer that is cut off
+ * before its first token. A base task whose prompt is too long fails.
  */
 async function completeTurn(
   context: ChainContext,
@@ -75,7 +75,7 @@ async function completeTurn(
   try {
     return (await generateAnswers(context, start, n, { seed: rng.seed, requestId: rng.id() })).completions;
   } catch (error) {
-    if (isTooLong(error)) return [];
+    if (start.history.turns.length > 0 && isTooLong(error)) return [];
     throw error;
   }
 }

@@ -74,6 +74,16 @@ test('a prompt that leaves no room counts as an answer that is cut off', async (
   expect(result).not.toHaveProperty('failures');
 });
 
+test('a base task whose prompt does not fit is a failure: the model was never asked', async () => {
+  const policy = scripted(() => '9');
+  const generate: Scripted['generate'] = (request) =>
+    String(request.prompt).includes('"x"')
+      ? Promise.reject(nativeError('PROMPT_TOO_LONG', 'the context holds 8 tokens'))
+      : policy.generate(request);
+  const result = await evaluate({ ...policy, generate });
+  expect(result).toMatchObject({ solved: [1, 1, 1, 1], failures: { count: 2, first: 'the context holds 8 tokens' } });
+});
+
 describe('a failure of infrastructure', () => {
   const failingOn = (id: string): TaskFamily => ({
     ...digits(),
