@@ -1,29 +1,28 @@
 /**
- * The café: compares the base, GRPO and ExIt at equal updates on several seeds, each trained and evaluated by the commands
- * that a user types. It skips the runs that are finished in the folder.
+ * The café: compares the base, GRPO and ExIt (with --all every method) at equal updates on several seeds, each trained and
+ * evaluated by the commands that a user types. It skips the runs that are finished in the folder.
  *
- *     npx tsx bench/cafe.ts [--seeds 3] [--jobs 2] [--updates 300] [--out runs/cafe]
+ *     npx tsx bench/cafe.ts [--all] [--seeds 3] [--jobs 2] [--updates 300] [--out runs/cafe]
  *
- * Prints the table and writes results.json into the folder.
+ * Prints README's tables and writes results.json into the folder.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { summarise } from '../src/evaluation/compare.js';
+import { selectMethod, solvedAt } from '../src/evaluation/compare.js';
 import type { Evaluation } from '../src/evaluation/evaluation.js';
+import { type MethodName, methodNames } from '../src/method/methods.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
+import { markdownTable } from './lib/markdown.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const config = 'examples/cafe/config.yaml';
-const shown = [0, 1, 2, 4, 8];
-
-type Method = 'base' | 'grpo' | 'exit';
 
 /** One evaluated model; the base has no seed and no reward. */
 interface Row {
-  readonly method: Method;
+  readonly method: MethodName | 'base';
   readonly seed: number | null;
   readonly updates: number;
   /** Mean reward of the first and of the last 20 updates. */
@@ -33,6 +32,7 @@ interface Row {
 
 const { values } = parseArgs({
   options: {
+    all: { type: 'boolean', default: false },
     seeds: { type: 'string', default: '3' },
     jobs: { type: 'string', default: '2' },
     updates: { type: 'string', default: '300' },
@@ -40,6 +40,7 @@ const { values } = parseArgs({
   },
 });
 const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index + 1);
+const methods: readonly MethodName[] = values.all ? methodNames : ['grpo', 'exit'];
 
 /** Runs `exit-rl` and returns the lines it printed. */
 async function exit(...command: string[]): Promise<string> {
@@ -69,7 +70,7 @@ type Metrics = Readonly<Record<string, number>>;
 const meanReward = (rows: readonly Metrics[]): number =>
   rows.reduce((sum, { reward = Number.NaN }) => sum + reward, 0) / rows.length;
 
-async function trainAndEvaluate(method: 'grpo' | 'exit', seed: number): Promise<Row> {
+async function trainAndEvaluate(method: MethodName, seed: number): Promise<Row> {
   const run = join(values.out, `${method}-${seed}`);
   const evaluated = join(run, 'evaluation.json');
   if (!existsSync(join(run, `checkpoint-${values.updates}`))) {
@@ -97,43 +98,32 @@ async function runJobs<Result>(jobs: readonly (() => Promise<Result>)[], count: 
   return results;
 }
 
-const percentAt = ({ evaluation }: Row, measure: 'solved' | 'quality', k: number): number =>
-  100 * (evaluation[measure][evaluation.k.indexOf(k)] ?? Number.NaN);
-
-function cells(rows: readonly Row[], measure: 'solved' | 'quality'): string[] {
-  return shown.map((k) => {
-    const { mean, deviation } = summarise(rows.map((row) => percentAt(row, measure, k)));
-    return Number.isNaN(deviation) ? mean.toFixed(1) : `${mean.toFixed(1)} ± ${deviation.toFixed(1)}`;
-  });
+function printDifferences(rows: readonly Row[]): void {
+  const solved = (method: string, seed: number): number => {
+    const row = selectMethod(rows, method).find((one) => one.seed === seed);
+    return 100 * ((row && solvedAt(4)(row.evaluation)) ?? Number.NaN);
+  };
+  for (const method of methods.filter((one) => one !== 'grpo')) {
+    const differences = seeds.map((seed) => solved(method, seed) - solved('grpo', seed));
+    console.log(`${method} − grpo at k = 4, seed by seed: ${differences.map((value) => value.toFixed(1)).join(', ')}`);
+  }
 }
 
-function printTable(rows: readonly Row[]): void {
-  const of = (method: Method): Row[] => rows.filter((row) => row.method === method);
-  for (const [measure, title] of [
-    ['solved', 'every dish right, %'],
-    ['quality', 'dishes right, %'],
-  ] as const) {
-    console.log(`| ${title} | ${shown.map((k) => (k === 0 ? 'k=0' : k)).join(' | ')} |\n|---|${'---|'.repeat(5)}`);
-    for (const method of ['base', 'grpo', 'exit'] as const)
-      console.log(`| ${method} | ${cells(of(method), measure).join(' | ')} |`);
-  }
-  const differences = seeds.map((seed) => {
-    const solved = (method: Method): number =>
-      of(method)
-        .filter((row) => row.seed === seed)
-        .reduce((_, row) => percentAt(row, 'solved', 4), Number.NaN);
-    return solved('exit') - solved('grpo');
-  });
-  console.log(`ExIt − GRPO at k = 4, seed by seed: ${differences.map((value) => value.toFixed(1)).join(', ')}`);
+function printResult(rows: readonly Row[]): void {
+  console.log(`Every dish right, %:\n\n${markdownTable(rows)}\n`);
+  console.log(
+    `Dishes right, %; fixed and broken are meals with every dish right:\n\n${markdownTable(rows, 'quality')}\n`,
+  );
+  printDifferences(rows);
   for (const { method, seed, reward } of rows) {
     if (reward) console.log(`${method}, seed ${seed}: reward ${reward.first.toFixed(3)} → ${reward.last.toFixed(3)}`);
   }
 }
 
-const runs = seeds.flatMap((seed) => (['grpo', 'exit'] as const).map((method) => () => trainAndEvaluate(method, seed)));
+const runs = seeds.flatMap((seed) => methods.map((method) => () => trainAndEvaluate(method, seed)));
 const rows = await runJobs([...runs, evaluateBase], Number(values.jobs));
 const { cpu, cores, node } = describeMachine();
-const command = `npx tsx bench/cafe.ts --seeds ${values.seeds} --updates ${values.updates}`;
+const command = `npx tsx bench/cafe.ts${values.all ? ' --all' : ''} --seeds ${values.seeds} --updates ${values.updates}`;
 const result = { command, ...describeCommit(), machine: { cpu, cores, node }, config, seeds, rows };
 writeFileSync(
   join(values.out, 'results.json'),
@@ -141,4 +131,4 @@ writeFileSync(
     .replaceAll(`${resolve(values.out)}/`, '')
     .replaceAll(root, '')}\n`,
 );
-printTable(rows);
+printResult(rows);

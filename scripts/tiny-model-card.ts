@@ -11,7 +11,7 @@ export interface TinyModel {
 }
 
 export function modelCard({ seed, updates, evaluation }: TinyModel): string {
-  const { k, solved, quality, tasks, draws, netCorrections } = evaluation;
+  const { k, solved, quality, tasks, draws, fixedTotal, brokenTotal } = evaluation;
   const row = (values: readonly number[], show: (value: number) => string): string =>
     shown.map((at) => show(values[k.indexOf(at)] ?? Number.NaN)).join(' | ');
   return `---
@@ -38,6 +38,6 @@ Measured on the ${tasks} tasks of the split \`test\`, ${draws} chains each, temp
 | solved % | ${row(solved, percent)} |
 | quality | ${row(quality, (value) => value.toFixed(3))} |
 
-Net corrections up to k = 16: ${percent(netCorrections)} per 100 tasks.
+Up to k = 16 the iterations fix ${percent(fixedTotal)} and break ${percent(brokenTotal)} answers per 100 chains.
 `;
 }

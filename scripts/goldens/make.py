@@ -13,7 +13,7 @@ import sys
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-PARTS = ["models", "logits", "families", "updates", "optimizer", "state_dtype", "losses", "schedules", "batch_sizes", "lora", "advantages", "data", "rewards", "embedders", "cafe", "trl_fields"]
+PARTS = ["models", "logits", "families", "updates", "optimizer", "state_dtype", "losses", "schedules", "batch_sizes", "lora", "advantages", "data", "rewards", "embedders", "cafe", "trl_fields", "evaluation"]
 
 
 def load(folder):

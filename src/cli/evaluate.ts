@@ -1,10 +1,10 @@
 /** `exit-rl evaluate`: K-step self-improvement of a model folder, or of a run's latest checkpoint. */
-import { performance } from 'node:perf_hooks';
 import type { CAC } from 'cac';
 import type { RunConfig } from '../config/parse.js';
-import type { Evaluation } from '../evaluation/evaluation.js';
-import type { EvaluationProgress } from '../evaluation/iterate.js';
+import { UsageError } from '../errors.js';
+import type { Evaluation, UnreadableRule } from '../evaluation/evaluation.js';
 import type { EvaluateRunOptions, EvaluationSettings } from '../run/evaluate-run.js';
+import type { ShownProgress } from './evaluate-progress.js';
 import { type Flags, givenOptions, nonNegative, requiredText, textFlag, wholeNumber } from './flags.js';
 import { printJson, printLine, say } from './output.js';
 import { policyChoice } from './policy-flags.js';
@@ -15,7 +15,11 @@ async function readOptions(flags: Flags): Promise<EvaluateRunOptions> {
   const model = requiredText(process.argv, 'model', 'a model folder, or a run folder');
   const source = textFlag(process.argv, 'config');
   const config = source === undefined ? undefined : await readConfig(source, model);
-  const texts = { task: textFlag(process.argv, 'task'), split: textFlag(process.argv, 'split') };
+  const texts = {
+    task: textFlag(process.argv, 'task'),
+    split: textFlag(process.argv, 'split'),
+    unreadable: unreadableRule(),
+  };
   const { trainable: _always, ...choice } = policyChoice(flags);
   return {
     ...choice,
@@ -36,19 +40,34 @@ function givenNumbers(flags: Flags): EvaluationSettings {
     flags[name] === undefined ? undefined : wholeNumber(flags, name, 0, least);
   const temperature = flags.temperature === undefined ? undefined : nonNegative(flags, 'temperature', 1);
   const sampling = givenOptions({ temperature, maxNewTokens: number('maxNewTokens', 1) });
-  const counts = { iterations: number('iterations'), draws: number('draws', 1), limit: number('limit') };
-  return givenOptions({ ...counts, seed: number('seed'), sampling });
+  const counts = { draws: number('draws', 1), limit: number('limit'), seed: number('seed') };
+  return givenOptions({ ...counts, ...givenIterations(), sampling });
 }
 
-/** One line on a terminal, rewritten as tasks are done; elsewhere nothing. */
-function showTasks(): (progress: EvaluationProgress) => void {
-  const began = performance.now();
-  return ({ tasksDone, tasks }) => {
-    if (process.stderr.isTTY !== true) return;
-    const left = ((performance.now() - began) / 1000) * (tasks / tasksDone - 1);
-    const text = tasksDone < tasks ? `${tasksDone} of ${tasks} tasks, ${left.toFixed(0)} s left` : '';
-    process.stderr.write(`\r\u001b[K${text}`);
-  };
+/** K and the k to report: `--iterations 16`, `--iterations 0,1,4,16`, or `--at` beside it. */
+function givenIterations(): Pick<EvaluationSettings, 'iterations' | 'at'> {
+  const listed = wholeNumbers('iterations');
+  const at = wholeNumbers('at');
+  if (listed !== undefined && listed.length > 1) {
+    if (at === undefined) return { at: listed };
+    throw new UsageError('--iterations lists the k to report, and so does --at; give one of them');
+  }
+  return givenOptions({ iterations: listed?.[0], at });
+}
+
+/** The whole numbers of a flag, separated by commas. @throws UsageError that names the flag. */
+function wholeNumbers(name: string): number[] | undefined {
+  const given = textFlag(process.argv, name);
+  if (given === undefined) return undefined;
+  const words = given.split(',').map((word) => word.trim());
+  if (words.every((word) => /^\d{1,9}$/.test(word))) return words.map(Number);
+  throw new UsageError(`--${name} takes whole numbers of at least 0, as in 0,1,4,16; not ${given}`);
+}
+
+function unreadableRule(): UnreadableRule | undefined {
+  const given = textFlag(process.argv, 'unreadable');
+  if (given === undefined || given === 'count' || given === 'keep') return given;
+  throw new UsageError(`--unreadable takes count or keep, not ${given}`);
 }
 
 /** A signal leaves at once, whatever is waited for: a verifier, or a model that loads. */
@@ -68,16 +87,28 @@ async function untilStopped<Value>(work: (signal: AbortSignal) => Promise<Value>
 
 async function printTable(evaluation: Evaluation): Promise<void> {
   const [{ iterationTable }, { terminalColours }] = await Promise.all([
-    import('../report/table.js'),
+    import('../report/iteration-table.js'),
     import('../report/colours.js'),
   ]);
   await printLine(iterationTable(evaluation, { colours: terminalColours(process.stdout.isTTY) }).trimEnd());
 }
 
+/** Shows progress on stderr while `work` runs. */
+async function shown<Value>(work: (onProgress: ShownProgress['show']) => Promise<Value>): Promise<Value> {
+  const { showEvaluation } = await import('./evaluate-progress.js');
+  const progress = showEvaluation({ stream: process.stderr, isTTY: process.stderr.isTTY === true });
+  try {
+    return await work(progress.show);
+  } finally {
+    progress.finish();
+  }
+}
+
 async function runEvaluate(flags: Flags): Promise<void> {
   const [{ evaluateRun }, options] = await Promise.all([import('../run/evaluate-run.js'), readOptions(flags)]);
-  const onProgress = showTasks();
-  const { evaluation, file } = await untilStopped((signal) => evaluateRun({ ...options, signal, onProgress }));
+  const { evaluation, file } = await shown((onProgress) =>
+    untilStopped((signal) => evaluateRun({ ...options, signal, onProgress })),
+  );
   if (flags.json) return printJson(evaluation);
   await printTable(evaluation);
   if (file !== undefined) say(`written to ${file}`);
@@ -90,8 +121,13 @@ export function registerEvaluate(cli: CAC): void {
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--task <name>', 'Task family, or the path of a module that exports one')
     .option('--config <file>', "A run's config or recipe, for its task, data, verifier and sampling")
-    .option('--iterations <number>', 'K, improve steps after the attempt (default: 16)')
+    .option('--iterations <numbers>', 'K, improve steps after the attempt (default: 16), or the k to report: 0,1,4,16')
+    .option('--at <numbers>', 'The k to report, as in 0,1,4,16; all steps are generated (default: every k)')
     .option('--draws <number>', 'Chains per task (default: 4)')
+    .option(
+      '--unreadable <rule>',
+      'An answer that cannot be read: count it as quality 0 (default), or keep the one before',
+    )
     .option('--split <name>', 'Tasks to evaluate on (default: test)')
     .option('--limit <number>', 'Only the first tasks of the split')
     .option('--temperature <number>', 'Sampling temperature')

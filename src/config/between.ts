@@ -3,6 +3,8 @@ import type { z } from 'zod';
 import type { objective } from '../policy/settings.js';
 import { isPlainObject } from './layer.js';
 
+type EvaluationKey = 'every' | 'atEnd' | 'atStart' | 'iterations' | 'at';
+
 /** The keys that the rules read; each may be missing, or wrong by itself. */
 export interface Related {
   readonly dynamicSampling?: unknown;
@@ -15,7 +17,7 @@ export interface Related {
   readonly verifier?: unknown;
   readonly rewards?: readonly unknown[] | undefined;
   readonly best?: { readonly metric?: unknown; readonly patience?: unknown } | undefined;
-  readonly evaluation?: { readonly every?: unknown; readonly atEnd?: unknown; readonly atStart?: unknown } | undefined;
+  readonly evaluation?: Readonly<Partial<Record<EvaluationKey, unknown>>> | undefined;
   readonly objective?: (Partial<z.output<typeof objective>> & { readonly miniBatches?: number }) | undefined;
   readonly optimizer?: { readonly warmupUpdates?: unknown; readonly warmupRatio?: unknown } | undefined;
   readonly startsPerBatch?: number | undefined;
@@ -103,6 +105,14 @@ export const rules: readonly Rule[] = [
     key: 'dynamicSampling',
     message: '`skip` changes the normaliser of blocks of rollouts; use off or refill',
     holds: ({ dynamicSampling, objective }) => dynamicSampling !== 'skip' || !isTrue(objective?.localRollouts),
+  },
+  {
+    key: 'evaluation.at',
+    message: 'a k to report is beyond evaluation.iterations',
+    holds: ({ evaluation }) => {
+      const { at, iterations } = evaluation ?? {};
+      return !Array.isArray(at) || typeof iterations !== 'number' || at.every((k) => !(k > iterations));
+    },
   },
   {
     key: 'evaluation.every',

@@ -27,6 +27,9 @@ import { rewards } from './reward-rows.js';
 /** The ablations of the paper's results table, each with one ingredient more. */
 export const methodNames = ['grpo', 'curriculum', 'improve', 'diverge', 'exit'] as const;
 
+/** The rules of an evaluation for an answer that cannot be read or is cut off. */
+export const unreadableRules = ['count', 'keep'] as const;
+
 /** The formula, and the split of a batch into optimizer steps. */
 const objective = formula.extend({
   /** Optimizer steps per epoch of a batch. */
@@ -151,7 +154,16 @@ const best = z.strictObject({
 /** K-step evaluation, during training and afterwards; reward functions on held-out tasks during training. */
 const evaluation = z.strictObject({
   iterations: countOrZero.default(16),
+  /** The k to report, at most `iterations`; 0 and `iterations` are always reported. By default every k. */
+  at: z.array(countOrZero).min(1).optional(),
   draws: count.default(4),
+  /**
+   * An answer that cannot be read or is cut off: `count` gives it quality 0 at its k, `keep` lets the last readable answer
+   * stand.
+   */
+  unreadable: z.enum(unreadableRules).default('count'),
+  /** Random numbers of the evaluations during training: the same for each (`common`), or new ones for each (`fresh`). */
+  randomNumbers: z.enum(['common', 'fresh']).default('common'),
   split: name.default('test'),
   /** Updates between evaluations during training; 0 evaluates only with `exit-rl evaluate`. */
   every: countOrZero.default(0).meta({ trl: ['eval_steps', 'eval.interval'] }),

@@ -56,7 +56,7 @@ export const solvedAt =
     evaluation.solved[evaluation.k.indexOf(k)];
 
 /** Selects the rows of one method. */
-export const selectMethod = (rows: readonly ComparisonRow[], method: string): ComparisonRow[] =>
+export const selectMethod = <Row extends Pick<ComparisonRow, 'method'>>(rows: readonly Row[], method: string): Row[] =>
   rows.filter((row) => row.method === method);
 
 /** Computes `method` minus `baseline` on every seed that both have run. */

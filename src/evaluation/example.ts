@@ -13,10 +13,15 @@ function toStep({ history }: Position, k: number): ExampleStep {
   return iterate?.feedback === undefined ? step : { ...step, feedback: iterate.feedback };
 }
 
-/** Distance of a chain's length from the favourite one; undefined when it solved its task at once, or never. */
-function distance({ qualities }: Chain): number | undefined {
+/**
+ * Distance of a chain's length from the favourite one; undefined when it solved its task at once, or never, or when an
+ * answer on the way cannot be read.
+ */
+function distance({ qualities, unreadable }: Chain): number | undefined {
   const solvedAt = qualities.findIndex((quality) => quality >= 1);
-  return solvedAt > 0 ? Math.abs(solvedAt - favouriteLength) : undefined;
+  return solvedAt > 0 && !unreadable.slice(0, solvedAt).includes(true)
+    ? Math.abs(solvedAt - favouriteLength)
+    : undefined;
 }
 
 /** Chooses the example among the chains of these tasks, one list per task; undefined when improving solved none. */

@@ -9,31 +9,36 @@ import {
   type Fields,
   finiteNumber,
   listOf,
+  oneOf,
   positiveNumber,
   record,
   required,
   requireParts,
   wholeNumber,
 } from '../arguments.js';
-import { emptyHistory } from '../history.js';
+import { unreadableRules } from '../config/schema.js';
+import { InvalidRequestError, TaskError } from '../errors.js';
 import { generatorPart } from '../method/part-kinds.js';
 import { samplingFields } from '../policy/generation.js';
-import type { Completion, Policy, Sampling } from '../policy/policy.js';
+import type { Policy, Sampling } from '../policy/policy.js';
 import { createRng, type Rng } from '../rng.js';
-import { mean } from '../stats.js';
 import { requireFamily } from '../task/check.js';
 import type { Task, TaskFamily } from '../task/task.js';
-import { type Chain, type ChainContext, completeTurn, runChain } from './chain.js';
-import { countCorrections } from './corrections.js';
-import type { Evaluation } from './evaluation.js';
+import { attemptTogether, type Chain, type ChainContext, runChain } from './chain.js';
+import type { Evaluation, UnreadableRule } from './evaluation.js';
 import { chooseExample } from './example.js';
+import { measureChains } from './measure.js';
 
-/** Progress of an evaluation, reported after each task. */
+/** Progress of an evaluation, reported after each answer and each task. */
 export interface EvaluationProgress {
   /** Tasks whose chains have all ended. */
   readonly tasksDone: number;
   /** All tasks of the evaluation. */
   readonly tasks: number;
+  /** Answers of all chains that are measured, one for each k. Many tasks are in flight at once, so this grows sooner. */
+  readonly answersDone: number;
+  /** tasks × draws × (K + 1). */
+  readonly answers: number;
 }
 
 /** The policy, the tasks and the settings of a K-step evaluation. */
@@ -43,11 +48,15 @@ export interface EvaluationOptions {
   readonly tasks: readonly Task[];
   /** K: improve steps after the attempt. */
   readonly iterations: number;
+  /** The k to report, at most K; 0 and K are always reported. By default all. Every step is generated all the same. */
+  readonly at?: readonly number[];
   /** Chains per task; their attempts share one prompt. */
   readonly draws: number;
   readonly sampling: Sampling;
   /** Seeds every random stream, together with the tasks' ids. */
   readonly seed: number;
+  /** The worth of an answer that cannot be read or is cut off; by default `count`: quality 0. */
+  readonly unreadable?: UnreadableRule;
   /** Chains in flight, 256 by default; the result does not depend on it. */
   readonly concurrency?: number;
   readonly signal?: AbortSignal;
@@ -56,37 +65,47 @@ export interface EvaluationOptions {
   readonly clock?: () => number;
 }
 
-/** Runs all chains of one task. When the shared request for the attempts fails, each chain attempts separately. */
-async function evaluateTask(
-  context: ChainContext,
-  { iterations, draws }: EvaluationOptions,
-  rng: Rng,
-): Promise<Chain[]> {
-  const first = await completeTurn(context, { history: emptyHistory, intent: 'attempt' }, draws, rng.fork('attempt'));
-  const chain = (completion: Completion | undefined, draw: number): Promise<Chain> =>
-    runChain(context, iterations, rng.fork('draw', draw), completion);
-  return Promise.all(Array.from({ length: draws }, (_, draw) => chain(first?.[draw], draw)));
+/** No chain of an evaluation is complete: there is nothing to measure. */
+export class UnmeasuredError extends TaskError {}
+
+/** Runs all chains of one task. */
+async function evaluateTask(context: ChainContext, draws: number, rng: Rng): Promise<(Chain | string)[]> {
+  const first = await attemptTogether(context, draws, rng.fork('attempt'));
+  return Promise.all(
+    Array.from({ length: draws }, (_, draw) => runChain(context, rng.fork('draw', draw), first[draw])),
+  );
 }
 
-type Measures = Omit<Evaluation, 'tasks' | 'draws' | 'seconds' | 'failures' | 'example'>;
-
-function measure(chains: readonly Chain[], iterations: number): Measures {
-  const k = Array.from({ length: iterations + 1 }, (_, index) => index);
-  const quality = k.map((at) => mean(chains.map(({ qualities }) => qualities[at] ?? 0)));
-  const right = chains.map(({ qualities }) => qualities.map((value) => value >= 1));
-  const solved = k.map((at) => mean(right.map((chain) => (chain[at] ? 1 : 0))));
-  const { fixed, broken, net } = countCorrections(right);
-  const gain = (values: readonly number[]): number => (values.at(-1) ?? 0) - (values[0] ?? 0);
+/** Counts tasks and answers, and reports every change. */
+function createCounter({ tasks, draws, iterations, onProgress }: EvaluationOptions) {
+  const totals = { tasks: tasks.length, answers: tasks.length * draws * (iterations + 1) };
+  let tasksDone = 0;
+  let answersDone = 0;
+  const report = (): void => onProgress?.({ tasksDone, answersDone, ...totals });
   return {
-    k,
-    quality,
-    solved,
-    fixed,
-    broken,
-    deltaQuality: gain(quality),
-    deltaSolved: gain(solved),
-    netCorrections: net,
+    onAnswer: (): void => {
+      answersDone++;
+      report();
+    },
+    onTask: (): void => {
+      tasksDone++;
+      report();
+    },
   };
+}
+
+function runChains(options: EvaluationOptions): Promise<(Chain | string)[][]> {
+  const { tasks, draws, concurrency = 256, unreadable = 'count' } = options;
+  const rng = createRng(options.seed).fork('evaluation');
+  const { onAnswer, onTask } = createCounter(options);
+  const limit = Math.max(1, Math.floor(concurrency / draws));
+  return mapBounded(tasks.length, { limit, signal: options.signal }, async (index, signal) => {
+    const task = tasks[index] as Task;
+    const context: ChainContext = { ...options, unreadable, signal, task, onAnswer };
+    const chains = await evaluateTask(context, draws, rng.fork('task', task.id));
+    onTask();
+    return chains;
+  });
 }
 
 const evaluationParts: Fields<EvaluationOptions> = {
@@ -94,20 +113,34 @@ const evaluationParts: Fields<EvaluationOptions> = {
   family: required(anyRecord),
   tasks: required(listOf(anyRecord)),
   iterations: required(wholeNumber),
+  at: listOf(wholeNumber),
   draws: required(positiveNumber),
   sampling: required(record(samplingFields)),
   seed: required(finiteNumber),
+  unreadable: oneOf(...unreadableRules),
   concurrency: positiveNumber,
   signal: abortSignal,
   onProgress: callback,
   clock: callback,
 };
 
+/** @throws InvalidRequestError when a reported k is beyond K, or there are no tasks. */
+function requireIterations({ tasks, iterations, at = [] }: EvaluationOptions): void {
+  const beyond = at.find((k) => k > iterations);
+  const refuse = (key: string, reason: string): never => {
+    const message = `evaluateIterations: \`${key}\`: ${reason}`;
+    throw new InvalidRequestError('INVALID_REQUEST', message, { key, reason });
+  };
+  if (tasks.length === 0) refuse('tasks', 'must hold at least one task');
+  if (beyond !== undefined) refuse('at', `${beyond} is beyond \`iterations\`, which is ${iterations}`);
+}
+
 /**
- * Evaluates a policy on tasks over K iterations, and leaves the policy unchanged. Lists of the result have K + 1 entries,
- * qualities and shares are in [0, 1]. It counts a failing task or verifier in `failures`.
+ * Evaluates a policy on tasks over K iterations, and leaves the policy unchanged. Qualities and shares of the result are
+ * in [0, 1]. An answer that cannot be read or is cut off counts as quality 0 at its k, or as `unreadable` says; a chain with
+ * an answer that the task or the policy failed to give or verify is left out, and counted in `failures`.
  * @throws NativeError when the engine fails, CancelledError when the signal fires, InvalidRequestError for a part that is missing or
- * wrong.
+ * wrong, TaskError when every chain failed.
  *
  * @example
  * import { codeBreaker, LocalPolicy, shippedModel } from 'exit-rl';
@@ -124,32 +157,30 @@ const evaluationParts: Fields<EvaluationOptions> = {
  *   sampling: { temperature: 1, maxNewTokens: 6 },
  *   seed: 1,
  * });
- * console.log(evaluation.solved, evaluation.netCorrections);
+ * const { solved, standardErrors, fixedTotal, brokenTotal, unreadable } = evaluation;
+ * console.log(solved, standardErrors?.solved.tasks, fixedTotal, brokenTotal, unreadable);
  * await policy.close();
  */
 export async function evaluateIterations(options: EvaluationOptions): Promise<Evaluation> {
   requireParts('evaluateIterations', options, evaluationParts);
   requireFamily(options.family);
-  const { family, tasks, iterations, draws, concurrency = 256, clock = () => performance.now() } = options;
+  requireIterations(options);
+  const { family, tasks, iterations, at, draws, unreadable = 'count', clock = () => performance.now() } = options;
   const began = clock();
-  const failures: string[] = [];
-  const rng = createRng(options.seed).fork('evaluation');
-  let tasksDone = 0;
-  const limit = Math.max(1, Math.floor(concurrency / draws));
-  const chains = await mapBounded(tasks.length, { limit, signal: options.signal }, async (index, signal) => {
-    const task = tasks[index] as Task;
-    const context: ChainContext = { ...options, signal, task, onFailure: (detail) => failures.push(detail) };
-    const taskChains = await evaluateTask(context, options, rng.fork('task', task.id));
-    options.onProgress?.({ tasksDone: ++tasksDone, tasks: tasks.length });
-    return taskChains;
-  });
+  const all = await runChains(options);
+  const failures = all.flat().filter((chain) => typeof chain === 'string');
+  const chains = all.map((ofTask) => ofTask.filter((chain) => typeof chain !== 'string'));
+  const [first] = failures;
+  if (first !== undefined && failures.length === all.flat().length) {
+    throw new UnmeasuredError(`every chain of the evaluation failed: ${first}`, { chains: failures.length });
+  }
   const example = family.turns === 1 ? chooseExample(family, tasks, chains) : undefined;
   return {
-    ...measure(chains.flat(), iterations),
+    ...measureChains(chains, { iterations, at, unreadable }),
     tasks: tasks.length,
     draws,
     seconds: (clock() - began) / 1000,
-    ...(failures[0] === undefined ? {} : { failures: { count: failures.length, first: failures[0] } }),
+    ...(first === undefined ? {} : { failures: { count: failures.length, first } }),
     ...(example === undefined ? {} : { example }),
   };
 }

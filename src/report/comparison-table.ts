@@ -1,14 +1,14 @@
 /** Renders the comparison table of the page, and the sentence that summarises its result. */
 
 import { type ComparisonRow, differences, solvedAt } from '../evaluation/compare.js';
-import type { Evaluation } from '../evaluation/evaluation.js';
-import { absent, count, fixed, percent, signed } from './format.js';
+import { count, fixed, signed } from './format.js';
 import { lookOf, orderMethods } from './method-order.js';
 import { marker } from './plot.js';
 import type { Comparison } from './records.js';
 import type { Spread } from './statistics.js';
-import { at, findBest, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
+import { findBest, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
 import { escapeHtml } from './text.js';
+import { wideTable } from './wide-table.js';
 
 interface Column {
   readonly head: string;
@@ -17,30 +17,26 @@ interface Column {
   readonly best: readonly number[];
 }
 
+const tenths = (value: number): string => fixed(value, 1);
+const signedTenths = (value: number): string => signed(value, 1);
+
+type Pick = (summary: MethodSummary) => Spread | undefined;
+
 function buildColumns(summaries: readonly MethodSummary[], ks: readonly number[]): Column[] {
-  const column = (head: string, pick: (summary: MethodSummary) => Spread | undefined, show: Column['show']): Column => {
-    const spreads = summaries.map((summary) => pick(summary) as Spread);
-    return { head, spreads, show, best: head === 'seconds' ? [] : findBest(spreads, show) };
+  const plain = (head: string, pick: Pick, show = tenths): Column => {
+    return { head, spreads: summaries.map((summary) => pick(summary) as Spread), show, best: [] };
+  };
+  const ranked = (head: string, pick: Pick, show = tenths): Column => {
+    const column = plain(head, pick, show);
+    return { ...column, best: findBest(column.spreads, show) };
   };
   return [
-    ...ks.map((k, index) =>
-      column(
-        `k = ${k}`,
-        ({ solved }) => solved[index],
-        (value) => fixed(value, 1),
-      ),
-    ),
-    column(
-      'ΔK',
-      ({ delta }) => delta,
-      (value) => signed(value, 1),
-    ),
-    column(
-      'net corrections',
-      ({ net }) => net,
-      (value) => signed(value, 1),
-    ),
-    column(
+    ...ks.map((k, index) => ranked(`k = ${k}`, ({ solved }) => solved[index])),
+    ranked('ΔK', ({ delta }) => delta, signedTenths),
+    plain('fixed', ({ fixed: spread }) => spread),
+    plain('broken', ({ broken }) => broken),
+    plain('unreadable', ({ unreadable }) => unreadable),
+    plain(
       'seconds',
       ({ seconds }) => seconds,
       (value) => fixed(value, 0),
@@ -60,44 +56,19 @@ function renderRow({ method }: MethodSummary, row: number, columns: readonly Col
   return `<tr><th scope="row">${mark}${escapeHtml(method)}</th>${columns.map((column) => cell(column, row)).join('')}</tr>`;
 }
 
-/** Renders a table that scrolls sideways on a small screen, with an explanation below that does not scroll. */
-function wideTable(name: string, heads: readonly string[], body: string, note: string): string {
-  const columns = heads.map((head) => `<th scope="col">${escapeHtml(head)}</th>`).join('');
-  return `<div class="scroll" tabindex="0" role="region" aria-label="${name}"><table class="comparison"><caption class="unseen">${name}</caption>
-<thead><tr>${columns}</tr></thead><tbody>${body}</tbody></table></div><p class="caption">${note}</p>`;
-}
-
-/** Renders methods by iterations: solved %, gain, net corrections, training seconds; mean and sample deviation over seeds. */
+/**
+ * Renders methods by iterations: solved %, gain, answers fixed and broken, unreadable rewrites, training seconds;
+ * mean and sample deviation over seeds.
+ */
 export function comparisonSection({ rows }: Comparison): string {
   const ks = tableIterations(rows.map(({ evaluation }) => evaluation));
   const summaries = summariseMethods(rows, ks);
   const columns = buildColumns(summaries, ks);
   const body = summaries.map((summary, row) => renderRow(summary, row, columns)).join('\n');
   const several = summaries.some((summary) => summary.count > 1);
-  const note = `Solved, in % of tasks, after k iterations. ΔK: gain from k = 0 to the last, in points. Net corrections: wrong→right minus right→wrong, per 100 tasks. Seconds: training of one run.${several ? ' ± is the sample standard deviation over seeds.' : ''} Bold: best mean of a column.`;
+  const note = `Solved, in % of tasks, after k iterations. ΔK: gain from k = 0 to the last, in points. Fixed and broken: answers that went wrong→right and right→wrong, summed over all iterations, per 100 chains; their difference is ΔK. Unreadable: rewrites that could not be read or were cut off, in %. Seconds: training of one run.${several ? ' ± is the sample standard deviation over seeds.' : ''} Bold: best mean of a column.`;
   const table = wideTable('Comparison of methods', ['method', ...columns.map(({ head }) => head)], body, note);
   return `<section><h2>Comparison</h2>${table}</section>`;
-}
-
-/** Renders the table of one evaluation: solved %, quality, and the answers fixed and broken at each k. */
-export function evaluationSection(evaluation: Evaluation): string {
-  const ks = tableIterations([evaluation]);
-  const line = (head: string, show: (k: number) => string) =>
-    `<tr><th scope="row">${head}</th>${ks.map((k) => `<td>${show(k)}</td>`).join('')}</tr>`;
-  const rows = [
-    line('solved %', (k) => percent(at(evaluation, evaluation.solved, k))),
-    line('quality', (k) => fixed(at(evaluation, evaluation.quality, k), 3)),
-    line('fixed, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.fixed, k)))),
-    line('broken, per 100', (k) => (k === 0 ? absent : percent(at(evaluation, evaluation.broken, k)))),
-  ];
-  const note = `${count(evaluation.tasks, 'task')}, ${count(evaluation.draws, 'draw')} each. Fixed and broken: answers that iteration k made right or wrong.`;
-  const table = wideTable(
-    'Evaluation by iteration',
-    ['after k iterations', ...ks.map((k) => `k = ${k}`)],
-    rows.join('\n'),
-    note,
-  );
-  return `<section><h2>Evaluation</h2>${table}</section>`;
 }
 
 function meanText({ mean, deviation }: Spread): string {

@@ -13,6 +13,8 @@ interface Panel {
   readonly note: string;
   readonly format?: (value: number) => string;
   readonly show?: readonly number[];
+  /** True for a metric of the evaluations during training: the updates between them have none. */
+  readonly joined?: boolean;
 }
 
 const inPercent = (value: number) => percent(value, value < 0.1 && value > 0 ? 1 : 0);
@@ -49,6 +51,27 @@ const starts: readonly Panel[] = [
   { metric: 'diversity/mean', title: 'Diversity bonus', note: 'factor d, mean' },
 ];
 
+/** Lists the k of the evaluations during training: `eval/solved_4` has one at 4. */
+function evaluatedIterations(runs: readonly RunData[]): number[] {
+  const names = new Set(runs.flatMap(({ metrics }) => metrics.flatMap((line) => [...line.keys()])));
+  const found = [...names].flatMap((name) => /^eval\/solved_(\d+)$/.exec(name)?.[1] ?? []);
+  return found.map(Number).sort((one, other) => one - other);
+}
+
+/** Metrics of the evaluations during training: solved at every k, and what the rewrites did. */
+function evaluationPanels(runs: readonly RunData[]): Panel[] {
+  const shared = { format: inPercent, show: [0], joined: true };
+  const perChain = { note: 'answers per chain, over all k', show: [0], joined: true };
+  return [
+    ...evaluatedIterations(runs).map((k) => ({
+      ...{ metric: `eval/solved_${k}`, title: `Solved, k = ${k}`, note: '% of held-out chains', ...shared },
+    })),
+    { metric: 'eval/fixed', title: 'Fixed', ...perChain },
+    { metric: 'eval/broken', title: 'Broken', ...perChain },
+    { metric: 'eval/unreadable', title: 'Unreadable', note: '% of the rewrites', ...shared },
+  ];
+}
+
 /** The share of each intent in a batch, plotted per method. */
 const intents = [
   { metric: 'curriculum/share_attempt', label: 'attempt', look: 1 },
@@ -64,8 +87,9 @@ function varies(curves: readonly MethodCurve[]): boolean {
   return values.some((value) => value !== values[0]);
 }
 
-function panelPlot({ metric, title, note, format = compact, show }: Panel, runs: readonly RunData[]): Plot | undefined {
-  const curves = methodCurves(runs, metric);
+function panelPlot(panel: Panel, runs: readonly RunData[]): Plot | undefined {
+  const { metric, title, note, format = compact, show, joined = false } = panel;
+  const curves = methodCurves(runs, metric, { joined });
   if (!varies(curves)) return undefined;
   const lines = curves.map(({ method, mean, behind }, index) => ({
     label: method,
@@ -135,6 +159,11 @@ export function curveSections(runs: readonly RunData[]): string {
     : 'Strong lines are lightly smoothed; faint lines are the raw values.';
   return [
     section('Training', behind, panels(learning, runs)),
+    section(
+      'Evaluations during training',
+      'Held-out tasks, attempted once and improved k times.',
+      panels(evaluationPanels(runs), runs),
+    ),
     section('Starts', 'The starts that the curriculum selects, and the content of its buffer.', panels(starts, runs)),
     section(
       'Intents',

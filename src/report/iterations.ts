@@ -22,14 +22,26 @@ interface Measure {
   readonly value: (evaluation: Evaluation, k: number) => number | undefined;
 }
 
-/** Computes (wrong→right − right→wrong) from k−1 to k, per 100 tasks; undefined for the first attempt. */
+/** Reads a share of the rewrites at k; undefined for the first attempt, and where it was not counted. */
+const rewriteShare =
+  (list: (evaluation: Evaluation) => readonly number[] | undefined) =>
+  (evaluation: Evaluation, k: number): number | undefined => {
+    const values = list(evaluation);
+    return k === 0 || values === undefined ? undefined : at(evaluation, values, k);
+  };
+
+const fixedAt = rewriteShare(({ fixed: shares }) => shares);
+const brokenAt = rewriteShare(({ broken }) => broken);
+
+/** Computes (wrong→right − right→wrong) from k−1 to k, per 100 chains; undefined for the first attempt. */
 function netAt(evaluation: Evaluation, k: number): number | undefined {
-  const fixedShare = at(evaluation, evaluation.fixed, k);
-  const brokenShare = at(evaluation, evaluation.broken, k);
-  return k === 0 || fixedShare === undefined || brokenShare === undefined
-    ? undefined
-    : 100 * (fixedShare - brokenShare);
+  const fixedShare = fixedAt(evaluation, k);
+  const brokenShare = brokenAt(evaluation, k);
+  return fixedShare === undefined || brokenShare === undefined ? undefined : 100 * (fixedShare - brokenShare);
 }
+
+const tenths = (share: number): string => percent(share);
+const perStep = 'per 100 chains, from k−1 to k';
 
 const measures: readonly Measure[] = [
   {
@@ -44,8 +56,20 @@ const measures: readonly Measure[] = [
     format: (value) => fixed(value, 2),
     value: (evaluation, k) => at(evaluation, evaluation.quality, k),
   },
-  { title: 'Net corrections', note: 'per 100 tasks, from k−1 to k', format: (value) => signed(value, 1), value: netAt },
+  { title: 'Net corrections', note: perStep, format: (value) => signed(value, 1), value: netAt },
+  { title: 'Fixed', note: `wrong → right, ${perStep}`, format: tenths, value: fixedAt },
+  { title: 'Broken', note: `right → wrong, ${perStep}`, format: tenths, value: brokenAt },
+  {
+    title: 'Unreadable',
+    note: '% of the answers at k',
+    format: tenths,
+    value: ({ unreadable = [], ...evaluation }, k) => unreadable[evaluation.k.indexOf(k)],
+  },
 ];
+
+/** A measure that no evaluation has, or that is 0 everywhere, is not drawn. */
+const isDrawn = ({ value }: Measure, named: readonly NamedEvaluation[]): boolean =>
+  named.some(({ evaluation }) => evaluation.k.some((k) => (value(evaluation, k) ?? 0) !== 0));
 
 function computeSpreads(evaluations: readonly Evaluation[], ks: readonly number[], { value }: Measure): Spread[] {
   return ks.map((k) => spread(evaluations.map((evaluation) => value(evaluation, k))));
@@ -78,7 +102,7 @@ function createPlot(measure: Measure, named: readonly NamedEvaluation[], ks: rea
   };
 }
 
-/** Renders solved, quality and net corrections against k, a line per method. */
+/** Renders solved, quality and the corrections of each step against k, a line per method. */
 export function iterationSection(named: readonly NamedEvaluation[]): string {
   const ks = [...new Set(named.flatMap(({ evaluation }) => evaluation.k))].sort((one, other) => one - other);
   if (ks.length < 2) return '';
@@ -90,5 +114,8 @@ export function iterationSection(named: readonly NamedEvaluation[]): string {
   const bands = several ? ' Bands: 95 % confidence interval of the mean over seeds (Student’s t).' : '';
   return `<section><h2>Self-improvement by iteration</h2>
 <p class="lead">k counts self-improvement steps after the first attempt (k = 0).${bands}</p>
-${entries.length > 1 ? legend(entries) : ''}<div class="plots">${measures.map((measure) => renderPlot(createPlot(measure, named, ks))).join('\n')}</div></section>`;
+${entries.length > 1 ? legend(entries) : ''}<div class="plots">${measures
+    .filter((measure) => isDrawn(measure, named))
+    .map((measure) => renderPlot(createPlot(measure, named, ks)))
+    .join('\n')}</div></section>`;
 }

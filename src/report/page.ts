@@ -3,17 +3,20 @@ import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Fields, requireArgument, requireFields, text } from '../arguments.js';
 import { RunFolderError } from '../errors.js';
-import type { Evaluation, SolvedExample } from '../evaluation/evaluation.js';
-import { comparisonSection, comparisonTitle, evaluationSection, resultSentence } from './comparison-table.js';
+import type { SolvedExample } from '../evaluation/evaluation.js';
+import { comparisonSection, comparisonTitle, resultSentence } from './comparison-table.js';
 import { configSection } from './configuration.js';
 import { curveSections } from './curves.js';
+import { failureText, ruleText } from './evaluation-notes.js';
+import { evaluationSection } from './evaluation-section.js';
 import { count, percent, signed, whole } from './format.js';
 import { iterationSection } from './iterations.js';
 import { orderMethods } from './method-order.js';
+import type { Comparison } from './records.js';
 import { type ComparisonData, type RunData, readReportFolder } from './run-data.js';
 import { styleSheet } from './style.js';
 import { at } from './summary.js';
-import { escapeHtml } from './text.js';
+import { escapeHtml, sentence } from './text.js';
 import { exampleSection } from './tiles.js';
 
 interface Fact {
@@ -87,7 +90,8 @@ function runResult(run: RunData): string {
   if (evaluation === undefined) return `${updates}; not evaluated yet.`;
   const last = evaluation.k.at(-1) ?? 0;
   const shares = [0, last].map((k) => percent(at(evaluation, evaluation.solved, k)));
-  const gain = signed(100 * evaluation.deltaSolved, 1);
+  const error = evaluation.standardErrors?.deltaSolved.tasks;
+  const gain = `${signed(100 * evaluation.deltaSolved, 1)}${error === undefined ? '' : ` ± ${percent(error)}`}`;
   return `${updates}. Of ${count(evaluation.tasks, 'task')} the first attempt solves ${shares[0]} %, ${count(last, 'iteration')} of self-improvement ${shares[1]} % (${gain} points).`;
 }
 
@@ -111,10 +115,7 @@ function runContent(run: RunData): Content {
       ...(finished(run) ? [] : ['This run is not finished: the page shows its updates so far.']),
       ...(evaluation === undefined
         ? []
-        : [
-            'One run: this page does not show how much the result varies with the seed.',
-            ...failureNotes([evaluation]),
-          ]),
+        : ['One run: this page does not show how much the result varies with the seed.', ...failureText(evaluation)]),
     ],
     sections: [
       evaluation === undefined ? '' : evaluationSection(evaluation),
@@ -126,15 +127,13 @@ function runContent(run: RunData): Content {
   };
 }
 
-/** Notes answers that failed for infrastructure reasons, because they lower the numbers. */
-function failureNotes(evaluations: readonly Evaluation[]): string[] {
-  const failures = evaluations.flatMap((evaluation) => evaluation.failures ?? []);
-  const total = failures.reduce((sum, failure) => sum + failure.count, 0);
-  return total === 0
-    ? []
-    : [
-        `${count(total, 'answer')} could not be generated or verified (first: ${failures[0]?.first}); the previous answer counts instead.`,
-      ];
+/** Notes what a table of several evaluations includes: the rule for unreadable answers, and the chains that failed. */
+function evaluationNotes({ rows }: Comparison): string[] {
+  const rules = new Set(rows.map(({ evaluation }) => ruleText(evaluation.unreadableRule)));
+  const failures = rows.flatMap(({ method, seed, evaluation }) =>
+    failureText(evaluation).map((text) => `${method}${seed === null ? '' : ` seed ${seed}`}: ${text}`),
+  );
+  return [...[...rules].map(sentence), ...failures];
 }
 
 /** Chooses the example to draw: that of the last method in the paper's order that has one. */
@@ -151,7 +150,7 @@ function comparisonNotes({ comparison, runs, missing }: ComparisonData): string[
   const open = runs.filter((run) => !finished(run)).map(({ method, seed }) => `${method} seed ${seed}`);
   return [
     ...comparison.notes,
-    ...failureNotes(comparison.rows.map(({ evaluation }) => evaluation)),
+    ...evaluationNotes(comparison),
     ...(comparison.seeds.length === 1 && comparison.notes.length === 0
       ? ['One seed: differences between methods may be chance.']
       : []),

@@ -1,6 +1,9 @@
 /** Schemas of the files in run folders and comparison folders. */
 import { z } from 'zod';
+import { unreadableRules } from '../config/schema.js';
 import type { ComparisonRow } from '../evaluation/compare.js';
+
+import { sum } from '../stats.js';
 
 // JSON has no NaN: a number that was not finite is written as null and read back as NaN, a gap in a plot.
 const number = z.union([z.number(), z.null()]).transform((value) => value ?? Number.NaN);
@@ -17,22 +20,47 @@ const exampleSchema = z.object({
   steps: z.array(stepSchema),
 });
 
-/** An `Evaluation`: every list is by position of `k`; qualities and shares in [0, 1]. */
-export const evaluationSchema = z.object({
-  k: z.array(z.int().min(0)).min(1),
-  quality: numbers,
-  solved: numbers,
-  fixed: numbers,
-  broken: numbers,
-  deltaQuality: number,
-  deltaSolved: number,
-  netCorrections: number,
-  tasks: z.number(),
-  draws: z.number(),
-  seconds: number,
-  failures: z.object({ count: z.number(), first: text }).exactOptional(),
-  example: exampleSchema.exactOptional(),
+const standardErrorOf = <Value extends z.ZodType>(value: Value) =>
+  z.object({ tasks: value.exactOptional(), chains: value.exactOptional() });
+
+const standardErrorsSchema = z.object({
+  quality: standardErrorOf(numbers),
+  solved: standardErrorOf(numbers),
+  deltaQuality: standardErrorOf(number),
+  deltaSolved: standardErrorOf(number),
 });
+
+/**
+ * An `Evaluation`: every list is by position of `k`; qualities and shares in [0, 1]. Version 0.1 wrote no totals, which
+ * its lists of every k give, and a `netCorrections` that equals `deltaSolved`.
+ */
+export const evaluationSchema = z
+  .object({
+    k: z.array(z.int().min(0)).min(1),
+    quality: numbers,
+    solved: numbers,
+    fixed: numbers,
+    broken: numbers,
+    fixedTotal: number.exactOptional(),
+    brokenTotal: number.exactOptional(),
+    unreadable: numbers.exactOptional(),
+    unreadableRewrites: number.exactOptional(),
+    unreadableRule: z.enum(unreadableRules).exactOptional(),
+    deltaQuality: number,
+    deltaSolved: number,
+    standardErrors: standardErrorsSchema.exactOptional(),
+    tasksNeeded: z.object({ models: z.number().exactOptional(), gain: z.number().exactOptional() }).exactOptional(),
+    tasks: z.number(),
+    draws: z.number(),
+    seconds: number,
+    failures: z.object({ count: z.number(), first: text }).exactOptional(),
+    example: exampleSchema.exactOptional(),
+  })
+  .transform(({ fixedTotal, brokenTotal, ...rest }) => ({
+    ...rest,
+    fixedTotal: fixedTotal ?? sum(rest.fixed),
+    brokenTotal: brokenTotal ?? sum(rest.broken),
+  }));
 
 /** The longest accepted path of a run folder. */
 const longestPath = 1024;

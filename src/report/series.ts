@@ -95,8 +95,15 @@ function sample(points: readonly Point[]): Point[] {
   return points.filter((_, index) => index % step === 0);
 }
 
-function buildCurve(method: string, runs: readonly RunData[], metric: string): MethodCurve {
-  const raw = runs.map((run) => metricPoints(run, metric)).filter((points) => points.length > 0);
+/** Options of a curve. */
+export interface CurveOptions {
+  /** Joins the updates that have the metric: for one that is measured now and then only. */
+  readonly joined?: boolean;
+}
+
+function buildCurve(method: string, runs: readonly RunData[], metric: string, joined: boolean): MethodCurve {
+  const every = runs.map((run) => metricPoints(run, metric)).filter((points) => points.length > 0);
+  const raw = joined ? every.map((points) => points.filter(({ y }) => Number.isFinite(y))) : every;
   const smoothed = raw.map((points) => {
     const thinned = thin(points, smoothedPositions);
     return thin(smooth(thinned, smoothingWindow(thinned)), positions);
@@ -106,13 +113,18 @@ function buildCurve(method: string, runs: readonly RunData[], metric: string): M
 }
 
 /** Builds the curve of `metric` for each method that recorded it. */
-export function methodCurves(runs: readonly RunData[], metric: string): MethodCurve[] {
+export function methodCurves(
+  runs: readonly RunData[],
+  metric: string,
+  { joined = false }: CurveOptions = {},
+): MethodCurve[] {
   return orderMethods(runs.map((run) => run.method))
     .map((method) =>
       buildCurve(
         method,
         runs.filter((run) => run.method === method),
         metric,
+        joined,
       ),
     )
     .filter(({ mean }) => mean.length > 0);

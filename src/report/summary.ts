@@ -13,8 +13,12 @@ export interface MethodSummary {
   readonly solved: readonly Spread[];
   /** Gain in solved from k = 0 to K, in percentage points. */
   readonly delta: Spread;
-  /** (wrong→right − right→wrong) up to K, per 100 tasks. */
-  readonly net: Spread;
+  /** Wrong → right, summed over all iterations up to K, per 100 chains. */
+  readonly fixed: Spread;
+  /** Right → wrong, summed likewise. */
+  readonly broken: Spread;
+  /** Rewrites that could not be read or were cut off, in percent; the mean is NaN where that was not counted. */
+  readonly unreadable: Spread;
   /** Training time of one run; the mean is NaN for a row that did not train. */
   readonly seconds: Spread;
 }
@@ -25,11 +29,17 @@ export function at(evaluation: Evaluation, list: readonly number[], k: number): 
   return index < 0 ? undefined : list[index];
 }
 
-/** Lists the iterations of a table: the evaluated ones of 0, 1, 2, 4, 8, 16, …, and always the last. */
+/**
+ * Lists the iterations of a table: the evaluated ones of 0, 1, 2, 4, 8, 16, …, and always the last; all of them where the
+ * evaluation reports a choice of its own.
+ */
 export function tableIterations(evaluations: readonly Evaluation[]): number[] {
   const seen = new Set(evaluations.flatMap((evaluation) => evaluation.k));
   const last = Math.max(...seen, 0);
-  return [...seen].filter((k) => k === 0 || k === last || Number.isInteger(Math.log2(k))).sort((a, b) => a - b);
+  const isChosen = seen.size <= last;
+  return [...seen]
+    .filter((k) => isChosen || k === 0 || k === last || Number.isInteger(Math.log2(k)))
+    .sort((a, b) => a - b);
 }
 
 function summarise(method: string, rows: readonly ComparisonRow[], ks: readonly number[]): MethodSummary {
@@ -39,7 +49,9 @@ function summarise(method: string, rows: readonly ComparisonRow[], ks: readonly 
     count: rows.length,
     solved: ks.map((k) => spread(rows.map(({ evaluation }) => toPercent(at(evaluation, evaluation.solved, k))))),
     delta: spread(rows.map(({ evaluation }) => 100 * evaluation.deltaSolved)),
-    net: spread(rows.map(({ evaluation }) => 100 * evaluation.netCorrections)),
+    fixed: spread(rows.map(({ evaluation }) => 100 * evaluation.fixedTotal)),
+    broken: spread(rows.map(({ evaluation }) => 100 * evaluation.brokenTotal)),
+    unreadable: spread(rows.map(({ evaluation }) => toPercent(evaluation.unreadableRewrites))),
     seconds: spread(rows.map((row) => (row.trainSeconds > 0 ? row.trainSeconds : undefined))),
   };
 }

@@ -1,12 +1,11 @@
-/** Formats the tables of the terminal: methods side by side, and one evaluation by iteration. */
+/** Formats the comparison of methods for the terminal. */
 
 import type { ComparisonRow } from '../evaluation/compare.js';
-import type { Evaluation } from '../evaluation/evaluation.js';
 import type { Colours } from './colours.js';
-import { clock, count, fixed, percent, signed } from './format.js';
+import { fixed, signed } from './format.js';
 import { type Cell, type Column, formatGrid, gridWidth } from './grid.js';
 import type { Spread } from './statistics.js';
-import { at, findBest, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
+import { findBest, type MethodSummary, summariseMethods, tableIterations } from './summary.js';
 import { pad } from './text.js';
 
 export interface TableOptions {
@@ -24,6 +23,13 @@ interface Measure {
 }
 
 function measures(summaries: readonly MethodSummary[], ks: readonly number[]): Measure[] {
+  const corrections = (head: string, pick: (summary: MethodSummary) => Spread): Measure => ({
+    head,
+    spreads: summaries.map(pick),
+    show: (value) => fixed(value, 1),
+    // A method that breaks more has more to fix: neither is a rank of its own.
+    ranked: false,
+  });
   const solved = ks.map((k, index) => ({
     head: `k=${k}`,
     spreads: summaries.map((summary) => summary.solved[index] as Spread),
@@ -33,9 +39,11 @@ function measures(summaries: readonly MethodSummary[], ks: readonly number[]): M
   return [
     ...solved,
     { head: 'ΔK', spreads: summaries.map(({ delta }) => delta), show: (value) => signed(value, 1), ranked: true },
-    { head: 'net/100', spreads: summaries.map(({ net }) => net), show: (value) => signed(value, 1), ranked: true },
+    corrections('fixed', ({ fixed: spread }) => spread),
+    corrections('broken', ({ broken }) => broken),
+    corrections('unread', ({ unreadable }) => unreadable),
     {
-      head: 'seconds',
+      head: 's',
       spreads: summaries.map(({ seconds }) => seconds),
       show: (value) => fixed(value, 0),
       ranked: false,
@@ -87,9 +95,12 @@ function stackedRows(summaries: readonly MethodSummary[], all: readonly Measure[
   });
 }
 
+/** Explains the heads, which are short so that six iterations fit 80 columns. */
+const legend = 'fixed, broken: per 100 chains over all k; unread: % of rewrites; s: training';
+
 /**
- * Formats solved % at k = 0, 1, 2, 4, … with ΔK (percentage points), net corrections per 100 tasks and seconds of
- * training; mean ± sample standard deviation where a method ran on several seeds, the best mean of a column in bold.
+ * Formats solved % at k = 0, 1, 2, 4, … with ΔK (percentage points), the answers fixed and broken over all iterations per 100
+ * chains, the share of unreadable rewrites and seconds of training; mean ± sample standard deviation where a method ran on several seeds, the best mean of a column in bold.
  */
 export function comparisonTable(rows: readonly ComparisonRow[], { colours, width = 80 }: TableOptions): string {
   const ks = tableIterations(rows.map((row) => row.evaluation));
@@ -98,32 +109,5 @@ export function comparisonTable(rows: readonly ComparisonRow[], { colours, width
   const columns: Column[] = [{ head: 'solved %', align: 'left' }, ...all.map(({ head }) => ({ head }))];
   const inline = inlineRows(summaries, all);
   const body = gridWidth(columns, inline) <= width ? inline : stackedRows(summaries, all);
-  return `${formatGrid(columns, body, colours).join('\n')}\n`;
-}
-
-/** Formats one evaluation, a line per iteration: quality, solved %, and the answers fixed and broken per 100 tasks. */
-export function iterationTable(evaluation: Evaluation, { colours }: TableOptions): string {
-  const columns = ['k', 'quality', 'solved %', 'fixed', 'broken', 'net'].map((head) => ({ head }));
-  const rows = evaluation.k.map((k): Cell[] => {
-    const fixedShare = at(evaluation, evaluation.fixed, k);
-    const brokenShare = at(evaluation, evaluation.broken, k);
-    const moves =
-      k === 0
-        ? []
-        : [
-            percent(fixedShare),
-            percent(brokenShare),
-            signed(100 * ((fixedShare ?? Number.NaN) - (brokenShare ?? Number.NaN)), 1),
-          ];
-    return [
-      String(k),
-      fixed(at(evaluation, evaluation.quality, k), 3),
-      percent(at(evaluation, evaluation.solved, k)),
-      ...moves,
-    ];
-  });
-  const { tasks, draws, seconds, deltaQuality, deltaSolved, netCorrections } = evaluation;
-  const total = `ΔK ${signed(100 * deltaSolved, 1)} points solved, ${signed(deltaQuality, 3)} quality · net corrections ${signed(100 * netCorrections, 1)} per 100`;
-  const origin = `${count(tasks, 'task')} × ${count(draws, 'draw')} in ${seconds >= 60 ? clock(seconds) : `${fixed(seconds, 1)} s`}`;
-  return `${[...formatGrid(columns, rows, colours), '', total, colours.dim(origin)].join('\n')}\n`;
+  return `${[...formatGrid(columns, body, colours), colours.dim(legend)].join('\n')}\n`;
 }

@@ -7,6 +7,7 @@ import {
   callback,
   count,
   type Fields,
+  listOf,
   oneOf,
   positiveNumber,
   record,
@@ -19,9 +20,10 @@ import {
 import type { ConfigInput } from '../config/define.js';
 import { loadRunConfig } from '../config/load-config.js';
 import { parseConfig, type RunConfig } from '../config/parse.js';
+import { unreadableRules } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
-import type { Evaluation } from '../evaluation/evaluation.js';
-import { type EvaluationProgress, evaluateIterations } from '../evaluation/iterate.js';
+import type { Evaluation, UnreadableRule } from '../evaluation/evaluation.js';
+import { type EvaluationOptions, type EvaluationProgress, evaluateIterations } from '../evaluation/iterate.js';
 import { measuredFamily } from '../evaluation/measured.js';
 import { completeConfig, generatorPart } from '../method/part-kinds.js';
 import { samplingFields } from '../policy/generation.js';
@@ -47,6 +49,10 @@ export interface EvaluationReport extends Evaluation {
 export interface EvaluationSettings {
   /** K: improve steps after the attempt. */
   readonly iterations?: number;
+  /** The k to report; 0 and K are always reported. By default every k; without `iterations` K is the largest of them. */
+  readonly at?: readonly number[];
+  /** The worth of an answer that cannot be read or is cut off: quality 0 (`count`), or that of the one before (`keep`). */
+  readonly unreadable?: UnreadableRule;
   /** Chains per task. */
   readonly draws?: number;
   readonly split?: string;
@@ -82,6 +88,8 @@ export interface EvaluateRunOptions extends EvaluationSettings {
 
 const settingFields: Fields<EvaluationSettings> = {
   iterations: wholeNumber,
+  at: listOf(wholeNumber),
+  unreadable: oneOf(...unreadableRules),
   draws: positiveNumber,
   split: text,
   seed: wholeNumber,
@@ -145,7 +153,14 @@ export async function evaluateRun(options: EvaluateRunOptions): Promise<Evaluate
     const policy = await loadPolicy(folder, { ...choice, ...(adapter !== undefined && { adapter }) });
     try {
       const { family, rewards } = parts;
-      const evaluation = await evaluatePolicy({ ...options, config, policy, family, rewards, model: folder });
+      const evaluation = await evaluatePolicy({
+        ...settingsOf(options),
+        config,
+        policy,
+        family,
+        rewards,
+        model: folder,
+      });
       if (out !== undefined) await writeEvaluation(out, evaluation);
       return { evaluation, ...(out !== undefined && { file: out }) };
     } finally {
@@ -154,6 +169,12 @@ export async function evaluateRun(options: EvaluateRunOptions): Promise<Evaluate
   } finally {
     await parts.close();
   }
+}
+
+/** The settings among the options of a run, which `evaluatePolicy` takes. */
+function settingsOf(options: EvaluateRunOptions): EvaluationSettings {
+  const given = Object.entries(options).filter(([key]) => Object.hasOwn(settingFields, key));
+  return Object.fromEntries(given) as EvaluationSettings;
 }
 
 export interface EvaluatePolicyOptions extends EvaluationSettings {
@@ -204,14 +225,27 @@ export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<Ev
     policy,
     family,
     tasks: limit > 0 ? all.slice(0, limit) : all,
-    iterations: options.iterations ?? config.evaluation.iterations,
+    ...chosenIterations(options),
     draws: options.draws ?? config.evaluation.draws,
+    unreadable: options.unreadable ?? config.evaluation.unreadable,
     sampling: { ...config.sampling, ...options.sampling },
     seed,
     ...(signal && { signal }),
     ...(onProgress && { onProgress }),
   });
   return { ...evaluation, model: resolve(model), task: config.task, split, seed };
+}
+
+/** K and the k to report: the caller's list sets K unless the caller sets it too, and overrides the config's list. */
+function chosenIterations({
+  at,
+  iterations,
+  config,
+}: EvaluatePolicyOptions): Pick<EvaluationOptions, 'iterations' | 'at'> {
+  if (at !== undefined) return { at, iterations: iterations ?? Math.max(0, ...at) };
+  if (iterations !== undefined) return { iterations };
+  const { at: configured, iterations: last } = config.evaluation;
+  return { iterations: last, ...(configured && { at: configured }) };
 }
 
 /** Writes an evaluation as indented JSON. @throws RunFolderError when the file cannot be written. */

@@ -4,7 +4,7 @@ import type { RunConfig } from '../config/parse.js';
 import { ConfigError } from '../errors.js';
 import { evaluateRewards } from '../evaluation/evaluate-rewards.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
-import { evaluateIterations } from '../evaluation/iterate.js';
+import { evaluateIterations, UnmeasuredError } from '../evaluation/iterate.js';
 import { measuredFamily } from '../evaluation/measured.js';
 import { createRewardPlan } from '../method/group.js';
 import { updateSettings } from '../method/update-settings.js';
@@ -80,6 +80,21 @@ function selectTasks(
 }
 
 /**
+ * Seeds an evaluation. With `common` every evaluation of a run draws the same random numbers: what differs between two of
+ * them is the policy. With `fresh` each draws its own.
+ */
+function evaluationSeed({ seed, evaluation }: RunConfig, update: number): number {
+  const rng = createRng(seed);
+  return (evaluation.randomNumbers === 'common' ? rng.fork('evaluation') : rng.fork('evaluation', update)).id();
+}
+
+/** A verifier that fails everywhere leaves nothing to measure; training goes on. @throws any other error. */
+function leftOut(error: unknown): Metrics {
+  if (!(error instanceof UnmeasuredError)) throw error;
+  return { 'eval/left_out': 1 };
+}
+
+/**
  * Creates the evaluation that a config asks for during training.
  *
  * @throws ConfigError when its split has no tasks.
@@ -100,7 +115,7 @@ export function periodicEvaluation(
   family: TaskFamily,
   rewards: readonly NamedReward[],
 ): PeriodicEvaluation {
-  const { every, atStart, atEnd, iterations, draws, measure, generations } = config.evaluation;
+  const { every, atStart, atEnd, iterations, at, draws, measure, generations, unreadable } = config.evaluation;
   const { sampling } = config;
   const tasks = selectTasks(config, family);
   const plan = createRewardPlan({ config, family, rewards });
@@ -108,34 +123,57 @@ export function periodicEvaluation(
   const { advantage, overlongFilter } = config;
   const evaluate: PeriodicEvaluation['evaluate'] = async (update, signal, entropy) => {
     const loss = { advantage, overlongFilter, update: updateSettings(config, Math.max(1, update), entropy) };
-    const seed = createRng(config.seed).fork('evaluation', update).id();
+    const seed = evaluationSeed(config, update);
     const shared = { policy, tasks, sampling, seed, ...(signal && { signal }) };
     const measureRewards = (): Promise<Metrics> => evaluateRewards({ ...shared, family, plan, generations, loss });
-    const measureIterations = async (): Promise<Metrics> =>
-      evaluationMetrics(await evaluateIterations({ ...shared, family: chained, iterations, draws }));
+    const chains = { ...shared, family: chained, iterations, draws, unreadable, ...(at && { at }) };
+    const measureIterations = async (): Promise<Metrics> => evaluationMetrics(await evaluateIterations(chains), at);
     return {
       ...(measure === 'iterations' ? {} : await measureRewards()),
-      ...(measure === 'rewards' ? {} : await measureIterations()),
+      ...(measure === 'rewards' ? {} : await measureIterations().catch(leftOut)),
     };
   };
   return { every, atStart, atEnd, evaluate };
 }
 
-/** Whether metrics include quality and solved share at k: for 0, 1, 2, 4, 8, … and the last. */
+/** Whether metrics include the values at k: for 0, 1, 2, 4, 8, … and the last. */
 function isColumn(k: number, last: number): boolean {
   return k === last || k === 0 || Number.isInteger(Math.log2(k));
 }
 
-/** Converts an evaluation to metrics `eval/…`. */
-function evaluationMetrics(evaluation: Evaluation): Record<string, number> {
-  const { k, quality, solved, deltaQuality, deltaSolved, netCorrections } = evaluation;
-  const last = k.at(-1) ?? 0;
-  const columns = k.filter((at) => isColumn(at, last));
+/** Names the values of some k: `eval/solved_4`. */
+function atColumns(
+  columns: readonly number[],
+  { k }: Evaluation,
+  name: string,
+  values: readonly number[] = [],
+): Metrics {
+  return Object.fromEntries(
+    columns.flatMap((at) => {
+      const value = values[k.indexOf(at)];
+      return value === undefined ? [] : [[`eval/${name}_${at}`, value]];
+    }),
+  );
+}
+
+/** Converts an evaluation to metrics `eval/…`; with `at`, those of every reported k. */
+function evaluationMetrics(evaluation: Evaluation, at: readonly number[] | undefined): Metrics {
+  const { k, deltaQuality, deltaSolved, fixedTotal, brokenTotal, unreadableRewrites, standardErrors } = evaluation;
+  const { tasks, draws, failures } = evaluation;
+  const columns = at === undefined ? k.filter((one) => isColumn(one, k.at(-1) ?? 0)) : k;
+  const rewrites = columns.filter((one) => one > 0);
   return {
-    ...Object.fromEntries(columns.map((at) => [`eval/quality_${at}`, quality[at] ?? 0])),
-    ...Object.fromEntries(columns.map((at) => [`eval/solved_${at}`, solved[at] ?? 0])),
+    ...atColumns(columns, evaluation, 'quality', evaluation.quality),
+    ...atColumns(columns, evaluation, 'solved', evaluation.solved),
+    ...atColumns(columns, evaluation, 'solved_error', standardErrors?.solved.tasks),
+    ...atColumns(rewrites, evaluation, 'fixed', evaluation.fixed),
+    ...atColumns(rewrites, evaluation, 'broken', evaluation.broken),
+    ...atColumns(columns, evaluation, 'unreadable', evaluation.unreadable),
     'eval/delta_quality': deltaQuality,
     'eval/delta_solved': deltaSolved,
-    'eval/net_corrections': netCorrections,
+    'eval/fixed': fixedTotal,
+    'eval/broken': brokenTotal,
+    ...(unreadableRewrites !== undefined && { 'eval/unreadable': unreadableRewrites }),
+    'eval/left_out': (failures?.count ?? 0) / (tasks * draws),
   };
 }

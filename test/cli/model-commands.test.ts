@@ -122,8 +122,36 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     expect(JSON.parse(await readFile(out, 'utf8'))).toEqual(first);
     const { stdout, stderr } = await runCli(args);
     expect(stdout).toMatch(/^20 tasks × 2 draws/m);
-    expect(stdout).toMatch(/net corrections [+−-]?\d+\.\d per 100/);
+    expect(stdout).toMatch(/^ΔK [+−]?\d+\.\d ± \d+\.\d points solved/m);
+    expect(stdout).toMatch(/^ *sum +\d+\.\d +\d+\.\d$/m);
     expect(stderr).toBe('');
+  });
+
+  test('evaluate reports a list of k from the numbers of all steps, and names the rule for unreadable answers', async () => {
+    const args = ['evaluate', ...model, '--task', 'code-breaker', '--limit', '10', '--draws', '2', '--json'];
+    const run = async (...flags: string[]) =>
+      (await lines([...args, ...flags]))[0] as unknown as Record<string, number[]> & { unreadableRule: string };
+    const all = await run('--iterations', '4');
+    const listed = await run('--iterations', '0,3,4');
+    const chosen = await run('--iterations=4', '--at', '3', '--unreadable', 'keep');
+    expect(all.unreadableRule).toBe('count');
+    expect(listed.k).toEqual([0, 3, 4]);
+    expect(listed.solved).toEqual([0, 3, 4].map((k) => all.solved?.[k]));
+    expect(listed.fixedTotal).toBe(all.fixedTotal);
+    expect(chosen).toMatchObject({ k: [0, 3, 4], unreadableRule: 'keep', unreadable: listed.unreadable });
+    expect(JSON.stringify([all, listed, chosen])).not.toContain('null');
+  });
+
+  test.each([
+    [['--iterations', '0,x'], '--iterations takes whole numbers of at least 0, as in 0,1,4,16; not 0,x'],
+    [['--iterations', '-1'], '--iterations takes whole numbers'],
+    [['--at', ''], '--at takes whole numbers'],
+    [['--iterations', '0,4', '--at', '2'], '--iterations lists the k to report, and so does --at'],
+    [['--unreadable', 'drop'], '--unreadable takes count or keep, not drop'],
+  ])('evaluate %j is refused as a usage error', async (flags, message) => {
+    const ended = await runCli(['evaluate', ...model, '--task', 'code-breaker', ...flags]);
+    expect(ended.stderr).toContain(message);
+    expect(ended.code).toBe(2);
   });
 
   test.each([

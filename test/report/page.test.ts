@@ -62,10 +62,35 @@ describe('the page of a comparison', () => {
   test('has a table with a header for each row and column', () => {
     const table = /<table class="comparison">[\s\S]*?<\/table>/.exec(page)?.[0] ?? '';
     const heads = [...table.matchAll(/<th scope="col">([^<]*)</g)].map((match) => match[1]);
-    expect(heads).toEqual(['method', 'k = 0', 'k = 1', 'k = 2', 'k = 4', 'ΔK', 'net corrections', 'seconds']);
+    expect(heads).toEqual([
+      'method',
+      'k = 0',
+      'k = 1',
+      'k = 2',
+      'k = 4',
+      'ΔK',
+      'fixed',
+      'broken',
+      'unreadable',
+      'seconds',
+    ]);
     const rows = [...table.matchAll(/<th scope="row">.*?<\/svg>([^<]*)<\/th>((?:<td>.*?<\/td>)*)/g)];
     expect(rows.map((row) => row[1])).toEqual(['base', 'grpo', 'exit']);
-    for (const row of rows) expect(row[2]?.match(/<td>/g)?.length).toBe(7);
+    for (const row of rows) expect(row[2]?.match(/<td>/g)?.length).toBe(9);
+  });
+
+  test('names the rule for unreadable answers, and a failure with its row', async () => {
+    const folder = await copyOfFixture();
+    await edit(folder, 'comparison.json', (value) => {
+      const { rows } = value as unknown as { rows: { evaluation: object }[] };
+      Object.assign(rows[1]?.evaluation ?? {}, { failures: { count: 3, first: 'no answer' } });
+    });
+    const notes =
+      renderPage(await readReportFolder(folder))
+        .split('<aside class="notes">')[1]
+        ?.split('</aside>')[0] ?? '';
+    expect(notes).toContain('<li>An unreadable answer (malformed or cut off) counts as quality 0.</li>');
+    expect(notes).toMatch(/<li>grpo seed 1: 3 of 120 chains left out: an answer could not be generated/);
   });
 
   test('draws each metric that varies, with a text description', () => {
@@ -73,6 +98,9 @@ describe('the page of a comparison', () => {
     for (const title of [
       'Solved',
       'Net corrections',
+      'Fixed',
+      'Broken',
+      'Unreadable',
       'Reward',
       'Entropy',
       'Gradient norm',
@@ -102,6 +130,24 @@ describe('the page of a comparison', () => {
     expect(section.match(/optimizer\.learningRate/g)?.length).toBe(1);
     const own = /<summary>exit, seed 2 <span>1 value<\/span><\/summary>.*?<\/details>/.exec(section)?.[0];
     expect(own).toContain('<th scope="row">updates</th><td>30</td>');
+  });
+
+  test('draws the evaluations during training, joined across the updates without one', async () => {
+    const folder = path.join(await copyOfFixture(), 'exit-1');
+    const line = (update: number) => {
+      const evaluated = { 'eval/solved_0': 0.1, 'eval/solved_4': update / 50, 'eval/broken': 1 / update };
+      return JSON.stringify({ update, reward: update, ...(update % 5 === 0 ? evaluated : {}) });
+    };
+    const lines = Array.from({ length: 20 }, (_, at) => `${line(at + 1)}\n`);
+    await writeFile(path.join(folder, 'metrics.jsonl'), lines.join(''));
+    const section = renderPage(await readReportFolder(folder)).split('<h2>Evaluations during training</h2>')[1] ?? '';
+    const figure = section.split('<figcaption>Solved, k = 4')[1]?.split('</figure>')[0] ?? '';
+    const drawn = /class="line look\d" d="([^"]*)"/.exec(figure)?.[1] ?? '';
+    expect([drawn.match(/M/g)?.length, drawn.match(/[ML]/g)?.length]).toEqual([1, 4]);
+    expect(section).toContain('<figcaption>Broken');
+    // A constant carries no information, and this run measured nothing unreadable.
+    expect(section).not.toContain('<figcaption>Solved, k = 0');
+    expect(section).not.toContain('<figcaption>Unreadable <span>% of the rewrites');
   });
 
   test('a metric that repeats another is drawn once', async () => {
@@ -155,7 +201,38 @@ describe('the page of a run', () => {
     expect(page).toMatch(
       /20 updates\. Of 60 tasks the first attempt solves [\d.]+ %, 4 iterations of self-improvement [\d.]+ %/,
     );
+    expect(page).toMatch(/self-improvement [\d.]+ % \(\+[\d.]+ ± [\d.]+ points\)/);
     expect(page).toContain('One run: this page does not show how much the result varies with the seed');
+    expect(unbalanced(page)).toEqual([]);
+  });
+
+  const evaluationTable = (page: string) => {
+    const section = page.split('<h2>Evaluation</h2>')[1]?.split('</section>')[0] ?? '';
+    const rows = [...section.matchAll(/<th scope="row">([^<]*)<\/th>((?:<td>[^<]*<\/td>)*)/g)];
+    return { section, rows: rows.map(([, head, cells = '']) => [head, cells.split('</td>').length - 1]) };
+  };
+
+  test('shows standard errors, the answers fixed, broken and unreadable, and what a difference needs', async () => {
+    const { section, rows } = evaluationTable(renderPage(await readReportFolder(path.join(fixture, 'exit-1'))));
+    const heads = ['solved %', '± over tasks', '± over chains', 'quality', '± over tasks', '± over chains'];
+    const moves = ['fixed, per 100', 'broken, per 100', 'unreadable %'];
+    // k = 0, 1, 2, 4, and the totals.
+    expect(rows).toEqual([...heads, ...moves].map((head) => [head, 5]));
+    expect(section).toContain('An unreadable answer (malformed or cut off) counts as quality 0');
+    expect(section).toContain('A difference of 5 points needs 842 tasks between two models');
+  });
+
+  test('an evaluation of version 0.1 shows the sums of its lists, and that unreadable answers were not counted', async () => {
+    const folder = path.join(await copyOfFixture(), 'exit-1');
+    const old = path.join(import.meta.dirname, '../corpus/evaluation/version-0.1.json');
+    await writeFile(path.join(folder, 'evaluation.json'), await readFile(old));
+    const page = renderPage(await readReportFolder(folder));
+    const { section, rows } = evaluationTable(page);
+    expect(rows.map(([head]) => head)).toEqual(['solved %', 'quality', 'fixed, per 100', 'broken, per 100']);
+    const shares: readonly number[] = JSON.parse(await readFile(old, 'utf8')).fixed;
+    const total = (100 * shares.reduce((sum, value) => sum + value, 0)).toFixed(1);
+    expect(section).toMatch(new RegExp(`fixed, per 100</th>.*<td>${total}</td></tr>`));
+    expect(section).toContain('Unreadable answers were not counted: the answer before each stands.');
     expect(unbalanced(page)).toEqual([]);
   });
 

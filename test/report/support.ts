@@ -11,6 +11,12 @@ export const fixture = path.join(import.meta.dirname, '../fixtures/report/compar
 export const plain = pc.createColors(false);
 export const coloured = pc.createColors(true);
 
+const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+const totalsOf = (gains: readonly number[]) => ({
+  fixedTotal: sumOf(gains.map((value) => Math.max(0, value))),
+  brokenTotal: sumOf(gains.map((value) => Math.max(0, -value))),
+});
+
 /** An evaluation at k = 0, 1, … with these shares solved. */
 export function evaluationOf(solved: readonly number[]): Evaluation {
   const k = solved.map((_, index) => index);
@@ -24,7 +30,7 @@ export function evaluationOf(solved: readonly number[]): Evaluation {
     broken: gains.map((value) => Math.max(0, -value)),
     deltaQuality: gain / 2,
     deltaSolved: gain,
-    netCorrections: gain,
+    ...totalsOf(gains),
     tasks: 100,
     draws: 2,
     seconds: 1.5,
