@@ -110,6 +110,8 @@ export interface EmbedderInfo {
   /** `avx512`, `avx2`, `portable` or `torch`. */
   backend: string
   threads: number
+  /** What the folder holds and nobody reads, one line each. */
+  notices: Array<string>
 }
 
 export interface EmbedderOptions {
@@ -332,6 +334,8 @@ export interface PolicyInfo {
   backend: string
   threads: number
   hasReference: boolean
+  /** What the folder holds and nobody reads, one line each. */
+  notices: Array<string>
 }
 
 export interface PolicyStats {

@@ -8,6 +8,7 @@ mod adapted;
 use self::adapted::Adapted;
 use crate::backend::torch::{CAPACITY_STEP, SLOT_STEP};
 use crate::error::Result;
+use crate::io::notices::Notices;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::elements;
 use crate::model::weight_files::WeightFiles;
@@ -70,7 +71,7 @@ const TOKENIZER_FACTOR: u64 = 8;
 
 /// @error when the folder's config or weights cannot be read, or the options do not fit the model.
 pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Result<Memory> {
-    let config = DecoderConfig::read(folder)?;
+    let config = DecoderConfig::read(folder, &mut Notices::default())?;
     let files = WeightFiles::open(folder)?;
     files.check_size(&config)?;
     let device = placement::parse(&options.device)?;

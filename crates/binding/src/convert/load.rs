@@ -60,6 +60,8 @@ pub struct PolicyInfo {
     pub backend: String,
     pub threads: u32,
     pub has_reference: bool,
+    /// One line for each thing that the folder holds and nobody reads.
+    pub notices: Vec<String>,
 }
 
 #[napi(object)]
@@ -147,6 +149,7 @@ impl From<&policy::PolicyInfo> for PolicyInfo {
             backend: info.backend.into(),
             threads: info.threads as u32,
             has_reference: info.has_reference,
+            notices: info.notices.clone(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::json_file::{flag_or, JsonFile};
 use crate::error::{EngineError, Result};
+use crate::io::config_fields::ConfigFields;
 use crate::io::read_file::read_bounded;
-use crate::model::config_fields::ConfigFields;
 use crate::tokenizer::growth::check_tokens;
 use crate::tokenizer::{parse, MAX_TOKENIZER};
 use serde_json::{json, Map, Value};

@@ -8,6 +8,7 @@ use super::pooling::Pooling;
 use super::stages::Stage;
 use super::text_encoder::{Placement, TextEncoder};
 use crate::error::{EngineError, Result};
+use crate::io::notices::Notices;
 use crate::placement;
 use crate::placement::{start_pool, BackendChoice, Dtype};
 use crate::simd::isa::Instructions;
@@ -43,6 +44,8 @@ pub struct EmbedderInfo {
     pub dtype: Dtype,
     pub backend: &'static str,
     pub threads: usize,
+    /// One line for each thing that the folder holds and nobody reads.
+    pub notices: Vec<String>,
 }
 
 /// The pipeline of a folder: tokenizer, network, pooling, stages.
@@ -65,7 +68,8 @@ impl Embedder {
         let modules = Modules::read(folder)?;
         let config = JsonFile::read(&modules.transformer, "config.json")?;
         refuse_chat(&modules)?;
-        let architecture = Architecture::of(&modules.transformer, &config)?;
+        let mut notices = Notices::default();
+        let architecture = Architecture::of(&modules.transformer, &config, &mut notices)?;
         let tokenizer =
             EmbedTokenizer::load(&modules.transformer, &token_settings(&config, &architecture, &modules, options)?)?;
         let causal = is_causal(&config)?;
@@ -83,6 +87,7 @@ impl Embedder {
             dtype: options.dtype,
             backend: if placement.kernels.is_some() { Instructions::detect().name() } else { "torch" },
             threads,
+            notices: notices.lines(),
         };
         Ok(Self { tokenizer, network, pooling, stages: modules.stages, truncate, prompt_tokens, placement, info })
     }

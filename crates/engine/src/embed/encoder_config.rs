@@ -2,8 +2,10 @@
 
 use super::json_file::{require, JsonFile};
 use crate::error::Result;
-use crate::model::config_fields::refuse_unknown_beside;
-use crate::model::config_fields::ConfigFields;
+use crate::io::config_fields::ConfigFields;
+use crate::io::key_rule::KeyRule;
+use crate::io::notices::Notices;
+use crate::model::config_keys::{HARMLESS_KEYS, NUMBERS};
 use serde_json::json;
 
 /// The settings of an encoder.
@@ -132,14 +134,14 @@ impl EncoderConfig {
 
     /// # Errors
     /// `ModelFile` for malformed settings, `ModelUnsupported` for those that are not computed.
-    pub fn parse(json: &JsonFile) -> Result<Self> {
+    pub fn parse(json: &JsonFile, notices: &mut Notices) -> Result<Self> {
         let fields = json.fields()?;
         for (key, supported) in [("quantization_config", "no quantisation"), ("rope_scaling", "no rope scaling")] {
             require(&fields, key, &[], supported)?;
         }
         let config = match fields.text("model_type")?.unwrap_or_default() {
-            "bert" => bert(&fields),
-            "modernbert" => modernbert(&fields),
+            "bert" => bert(&fields, notices),
+            "modernbert" => modernbert(&fields, notices),
             _ => Err(fields.unsupported("model_type", "bert, modernbert, qwen3, qwen2, llama and mistral")),
         }?;
         if !config.hidden_size.is_multiple_of(config.heads) || !config.head_dim().is_multiple_of(2) {
@@ -147,6 +149,12 @@ impl EncoderConfig {
         }
         Ok(config)
     }
+}
+
+/// Refuses keys that change the numbers, and notes those that nothing reads.
+fn check_keys(fields: &ConfigFields, family: &[&str], notices: &mut Notices) -> Result<()> {
+    let read = [family, &SHARED_KEYS[..]].concat();
+    KeyRule { read: &read, harmless: &HARMLESS_KEYS, refused: &[&NUMBERS] }.check(fields, notices)
 }
 
 fn layer_count(fields: &ConfigFields) -> Result<usize> {
@@ -157,8 +165,8 @@ fn layer_count(fields: &ConfigFields) -> Result<usize> {
     Ok(layers)
 }
 
-fn bert(fields: &ConfigFields) -> Result<EncoderConfig> {
-    refuse_unknown_beside(fields, &[&BERT_KEYS[..], &SHARED_KEYS[..]].concat())?;
+fn bert(fields: &ConfigFields, notices: &mut Notices) -> Result<EncoderConfig> {
+    check_keys(fields, &BERT_KEYS, notices)?;
     require(fields, "position_embedding_type", &[json!("absolute")], "absolute")?;
     for flag in ["is_decoder", "add_cross_attention"] {
         require(fields, flag, &[json!(false)], "false")?;
@@ -177,8 +185,8 @@ fn bert(fields: &ConfigFields) -> Result<EncoderConfig> {
     })
 }
 
-fn modernbert(fields: &ConfigFields) -> Result<EncoderConfig> {
-    refuse_unknown_beside(fields, &[&MODERNBERT_KEYS[..], &SHARED_KEYS[..]].concat())?;
+fn modernbert(fields: &ConfigFields, notices: &mut Notices) -> Result<EncoderConfig> {
+    check_keys(fields, &MODERNBERT_KEYS, notices)?;
     require(fields, "is_decoder", &[json!(false)], "false")?;
     Ok(EncoderConfig {
         vocab_size: fields.needed_size("vocab_size")?,

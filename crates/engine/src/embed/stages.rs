@@ -4,7 +4,7 @@ use super::encoder_weights::{open_weights, HostWeights, Span};
 use super::json_file::{flag_or, refuse_other_keys, require, JsonFile};
 use super::kernel_linear::KernelLinear;
 use crate::error::Result;
-use crate::model::config_fields::ConfigFields;
+use crate::io::config_fields::ConfigFields;
 use crate::model::layout::{Layout, NamedWeight};
 use crate::simd::isa::Instructions;
 use serde_json::{json, Value};

@@ -1,9 +1,11 @@
 //! `config.json` of the Llama, Mistral and Qwen families, validated: a setting that changes the numbers and is not
-//! computed here is refused.
+//! computed here is refused (`config_keys`).
 
-use super::config_fields::{refuse_unknown, ConfigFields};
+use super::config_keys::check_keys;
 use super::rotary::RopeConfig;
 use crate::error::{EngineError, Result};
+use crate::io::config_fields::ConfigFields;
+use crate::io::notices::Notices;
 use crate::io::read_file::{read_bounded, MAX_JSON};
 use serde_json::Value;
 use std::path::Path;
@@ -35,15 +37,15 @@ pub struct DecoderConfig {
 }
 
 impl DecoderConfig {
-    /// Reads and validates `config.json`.
+    /// Reads and validates `config.json`; notes the keys that nothing reads.
     ///
     /// # Errors
     /// `ModelFileMissing`, `ModelFile` for malformed settings, `ModelUnsupported` for those that are not computed.
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub fn read(folder: &Path, notices: &mut Notices) -> Result<Self> {
         let file = folder.join("config.json");
         let bytes = read_bounded(folder, "config.json", MAX_JSON)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
-        decoder(&ConfigFields::new(&json, &file)?)
+        decoder(&ConfigFields::new(&json, &file)?, notices)
     }
 
     /// Rows of the stacked query, key and value projection.
@@ -60,9 +62,9 @@ impl DecoderConfig {
     }
 }
 
-fn decoder(config: &ConfigFields) -> Result<DecoderConfig> {
+fn decoder(config: &ConfigFields, notices: &mut Notices) -> Result<DecoderConfig> {
     let family = family(config)?;
-    refuse_unknown(config)?;
+    check_keys(config, notices)?;
     if config.text("hidden_act")?.is_some_and(|act| act != "silu") {
         return Err(config.unsupported("hidden_act", "silu"));
     }

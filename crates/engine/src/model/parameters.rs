@@ -6,6 +6,7 @@ use super::lora::adapter::Adapter;
 use super::rotary::RotaryTable;
 use super::weight_files::WeightFiles;
 use crate::error::{EngineError, Result};
+use crate::io::notices::Notices;
 use crate::placement::refuse_beyond_memory;
 use std::cell::RefCell;
 use std::path::Path;
@@ -33,14 +34,14 @@ impl Parameters {
     ///
     /// # Errors
     /// Those of `DecoderConfig::read` and `WeightFiles`, and `OutOfMemory` before the weights are allocated.
-    pub fn load(folder: &Path, device: Device, kind: Kind, trainable: bool) -> Result<Self> {
+    pub fn load(folder: &Path, device: Device, kind: Kind, trainable: bool, notices: &mut Notices) -> Result<Self> {
         let master_kind = if trainable { Kind::Float } else { kind };
-        Self::read(DecoderConfig::read(folder)?, &WeightFiles::open(folder)?, device, kind, master_kind)
+        Self::read(DecoderConfig::read(folder, notices)?, &WeightFiles::open(folder)?, device, kind, master_kind)
     }
 
     /// Loads a model folder without its head, for hidden states; its weights may lack the prefix `model.`. Errors as `load`.
     pub fn load_headless(folder: &Path, device: Device, kind: Kind) -> Result<Self> {
-        let config = DecoderConfig { tied_head: true, ..DecoderConfig::read(folder)? };
+        let config = DecoderConfig { tied_head: true, ..DecoderConfig::read(folder, &mut Notices::default())? };
         let mut files = WeightFiles::open(folder)?;
         if !files.names().any(|name| name.starts_with("model.")) {
             files.rename(|name| format!("model.{name}"));

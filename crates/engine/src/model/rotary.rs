@@ -1,8 +1,9 @@
 //! Rotary position embedding: its settings in `config.json`, in both spellings, and its tables, as transformers computes
 //! them.
 
-use super::config_fields::{switches_on, ConfigFields};
 use crate::error::Result;
+use crate::io::config_fields::ConfigFields;
+use crate::io::key_rule::switches_on;
 use std::f64::consts::PI;
 
 /// The base θ and the rescaling of frequencies for longer contexts.

@@ -9,6 +9,7 @@ use super::peft_folder::PeftFolder;
 use crate::error::{EngineError, Result};
 use crate::io::companions::write_companions;
 use crate::io::new_file::{write_bytes, NewFile};
+use crate::io::notices::Notices;
 use crate::io::read_file::{read_optional, MAX_JSON};
 use crate::io::tensor_file::{StoredTensor, TensorFile};
 use crate::model::config::DecoderConfig;
@@ -32,7 +33,7 @@ pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
         let reason = format!("`{}` is an adapter of `{}`; name that folder", base.display(), inner.display());
         return Err(EngineError::invalid("model", reason));
     }
-    let config = DecoderConfig::read(base)?;
+    let config = DecoderConfig::read(base, &mut Notices::default())?;
     let files = WeightFiles::open(base)?;
     files.check_size(&config)?;
     let (layout, _) = Layout::new(&config);
