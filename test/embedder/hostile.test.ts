@@ -261,13 +261,6 @@ const cases: readonly (readonly [string, string, () => Promise<unknown>, string,
     /`\[SEP\]`/,
   ],
   [
-    'tokens beyond the model',
-    'minilm-old',
-    set('config.json', { vocab_size: 10 }),
-    'MODEL_FILE',
-    /outside the model's vocabulary/,
-  ],
-  [
     'a plain folder that wants chat',
     'qwen3-plain',
     replace('chat_template.jinja', '{{ messages }}'),

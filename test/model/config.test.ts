@@ -15,7 +15,7 @@ async function errorOf(model: string, changes: Changes, file = 'config.json'): P
 const refused: [string, string, Changes, RegExp][] = [
   ['another family', 'llama-tied', { model_type: 'gemma2' }, /`model_type` is `gemma2`.*mistral/],
   ['a classifier', 'llama-tied', { architectures: ['LlamaForSequenceClassification'] }, /`architectures`/],
-  ['another activation', 'llama-tied', { hidden_act: 'gelu' }, /`hidden_act` is `gelu`/],
+  ['another activation', 'llama-tied', { hidden_act: 'mish' }, /`hidden_act` is `mish`.*quick_gelu/],
   ['quantised weights', 'llama-tied', { quantization_config: { bits: 4 } }, /`quantization_config`/],
   ['dropout', 'llama-tied', { attention_dropout: 0.1 }, /`attention_dropout` is `0.1`/],
   ['an unknown number', 'llama-tied', { logit_scale: 0.5 }, /config\.json`: `logit_scale` is `0.5`/],
@@ -38,10 +38,10 @@ const refused: [string, string, Changes, RegExp][] = [
     /`layer_types`/,
   ],
   [
-    'dynamic scaling',
+    'dynamic scaling without its factor',
     'llama-tied',
-    { rope_parameters: { rope_type: 'dynamic', factor: 2 } },
-    /`rope_parameters.rope_type` is `dynamic`/,
+    { rope_parameters: { rope_type: 'dynamic' } },
+    /`rope_parameters.factor` is absent/,
   ],
   ['longrope', 'llama-tied', { rope_scaling: { type: 'longrope', factor: 2 } }, /`rope_scaling.type` is `longrope`/],
   [

@@ -2,6 +2,7 @@
 
 use super::unknown;
 use exit_rl_engine::error::Result;
+use exit_rl_engine::model::lora::merge::Merged;
 use exit_rl_engine::model::lora::settings::LoraSettings;
 use exit_rl_engine::placement;
 use exit_rl_engine::placement::{BackendChoice, Dtype};
@@ -61,6 +62,14 @@ pub struct PolicyInfo {
     pub threads: u32,
     pub has_reference: bool,
     /// One line for each thing that the folder holds and nobody reads.
+    pub notices: Vec<String>,
+}
+
+#[napi(object)]
+pub struct NativeMerged {
+    /// The number of adapted weights.
+    pub weights: u32,
+    /// One line for each thing that the folders hold and nobody reads.
     pub notices: Vec<String>,
 }
 
@@ -151,6 +160,12 @@ impl From<&policy::PolicyInfo> for PolicyInfo {
             has_reference: info.has_reference,
             notices: info.notices.clone(),
         }
+    }
+}
+
+impl From<Merged> for NativeMerged {
+    fn from(merged: Merged) -> Self {
+        Self { weights: merged.weights as u32, notices: merged.notices }
     }
 }
 

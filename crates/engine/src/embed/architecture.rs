@@ -33,17 +33,17 @@ impl Architecture {
     }
 
     /// Loads the weights onto the placement.
-    pub fn load(self, folder: &Path, placement: &Placement) -> Result<Box<dyn TextEncoder>> {
+    pub fn load(self, folder: &Path, placement: &Placement, notices: &mut Notices) -> Result<Box<dyn TextEncoder>> {
         match self {
             Self::Encoder(config) => {
-                let weights = EncoderWeights::read(folder, &config)?;
+                let weights = EncoderWeights::read(folder, &config, notices)?;
                 Ok(match &placement.kernels {
                     Some(pool) => Box::new(KernelEncoder::new(config, &weights, pool.clone())),
                     None => Box::new(TorchEncoder::new(config, &weights, placement)?),
                 })
             }
             Self::Decoder(_) => {
-                let parameters = Parameters::load_headless(folder, placement.device, placement.kind)?;
+                let parameters = Parameters::load_headless(folder, placement.device, placement.kind, notices)?;
                 Ok(match &placement.kernels {
                     Some(pool) => {
                         Box::new(KernelTextDecoder { decoder: KernelDecoder::new(&parameters)?, pool: pool.clone() })

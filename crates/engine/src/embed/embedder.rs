@@ -70,10 +70,10 @@ impl Embedder {
         refuse_chat(&modules)?;
         let mut notices = Notices::default();
         let architecture = Architecture::of(&modules.transformer, &config, &mut notices)?;
-        let tokenizer =
-            EmbedTokenizer::load(&modules.transformer, &token_settings(&config, &architecture, &modules, options)?)?;
+        let settings = token_settings(&config, &architecture, &modules, options)?;
+        let tokenizer = EmbedTokenizer::load(&modules.transformer, &settings, &mut notices)?;
         let causal = is_causal(&config)?;
-        let network = architecture.load(&modules.transformer, &placement)?;
+        let network = architecture.load(&modules.transformer, &placement, &mut notices)?;
         let pooling = modules.pooling(network.width(), causal)?;
         let dimension = check_stages(folder, &modules.stages, pooling.outputs(network.width()))?;
         let truncate = modules.prompts.truncate_dimension;

@@ -94,7 +94,8 @@ impl<'a> ConfigFields<'a> {
         }
     }
 
-    fn name(&self, key: &str) -> String {
+    /// The dotted name of a key.
+    pub fn name(&self, key: &str) -> String {
         if self.prefix.is_empty() {
             return key.into();
         }

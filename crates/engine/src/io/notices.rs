@@ -1,36 +1,59 @@
 //! Lines about what a folder holds and nobody reads, for the caller of a load, who shows them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Keys that one line names; a file of thousands is an accident.
 const MOST_NAMED: usize = 40;
 /// Characters of a name in a line: a hostile one may be megabytes long.
 const MOST_CHARACTERS: usize = 80;
 
-/// The lines of one load, each once, in the order in which they arise.
+/// The lines of one load, each once, in the order in which they arise; a file's ignored keys are one line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Notices(Vec<String>);
+pub struct Notices {
+    lines: Vec<String>,
+    /// The ignored keys of each file.
+    ignored: Vec<(PathBuf, Vec<String>)>,
+}
 
 impl Notices {
     /// One line, without a full stop. It begins with the file that it is about, in backticks.
     pub fn add(&mut self, line: impl Into<String>) {
         let line = line.into();
-        if !self.0.contains(&line) {
-            self.0.push(line);
+        if !self.lines.contains(&line) {
+            self.lines.push(line);
         }
     }
 
-    /// One line for all keys of a file that nothing reads; none without keys.
+    /// Keys of a file that nothing reads.
     pub fn ignored_keys(&mut self, file: &Path, keys: &[&str]) {
         if keys.is_empty() {
             return;
         }
-        let file = file.display();
-        self.add(format!("`{file}`: {} {} ignored, no code of this family reads {}", names(keys), is(keys), it(keys)));
+        let at = self.ignored.iter().position(|(known, _)| known == file).unwrap_or_else(|| {
+            self.ignored.push((file.into(), Vec::new()));
+            self.ignored.len() - 1
+        });
+        let all = &mut self.ignored[at].1;
+        for key in keys {
+            if !all.iter().any(|known| known == key) {
+                all.push((*key).into());
+            }
+        }
     }
 
+    /// The lines of ignored keys, then the others.
     pub fn lines(self) -> Vec<String> {
-        self.0
+        let ignored = self.ignored.iter().map(|(file, keys)| {
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            format!(
+                "`{}`: {} {} ignored, no code of this family reads {}",
+                file.display(),
+                names(&keys),
+                is(&keys),
+                it(&keys)
+            )
+        });
+        ignored.chain(self.lines.iter().cloned()).collect()
     }
 }
 
@@ -80,13 +103,17 @@ mod tests {
         let mut notices = Notices::default();
         let file = Path::new("m/config.json");
         notices.ignored_keys(file, &[]);
+        notices.add("later");
         notices.ignored_keys(file, &["a", "b\u{1b}"]);
-        notices.ignored_keys(file, &["a", "b\u{1b}"]);
-        notices.ignored_keys(file, &["a"]);
-        let lines = notices.lines();
-        assert_eq!(lines[0], "`m/config.json`: `a`, `b\\u{1b}` are ignored, no code of this family reads them");
-        assert_eq!(lines[1], "`m/config.json`: `a` is ignored, no code of this family reads it");
-        assert_eq!(lines.len(), 2);
+        notices.ignored_keys(file, &["a", "nested.c"]);
+        notices.ignored_keys(Path::new("m/other.json"), &["a"]);
+        notices.add("later");
+        let expected = [
+            "`m/config.json`: `a`, `b\\u{1b}`, `nested.c` are ignored, no code of this family reads them",
+            "`m/other.json`: `a` is ignored, no code of this family reads it",
+            "later",
+        ];
+        assert_eq!(notices.lines(), expected);
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! The keys of a decoder's `config.json`: which are read, which change no number, and which are refused where they would.
+//! The keys of a decoder's `config.json`: those that are read, and those that change no number. `foreign_keys` has those that
+//! are refused where they would.
 
+use super::foreign_keys::FOREIGN;
 use crate::error::Result;
 use crate::io::config_fields::ConfigFields;
-use crate::io::key_rule::{KeyRule, Neutral, RefusedKey};
+use crate::io::key_rule::KeyRule;
 use crate::io::notices::Notices;
 
 /// Keys that `config.rs` and `rotary.rs` read or check.
@@ -111,42 +113,18 @@ pub const HARMLESS_KEYS: [&str; 69] = [
 const DROPOUT_KEYS: [&str; 6] =
     ["attention_dropout", "attn_pdrop", "embd_pdrop", "hidden_dropout", "hidden_dropout_prob", "resid_pdrop"];
 
-const fn off(key: &'static str) -> RefusedKey {
-    RefusedKey { key, neutral: Neutral::Off }
-}
-
-const fn one(key: &'static str) -> RefusedKey {
-    RefusedKey { key, neutral: Neutral::Number(1.0) }
-}
-
-/// Keys that change the numbers in some family, and that the families here do not read: a folder that sets one holds
-/// weights made for it.
-pub const NUMBERS: [RefusedKey; 12] = [
-    off("attention_chunk_size"),
-    one("attention_multiplier"),
-    off("attn_logit_softcapping"),
-    off("clip_qkv"),
-    one("embedding_multiplier"),
-    off("final_logit_softcapping"),
-    one("logit_scale"),
-    one("logits_scaling"),
-    off("quantization_config"),
-    off("query_pre_attn_scalar"),
-    one("residual_multiplier"),
-    off("use_qk_norm"),
-];
-
 /// Refuses the first key, in alphabetical order, that changes the numbers and is not computed here; notes those that
-/// nothing reads.
+/// nothing reads. `computed` lists foreign keys that say what the family computes anyway.
 ///
 /// # Errors
 /// `ModelUnsupported` with the key and its value.
-pub fn check_keys(fields: &ConfigFields, notices: &mut Notices) -> Result<()> {
+pub fn check_keys(fields: &ConfigFields, computed: &[&str], notices: &mut Notices) -> Result<()> {
     for key in DROPOUT_KEYS {
         if fields.number(key)?.is_some_and(|dropout| dropout != 0.0) {
             return Err(fields.unsupported(key, "0"));
         }
     }
     let read = [&READ_KEYS[..], &DROPOUT_KEYS[..]].concat();
-    KeyRule { read: &read, harmless: &HARMLESS_KEYS, refused: &[&NUMBERS] }.check(fields, notices)
+    let harmless = [&HARMLESS_KEYS[..], computed].concat();
+    KeyRule { read: &read, harmless: &harmless, refused: &FOREIGN }.check(fields, notices)
 }

@@ -13,6 +13,7 @@ pub mod matrices;
 pub mod merge;
 pub mod peft;
 mod peft_folder;
+mod peft_keys;
 pub mod reference;
 pub mod settings;
 mod training_pass;

@@ -86,13 +86,13 @@ fn open_folder(folder: &Path, options: &LoadOptions) -> Result<Opened> {
     // The base weights of an adapter are frozen: no fp32 copy of them is kept.
     let (kind, trainable) = (options.dtype.kind(), options.trainable && !adapted);
     let mut parameters = Parameters::load(folder, device, kind, trainable, &mut notices)?;
-    let mut companions = read_companions(folder, options.dtype)?;
+    let mut companions = read_companions(folder, &parameters.config, options.dtype)?;
     let base_fingerprint = if adapted { fingerprint(&parameters)? } else { String::new() };
-    if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint)? {
+    if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint, &mut notices)? {
         companions = adapter_source::companions(&adapter, &parameters.layout, folder, companions);
         parameters.adapt(adapter)?;
     }
-    let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
+    let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size, &mut notices)?;
     Ok(Opened { parameters, tokenizer, companions, base_fingerprint, notices })
 }
 

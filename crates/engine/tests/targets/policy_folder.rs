@@ -74,7 +74,7 @@ pub fn end_tokens(bytes: &[u8]) -> bool {
 }
 
 pub fn adapter_config(bytes: &[u8]) -> bool {
-    PeftConfig::read(&ScratchFolder::with(&[("adapter_config.json", bytes)]).0).is_ok()
+    PeftConfig::read(&ScratchFolder::with(&[("adapter_config.json", bytes)]).0, &mut Notices::default()).is_ok()
 }
 
 pub fn adapter_weights(bytes: &[u8]) -> bool {
@@ -87,7 +87,7 @@ pub fn adapter_weights(bytes: &[u8]) -> bool {
 
 fn adapter(layout: &Layout, weights: &[u8]) -> Option<Adapter> {
     let folder = ScratchFolder::with(&[("adapter_config.json", ADAPTER), ("adapter_model.safetensors", weights)]);
-    Adapter::read(&folder.0, layout, "any", 0, Device::Cpu).ok()
+    Adapter::read(&folder.0, layout, "any", 0, Device::Cpu, &mut Notices::default()).ok()
 }
 
 pub fn training(bytes: &[u8]) -> bool {

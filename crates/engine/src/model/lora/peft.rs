@@ -1,12 +1,14 @@
 //! Reads and writes PEFT's `adapter_config.json`.
 //!
-//! Settings other than rank, scale and targets must be off: a variant that is not computed here would change the numbers.
+//! Variants of LoRA that are not computed here are refused (`peft_keys`).
 
 use super::adapter::Adapter;
 use super::matrices::{last_word, matrix_weights, module_of};
+use super::peft_keys::check_keys;
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::io::config_fields::ConfigFields;
+use crate::io::notices::Notices;
 use crate::io::read_file::{read_bounded, MAX_JSON};
 use crate::model::layout::{Layout, NamedWeight};
 use serde_json::{json, Value};
@@ -17,40 +19,6 @@ pub const CONFIG: &str = "adapter_config.json";
 pub const WEIGHTS: &str = "adapter_model.safetensors";
 /// Key of the metadata of `WEIGHTS` that holds the fingerprint of the base; PEFT writes none.
 pub const BASE_FINGERPRINT: &str = "base_fingerprint";
-
-/// Keys that are read, and keys that do not change the numbers of a saved adapter.
-const READ_OR_HARMLESS: [&str; 27] = [
-    "auto_mapping",
-    "base_model_name_or_path",
-    "bias",
-    "corda_config",
-    "ensure_weight_tying",
-    "eva_config",
-    "exclude_modules",
-    "inference_mode",
-    "init_lora_weights",
-    "layers_pattern",
-    "layers_to_transform",
-    "loftq_config",
-    "lora_alpha",
-    "lora_dropout",
-    "lora_ga_config",
-    "megatron_core",
-    "peft_type",
-    "peft_version",
-    "qalora_group_size",
-    "r",
-    "revision",
-    "runtime_config",
-    "target_modules",
-    "task_type",
-    "use_rslora",
-    "base_model_class",
-    "parent_library",
-];
-
-/// Initialisations that leave the base unchanged; others (PiSSA, OLoRA, LoftQ …) change it.
-const PLAIN_INITS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeftConfig {
@@ -65,12 +33,12 @@ pub struct PeftConfig {
 impl PeftConfig {
     /// # Errors
     /// `ModelFileMissing`, `ModelFile` for malformed settings, `ModelUnsupported` for variants of LoRA.
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub fn read(folder: &Path, notices: &mut Notices) -> Result<Self> {
         let file = folder.join(CONFIG);
         let bytes = read_bounded(folder, CONFIG, MAX_JSON)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
-        refuse_variants(&json, &file)?;
         let fields = ConfigFields::new(&json, &file)?;
+        check_keys(&fields, notices)?;
         let config = Self {
             rank: fields
                 .size("r")?
@@ -97,44 +65,6 @@ impl PeftConfig {
 
 /// Largest rank accepted: a config beyond it is an accident or an attack.
 const MAX_RANK: usize = 1 << 16;
-
-fn refuse_variants(json: &Value, file: &Path) -> Result<()> {
-    let refuse = |key: &str, found: &Value, supported: &str| {
-        let file = file.display().to_string();
-        Err(EngineError::ModelUnsupported {
-            file,
-            key: key.into(),
-            found: found.to_string(),
-            supported: supported.into(),
-        })
-    };
-    let Some(fields) = json.as_object() else {
-        return Err(EngineError::model_file(file, "it is not an object"));
-    };
-    if json["peft_type"] != "LORA" {
-        return refuse("peft_type", &json["peft_type"], "LORA");
-    }
-    if ![Value::Null, json!("none"), json!("")].contains(&json["bias"]) {
-        return refuse("bias", &json["bias"], "none");
-    }
-    let init = &json["init_lora_weights"];
-    if !(init.is_null() || init.is_boolean() || init.as_str().is_some_and(|init| PLAIN_INITS.contains(&init))) {
-        return refuse("init_lora_weights", init, "true, gaussian, eva and orthogonal");
-    }
-    match fields.iter().find(|(key, value)| !READ_OR_HARMLESS.contains(&key.as_str()) && !is_off(value)) {
-        Some((key, value)) => refuse(key, value, "null (plain LoRA)"),
-        None => Ok(()),
-    }
-}
-
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(items) => items.is_empty(),
-        _ => false,
-    }
-}
 
 impl Adapter {
     /// A and B of every module under PEFT's names, with their offsets in the flat tensor.
@@ -198,7 +128,7 @@ pub fn base_of(folder: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let file = folder.join(CONFIG);
-    let base = PeftConfig::read(folder)?.base.unwrap_or_default();
+    let base = PeftConfig::read(folder, &mut Notices::default())?.base.unwrap_or_default();
     if !Path::new(&base).join("config.json").exists() {
         let reason = format!(
             "its base model `{base}` (base_model_name_or_path) is not a model folder on this machine; name the base as model and this folder as adapter"

@@ -5,6 +5,7 @@ use super::matrices::{self, matrix_views, matrix_weights, AdaptedModule};
 use super::peft::{PeftConfig, BASE_FINGERPRINT, WEIGHTS};
 use super::reference::AdapterReference;
 use crate::error::{EngineError, Result};
+use crate::io::notices::Notices;
 use crate::io::tensor_file::TensorFile;
 use crate::model::layout::{Layout, NamedWeight};
 use std::collections::BTreeSet;
@@ -23,8 +24,8 @@ pub struct PeftFolder {
 impl PeftFolder {
     /// # Errors
     /// Those of `PeftConfig::read`, and `ModelFile` for pickles and for tensors that are neither A nor B.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let config = PeftConfig::read(folder)?;
+    pub fn open(folder: &Path, notices: &mut Notices) -> Result<Self> {
+        let config = PeftConfig::read(folder, notices)?;
         refuse_pickle(folder)?;
         let file = TensorFile::open(folder, WEIGHTS)?;
         let module_names = module_names(&file)?;
@@ -127,8 +128,15 @@ impl Adapter {
     ///
     /// # Errors
     /// Those of `PeftFolder`, and `ModelFile` for another base.
-    pub fn read(folder: &Path, layout: &Layout, fingerprint: &str, seed: u64, device: Device) -> Result<Self> {
-        let folder = PeftFolder::open(folder)?;
+    pub fn read(
+        folder: &Path,
+        layout: &Layout,
+        fingerprint: &str,
+        seed: u64,
+        device: Device,
+        notices: &mut Notices,
+    ) -> Result<Self> {
+        let folder = PeftFolder::open(folder, notices)?;
         folder.check_base(fingerprint)?;
         let (modules, size) = folder.modules(layout)?;
         let flat = folder.flat(&modules, size)?.f_to_device(device)?;
