@@ -1,4 +1,4 @@
-/** What a folder holds and nobody reads is one line on standard error, once in a process; standard output stays JSON. */
+/** A line on standard error for keys that nothing reads, once in a process; standard output stays JSON. */
 import { expect, test } from 'vitest';
 import { changeJson, copyModel } from '../support/model-folder.js';
 import { missingEngine, runCli } from './support/cli.js';

@@ -20,7 +20,7 @@ const READ: [&str; 8] = [
 ];
 
 /// Bookkeeping, initialisation, and choices of modules that the tensors show.
-const HARMLESS: [&str; 20] = [
+const HARMLESS: [&str; 19] = [
     "auto_mapping",
     "base_model_class",
     "corda_config",
@@ -40,7 +40,6 @@ const HARMLESS: [&str; 20] = [
     "runtime_config",
     "target_modules",
     "task_type",
-    "unsloth_fixed",
 ];
 
 /// Variants of LoRA in PEFT 0.21, which compute other numbers.
