@@ -110,6 +110,8 @@ export interface EmbedderInfo {
   /** `avx512`, `avx2`, `portable` or `torch`. */
   backend: string
   threads: number
+  /** One line for each thing that the folder holds and nobody reads. */
+  notices: Array<string>
 }
 
 export interface EmbedderOptions {
@@ -233,8 +235,8 @@ export interface MemoryWorkload {
   asynchronousSaving: boolean
 }
 
-/** Writes a model folder with an adapter merged into its base. Resolves to the number of adapted weights. */
-export declare function mergeAdapter(model: string, adapter: string, out: string): Promise<number>
+/** Writes a model folder with an adapter merged into its base. */
+export declare function mergeAdapter(model: string, adapter: string, out: string): Promise<NativeMerged>
 
 /** A token that is matched in a text before tokenization; decoded text can leave `special` ones out. */
 export interface NativeAddedToken {
@@ -299,6 +301,13 @@ export interface NativeGenerateRequest {
   ticket: number
 }
 
+export interface NativeMerged {
+  /** The number of adapted weights. */
+  weights: number
+  /** One line for each thing that the folders hold and nobody reads. */
+  notices: Array<string>
+}
+
 /** A conversation that a chat template has rendered to one text with marks. */
 export interface NativeRendered {
   text: string
@@ -340,6 +349,8 @@ export interface PolicyInfo {
   backend: string
   threads: number
   hasReference: boolean
+  /** One line for each thing that the folder holds and nobody reads. */
+  notices: Array<string>
 }
 
 export interface PolicyStats {

@@ -20,6 +20,7 @@ const levels: readonly (readonly string[])[] = [
     'src/message',
     'src/nearest',
     'src/nesting',
+    'src/notices',
     'src/ragged',
     'src/safetensors',
     'src/shown',

@@ -1,5 +1,6 @@
 /** An embedder on this machine: a sentence-transformers folder on the native engine, behind a cache of vectors. */
 import {
+  callback,
   type Fields,
   listOf,
   oneOf,
@@ -19,6 +20,7 @@ import {
   native,
   resolveDtype,
 } from '../native.js';
+import { type OnNotice, passNotices } from '../notices.js';
 import { type CacheStatistics, contentKey, VectorCache } from './vector-cache.js';
 
 /** How `LocalEmbedder.load` loads a folder; every key has a default. */
@@ -38,6 +40,8 @@ export interface LocalEmbedderOptions {
   readonly maxTokens?: number | undefined;
   /** Vectors cached for repeated texts; a full cache evicts the least recently used. 0 caches none; default 8192. */
   readonly cacheSize?: number;
+  /** Receives a line for what the folder holds and nobody reads; by default each is written to standard error once. */
+  readonly onNotice?: OnNotice;
 }
 
 const optionFields: Fields<LocalEmbedderOptions> = {
@@ -49,6 +53,7 @@ const optionFields: Fields<LocalEmbedderOptions> = {
   promptName: text,
   maxTokens: positiveNumber,
   cacheSize: wholeNumber,
+  onNotice: callback,
 };
 
 /** Vectors that an embedder caches for repeated texts. */
@@ -102,6 +107,7 @@ export class LocalEmbedder {
       const choice = { device, dtype: resolveDtype(dtype, device), threads, backend, ...textOptions(options) };
       return native(device).NativeEmbedder.load(folder, choice);
     });
+    passNotices(engine.info().notices, options.onNotice);
     return new LocalEmbedder(engine, new VectorCache(cacheSize));
   }
 

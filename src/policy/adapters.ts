@@ -1,5 +1,6 @@
 /** Adapters (LoRA): the options of training one in place of the weights, and merging it into them. */
 import {
+  callback,
   chosenBy,
   type Fields,
   flag,
@@ -13,6 +14,7 @@ import {
   wholeNumber,
 } from '../arguments.js';
 import { crossing, type NativeLora, native } from '../native.js';
+import { type OnNotice, passNotices } from '../notices.js';
 
 /** An adapter to train, in PEFT's terms. */
 export interface LoraOptions {
@@ -86,9 +88,16 @@ export interface MergeRequest {
   readonly adapter: string;
   /** The folder of the merged model; it must not hold a model yet. */
   readonly out: string;
+  /** Receives a line for what the folders hold and nobody reads; by default each is written to standard error once. */
+  readonly onNotice?: OnNotice;
 }
 
-const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: required(text), out: required(text) };
+const mergeFields: Fields<MergeRequest> = {
+  model: required(text),
+  adapter: required(text),
+  out: required(text),
+  onNotice: callback,
+};
 
 /**
  * Writes a model folder with W = W₀ + s·B·A, s = alpha/rank (or alpha/√rank), in the precision and the shards of the
@@ -108,6 +117,8 @@ const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: requ
  */
 export async function mergeAdapter(request: MergeRequest): Promise<number> {
   requireFields<MergeRequest>('mergeAdapter', request, mergeFields);
-  const { model, adapter, out } = request;
-  return crossing(() => native('cpu').mergeAdapter(model, adapter, out));
+  const { model, adapter, out, onNotice } = request;
+  const { weights, notices } = await crossing(() => native('cpu').mergeAdapter(model, adapter, out));
+  passNotices(notices, onNotice);
+  return weights;
 }

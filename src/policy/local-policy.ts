@@ -30,6 +30,7 @@ import {
   type PolicyInfo,
   type PolicyStats,
 } from '../native.js';
+import { passNotices } from '../notices.js';
 import { concat, offsetsOf, split } from '../ragged.js';
 import { type CompleteRequest, completeRequest, type GenerateOptions, messagesKind, promptKind } from './generation.js';
 import { nativeTokenBatch, nativeUpdateBatch, requireSettings } from './native-batch.js';
@@ -104,8 +105,10 @@ export class LocalPolicy implements Policy {
     requireLoadArguments('LocalPolicy.load', folder, options);
     const choice = nativeOptions(options);
     const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
+    const { endTokenIds, notices } = engine.info();
+    passNotices(notices, options.onNotice);
     const tokenizer = crossingNow(() => engine.tokenizer());
-    const prompts = new PromptEncoder(folder, tokenizer, engine.info().endTokenIds, options.chat);
+    const prompts = new PromptEncoder(folder, tokenizer, endTokenIds, options.chat);
     return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? defaultUpdate.microbatchTokens);
   }
 

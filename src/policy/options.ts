@@ -1,5 +1,6 @@
 /** The options of loading a local policy, and their form at the border. */
 import {
+  callback,
   count,
   type Fields,
   flag,
@@ -12,6 +13,7 @@ import {
 } from '../arguments.js';
 import { type ChatOptions, chatFields } from '../chat/template.js';
 import { type Dtype, type LoadOptions, resolveDtype } from '../native.js';
+import type { OnNotice } from '../notices.js';
 import { type LoraOptions, loraFields, nativeLora } from './adapters.js';
 
 /** How `LocalPolicy.load` loads a folder; every key has a default. */
@@ -43,6 +45,11 @@ export interface LocalPolicyOptions {
   readonly adapter?: string;
   /** How messages are rendered; the `chat` of a request overrides it key by key. */
   readonly chat?: ChatOptions;
+  /**
+   * Receives a line, which names the file, for what the folder holds and nobody reads: unknown keys, for example. By default
+   * each line is written to standard error once.
+   */
+  readonly onNotice?: OnNotice;
 }
 
 const optionFields: Fields<LocalPolicyOptions> = {
@@ -58,6 +65,7 @@ const optionFields: Fields<LocalPolicyOptions> = {
   lora: record(loraFields),
   adapter: text,
   chat: record(chatFields),
+  onNotice: callback,
 };
 
 /** Maps names of transformers, PEFT, vLLM and node-llama-cpp to our keys, for suggestions in errors. */

@@ -97,6 +97,17 @@ test('merge does not overwrite a model', async () => {
   expect(readdirSync(out)).toEqual(['config.json']);
 });
 
+test('keys of an adapter that nothing reads are ignored with a notice, also when it is merged', async () => {
+  const adapter = changedAdapter('llama-tied', { a_note: { by: 'me' }, unsloth_fixed: true });
+  const lines: string[] = [];
+  const onNotice = (line: string) => void lines.push(line);
+  await openPolicy('llama-tied', { adapter, onNotice });
+  await mergeAdapter({ model: modelFolder('llama-tied'), adapter, out: join(temporaryFolder(), 'merged'), onNotice });
+  const keys = '`a_note`, `unsloth_fixed`';
+  const line = `\`${adapter}/adapter_config.json\`: ${keys} are ignored, no code of this family reads them`;
+  expect(lines).toEqual([line, line]);
+});
+
 describe('loading an adapter refuses by name', () => {
   test.each([
     ['bias', 'lora_only'],
@@ -113,7 +124,6 @@ describe('loading an adapter refuses by name', () => {
     ['init_lora_weights', 1],
     ['bias', true],
     ['peft_type', 'IA3'],
-    ['a_key_of_the_future', 1],
   ])('%s: %j', async (key, value) => {
     const adapter = changedAdapter('llama-tied', { [key]: value });
     const loading = LocalPolicy.load(modelFolder('llama-tied'), { device: 'cpu', adapter });

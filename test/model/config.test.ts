@@ -1,4 +1,4 @@
-/** Every key of a config is computed or refused by name, never ignored. */
+/** A key of a config is computed, refused by name where its value changes numbers, or ignored with a notice. */
 import { describe, expect, test } from 'vitest';
 import { ModelFolderError } from '../../src/errors.js';
 import { LocalPolicy } from '../../src/policy/local-policy.js';
@@ -15,13 +15,11 @@ async function errorOf(model: string, changes: Changes, file = 'config.json'): P
 const refused: [string, string, Changes, RegExp][] = [
   ['another family', 'llama-tied', { model_type: 'gemma2' }, /`model_type` is `gemma2`.*mistral/],
   ['a classifier', 'llama-tied', { architectures: ['LlamaForSequenceClassification'] }, /`architectures`/],
-  ['another activation', 'llama-tied', { hidden_act: 'gelu' }, /`hidden_act` is `gelu`/],
+  ['another activation', 'llama-tied', { hidden_act: 'mish' }, /`hidden_act` is `mish`.*quick_gelu/],
   ['quantised weights', 'llama-tied', { quantization_config: { bits: 4 } }, /`quantization_config`/],
-  ['code of the folder', 'llama-tied', { auto_map: { AutoModel: 'x.Y' } }, /`auto_map`/],
   ['dropout', 'llama-tied', { attention_dropout: 0.1 }, /`attention_dropout` is `0.1`/],
   ['an unknown number', 'llama-tied', { logit_scale: 0.5 }, /config\.json`: `logit_scale` is `0.5`/],
-  ['an unknown flag', 'qwen2', { use_qkv_norm: true }, /`use_qkv_norm`/],
-  ['an unknown object', 'qwen3', { moe: { experts: 8 } }, /`moe`/],
+  ['capped logits', 'qwen2', { final_logit_softcapping: 30 }, /`final_logit_softcapping` is `30`/],
   ['a window in a Llama', 'llama-tied', { sliding_window: 64 }, /`sliding_window`/],
   ['a window in a Llama by flag', 'llama-tied', { use_sliding_window: true }, /`use_sliding_window`/],
   ['a bias in a Mistral', 'mistral', { attention_bias: true }, /`attention_bias`.*in this family/],
@@ -40,10 +38,10 @@ const refused: [string, string, Changes, RegExp][] = [
     /`layer_types`/,
   ],
   [
-    'dynamic scaling',
+    'dynamic scaling without its factor',
     'llama-tied',
-    { rope_parameters: { rope_type: 'dynamic', factor: 2 } },
-    /`rope_parameters.rope_type` is `dynamic`/,
+    { rope_parameters: { rope_type: 'dynamic' } },
+    /`rope_parameters.factor` is absent/,
   ],
   ['longrope', 'llama-tied', { rope_scaling: { type: 'longrope', factor: 2 } }, /`rope_scaling.type` is `longrope`/],
   [
@@ -111,6 +109,22 @@ test.each(['llama-tied', 'mistral', 'qwen2', 'qwen3'])(
     expect(await errorOf(model, published)).toBeUndefined();
   },
 );
+
+test('keys that nothing reads are ignored, and one line lists them', async () => {
+  const folder = copyModel('llama-tied');
+  const note = { by: 'me' };
+  changeJson(folder, 'config.json', {
+    is_llama_config: true,
+    a_note: note,
+    auto_map: { AutoModel: 'x.Y' },
+    other: null,
+  });
+  const lines: string[] = [];
+  const policy = await LocalPolicy.load(folder, { device: 'cpu', threads: 1, onNotice: (line) => lines.push(line) });
+  await policy.close();
+  const keys = '`a_note`, `auto_map`, `is_llama_config`';
+  expect(lines).toEqual([`\`${folder}/config.json\`: ${keys} are ignored, no code of this family reads them`]);
+});
 
 describe('end tokens', () => {
   const endTokens = async (generation: Changes, config: Changes = {}): Promise<readonly number[]> => {

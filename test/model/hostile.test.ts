@@ -101,12 +101,6 @@ const tokenizers: Attack[] = [
     /tokenizer\.json/,
   ],
   [
-    'a tokenizer with more tokens than the model',
-    'llama-tied',
-    (folder) => writeFileSync(join(folder, 'tokenizer.json'), readFileSync(join(copyModel('qwen2'), 'tokenizer.json'))),
-    /outside the model's vocabulary/,
-  ],
-  [
     'merges of tokens that do not exist',
     'qwen2',
     (folder) => {

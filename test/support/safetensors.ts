@@ -8,6 +8,12 @@ export interface Entry {
 }
 export type Header = Record<string, Entry>;
 
+/** The header of a file. */
+export function readHeader(file: string): Header {
+  const content = readFileSync(file);
+  return JSON.parse(content.toString('utf8', 8, 8 + Number(content.readBigUInt64LE(0))));
+}
+
 /** Rewrites a file's header; `bytes` may change the data after it. */
 export function changeHeader(
   file: string,

@@ -11,7 +11,7 @@ mod tokenizer;
 
 use answer::on_engine;
 use convert::embed::NgramOptions;
-use convert::load::{EngineInfo, LoadOptions};
+use convert::load::{EngineInfo, LoadOptions, NativeMerged};
 use convert::memory::{MemoryEstimate, MemoryWorkload};
 use errors::to_napi;
 use exit_rl_engine::engine_thread::{self, tickets};
@@ -51,12 +51,12 @@ pub fn diversity(
     })
 }
 
-/// Writes a model folder with an adapter merged into its base. Resolves to the number of adapted weights.
-#[napi(ts_return_type = "Promise<number>")]
+/// Writes a model folder with an adapter merged into its base.
+#[napi(ts_return_type = "Promise<NativeMerged>")]
 pub fn merge_adapter(env: &Env, model: String, adapter: String, out: String) -> Result<Object<'static>> {
     on_engine(env, None, move |_| {
         let [model, adapter, out] = [&model, &adapter, &out].map(Path::new);
-        Ok(merge_folder(model, adapter, out)? as u32)
+        Ok(NativeMerged::from(merge_folder(model, adapter, out)?))
     })
 }
 

@@ -5,6 +5,7 @@ use crate::convert::{token_lists, Ragged};
 use crate::errors::to_napi;
 use exit_rl_engine::error::{EngineError, Result as EngineResult};
 use exit_rl_engine::guard::{guarded, THREAD_NAME};
+use exit_rl_engine::io::notices::Notices;
 use exit_rl_engine::tokenizer::rendered::{Marks, Rendered};
 use exit_rl_engine::tokenizer::stream::TextStream;
 use exit_rl_engine::tokenizer::worker::{TextWorker, DEADLINE};
@@ -48,7 +49,7 @@ impl NativeTokenizer {
     #[napi(ts_return_type = "Promise<NativeTokenizer>")]
     pub fn load(env: &Env, folder: String) -> Result<Object<'static>> {
         let load = move || {
-            let tokenizer = Tokenizer::load(Path::new(&folder), u32::MAX as usize)?;
+            let tokenizer = Tokenizer::load(Path::new(&folder), u32::MAX as usize, &mut Notices::default())?;
             Ok(NativeTokenizer::of(Arc::new(TextWorker::start(tokenizer, DEADLINE)?)))
         };
         promise(env, |answer| spawn_load(answer, load))

@@ -11,7 +11,6 @@ pub mod encoder_attention;
 pub mod encoder_config;
 mod encoder_forward;
 pub mod encoder_weights;
-pub mod gelu;
 pub mod json_file;
 pub mod kernel_encoder;
 pub mod kernel_linear;

@@ -1,6 +1,6 @@
 //! The decoder as hand-written CPU kernels, with its gradient: fp32, every number of a row computed from that row alone.
 //!
-//! `decoder` is the forward pass (`attention`, `qk_heads`, `linear`), `decoder_backward` its gradient
+//! `decoder` is the forward pass (`attention`, `qk_heads`, `linear`, `gated`), `decoder_backward` its gradient
 //! (`attention_backward`, `gradients`), `lm_head` maps hidden states to log-probabilities and back, and `trainer` runs
 //! both over the threads.
 
@@ -9,6 +9,7 @@ pub mod attention;
 mod attention_backward;
 pub mod decoder;
 mod decoder_backward;
+mod gated;
 mod gradients;
 pub mod kv_cache;
 pub mod linear;

@@ -8,9 +8,10 @@ mod adapted;
 use self::adapted::Adapted;
 use crate::backend::torch::{CAPACITY_STEP, SLOT_STEP};
 use crate::error::Result;
+use crate::io::notices::Notices;
 use crate::model::config::DecoderConfig;
 use crate::model::layout::elements;
-use crate::model::weight_files::WeightFiles;
+use crate::model::model_files::open_model;
 use crate::placement;
 use crate::placement::Dtype;
 use crate::policy::{default_slots, uses_kernels, LoadOptions};
@@ -70,8 +71,7 @@ const TOKENIZER_FACTOR: u64 = 8;
 
 /// @error when the folder's config or weights cannot be read, or the options do not fit the model.
 pub fn estimate(folder: &Path, options: &LoadOptions, workload: &Workload) -> Result<Memory> {
-    let config = DecoderConfig::read(folder)?;
-    let files = WeightFiles::open(folder)?;
+    let (config, files) = open_model(folder, &mut Notices::default())?;
     files.check_size(&config)?;
     let device = placement::parse(&options.device)?;
     let tokenizer = std::fs::metadata(folder.join("tokenizer.json")).map_or(0, |data| data.len());

@@ -45,6 +45,8 @@ pub struct PolicyInfo {
     pub backend: &'static str,
     pub threads: usize,
     pub has_reference: bool,
+    /// One line for each thing that the folder holds and nobody reads.
+    pub notices: Vec<String>,
 }
 
 /// The parts that other threads may use while the engine thread computes.

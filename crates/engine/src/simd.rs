@@ -1,4 +1,5 @@
 //! Vector instructions, chosen at run time, and elementary functions that vectorise.
 
+pub mod gelu;
 pub mod isa;
 pub mod math;

@@ -1,5 +1,6 @@
 //! Text to token ids and back, and the ids and texts that end a completion.
 
+pub mod config_keys;
 pub mod end_tokens;
 pub mod files;
 pub mod growth;
@@ -9,6 +10,7 @@ pub mod stream;
 pub mod worker;
 
 use crate::error::{EngineError, Result};
+use crate::io::notices::{names, Notices};
 use crate::io::read_file::read_bounded;
 use end_tokens::read_end_tokens;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -38,9 +40,9 @@ pub struct AddedToken {
 
 impl Tokenizer {
     /// # Errors
-    /// `ModelFileMissing`, or `ModelFile` for a tokenizer.json that is malformed, multiplies texts, or has ids outside the
-    /// model's `vocabulary`.
-    pub fn load(folder: &Path, vocabulary: usize) -> Result<Self> {
+    /// `ModelFileMissing`, or `ModelFile` for a tokenizer.json that is malformed or multiplies texts. Ids outside the model's
+    /// `vocabulary` are noted: an error follows where one is used.
+    pub fn load(folder: &Path, vocabulary: usize, notices: &mut Notices) -> Result<Self> {
         let file = folder.join("tokenizer.json");
         let mut inner = parse(&file, &read_bounded(folder, "tokenizer.json", MAX_TOKENIZER)?)?;
         // Truncation and padding settings serve the training of encoders.
@@ -48,11 +50,8 @@ impl Tokenizer {
         inner.with_padding(None);
         let vocab = inner.get_vocab(true);
         growth::check_tokens(&vocab).map_err(|reason| EngineError::model_file(&file, reason))?;
-        let largest = vocab.into_values().max().unwrap_or(0) as usize;
-        if largest >= vocabulary {
-            let reason = format!("token id {largest} is outside the model's vocabulary of {vocabulary}");
-            return Err(EngineError::model_file(&file, reason));
-        }
+        note_beyond(&file, &vocab, vocabulary, notices);
+        config_keys::check_config(folder, notices)?;
         Ok(Self { inner, file, end_tokens: read_end_tokens(folder, vocabulary)? })
     }
 
@@ -86,6 +85,27 @@ impl Tokenizer {
         };
         Err(EngineError::Tokenizer { file: self.file.display().to_string(), key: key.into(), reason })
     }
+}
+
+/// Notes the tokens whose ids the model has no embedding for.
+pub(crate) fn note_beyond(
+    file: &Path,
+    vocab: &std::collections::HashMap<String, u32>,
+    vocabulary: usize,
+    notices: &mut Notices,
+) {
+    let mut beyond: Vec<(u32, &str)> =
+        vocab.iter().map(|(token, &id)| (id, token.as_str())).filter(|(id, _)| *id as usize >= vocabulary).collect();
+    if beyond.is_empty() {
+        return;
+    }
+    beyond.sort_unstable();
+    let tokens: Vec<&str> = beyond.into_iter().map(|(_, token)| token).collect();
+    let file = file.display();
+    notices.add(format!(
+        "`{file}`: outside the model's vocabulary of {vocabulary}, so that no text may hold them: {}",
+        names(&tokens)
+    ));
 }
 
 /// Parses a tokenizer.json, refused where it could multiply a text without bound.

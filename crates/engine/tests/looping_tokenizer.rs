@@ -1,6 +1,7 @@
 //! A tokenizer that does not return: the caller gets an error at the deadline, and later callers get theirs.
 
 use exit_rl_engine::error::EngineError;
+use exit_rl_engine::io::notices::Notices;
 use exit_rl_engine::tokenizer::worker::TextWorker;
 use exit_rl_engine::tokenizer::Tokenizer;
 use std::path::PathBuf;
@@ -38,7 +39,7 @@ fn ask(worker: &TextWorker, text: String) -> Receiver<Ids> {
 #[test]
 fn a_text_without_end_is_given_up_at_the_deadline_and_later_texts_are_answered() {
     let folder = folder();
-    let tokenizer = Tokenizer::load(&folder, 8).expect("the file is valid");
+    let tokenizer = Tokenizer::load(&folder, 8, &mut Notices::default()).expect("the file is valid");
     let _ = std::fs::remove_dir_all(&folder);
     let worker = TextWorker::start(tokenizer, DEADLINE).expect("two threads");
 

@@ -60,6 +60,8 @@ pub struct EmbedderInfo {
     /// `avx512`, `avx2`, `portable` or `torch`.
     pub backend: String,
     pub threads: u32,
+    /// One line for each thing that the folder holds and nobody reads.
+    pub notices: Vec<String>,
 }
 
 impl EmbedderOptions {
@@ -86,6 +88,7 @@ impl From<&embedder::EmbedderInfo> for EmbedderInfo {
             dtype: dtype_name(info.dtype),
             backend: info.backend.into(),
             threads: info.threads as u32,
+            notices: info.notices.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::unknown;
 use exit_rl_engine::error::{EngineError, Result};
+use exit_rl_engine::model::lora::merge::Merged;
 use exit_rl_engine::model::lora::patterns::Patterns;
 use exit_rl_engine::model::lora::settings::LoraSettings;
 use exit_rl_engine::placement;
@@ -70,6 +71,16 @@ pub struct PolicyInfo {
     pub backend: String,
     pub threads: u32,
     pub has_reference: bool,
+    /// One line for each thing that the folder holds and nobody reads.
+    pub notices: Vec<String>,
+}
+
+#[napi(object)]
+pub struct NativeMerged {
+    /// The number of adapted weights.
+    pub weights: u32,
+    /// One line for each thing that the folders hold and nobody reads.
+    pub notices: Vec<String>,
 }
 
 #[napi(object)]
@@ -166,7 +177,14 @@ impl From<&policy::PolicyInfo> for PolicyInfo {
             backend: info.backend.into(),
             threads: info.threads as u32,
             has_reference: info.has_reference,
+            notices: info.notices.clone(),
         }
+    }
+}
+
+impl From<Merged> for NativeMerged {
+    fn from(merged: Merged) -> Self {
+        Self { weights: merged.weights as u32, notices: merged.notices }
     }
 }
 

@@ -258,12 +258,13 @@ impl Backend for TorchBackend {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::notices::Notices;
     use std::path::Path;
 
     #[test]
     fn a_reservation_that_fails_leaves_the_caches_as_they_were() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/golden/models/llama-tied");
-        let parameters = Parameters::load(&folder, Device::Cpu, Kind::Float, false).unwrap();
+        let parameters = Parameters::load(&folder, Device::Cpu, Kind::Float, false, &mut Notices::default()).unwrap();
         let mut backend = TorchBackend::new(&parameters).unwrap();
         backend.reserve(4, 10).unwrap();
         assert!(backend.reserve(1 << 36, 1 << 10).is_err());

@@ -2,10 +2,11 @@
 
 use super::json_file::{flag_or, JsonFile};
 use crate::error::{EngineError, Result};
+use crate::io::config_fields::ConfigFields;
+use crate::io::notices::Notices;
 use crate::io::read_file::read_bounded;
-use crate::model::config_fields::ConfigFields;
 use crate::tokenizer::growth::check_tokens;
-use crate::tokenizer::{parse, MAX_TOKENIZER};
+use crate::tokenizer::{note_beyond, parse, MAX_TOKENIZER};
 use serde_json::{json, Map, Value};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
@@ -16,6 +17,8 @@ pub struct EmbedTokenizer {
     inner: tokenizers::Tokenizer,
     /// Tokens at which a text is truncated, special tokens included.
     pub longest: usize,
+    /// Ids that the model has embeddings for.
+    vocab_size: usize,
 }
 
 /// Settings of the tokenizer from the folder's other files.
@@ -36,7 +39,7 @@ pub struct TokenSettings {
 impl EmbedTokenizer {
     /// # Errors
     /// `ModelFileMissing`, `ModelFile` for a malformed tokenizer or lengths that do not fit, `ModelUnsupported`.
-    pub fn load(folder: &Path, settings: &TokenSettings) -> Result<Self> {
+    pub fn load(folder: &Path, settings: &TokenSettings, notices: &mut Notices) -> Result<Self> {
         let config_file = JsonFile::read_or_empty(folder, "tokenizer_config.json")?;
         let config = config_file.fields()?;
         let mut tokenizer = definition(folder, &config, settings)?;
@@ -50,11 +53,7 @@ impl EmbedTokenizer {
         let mut inner = parse(&file, &bytes)?;
         let vocab = inner.get_vocab(true);
         check_tokens(&vocab).map_err(|reason| EngineError::model_file(&file, reason))?;
-        let largest = vocab.into_values().max().unwrap_or(0) as usize;
-        if largest >= settings.vocab_size {
-            let reason = format!("token id {largest} is outside the model's vocabulary of {}", settings.vocab_size);
-            return Err(EngineError::model_file(&file, reason));
-        }
+        note_beyond(&file, &vocab, settings.vocab_size, notices);
         let longest = longest(&config, settings)?;
         let direction = match config.text("truncation_side")?.unwrap_or("right") {
             "right" => TruncationDirection::Right,
@@ -69,14 +68,20 @@ impl EmbedTokenizer {
         let strategy = TruncationStrategy::LongestFirst;
         let truncation = TruncationParams { max_length: longest, strategy, stride: 0, direction };
         inner.with_truncation(Some(truncation)).map_err(|error| EngineError::model_file(&file, error))?;
-        Ok(Self { inner, longest })
+        Ok(Self { inner, longest, vocab_size: settings.vocab_size })
     }
 
     /// # Errors
     /// `text` where the tokenizer library fails on it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         match catch_unwind(AssertUnwindSafe(|| self.inner.encode_fast(text, true))) {
-            Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
+            Ok(Ok(encoding)) => match encoding.get_ids().iter().find(|&&id| id as usize >= self.vocab_size) {
+                None => Ok(encoding.get_ids().to_vec()),
+                Some(id) => {
+                    let reason = format!("token {id} is outside the model's vocabulary of {}", self.vocab_size);
+                    Err(EngineError::invalid("text", reason))
+                }
+            },
             Ok(Err(error)) => Err(EngineError::invalid("text", error.to_string())),
             Err(_) => Err(EngineError::invalid("text", "the tokenizer library failed on it")),
         }

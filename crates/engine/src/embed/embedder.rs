@@ -8,6 +8,7 @@ use super::pooling::Pooling;
 use super::stages::Stage;
 use super::text_encoder::{Placement, TextEncoder};
 use crate::error::{EngineError, Result};
+use crate::io::notices::Notices;
 use crate::placement;
 use crate::placement::{start_pool, BackendChoice, Dtype};
 use crate::simd::isa::Instructions;
@@ -43,6 +44,8 @@ pub struct EmbedderInfo {
     pub dtype: Dtype,
     pub backend: &'static str,
     pub threads: usize,
+    /// One line for each thing that the folder holds and nobody reads.
+    pub notices: Vec<String>,
 }
 
 /// The pipeline of a folder: tokenizer, network, pooling, stages.
@@ -65,11 +68,12 @@ impl Embedder {
         let modules = Modules::read(folder)?;
         let config = JsonFile::read(&modules.transformer, "config.json")?;
         refuse_chat(&modules)?;
-        let architecture = Architecture::of(&modules.transformer, &config)?;
-        let tokenizer =
-            EmbedTokenizer::load(&modules.transformer, &token_settings(&config, &architecture, &modules, options)?)?;
+        let mut notices = Notices::default();
+        let architecture = Architecture::of(&modules.transformer, &config, &mut notices)?;
+        let settings = token_settings(&config, &architecture, &modules, options)?;
+        let tokenizer = EmbedTokenizer::load(&modules.transformer, &settings, &mut notices)?;
         let causal = is_causal(&config)?;
-        let network = architecture.load(&modules.transformer, &placement)?;
+        let network = architecture.load(&modules.transformer, &placement, &mut notices)?;
         let pooling = modules.pooling(network.width(), causal)?;
         let dimension = check_stages(folder, &modules.stages, pooling.outputs(network.width()))?;
         let truncate = modules.prompts.truncate_dimension;
@@ -83,6 +87,7 @@ impl Embedder {
             dtype: options.dtype,
             backend: if placement.kernels.is_some() { Instructions::detect().name() } else { "torch" },
             threads,
+            notices: notices.lines(),
         };
         Ok(Self { tokenizer, network, pooling, stages: modules.stages, truncate, prompt_tokens, placement, info })
     }

@@ -2,8 +2,12 @@
 
 use super::json_file::{require, JsonFile};
 use crate::error::Result;
-use crate::model::config_fields::refuse_unknown_beside;
-use crate::model::config_fields::ConfigFields;
+use crate::io::config_fields::ConfigFields;
+use crate::io::key_rule::KeyRule;
+use crate::io::notices::Notices;
+use crate::model::activation::Activation;
+use crate::model::config_keys::HARMLESS_KEYS;
+use crate::model::foreign_keys::FOREIGN;
 use serde_json::json;
 
 /// The settings of an encoder.
@@ -38,15 +42,6 @@ pub struct LayerConfig {
     pub theta: Option<f64>,
 }
 
-/// The activation of the MLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    Gelu,
-    GeluTanh,
-    Relu,
-    Silu,
-}
-
 /// Most layers accepted: no model has as many, and a config beyond it is an accident or an attack.
 const MAX_LAYERS: usize = 1024;
 
@@ -74,7 +69,7 @@ const BERT_KEYS: [&str; 20] = [
     "type_vocab_size",
 ];
 /// As `BERT_KEYS`, of ModernBERT.
-const MODERNBERT_KEYS: [&str; 31] = [
+const MODERNBERT_KEYS: [&str; 32] = [
     "attention_bias",
     "attention_dropout",
     "classifier_activation",
@@ -103,6 +98,8 @@ const MODERNBERT_KEYS: [&str; 31] = [
     "norm_eps",
     "num_attention_heads",
     "num_hidden_layers",
+    // Published folders state `absolute`, which nothing reads: positions are rotary.
+    "position_embedding_type",
     "reference_compile",
     "rope_parameters",
     "repad_logits_with_grad",
@@ -132,14 +129,14 @@ impl EncoderConfig {
 
     /// # Errors
     /// `ModelFile` for malformed settings, `ModelUnsupported` for those that are not computed.
-    pub fn parse(json: &JsonFile) -> Result<Self> {
+    pub fn parse(json: &JsonFile, notices: &mut Notices) -> Result<Self> {
         let fields = json.fields()?;
         for (key, supported) in [("quantization_config", "no quantisation"), ("rope_scaling", "no rope scaling")] {
             require(&fields, key, &[], supported)?;
         }
         let config = match fields.text("model_type")?.unwrap_or_default() {
-            "bert" => bert(&fields),
-            "modernbert" => modernbert(&fields),
+            "bert" => bert(&fields, notices),
+            "modernbert" => modernbert(&fields, notices),
             _ => Err(fields.unsupported("model_type", "bert, modernbert, qwen3, qwen2, llama and mistral")),
         }?;
         if !config.hidden_size.is_multiple_of(config.heads) || !config.head_dim().is_multiple_of(2) {
@@ -147,6 +144,12 @@ impl EncoderConfig {
         }
         Ok(config)
     }
+}
+
+/// Refuses keys that change the numbers, and notes those that nothing reads.
+fn check_keys(fields: &ConfigFields, family: &[&str], notices: &mut Notices) -> Result<()> {
+    let read = [family, &SHARED_KEYS[..]].concat();
+    KeyRule { read: &read, harmless: &HARMLESS_KEYS, refused: &FOREIGN }.check(fields, notices)
 }
 
 fn layer_count(fields: &ConfigFields) -> Result<usize> {
@@ -157,8 +160,8 @@ fn layer_count(fields: &ConfigFields) -> Result<usize> {
     Ok(layers)
 }
 
-fn bert(fields: &ConfigFields) -> Result<EncoderConfig> {
-    refuse_unknown_beside(fields, &[&BERT_KEYS[..], &SHARED_KEYS[..]].concat())?;
+fn bert(fields: &ConfigFields, notices: &mut Notices) -> Result<EncoderConfig> {
+    check_keys(fields, &BERT_KEYS, notices)?;
     require(fields, "position_embedding_type", &[json!("absolute")], "absolute")?;
     for flag in ["is_decoder", "add_cross_attention"] {
         require(fields, flag, &[json!(false)], "false")?;
@@ -170,15 +173,15 @@ fn bert(fields: &ConfigFields) -> Result<EncoderConfig> {
         heads: fields.needed_size("num_attention_heads")?,
         intermediate_size: fields.needed_size("intermediate_size")?,
         norm_eps: fields.positive("layer_norm_eps")?.unwrap_or(1e-12),
-        activation: activation(fields, "hidden_act")?,
+        activation: Activation::read(fields, "hidden_act", Activation::Gelu)?,
         family: EncoderFamily::Bert { types: fields.size("type_vocab_size")?.unwrap_or(2) },
         layers: vec![layer; layer_count(fields)?],
         context_length: fields.size("max_position_embeddings")?.unwrap_or(512),
     })
 }
 
-fn modernbert(fields: &ConfigFields) -> Result<EncoderConfig> {
-    refuse_unknown_beside(fields, &[&MODERNBERT_KEYS[..], &SHARED_KEYS[..]].concat())?;
+fn modernbert(fields: &ConfigFields, notices: &mut Notices) -> Result<EncoderConfig> {
+    check_keys(fields, &MODERNBERT_KEYS, notices)?;
     require(fields, "is_decoder", &[json!(false)], "false")?;
     Ok(EncoderConfig {
         vocab_size: fields.needed_size("vocab_size")?,
@@ -186,7 +189,7 @@ fn modernbert(fields: &ConfigFields) -> Result<EncoderConfig> {
         heads: fields.needed_size("num_attention_heads")?,
         intermediate_size: fields.needed_size("intermediate_size")?,
         norm_eps: fields.positive("norm_eps")?.unwrap_or(1e-5),
-        activation: activation(fields, "hidden_activation")?,
+        activation: Activation::read(fields, "hidden_activation", Activation::Gelu)?,
         family: EncoderFamily::ModernBert {
             attention_bias: fields.flag("attention_bias")?,
             mlp_bias: fields.flag("mlp_bias")?,
@@ -239,14 +242,4 @@ fn theta(fields: &ConfigFields, kind: &str, old_key: &str, default: f64) -> Resu
     }
     let theta = nested.get("rope_theta").and_then(|value| value.as_f64());
     Ok(theta.or(fields.positive(old_key)?).unwrap_or(default))
-}
-
-fn activation(fields: &ConfigFields, key: &str) -> Result<Activation> {
-    match fields.text(key)?.unwrap_or("gelu") {
-        "gelu" => Ok(Activation::Gelu),
-        "gelu_new" | "gelu_pytorch_tanh" => Ok(Activation::GeluTanh),
-        "relu" => Ok(Activation::Relu),
-        "silu" | "swish" => Ok(Activation::Silu),
-        _ => Err(fields.unsupported(key, "gelu, gelu_new, gelu_pytorch_tanh, relu and silu")),
-    }
 }

@@ -4,10 +4,11 @@
 //! does not, and computes one number at a time.
 
 use super::encoder_attention::{attend, AttentionInput, AttentionWorkspace};
-use super::encoder_config::{Activation, EncoderConfig};
-use super::gelu::{gelu, gelu_tanh};
+use super::encoder_config::EncoderConfig;
 use super::kernel_linear::KernelLinear;
+use crate::model::activation::Activation;
 use crate::model::rotary::RotaryTable;
+use crate::simd::gelu::{gelu, gelu_tanh, quick_gelu};
 use crate::simd::isa::Isa;
 use crate::simd::math::{rotate, silu, sum};
 use std::collections::HashMap;
@@ -161,6 +162,7 @@ fn activate(config: &EncoderConfig, up: &[f32], out: &mut [f32]) {
     match config.activation {
         Activation::Gelu => activate_rows(up, out, config.intermediate_size, gelu),
         Activation::GeluTanh => activate_rows(up, out, config.intermediate_size, gelu_tanh),
+        Activation::QuickGelu => activate_rows(up, out, config.intermediate_size, quick_gelu),
         Activation::Relu => activate_rows(up, out, config.intermediate_size, |x| x.max(0.0)),
         Activation::Silu => activate_rows(up, out, config.intermediate_size, silu),
     }

@@ -2,6 +2,7 @@
 
 use super::encoder_config::{EncoderConfig, EncoderFamily};
 use crate::error::{EngineError, Result};
+use crate::io::notices::Notices;
 use crate::model::layout::{Layout, NamedWeight};
 use crate::model::weight_files::WeightFiles;
 use std::path::Path;
@@ -80,8 +81,8 @@ impl HostWeights {
 }
 
 /// Opens the safetensors files of a folder; a pickle is refused with a hint.
-pub fn open_weights(folder: &Path) -> Result<WeightFiles> {
-    WeightFiles::open(folder).map_err(|error| match error {
+pub fn open_weights(folder: &Path, notices: &mut Notices) -> Result<WeightFiles> {
+    WeightFiles::open(folder, notices).map_err(|error| match error {
         EngineError::ModelFileMissing { .. } if folder.join("pytorch_model.bin").exists() => {
             let reason =
                 "a pickle runs code when it is read, so it is not; save the model with safe_serialization=True";
@@ -92,9 +93,9 @@ pub fn open_weights(folder: &Path) -> Result<WeightFiles> {
 }
 
 impl EncoderWeights {
-    pub fn read(folder: &Path, config: &EncoderConfig) -> Result<Self> {
+    pub fn read(folder: &Path, config: &EncoderConfig, notices: &mut Notices) -> Result<Self> {
         let mut builder = LayoutBuilder { layout: Layout::default() };
-        let mut files = open_weights(folder)?;
+        let mut files = open_weights(folder, notices)?;
         let (spans, prefix) = match config.family {
             EncoderFamily::Bert { types } => (builder.bert(config, types), "bert."),
             EncoderFamily::ModernBert { attention_bias, mlp_bias, norm_bias } => {

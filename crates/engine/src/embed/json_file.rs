@@ -1,8 +1,8 @@
 //! JSON files of an embedder's folder.
 
 use crate::error::{EngineError, Result};
+use crate::io::config_fields::ConfigFields;
 use crate::io::read_file::{read_optional, MAX_JSON};
-use crate::model::config_fields::ConfigFields;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 
 use super::json_file::{flag_or, refuse_other_keys, JsonFile};
 use crate::error::{EngineError, Result};
-use crate::model::config_fields::ConfigFields;
+use crate::io::config_fields::ConfigFields;
 use serde_json::Value;
 
 /// How hidden states h_t become one vector.

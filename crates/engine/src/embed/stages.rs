@@ -4,7 +4,8 @@ use super::encoder_weights::{open_weights, HostWeights, Span};
 use super::json_file::{flag_or, refuse_other_keys, require, JsonFile};
 use super::kernel_linear::KernelLinear;
 use crate::error::Result;
-use crate::model::config_fields::ConfigFields;
+use crate::io::config_fields::ConfigFields;
+use crate::io::notices::Notices;
 use crate::model::layout::{Layout, NamedWeight};
 use crate::simd::isa::Instructions;
 use serde_json::{json, Value};
@@ -96,7 +97,7 @@ impl Dense {
         let weight = append("linear.weight", outputs, inputs, true);
         let bias = flag_or(&json, "bias", true)?.then(|| append("linear.bias", outputs, 1, false));
         let projection = (residual && inputs != outputs).then(|| append("residual.weight", outputs, inputs, true));
-        let weights = HostWeights::read(folder, &open_weights(folder)?, &layout)?;
+        let weights = HostWeights::read(folder, &open_weights(folder, &mut Notices::default())?, &layout)?;
         let linear = |weight: Span, bias: Option<Span>| {
             let bias = bias.map(|span| weights.slice(span).to_vec());
             KernelLinear::pack(weights.slice(weight), bias, outputs, inputs, Instructions::detect())
@@ -134,7 +135,7 @@ fn activation(json: &ConfigFields) -> Result<fn(f32) -> f32> {
         (true, "Identity") => |x| x,
         (true, "Tanh") => f32::tanh,
         (true, "ReLU") => |x| x.max(0.0),
-        (true, "GELU") => super::gelu::gelu,
+        (true, "GELU") => crate::simd::gelu::gelu,
         (true, "SiLU") => crate::simd::math::silu,
         (true, "Sigmoid") => |x| 1.0 / (1.0 + (-x).exp()),
         _ => {

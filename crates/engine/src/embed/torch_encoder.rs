@@ -2,7 +2,7 @@
 //!
 //! Shapes: B texts · T tokens with padding · N = B·T · D width · H heads · d head width.
 
-use super::encoder_config::{Activation, EncoderConfig};
+use super::encoder_config::EncoderConfig;
 use super::encoder_weights::{Affine, EncoderWeights, Span};
 use super::text_batches::{padded_batches, Padded};
 use super::text_encoder::{rotary_table, Placement, TextEncoder};
@@ -156,25 +156,16 @@ impl TorchEncoder {
         let input = if first { self.normalise(&layer.mlp_norm, &x_nd) } else { x_nd.shallow_clone() };
         let up = linear(&layer.up, &input);
         let activated = if up.size()[1] == self.config.intermediate_size as i64 {
-            self.activate(&up)
+            self.config.activation.apply(&up)
         } else {
             let halves = up.chunk(2, -1);
-            self.activate(&halves[0]) * &halves[1]
+            self.config.activation.apply(&halves[0]) * &halves[1]
         };
         let sum = x_nd + linear(&layer.down, &activated);
         if first {
             sum
         } else {
             self.normalise(&layer.mlp_norm, &sum)
-        }
-    }
-
-    fn activate(&self, x: &Tensor) -> Tensor {
-        match self.config.activation {
-            Activation::Gelu => x.gelu("none"),
-            Activation::GeluTanh => x.gelu("tanh"),
-            Activation::Relu => x.relu(),
-            Activation::Silu => x.silu(),
         }
     }
 

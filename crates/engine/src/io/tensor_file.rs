@@ -95,17 +95,10 @@ impl TensorFile {
             let reason = format!("`{name}` has {} numbers, the model has {}", stored.elements(), target.numel());
             return Err(self.bad(reason));
         }
-        let width = width(stored.dtype).ok_or_else(|| {
-            self.bad(format!("weight `{name}` has dtype {:?}; F32, BF16 and F16 are read", stored.dtype))
-        })?;
-        let (mut bytes, mut numbers) = (vec![0u8; CHUNK * width], vec![0f32; CHUNK]);
+        let mut chunks = self.chunks(name, stored)?;
         let mut done = 0;
-        while done < stored.elements() {
-            let count = CHUNK.min(stored.elements() - done);
-            let (bytes, numbers) = (&mut bytes[..count * width], &mut numbers[..count]);
-            let place = self.start + stored.offset + (done * width) as u64;
-            self.file.read_exact_at(bytes, place).map_err(|error| EngineError::model_file(&self.path, error))?;
-            decode(stored.dtype, bytes, numbers);
+        while let Some(numbers) = chunks.next_chunk()? {
+            let count = numbers.len();
             if numbers.iter().any(|number| !number.is_finite()) {
                 let file = self.path.display().to_string();
                 return Err(EngineError::WeightNotFinite { weight: name.into(), file });
@@ -115,6 +108,36 @@ impl TensorFile {
             done += count;
         }
         Ok(())
+    }
+
+    /// Whether a tensor equals one of another file, number by number, up to the first difference.
+    pub fn equals(&self, name: &str, other: &Self, other_name: &str) -> Result<bool> {
+        let (mine, theirs) = (&self.tensors[name], &other.tensors[other_name]);
+        if mine.shape != theirs.shape {
+            return Ok(false);
+        }
+        let (mut mine, mut theirs) = (self.chunks(name, mine)?, other.chunks(other_name, theirs)?);
+        while let (Some(mine), Some(theirs)) = (mine.next_chunk()?, theirs.next_chunk()?) {
+            if mine != theirs {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn chunks<'a>(&'a self, name: &str, stored: &'a StoredTensor) -> Result<NumberChunks<'a>> {
+        let width = width(stored.dtype).ok_or_else(|| {
+            self.bad(format!("weight `{name}` has dtype {:?}; F32, BF16 and F16 are read", stored.dtype))
+        })?;
+        let longest = CHUNK.min(stored.elements());
+        Ok(NumberChunks {
+            file: self,
+            stored,
+            width,
+            done: 0,
+            bytes: vec![0; longest * width],
+            numbers: vec![0.0; longest],
+        })
     }
 
     pub fn path(&self) -> &Path {
@@ -165,6 +188,33 @@ impl TensorFile {
 
     fn bad(&self, reason: String) -> EngineError {
         EngineError::model_file(&self.path, reason)
+    }
+}
+
+/// The numbers of a tensor, a chunk at a time.
+struct NumberChunks<'a> {
+    file: &'a TensorFile,
+    stored: &'a StoredTensor,
+    width: usize,
+    done: usize,
+    bytes: Vec<u8>,
+    numbers: Vec<f32>,
+}
+
+impl NumberChunks<'_> {
+    /// None after the last chunk.
+    fn next_chunk(&mut self) -> Result<Option<&[f32]>> {
+        let count = CHUNK.min(self.stored.elements() - self.done);
+        if count == 0 {
+            return Ok(None);
+        }
+        let TensorFile { path, file, start, .. } = self.file;
+        let (bytes, numbers) = (&mut self.bytes[..count * self.width], &mut self.numbers[..count]);
+        let place = start + self.stored.offset + (self.done * self.width) as u64;
+        file.read_exact_at(bytes, place).map_err(|error| EngineError::model_file(path, error))?;
+        decode(self.stored.dtype, bytes, numbers);
+        self.done += count;
+        Ok(Some(numbers))
     }
 }
 

@@ -19,7 +19,7 @@ pub struct LayerActivations {
     pub mlp_normed: Vec<f32>,
     /// Outputs of the gate and up projections.
     pub gate_up: Vec<f32>,
-    /// silu(gate) · up, input of the down projection.
+    /// f(gate) · up, input of the down projection.
     pub activated: Vec<f32>,
 }
 

@@ -5,6 +5,7 @@
 
 use super::activations::{Activations, LayerActivations};
 use super::attention::attend;
+use super::gated::activate;
 use super::linear::PackedLinear;
 use super::packed_weights::{FlatWeights, PackedLayer};
 use super::qk_heads::{prepare_heads, store_keys_and_values};
@@ -15,7 +16,7 @@ use crate::model::layout::DecoderLeaves;
 use crate::model::parameters::Parameters;
 use crate::model::rotary::RotaryTable;
 use crate::simd::isa::{Instructions, Isa};
-use crate::simd::math::{rms_norm, silu};
+use crate::simd::math::rms_norm;
 use crate::with_instructions;
 
 /// The decoder with its weights packed for the kernels.
@@ -187,7 +188,7 @@ fn project_and_mlp<I: Isa>(
     normalise_rows(&workspace.x, &layer.post_attention_layernorm, config, &mut workspace.normed);
     layer.gate_up_proj.apply::<I>(&workspace.normed, &mut workspace.gate_up, false);
     add_bias(layer.gate_up_bias.as_deref(), &mut workspace.gate_up);
-    activate(&workspace.gate_up, config.intermediate_size, &mut workspace.activated);
+    activate(config.activation, &workspace.gate_up, config.intermediate_size, &mut workspace.activated);
     layer.down_proj.apply::<I>(&workspace.activated, &mut workspace.x, true);
     add_bias(layer.down_bias.as_deref(), &mut workspace.x);
     if let Some(kept) = kept {
@@ -225,17 +226,6 @@ fn add_bias(bias: Option<&[f32]>, rows: &mut [f32]) {
     if let Some(bias) = bias {
         for row in rows.chunks_exact_mut(bias.len()) {
             row.iter_mut().zip(bias).for_each(|(value, bias)| *value += bias);
-        }
-    }
-}
-
-/// SwiGLU: silu(gate) · up for rows `[gate | up]`.
-#[inline(always)]
-fn activate(gate_up: &[f32], width: usize, out: &mut [f32]) {
-    for (row, out) in gate_up.chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
-        let (gate, up) = row.split_at(width);
-        for ((slot, &gate), &up) in out.iter_mut().zip(gate).zip(up) {
-            *slot = silu(gate) * up;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::activations::LayerActivations;
 use super::attention_backward::{backward_attention, AttentionInputs};
+use super::gated;
 use super::gradients;
 use super::lm_head::{self, HeadGrads};
 use super::prompt_group::{Pass, PromptGroup};
@@ -128,7 +129,7 @@ fn backward_mlp<I: Isa>(
     add_bias_gradient(weights, leaves.down_bias, dx, grad);
     gradients::weight::<I>(dx, &activations.activated, weights.grad_of(leaves.down_proj, grad), width, inner);
     down_proj.apply::<I>(dx, &mut buffers.activated, false);
-    gradients::activate(&activations.gate_up, &buffers.activated, inner, &mut buffers.gate_up);
+    gated::backward(config.activation, &activations.gate_up, &buffers.activated, inner, &mut buffers.gate_up);
     add_bias_gradient(weights, leaves.gate_up_bias, &buffers.gate_up, grad);
     let target = weights.grad_of(leaves.gate_up_proj, grad);
     gradients::weight::<I>(&buffers.gate_up, &activations.mlp_normed, target, 2 * inner, width);

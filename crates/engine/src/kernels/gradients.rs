@@ -1,7 +1,7 @@
 //! Gradients of the decoder's operations. R rows · O outputs · C inputs · D width.
 
 use crate::simd::isa::Isa;
-use crate::simd::math::{exp, LANES};
+use crate::simd::math::LANES;
 
 /// grad `[O, C]` += dyᵀ · x for dy `[R, O]`, x `[R, C]`.
 #[inline(always)]
@@ -130,22 +130,5 @@ pub fn rms_norm<I: Isa>(x: &[f32], weight: &[f32], eps: f32, dy: &[f32], dx: &mu
     }
     for index in 0..length {
         dw[index] += dy[index] * x[index] * scale;
-    }
-}
-
-/// Backward of SwiGLU, rows of silu(gate) · up: d[gate | up] from d(output).
-#[inline(always)]
-pub fn activate(gate_up: &[f32], d_out: &[f32], width: usize, d_gate_up: &mut [f32]) {
-    let rows = gate_up.chunks_exact(2 * width).zip(d_out.chunks_exact(width));
-    for ((row, d_out), slot) in rows.zip(d_gate_up.chunks_exact_mut(2 * width)) {
-        let (gate, up) = row.split_at(width);
-        let (d_gate, d_up) = slot.split_at_mut(width);
-        let (up, d_out, d_up) = (&up[..width], &d_out[..width], &mut d_up[..width]);
-        for index in 0..width {
-            let sigmoid = 1.0 / (1.0 + exp(-gate[index]));
-            let d_silu = sigmoid * (1.0 + gate[index] * (1.0 - sigmoid));
-            d_up[index] = d_out[index] * gate[index] * sigmoid;
-            d_gate[index] = d_out[index] * up[index] * d_silu;
-        }
     }
 }

@@ -97,11 +97,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// SwiGLU: down(silu(gate(x)) · up(x)).
+    /// down(f(gate(x)) · up(x)).
     fn mlp(&self, leaves: &LayerLeaves, x_nd: &Tensor) -> Tensor {
         let gate_up = self.linear(x_nd, leaves.gate_up_proj, leaves.gate_up_bias);
         let halves = gate_up.chunk(2, -1);
-        self.linear(&(halves[0].silu() * &halves[1]), leaves.down_proj, leaves.down_bias)
+        self.linear(&(self.config.activation.apply(&halves[0]) * &halves[1]), leaves.down_proj, leaves.down_bias)
     }
 
     /// One transformer layer; `attend` maps rotated (q, k, v), each `[N, heads, d]`, to `[N, H·d]`.

@@ -17,6 +17,7 @@ pub mod merge;
 pub mod patterns;
 pub mod peft;
 mod peft_folder;
+mod peft_keys;
 pub mod reference;
 pub mod saved;
 pub mod settings;

@@ -3,9 +3,11 @@
 use super::config::DecoderConfig;
 use super::layout::{DecoderLeaves, Layout};
 use super::lora::adapter::Adapter;
+use super::model_files::{open_model, open_weights};
 use super::rotary::RotaryTable;
 use super::weight_files::WeightFiles;
 use crate::error::{EngineError, Result};
+use crate::io::notices::Notices;
 use crate::placement::refuse_beyond_memory;
 use std::cell::RefCell;
 use std::path::Path;
@@ -32,27 +34,31 @@ impl Parameters {
     /// Loads a model folder. Without `trainable` a bf16 policy keeps no fp32 master weights.
     ///
     /// # Errors
-    /// Those of `DecoderConfig::read` and `WeightFiles`, and `OutOfMemory` before the weights are allocated.
-    pub fn load(folder: &Path, device: Device, kind: Kind, trainable: bool) -> Result<Self> {
+    /// Those of `open_model` and `WeightFiles`, and `OutOfMemory` before the weights are allocated.
+    pub fn load(folder: &Path, device: Device, kind: Kind, trainable: bool, notices: &mut Notices) -> Result<Self> {
         let master_kind = if trainable { Kind::Float } else { kind };
-        Self::read(DecoderConfig::read(folder)?, &WeightFiles::open(folder)?, device, kind, master_kind)
+        let (config, files) = open_model(folder, notices)?;
+        Self::read(config, &files, device, kind, master_kind, notices)
     }
 
-    /// Loads a model folder without its head, for hidden states; its weights may lack the prefix `model.`. Errors as `load`.
-    pub fn load_headless(folder: &Path, device: Device, kind: Kind) -> Result<Self> {
-        let config = DecoderConfig { tied_head: true, ..DecoderConfig::read(folder)? };
-        let mut files = WeightFiles::open(folder)?;
-        if !files.names().any(|name| name.starts_with("model.")) {
-            files.rename(|name| format!("model.{name}"));
-        }
-        Self::read(config, &files, device, kind, kind)
+    /// Loads a model folder without its head, for hidden states. Errors as `load`.
+    pub fn load_headless(folder: &Path, device: Device, kind: Kind, notices: &mut Notices) -> Result<Self> {
+        let config = DecoderConfig { tied_head: true, ..DecoderConfig::read(folder, notices)? };
+        Self::read(config, &open_weights(folder, notices)?, device, kind, kind, notices)
     }
 
-    fn read(config: DecoderConfig, files: &WeightFiles, device: Device, kind: Kind, master_kind: Kind) -> Result<Self> {
+    fn read(
+        config: DecoderConfig,
+        files: &WeightFiles,
+        device: Device,
+        kind: Kind,
+        master_kind: Kind,
+        notices: &mut Notices,
+    ) -> Result<Self> {
         // Before the layout, whose size follows the config: a config may state any size.
         files.check_size(&config)?;
         let (layout, leaves) = Layout::new(&config);
-        files.check(&layout)?;
+        files.check(&layout, notices)?;
         if device == Device::Cpu {
             refuse_beyond_memory(layout.size as u64 * master_kind.elt_size_in_bytes() as u64)?;
         }

@@ -1,8 +1,10 @@
 //! Rotary position embedding: its settings in `config.json`, in both spellings, and its tables, as transformers computes
 //! them.
 
-use super::config_fields::{switches_on, ConfigFields};
 use crate::error::Result;
+use crate::io::config_fields::ConfigFields;
+use crate::io::key_rule::{number, off, KeyRule, RefusedKey};
+use crate::io::notices::Notices;
 use std::f64::consts::PI;
 
 /// The base θ and the rescaling of frequencies for longer contexts.
@@ -40,13 +42,38 @@ pub enum RopeScaling {
 /// Keys that every rope_type reads.
 const COMMON: [&str; 5] =
     ["rope_type", "type", "rope_theta", "partial_rotary_factor", "original_max_position_embeddings"];
+/// Keys that some rope_type reads, and names of layers with settings of their own: refused where this one does not.
+const FOREIGN: [RefusedKey; 22] = [
+    off("alpha"),
+    number("attention_factor", 1.0),
+    number("attn_factor", 1.0),
+    off("beta_fast"),
+    off("beta_slow"),
+    off("chunked_attention"),
+    number("extrapolation_factor", 1.0),
+    number("factor", 1.0),
+    off("full_attention"),
+    off("high_freq_factor"),
+    off("linear_attention"),
+    off("long_factor"),
+    off("low_freq_factor"),
+    off("mrope_interleaved"),
+    off("mrope_section"),
+    off("mscale"),
+    off("mscale_all_dim"),
+    off("short_factor"),
+    off("short_mscale"),
+    off("long_mscale"),
+    off("sliding_attention"),
+    off("truncate"),
+];
 const YARN: [&str; 7] =
     ["factor", "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"];
 
 impl RopeConfig {
     /// transformers 5 writes `rope_parameters`, earlier versions `rope_theta` and `rope_scaling`. As in transformers,
     /// `rope_scaling` overrides `rope_parameters`.
-    pub fn read(config: &ConfigFields, context: usize) -> Result<Self> {
+    pub fn read(config: &ConfigFields, context: usize, notices: &mut Notices) -> Result<Self> {
         let nested = match config.nested("rope_scaling")? {
             Some(scaling) if !scaling.object.is_empty() => Some(scaling),
             _ => config.nested("rope_parameters")?,
@@ -56,7 +83,7 @@ impl RopeConfig {
         refuse_partial(config)?;
         let Some(rope) = nested else { return Ok(Self { theta, scaling: RopeScaling::None }) };
         refuse_partial(&rope)?;
-        let scaling = Scaling { rope, original: original_context(config, &rope, context)?, context }.read()?;
+        let scaling = Scaling { rope, original: original_context(config, &rope, context)?, context }.read(notices)?;
         Ok(Self { theta, scaling })
     }
 }
@@ -84,7 +111,7 @@ struct Scaling<'a> {
 }
 
 impl Scaling<'_> {
-    fn read(&self) -> Result<RopeScaling> {
+    fn read(&self, notices: &mut Notices) -> Result<RopeScaling> {
         let rope = &self.rope;
         let key = if rope.get("rope_type").is_some() { "rope_type" } else { "type" };
         let scaling = match rope.text(key)?.unwrap_or("default") {
@@ -92,15 +119,24 @@ impl Scaling<'_> {
             "linear" => (RopeScaling::Linear { factor: self.required("factor")? }, &["factor"][..]),
             "llama3" => (self.llama3()?, &["factor", "low_freq_factor", "high_freq_factor"][..]),
             "yarn" => (self.yarn()?, &YARN[..]),
-            _ => return Err(rope.unsupported(key, "default, linear, llama3 and yarn")),
+            "dynamic" => (self.dynamic(notices)?, &["factor"][..]),
+            _ => return Err(rope.unsupported(key, "default, dynamic, linear, llama3 and yarn")),
         };
         let (scaling, read) = scaling;
-        let unknown = |key: &&String| !COMMON.contains(&key.as_str()) && !read.contains(&key.as_str());
-        let unknown = rope.object.iter().filter(|(key, value)| unknown(key) && switches_on(value)).map(|(key, _)| key);
-        match unknown.min() {
-            None => Ok(scaling),
-            Some(key) => Err(rope.unsupported(key, "its absence with this rope_type")),
-        }
+        KeyRule { read: &[&COMMON, read].concat(), harmless: &[], refused: &[&FOREIGN] }.check(rope, notices)?;
+        Ok(scaling)
+    }
+
+    /// Dynamic NTK raises θ with the length of a sequence, from `max_position_embeddings` on (transformers'
+    /// `_compute_dynamic_ntk_parameters`). That many tokens are the context here, so θ stays as it is: keys in a cache were
+    /// rotated for shorter sequences, and no sequence would have the log-probabilities that it was sampled with.
+    fn dynamic(&self, notices: &mut Notices) -> Result<RopeScaling> {
+        self.required("factor")?;
+        let (file, context) = (self.rope.file().display(), self.context);
+        notices.add(format!(
+            "`{file}`: dynamic rope scaling begins beyond `max_position_embeddings`, {context} tokens, which are the context here"
+        ));
+        Ok(RopeScaling::None)
     }
 
     fn llama3(&self) -> Result<RopeScaling> {

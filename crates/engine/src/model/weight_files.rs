@@ -4,6 +4,7 @@
 use super::config::DecoderConfig;
 use super::layout::{elements, Layout, NamedWeight};
 use crate::error::{EngineError, Result};
+use crate::io::notices::{names as names_of, Notices};
 use crate::io::read_file::{read_optional, MAX_JSON};
 use crate::io::tensor_file::{StoredTensor, TensorFile};
 use serde_json::Value;
@@ -25,13 +26,17 @@ pub struct WeightFiles {
 }
 
 impl WeightFiles {
-    /// Opens the files and checks the index.
+    /// Opens the files. As in transformers, the index names the files, and their headers say what they hold; where it states
+    /// otherwise a notice says so.
     ///
     /// # Errors
-    /// `ModelFileMissing`, `WeightMissing`, or `ModelFile` for a header or index that does not fit.
-    pub fn open(folder: &Path) -> Result<Self> {
+    /// `ModelFileMissing`, or `ModelFile` for a header or index that is malformed and for a weight in two files.
+    pub fn open(folder: &Path, notices: &mut Notices) -> Result<Self> {
         // A single file overrides an index, as in transformers.
         let single = folder.join(SINGLE).exists();
+        if single && folder.join(INDEX).exists() {
+            notices.add(format!("`{}`: it is not read, because `{SINGLE}` is there", folder.join(INDEX).display()));
+        }
         let index = if single { None } else { read_optional(folder, INDEX, MAX_JSON)? };
         let map = index.map(|bytes| weight_map(&folder.join(INDEX), &bytes)).transpose()?;
         let names: BTreeSet<&str> = match &map {
@@ -45,15 +50,10 @@ impl WeightFiles {
                 if shard_of.insert(name.clone(), index).is_some() {
                     return Err(EngineError::model_file(&folder.join(file), format!("`{name}` is in two files")));
                 }
-                let listed = map.as_ref().map(|map| map.get(name).map(String::as_str));
-                if listed.is_some_and(|listed| listed != Some(file)) {
-                    let reason = format!("`{file}` holds `{name}`, which the index does not list there");
-                    return Err(EngineError::model_file(&folder.join(INDEX), reason));
-                }
             }
         }
-        if let Some(missing) = map.iter().flat_map(|map| map.keys()).find(|name| !shard_of.contains_key(*name)) {
-            return Err(EngineError::WeightMissing { weight: missing.clone(), folder: folder.display().to_string() });
+        if let Some(map) = &map {
+            note_index(&folder.join(INDEX), map, &shard_of, &names, notices);
         }
         Ok(Self { folder: folder.into(), shards, shard_of })
     }
@@ -72,6 +72,15 @@ impl WeightFiles {
         }
         let reason = format!("config.json describes {described} numbers, the safetensors files hold {bytes} bytes");
         Err(EngineError::model_file(&self.folder, reason))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.shard_of.contains_key(name)
+    }
+
+    /// Whether two weights, which the files hold, have the same numbers.
+    pub fn equal(&self, name: &str, other: &str) -> Result<bool> {
+        self.shards[self.shard_of[name]].equals(name, &self.shards[self.shard_of[other]], other)
     }
 
     /// The names of all weights.
@@ -105,19 +114,26 @@ impl WeightFiles {
         Ok(())
     }
 
-    /// As `check_shapes`, and refuses weights that the model does not read.
-    pub fn check(&self, layout: &Layout) -> Result<()> {
+    /// As `check_shapes`, and refuses weights of the decoder that nothing reads: a bias without its flag in the config would
+    /// be dropped in silence. Weights of other parts, such as a value head, are noted.
+    pub fn check(&self, layout: &Layout, notices: &mut Notices) -> Result<()> {
         self.check_shapes(layout)?;
         let known: BTreeSet<&str> = layout.weights.iter().map(|weight| weight.name.as_str()).collect();
         // Rotary tables of old folders, and the second name of a tied head.
         let derived = |name: &str| name.ends_with(".rotary_emb.inv_freq") || name == "lm_head.weight";
-        match self.shard_of.keys().find(|name| !known.contains(name.as_str()) && !derived(name)) {
-            None => Ok(()),
-            Some(name) => {
-                let reason = format!("weight `{name}` is not part of the model that config.json describes");
-                Err(EngineError::model_file(&self.folder, reason))
-            }
+        let names = self.names().filter(|name| !known.contains(name) && !derived(name));
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            names.partition(|name| name.starts_with("model.") || name.starts_with("lm_head."));
+        if let Some(name) = inside.first() {
+            let reason = format!("weight `{name}` is not part of the model that config.json describes");
+            return Err(EngineError::model_file(&self.folder, reason));
         }
+        if !outside.is_empty() {
+            let folder = self.folder.display();
+            notices
+                .add(format!("`{folder}`: not read, because no part of the decoder has them: {}", names_of(&outside)));
+        }
+        Ok(())
     }
 
     /// Fills the flat tensor, shard by shard.
@@ -144,6 +160,25 @@ impl WeightFiles {
 
     pub fn stored(&self, weight: &NamedWeight) -> Result<&StoredTensor> {
         Ok(&self.shard(weight)?.tensors[&weight.name])
+    }
+}
+
+/// Notes weights that the index puts in another file than the one that holds them, or in none.
+fn note_index(
+    index: &Path,
+    map: &BTreeMap<String, String>,
+    shard_of: &BTreeMap<String, usize>,
+    files: &BTreeSet<&str>,
+    notices: &mut Notices,
+) {
+    let files: Vec<&str> = files.iter().copied().collect();
+    let held = |name: &String| shard_of.get(name).map(|&shard| files[shard]);
+    let all: BTreeSet<&String> = map.keys().chain(shard_of.keys()).collect();
+    let wrong = all.into_iter().filter(|name| map.get(*name).map(String::as_str) != held(name));
+    let wrong: Vec<&str> = wrong.map(String::as_str).collect();
+    if !wrong.is_empty() {
+        let index = index.display();
+        notices.add(format!("`{index}`: its `weight_map` differs from the files, which count: {}", names_of(&wrong)));
     }
 }
 

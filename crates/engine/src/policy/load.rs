@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::generate::scheduler::Scheduler;
 use crate::host_copy::Copier;
 use crate::io::companions::Companions;
+use crate::io::notices::Notices;
 use crate::model::lora::adapter_source;
 use crate::model::lora::fingerprint::fingerprint;
 use crate::model::parameters::Parameters;
@@ -26,6 +27,7 @@ struct Opened {
     tokenizer: Tokenizer,
     companions: Companions,
     base_fingerprint: String,
+    notices: Notices,
 }
 
 impl Policy {
@@ -34,7 +36,7 @@ impl Policy {
     /// @error names the file, weight, device or option that cannot be used.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
         let threads = if options.threads == 0 { placement::default_threads() } else { options.threads };
-        let Opened { parameters, tokenizer, companions, base_fingerprint } = open_folder(folder, options)?;
+        let Opened { parameters, tokenizer, companions, base_fingerprint, notices } = open_folder(folder, options)?;
         let adapted = parameters.adapter.is_some();
         // An adapter's reference policy is the difference from its base.
         let reference = (options.reference && !adapted).then(|| parameters.frozen_copy());
@@ -57,6 +59,7 @@ impl Policy {
             backend: if kernels { Instructions::detect().name() } else { "torch" },
             threads,
             has_reference: reference.is_some() || adapted,
+            notices: notices.lines(),
         };
         Ok(Self {
             companions: Arc::new(companions),
@@ -75,20 +78,22 @@ impl Policy {
 }
 
 fn open_folder(folder: &Path, options: &LoadOptions) -> Result<Opened> {
+    let mut notices = Notices::default();
     let device = placement::parse(&options.device)?;
     let source = adapter_source::source(folder, options.adapter.as_deref())?;
     let folder = source.base.as_path();
     let adapted = source.adapter.is_some() || options.lora.is_some();
     // The base weights of an adapter are frozen: no fp32 copy of them is kept.
-    let mut parameters = Parameters::load(folder, device, options.dtype.kind(), options.trainable && !adapted)?;
-    let mut companions = read_companions(folder, options.dtype)?;
+    let (kind, trainable) = (options.dtype.kind(), options.trainable && !adapted);
+    let mut parameters = Parameters::load(folder, device, kind, trainable, &mut notices)?;
+    let mut companions = read_companions(folder, &parameters.config, options.dtype)?;
     let base_fingerprint = if adapted { fingerprint(&parameters)? } else { String::new() };
-    if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint)? {
+    if let Some(adapter) = source.open(&parameters, options.lora.as_ref(), &base_fingerprint, &mut notices)? {
         companions = adapter_source::companions(&adapter, &parameters.layout, folder, companions);
         parameters.adapt(adapter)?;
     }
-    let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size)?;
-    Ok(Opened { parameters, tokenizer, companions, base_fingerprint })
+    let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size, &mut notices)?;
+    Ok(Opened { parameters, tokenizer, companions, base_fingerprint, notices })
 }
 
 fn start_backend(parameters: &Parameters, kernels: bool, threads: usize) -> Result<Box<dyn Backend>> {

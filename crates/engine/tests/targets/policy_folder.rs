@@ -1,6 +1,7 @@
 //! Parsers of a model folder of a policy, of its adapters and of training checkpoints.
 
 use super::scratch_folder::ScratchFolder;
+use exit_rl_engine::io::notices::Notices;
 use exit_rl_engine::memory::{estimate, Workload};
 use exit_rl_engine::model::config::DecoderConfig;
 use exit_rl_engine::model::layout::{elements, Layout};
@@ -20,11 +21,11 @@ const FACTORS: &[u8] = include_bytes!("../../../../test/corpus/adapter-weights/l
 const TOKENIZER: &[u8] = include_bytes!("../../../../test/corpus/tokenizer/bpe.json");
 
 fn load(files: &[(&str, &[u8])]) -> Option<Parameters> {
-    Parameters::load(&ScratchFolder::with(files).0, Device::Cpu, Kind::Float, true).ok()
+    Parameters::load(&ScratchFolder::with(files).0, Device::Cpu, Kind::Float, true, &mut Notices::default()).ok()
 }
 
 pub fn config(bytes: &[u8]) -> bool {
-    let config = DecoderConfig::read(&ScratchFolder::with(&[("config.json", bytes)]).0);
+    let config = DecoderConfig::read(&ScratchFolder::with(&[("config.json", bytes)]).0, &mut Notices::default());
     config.is_ok_and(|config| elements(&config) > 0)
 }
 
@@ -73,17 +74,20 @@ pub fn end_tokens(bytes: &[u8]) -> bool {
 }
 
 pub fn adapter_config(bytes: &[u8]) -> bool {
-    PeftConfig::read(&ScratchFolder::with(&[("adapter_config.json", bytes)]).0).is_ok()
+    PeftConfig::read(&ScratchFolder::with(&[("adapter_config.json", bytes)]).0, &mut Notices::default()).is_ok()
 }
 
 pub fn adapter_weights(bytes: &[u8]) -> bool {
-    let Ok(config) = DecoderConfig::read(&ScratchFolder::with(&[("config.json", CONFIG)]).0) else { return false };
+    let Ok(config) = DecoderConfig::read(&ScratchFolder::with(&[("config.json", CONFIG)]).0, &mut Notices::default())
+    else {
+        return false;
+    };
     adapter(&Layout::new(&config).0, bytes).is_some()
 }
 
 fn adapter(layout: &Layout, weights: &[u8]) -> Option<Adapter> {
     let folder = ScratchFolder::with(&[("adapter_config.json", ADAPTER), ("adapter_model.safetensors", weights)]);
-    Adapter::read(&folder.0, layout, "any", 0, Device::Cpu).ok()
+    Adapter::read(&folder.0, layout, "any", 0, Device::Cpu, &mut Notices::default()).ok()
 }
 
 pub fn training(bytes: &[u8]) -> bool {
@@ -94,7 +98,10 @@ pub fn training(bytes: &[u8]) -> bool {
 /// An adapter's training file also holds earlier adapters, in the number that it states.
 pub fn adapter_training(bytes: &[u8]) -> bool {
     let folder = ScratchFolder::with(&[("config.json", CONFIG), ("model.safetensors", WEIGHTS)]);
-    let Ok(mut parameters) = Parameters::load(&folder.0, Device::Cpu, Kind::Float, false) else { return false };
+    let Ok(mut parameters) = Parameters::load(&folder.0, Device::Cpu, Kind::Float, false, &mut Notices::default())
+    else {
+        return false;
+    };
     let Some(adapter) = adapter(&parameters.layout, FACTORS) else { return false };
     parameters.adapt(adapter).is_ok() && resumes(parameters, bytes)
 }

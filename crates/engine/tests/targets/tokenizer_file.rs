@@ -2,6 +2,7 @@
 
 use super::scratch_folder::ScratchFolder;
 use exit_rl_engine::error::Result;
+use exit_rl_engine::io::notices::Notices;
 use exit_rl_engine::tokenizer::rendered::{Marks, Rendered};
 use exit_rl_engine::tokenizer::stream::TextStream;
 use exit_rl_engine::tokenizer::Tokenizer;
@@ -12,7 +13,8 @@ const MARKS: Marks = Marks { guard: '\u{fdd0}', splice: '\u{fdd1}' };
 
 pub fn tokenizer(bytes: &[u8]) -> bool {
     let folder = ScratchFolder::with(&[("tokenizer.json", bytes)]);
-    Tokenizer::load(&folder.0, 1 << 20).is_ok_and(|tokenizer| use_tokenizer(&tokenizer).is_ok())
+    Tokenizer::load(&folder.0, 1 << 20, &mut Notices::default())
+        .is_ok_and(|tokenizer| use_tokenizer(&tokenizer).is_ok())
 }
 
 fn use_tokenizer(tokenizer: &Tokenizer) -> Result<()> {

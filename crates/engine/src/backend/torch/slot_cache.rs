@@ -2,7 +2,7 @@
 //! backend.
 
 use crate::model::attention::Qkv;
-use crate::model::config::LayerWindows;
+use crate::model::windows::LayerWindows;
 use tch::{Kind, Tensor};
 
 /// `[S, K, C, d]`

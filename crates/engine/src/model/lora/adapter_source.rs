@@ -7,6 +7,7 @@ use super::saved::SavedWeight;
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::io::companions::Companions;
+use crate::io::notices::Notices;
 use crate::model::layout::Layout;
 use crate::model::parameters::Parameters;
 use std::path::{Path, PathBuf};
@@ -42,13 +43,14 @@ impl Source {
         parameters: &Parameters,
         lora: Option<&LoraSettings>,
         fingerprint: &str,
+        notices: &mut Notices,
     ) -> Result<Option<Adapter>> {
         let (layout, views, device) = (&parameters.layout, &parameters.views, parameters.device());
         let seed = lora.map_or(0, |lora| lora.seed);
         let Some(folder) = &self.adapter else {
             return lora.map(|lora| Adapter::new(lora.clone(), layout, views)).transpose();
         };
-        let mut adapter = Adapter::read(folder, layout, fingerprint, seed, device)?;
+        let mut adapter = Adapter::read(folder, layout, fingerprint, seed, device, notices)?;
         if let Some(lora) = lora {
             adapter.check_settings(lora, layout, folder)?;
             adapter.settings.dropout = lora.dropout;

@@ -9,11 +9,12 @@ use super::peft_folder::PeftFolder;
 use crate::error::{EngineError, Result};
 use crate::io::companions::write_companions;
 use crate::io::new_file::{write_bytes, NewFile};
+use crate::io::notices::Notices;
 use crate::io::read_file::{read_optional, MAX_JSON};
 use crate::io::tensor_file::{StoredTensor, TensorFile};
 use crate::model::config::DecoderConfig;
 use crate::model::layout::Layout;
-use crate::model::weight_files::WeightFiles;
+use crate::model::model_files::{changed_config, head_change, open_model};
 use crate::tokenizer::files::read_tokenizer_files;
 use half::{bf16, f16};
 use safetensors::Dtype;
@@ -23,21 +24,29 @@ use tch::{Device, Kind, Tensor};
 
 const INDEX: &str = "model.safetensors.index.json";
 
-/// W ← W₀ + s·B·A for every adapted weight. Returns the number of them.
+/// The outcome of a merge.
+pub struct Merged {
+    /// The number of adapted weights.
+    pub weights: usize,
+    /// One line for each thing that the folders hold and nobody reads.
+    pub notices: Vec<String>,
+}
+
+/// W ← W₀ + s·B·A for every adapted weight.
 ///
 /// # Errors
 /// `model` for a base that is an adapter, `out` for a folder that holds a model, `NonFinite`, and those of reading.
-pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
+pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<Merged> {
     if let Some(inner) = peft::base_of(base)? {
         let reason = format!("`{}` is an adapter of `{}`; name that folder", base.display(), inner.display());
         return Err(EngineError::invalid("model", reason));
     }
-    let config = DecoderConfig::read(base)?;
-    let files = WeightFiles::open(base)?;
+    let mut notices = Notices::default();
+    let (config, files) = open_model(base, &mut notices)?;
     files.check_size(&config)?;
     let (layout, _) = Layout::new(&config);
-    files.check(&layout)?;
-    let folder = PeftFolder::open(adapter)?;
+    files.check(&layout, &mut notices)?;
+    let folder = PeftFolder::open(adapter, &mut notices)?;
     let sample = |weight: &_, places: &[usize]| files.shard(weight)?.numbers_at(files.stored(weight)?, places);
     folder.check_base(&fingerprint_of(&layout.weights, sample)?)?;
     let places = folder.places(&layout)?;
@@ -56,8 +65,8 @@ pub fn merge_folder(base: &Path, adapter: &Path, out: &Path) -> Result<usize> {
             _ => Ok(Change::None),
         })?;
     }
-    copy_companions(base, out)?;
-    Ok(modules.len() + saved.len())
+    copy_companions(base, out, &config)?;
+    Ok(Merged { weights: modules.len() + saved.len(), notices: notices.lines() })
 }
 
 /// W₀ to the adapted weight, both fp32 `[outputs, inputs]`.
@@ -130,12 +139,11 @@ fn rounded<Number: Copy, const WIDTH: usize>(
 }
 
 /// `config.json` comes last: a folder without it does not count as a model.
-fn copy_companions(base: &Path, out: &Path) -> Result<()> {
+fn copy_companions(base: &Path, out: &Path, config: &DecoderConfig) -> Result<()> {
     write_companions(out, &read_tokenizer_files(base)?)?;
-    for name in [INDEX, "config.json"] {
-        if let Some(bytes) = read_optional(base, name, MAX_JSON)? {
-            write_bytes(out, name, &bytes)?;
-        }
+    if let Some(bytes) = read_optional(base, INDEX, MAX_JSON)? {
+        write_bytes(out, INDEX, &bytes)?;
     }
-    Ok(())
+    let changes: Vec<_> = head_change(config).into_iter().collect();
+    write_bytes(out, "config.json", &changed_config(base, &changes)?).map(drop)
 }

@@ -1,15 +1,17 @@
 //! Reads and writes PEFT's `adapter_config.json`.
 //!
-//! A variant of LoRA that is not computed here must be off: it would change the numbers.
+//! Variants of LoRA that are not computed here are refused (`peft_keys`).
 
 use super::adapter::Adapter;
 use super::matrices::{last_word, matrix_weights, module_of};
 use super::patterns::Patterns;
+use super::peft_keys::check_keys;
 use super::saved::{self, SavedWeight};
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
+use crate::io::config_fields::ConfigFields;
+use crate::io::notices::Notices;
 use crate::io::read_file::{read_bounded, MAX_JSON};
-use crate::model::config_fields::ConfigFields;
 use crate::model::layout::{Layout, NamedWeight};
 use serde_json::{json, Map, Value};
 use std::collections::BTreeSet;
@@ -19,44 +21,6 @@ pub const CONFIG: &str = "adapter_config.json";
 pub const WEIGHTS: &str = "adapter_model.safetensors";
 /// Key of the metadata of `WEIGHTS` that holds the fingerprint of the base; PEFT writes none.
 pub const BASE_FINGERPRINT: &str = "base_fingerprint";
-
-/// Keys that are read, and keys that do not change the numbers of a saved adapter.
-const READ_OR_HARMLESS: [&str; 31] = [
-    "alpha_pattern",
-    "auto_mapping",
-    "base_model_name_or_path",
-    "bias",
-    "corda_config",
-    "ensure_weight_tying",
-    "eva_config",
-    "exclude_modules",
-    "inference_mode",
-    "init_lora_weights",
-    "layers_pattern",
-    "layers_to_transform",
-    "loftq_config",
-    "lora_alpha",
-    "lora_dropout",
-    "lora_ga_config",
-    "megatron_core",
-    "modules_to_save",
-    "peft_type",
-    "peft_version",
-    "qalora_group_size",
-    "r",
-    "rank_pattern",
-    "revision",
-    "runtime_config",
-    "target_modules",
-    "task_type",
-    "use_dora",
-    "use_rslora",
-    "base_model_class",
-    "parent_library",
-];
-
-/// Initialisations that leave the base unchanged; others (PiSSA, OLoRA, LoftQ …) change it.
-const PLAIN_INITS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct PeftConfig {
@@ -71,12 +35,12 @@ pub struct PeftConfig {
 impl PeftConfig {
     /// # Errors
     /// `ModelFileMissing`, `ModelFile` for malformed settings, `ModelUnsupported` for variants of LoRA.
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub fn read(folder: &Path, notices: &mut Notices) -> Result<Self> {
         let file = folder.join(CONFIG);
         let bytes = read_bounded(folder, CONFIG, MAX_JSON)?;
         let json: Value = serde_json::from_slice(&bytes).map_err(|error| EngineError::model_file(&file, error))?;
-        refuse_variants(&json, &file)?;
         let fields = ConfigFields::new(&json, &file)?;
+        check_keys(&fields, notices)?;
         let settings = LoraSettings {
             rank: fields.size("r")?.ok_or_else(|| fields.bad("`r` is missing"))?,
             alpha: fields.number("lora_alpha")?.ok_or_else(|| fields.bad("`lora_alpha` is missing"))?,
@@ -150,36 +114,6 @@ fn unsupported<Read>(file: &Path, key: &str, found: &Value, supported: &str) -> 
     Err(EngineError::ModelUnsupported { file, key, found: found.to_string(), supported: supported.into() })
 }
 
-fn refuse_variants(json: &Value, file: &Path) -> Result<()> {
-    let refuse = |key: &str, found: &Value, supported: &str| unsupported(file, key, found, supported);
-    let Some(fields) = json.as_object() else {
-        return Err(EngineError::model_file(file, "it is not an object"));
-    };
-    if json["peft_type"] != "LORA" {
-        return refuse("peft_type", &json["peft_type"], "LORA");
-    }
-    if ![Value::Null, json!("none"), json!("")].contains(&json["bias"]) {
-        return refuse("bias", &json["bias"], "none");
-    }
-    let init = &json["init_lora_weights"];
-    if !(init.is_null() || init.is_boolean() || init.as_str().is_some_and(|init| PLAIN_INITS.contains(&init))) {
-        return refuse("init_lora_weights", init, "true, gaussian, eva and orthogonal");
-    }
-    match fields.iter().find(|(key, value)| !READ_OR_HARMLESS.contains(&key.as_str()) && !is_off(value)) {
-        Some((key, value)) => refuse(key, value, "null (plain LoRA)"),
-        None => Ok(()),
-    }
-}
-
-fn is_off(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(items) => items.is_empty(),
-        _ => false,
-    }
-}
-
 impl Adapter {
     /// The trained tensors under PEFT's names, with their offsets in the flat tensor.
     pub fn weights(&self) -> Vec<NamedWeight> {
@@ -249,7 +183,7 @@ pub fn base_of(folder: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let file = folder.join(CONFIG);
-    let base = PeftConfig::read(folder)?.base.unwrap_or_default();
+    let base = PeftConfig::read(folder, &mut Notices::default())?.base.unwrap_or_default();
     if !Path::new(&base).join("config.json").exists() {
         let reason = format!(
             "its base model `{base}` (base_model_name_or_path) is not a model folder on this machine; name the base as model and this folder as adapter"

@@ -7,6 +7,7 @@ use super::reference::AdapterReference;
 use super::saved::{self, SavedWeight};
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
+use crate::io::notices::Notices;
 use crate::io::tensor_file::TensorFile;
 use crate::model::layout::{Layout, NamedWeight};
 use std::collections::BTreeSet;
@@ -23,8 +24,8 @@ pub struct PeftFolder {
 impl PeftFolder {
     /// # Errors
     /// Those of `PeftConfig::read`, and `ModelFile` for pickles and for a file without tensors.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let config = PeftConfig::read(folder)?;
+    pub fn open(folder: &Path, notices: &mut Notices) -> Result<Self> {
+        let config = PeftConfig::read(folder, notices)?;
         refuse_pickle(folder)?;
         let file = TensorFile::open(folder, WEIGHTS)?;
         if file.tensors.is_empty() {
@@ -161,8 +162,15 @@ impl Adapter {
     ///
     /// # Errors
     /// Those of `PeftFolder`, and `ModelFile` for another base.
-    pub fn read(folder: &Path, layout: &Layout, fingerprint: &str, seed: u64, device: Device) -> Result<Self> {
-        let folder = PeftFolder::open(folder)?;
+    pub fn read(
+        folder: &Path,
+        layout: &Layout,
+        fingerprint: &str,
+        seed: u64,
+        device: Device,
+        notices: &mut Notices,
+    ) -> Result<Self> {
+        let folder = PeftFolder::open(folder, notices)?;
         folder.check_base(fingerprint)?;
         let places = folder.places(layout)?;
         let flat = folder.flat(&places)?.f_to_device(device)?;
