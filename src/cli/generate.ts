@@ -65,12 +65,21 @@ function toJson({ text, tokens, logprobs, finishReason, contextFull }: Completio
   return { text, tokens: Array.from(tokens), logprobs: Array.from(logprobs), ...ended };
 }
 
-/** Says on stderr that answers are shorter than asked because the context is full. */
-function noteFullContext(policy: LocalPolicy, completions: readonly Completion[]): void {
-  const cut = completions.filter(({ contextFull }) => contextFull).length;
-  if (cut === 0) return;
-  const { contextLength } = policy.info();
-  say(`note: the context of ${contextLength} tokens was full before ${cut} of ${completions.length} answers ended`);
+/** Counts the answers that the full context cut short, and says so on stderr. */
+class ContextNote {
+  private cut = 0;
+  private answers = 0;
+
+  add(completions: readonly Completion[]): void {
+    this.answers += completions.length;
+    this.cut += completions.filter(({ contextFull }) => contextFull).length;
+  }
+
+  print(policy: LocalPolicy): void {
+    if (this.cut === 0) return;
+    const { contextLength } = policy.info();
+    say(`note: the context of ${contextLength} tokens was full before ${this.cut} of ${this.answers} answers ended`);
+  }
 }
 
 /** Says on stderr that nothing can end an answer before its greatest length. */
@@ -90,13 +99,16 @@ function createRequest(prompt: GenerateRequest['prompt'], place: number, setting
 
 async function completeFile(policy: LocalPolicy, file: string, settings: GenerateSettings): Promise<void> {
   let place = 0;
+  const note = new ContextNote();
   for await (const lines of inChunks(readJsonLines(file), linesInFlight)) {
     const prompts = lines.map((line) => lineToPrompt(line, settings.form));
     const requests = prompts.map((prompt) => policy.generate(createRequest(prompt, place++, settings)));
     for (const { completions } of await Promise.all(requests)) {
+      note.add(completions);
       await printJson({ completions: completions.map(toJson) });
     }
   }
+  note.print(policy);
 }
 
 async function completePrompt(
@@ -106,9 +118,11 @@ async function completePrompt(
   json: boolean,
 ): Promise<void> {
   const request = createRequest(textToPrompt(text, settings.form), 0, settings);
+  const note = new ContextNote();
   if (json || settings.n > 1) {
     const { completions } = await policy.generate(request);
-    noteFullContext(policy, completions);
+    note.add(completions);
+    note.print(policy);
     if (json) return printJson({ completions: completions.map(toJson) });
     for (const { text: answer } of completions) await printLine(outputText(answer));
     return;
@@ -116,7 +130,8 @@ async function completePrompt(
   const stream = policy.stream(request);
   for await (const piece of stream) process.stdout.write(outputText(piece.text));
   await printLine('');
-  noteFullContext(policy, (await stream.result).completions);
+  note.add((await stream.result).completions);
+  note.print(policy);
 }
 
 async function runGenerate(flags: Flags): Promise<void> {
