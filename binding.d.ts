@@ -355,7 +355,7 @@ export interface PolicyInfo {
   hasReference: boolean
   /** One line for each thing that the folder holds and nobody reads. */
   notices: Array<string>
-  /** What generation_config.json asks of generated tokens. */
+  /** The rules of generation_config.json for generated tokens. */
   generationConfig: TokenRules
   /** Its keys that transformers' `generate` would compute and the engine does not. */
   unsupportedGenerationKeys: Array<string>
