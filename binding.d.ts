@@ -79,8 +79,11 @@ export declare class NativeTokenizer {
   /** Encodes texts synchronously. Special tokens are parsed, none are added. */
   encode(texts: Array<string>): Ragged
   decode(tokens: Int32Array, offsets: Uint32Array, skipSpecialTokens: boolean): Array<string>
-  /** Encodes one text on the tokenizer's thread. */
-  encodeText(text: string): Promise<Int32Array>
+  /**
+   * Encodes one text on the tokenizer's thread; with `addSpecialTokens` as transformers' `tokenizer(text)`, and special
+   * tokens that the text itself begins or ends with stand there once.
+   */
+  encodeText(text: string, addSpecialTokens: boolean): Promise<Int32Array>
   /** Inserts the guard into every spelling of a `control` token in the texts. */
   guard(texts: Array<string>, control: Uint32Array, guard: string): Array<string>
   /** Encodes a rendered conversation on the tokenizer's thread. */
@@ -294,6 +297,7 @@ export interface NativeGenerateRequest {
   /** Texts that end a completion. Its text is cut before them unless `includeStopText` is true. */
   stopTexts: Array<string>
   includeStopText: boolean
+  rules: TokenRules
   /** Determines every random number together with `requestId`, completion and position; a whole number below 2^53. */
   seed: number
   requestId: number
@@ -351,6 +355,10 @@ export interface PolicyInfo {
   hasReference: boolean
   /** One line for each thing that the folder holds and nobody reads. */
   notices: Array<string>
+  /** The rules of generation_config.json for generated tokens. */
+  generationConfig: TokenRules
+  /** Its keys that transformers' `generate` would compute and the engine does not. */
+  unsupportedGenerationKeys: Array<string>
 }
 
 export interface PolicyStats {
@@ -366,6 +374,20 @@ export interface Ragged {
 
 /** Cancels all work and joins the engine thread. Call it once, before the process ends. */
 export declare function shutdown(): void
+
+/** Rules that penalise or ban tokens, as generation_config.json has them. */
+export interface TokenRules {
+  /** 1 changes nothing. */
+  repetitionPenalty: number
+  /** 0 allows all. */
+  noRepeatNgramSize: number
+  badWordsIds: Array<Array<number>>
+  suppressTokens: Array<number>
+  beginSuppressTokens: Array<number>
+  minNewTokens: number
+  /** Of prompt and completion together. */
+  minLength: number
+}
 
 export interface WrittenFile {
   /** Relative to the folder. */

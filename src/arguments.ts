@@ -39,6 +39,18 @@ export const count: Kind = {
   fits: (value) => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 32,
 };
 
+/** Like `count`, above 0. */
+export const positiveCount: Kind = {
+  words: 'a whole number in [1, 2^32)',
+  fits: (value) => count.fits(value) && value !== 0,
+};
+
+/** A token id, which crosses to the engine as one of an Int32Array. */
+export const tokenId: Kind = {
+  words: 'a token id, a whole number in [0, 2^31)',
+  fits: (value) => count.fits(value) && (value as number) < 2 ** 31,
+};
+
 export const positiveNumber: Kind = {
   words: 'a whole number above 0',
   fits: (value) => Number.isSafeInteger(value) && (value as number) > 0,

@@ -151,7 +151,9 @@ function conversionError(error: Error): unknown {
   const { code } = error as { code?: unknown };
   if (typeof code !== 'string' || !conversionStatuses.test(code)) return error;
   const message = `the request does not fit the engine: ${error.message}`;
-  return new InvalidRequestError('INVALID_REQUEST', message, { reason: error.message }, { cause: error });
+  const [, key] = /(?: on \w+\.|field `)(\w+)/.exec(error.message) ?? [];
+  const fields = { reason: error.message, ...(key !== undefined && { key }) };
+  return new InvalidRequestError('INVALID_REQUEST', message, fields, { cause: error });
 }
 
 /** A rejection's message is JSON: code, message, fields. Anything else stays as it is. */
@@ -159,7 +161,8 @@ export function translateError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   if (!error.message.startsWith('{')) return conversionError(error);
   try {
-    const { code, message, fields } = JSON.parse(error.message);
+    // The conversion of an object appends the field in which it failed.
+    const { code, message, fields } = JSON.parse(error.message.slice(0, error.message.lastIndexOf('}') + 1));
     return typeof code === 'string' ? nativeError(code, message, fields ?? {}) : error;
   } catch {
     return error;

@@ -6,7 +6,7 @@ export type Flags = Readonly<Record<string, unknown>>;
 /** Reads a whole number of at least `minimum`. @throws UsageError that names the flag. */
 export function wholeNumber(flags: Flags, name: string, fallback: number, minimum = 0): number {
   const value = flags[name] ?? fallback;
-  if (typeof value === 'number' && Number.isInteger(value) && value >= minimum) return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= minimum) return value;
   throw new UsageError(`--${dashed(name)} takes a whole number of at least ${minimum}, not ${String(value)}`);
 }
 

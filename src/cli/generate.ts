@@ -8,10 +8,11 @@ import { defaultSampling } from '../policy/sampling.js';
 import { createRng } from '../rng.js';
 import { loadPolicy } from '../run/assemble.js';
 import { type Flags, nonNegative, requiredText, textFlag, textFlags, wholeNumber } from './flags.js';
+import { addSpecialTokens, tokenRules } from './generate/generation-flags.js';
 import { chatOptions, lineToPrompt, type PromptForm, textToPrompt } from './generate/read-prompts.js';
 import { outputText } from './generate/terminal.js';
 import { inChunks, readJsonLines } from './json-lines.js';
-import { onClosedOutput, printJson, printLine } from './output.js';
+import { onClosedOutput, printJson, printLine, say } from './output.js';
 import { policyChoice } from './policy-flags.js';
 
 interface GenerateSettings {
@@ -20,6 +21,10 @@ interface GenerateSettings {
   readonly sampling: Sampling;
   readonly form: PromptForm;
   readonly chat: ChatOptions;
+  /** False for prompts that hold their special tokens themselves. */
+  readonly addSpecialTokens: boolean;
+  /** False leaves the folder's generation_config.json unread. */
+  readonly generationConfig: boolean;
 }
 
 /** Lines in flight: enough to fill the engine's batch, few enough to print the first answers early. */
@@ -34,6 +39,7 @@ function readSettings(flags: Flags): GenerateSettings {
     minP: nonNegative(flags, 'minP', defaultSampling.minP),
     stop: stopTexts(process.argv),
     includeStopText: Boolean(flags.includeStopText),
+    ...tokenRules(process.argv),
   };
   const system = textFlag(process.argv, 'system');
   if (system !== undefined && !flags.chat) throw new UsageError('--system needs --chat');
@@ -43,6 +49,8 @@ function readSettings(flags: Flags): GenerateSettings {
     sampling,
     form: { chat: Boolean(flags.chat), system },
     chat: chatOptions(process.argv),
+    addSpecialTokens: addSpecialTokens(process.argv),
+    generationConfig: flags.ignoreGenerationConfig !== true,
   };
 }
 
@@ -52,25 +60,55 @@ function stopTexts(argv: readonly string[]): string[] {
   return texts;
 }
 
-function toJson({ text, tokens, logprobs, finishReason }: Completion): object {
-  return { text, tokens: Array.from(tokens), logprobs: Array.from(logprobs), finishReason };
+function toJson({ text, tokens, logprobs, finishReason, contextFull }: Completion): object {
+  const ended = { finishReason, ...(contextFull && { contextFull }) };
+  return { text, tokens: Array.from(tokens), logprobs: Array.from(logprobs), ...ended };
+}
+
+/** Counts the answers that the full context cut short, and says so on stderr. */
+class ContextNote {
+  private cut = 0;
+  private answers = 0;
+
+  add(completions: readonly Completion[]): void {
+    this.answers += completions.length;
+    this.cut += completions.filter(({ contextFull }) => contextFull).length;
+  }
+
+  print(policy: LocalPolicy): void {
+    if (this.cut === 0) return;
+    const { contextLength } = policy.info();
+    say(`note: the context of ${contextLength} tokens was full before ${this.cut} of ${this.answers} answers ended`);
+  }
+}
+
+/** Says on stderr that nothing can end an answer before its greatest length. */
+function noteNoEnd(policy: LocalPolicy, { stop = [] }: Sampling): void {
+  if (policy.info().endTokenIds.length > 0 || stop.length > 0) return;
+  say(
+    'note: the model names no end token (eos_token_id) and there is no --stop: every answer has --max-new-tokens tokens',
+  );
 }
 
 /** Creates the request of a line; its random numbers depend only on the seed and on the line's place in the file. */
 function createRequest(prompt: GenerateRequest['prompt'], place: number, settings: GenerateSettings): GenerateRequest {
-  const { n, seed, sampling, chat } = settings;
-  return { prompt, n, sampling, seed, chat, requestId: createRng(seed).fork('line', place).id() };
+  const { n, seed, sampling, chat, addSpecialTokens, generationConfig } = settings;
+  const given = { prompt, n, sampling, seed, chat, addSpecialTokens, generationConfig };
+  return { ...given, requestId: createRng(seed).fork('line', place).id() };
 }
 
 async function completeFile(policy: LocalPolicy, file: string, settings: GenerateSettings): Promise<void> {
   let place = 0;
+  const note = new ContextNote();
   for await (const lines of inChunks(readJsonLines(file), linesInFlight)) {
     const prompts = lines.map((line) => lineToPrompt(line, settings.form));
     const requests = prompts.map((prompt) => policy.generate(createRequest(prompt, place++, settings)));
     for (const { completions } of await Promise.all(requests)) {
+      note.add(completions);
       await printJson({ completions: completions.map(toJson) });
     }
   }
+  note.print(policy);
 }
 
 async function completePrompt(
@@ -80,14 +118,20 @@ async function completePrompt(
   json: boolean,
 ): Promise<void> {
   const request = createRequest(textToPrompt(text, settings.form), 0, settings);
+  const note = new ContextNote();
   if (json || settings.n > 1) {
     const { completions } = await policy.generate(request);
+    note.add(completions);
+    note.print(policy);
     if (json) return printJson({ completions: completions.map(toJson) });
     for (const { text: answer } of completions) await printLine(outputText(answer));
     return;
   }
-  for await (const piece of policy.stream(request)) process.stdout.write(outputText(piece.text));
+  const stream = policy.stream(request);
+  for await (const piece of stream) process.stdout.write(outputText(piece.text));
   await printLine('');
+  note.add((await stream.result).completions);
+  note.print(policy);
 }
 
 async function runGenerate(flags: Flags): Promise<void> {
@@ -103,6 +147,7 @@ async function runGenerate(flags: Flags): Promise<void> {
   const { resolveModel } = await import('../run/checkpoint.js');
   const policy = await loadPolicy(await resolveModel(model), policyChoice(flags));
   onClosedOutput(() => process.exit(0));
+  noteNoEnd(policy, settings.sampling);
   try {
     if (file !== undefined) return await completeFile(policy, file, settings);
     if (prompt !== undefined) return await completePrompt(policy, prompt, settings, Boolean(flags.json));
@@ -140,6 +185,15 @@ export function registerGenerate(cli: CAC): void {
     .option('--min-p <number>', "Drop tokens below this share of the likeliest one's probability (default: 0)")
     .option('--stop <text>', 'End a completion before this text (repeatable)')
     .option('--include-stop-text', 'Keep the stop text in the completion')
+    .option(
+      '--add-special-tokens <boolean>',
+      'false: text prompts hold their special tokens themselves (default: true)',
+    )
+    .option(
+      '--generation-kwargs <json>',
+      'Rules beside those of generation_config.json, e.g. {"repetition_penalty":1.1}',
+    )
+    .option('--ignore-generation-config', "Do not apply the penalties and bans of the folder's generation_config.json")
     .option('--seed <number>', 'Seed of every random number (default: 0)')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N')
     .option('--dtype <dtype>', 'auto, float32 or bfloat16')

@@ -1,9 +1,9 @@
 /** `exit-rl score`: prints the log-probability of every token of the lines of a file. */
 import type { CAC } from 'cac';
-import type { ChatOptions } from '../chat/template.js';
-import type { LocalPolicy } from '../policy/local-policy.js';
+import type { EncodePromptOptions, LocalPolicy } from '../policy/local-policy.js';
 import { loadPolicy } from '../run/assemble.js';
 import { type Flags, nonNegative, requiredText } from './flags.js';
+import { addSpecialTokens } from './generate/generation-flags.js';
 import { chatOptions, readMessages } from './generate/read-prompts.js';
 import { inChunks, type JsonLine, readJsonLines, readText, readTokens } from './json-lines.js';
 import { printJson } from './output.js';
@@ -13,15 +13,15 @@ const linesAtOnce = 64;
 
 /**
  * Encodes a line: `{"tokens"}` are taken as they are; `{"prompt", "completion"}` are tokenised separately and joined, as
- * in training; `{"messages"}` are rendered by the chat template, with a `completion` after the assistant's header.
+ * in training, with the tokenizer's special tokens around the prompt; `{"messages"}` are rendered by the chat template, with a `completion` after the assistant's header.
  */
-async function encodeLine(policy: LocalPolicy, line: JsonLine, chat: ChatOptions): Promise<Int32Array> {
+async function encodeLine(policy: LocalPolicy, line: JsonLine, options: EncodePromptOptions): Promise<Int32Array> {
   const tokens = readTokens(line, 'tokens');
   if (tokens !== undefined) return tokens;
   const messages = readMessages(line);
   const hasCompletion = messages === undefined || line.value.completion !== undefined;
-  const options = { ...chat, addGenerationPrompt: hasCompletion };
-  const prompt = await policy.encodePrompt(messages ?? readText(line, 'prompt'), options);
+  const ofLine = { ...options, addGenerationPrompt: hasCompletion };
+  const prompt = await policy.encodePrompt(messages ?? readText(line, 'prompt'), ofLine);
   const [completion] = hasCompletion ? policy.encode([readText(line, 'completion')]) : [];
   return Int32Array.from([...prompt, ...(completion ?? [])]);
 }
@@ -52,12 +52,12 @@ async function runScore(flags: Flags): Promise<void> {
   const model = requiredText(process.argv, 'model', 'a model folder, or a fetched owner/name');
   const file = requiredText(process.argv, 'input', 'a file with one JSON object per line, or -');
   const temperature = nonNegative(flags, 'temperature', 1);
-  const chat = chatOptions(process.argv);
+  const options = { ...chatOptions(process.argv), addSpecialTokens: addSpecialTokens(process.argv) };
   const { resolveModel } = await import('../run/checkpoint.js');
   const policy = await loadPolicy(await resolveModel(model), policyChoice(flags));
   try {
     for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
-      const lists = await Promise.all(lines.map((line) => encodeLine(policy, line, chat)));
+      const lists = await Promise.all(lines.map((line) => encodeLine(policy, line, options)));
       for (const computed of await computeLogprobs(policy, lists, temperature)) await printJson(computed);
     }
   } finally {
@@ -71,7 +71,7 @@ export function registerScore(cli: CAC): void {
     .option('--model <folder>', 'Model folder (Hugging Face layout), run folder, or owner/name that was fetched')
     .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
     .option('--input <file>', 'One JSON object per line; - reads standard input')
-    .option('--temperature <number>', 'Divide the logits by this temperature (default: 1)')
+    .option('--temperature <number>', 'Divide the logits by this temperature, above 0 (default: 1)')
     .option(
       '--chat-template <name>',
       "One of the folder's named templates (default: tool_use with tools, else default)",
@@ -79,6 +79,7 @@ export function registerScore(cli: CAC): void {
     .option('--tools <file>', 'JSON list of tools for {"messages"} lines, as OpenAI\'s API takes them')
     .option('--date <day>', "The chat template's date, YYYY-MM-DD (default: 2024-07-26)")
     .option('--template-variables <json>', 'More variables of the chat template')
+    .option('--add-special-tokens <boolean>', 'false: prompts hold their special tokens themselves (default: true)')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N')
     .option('--dtype <dtype>', 'auto, float32 or bfloat16')
     .option('--threads <number>', 'CPU threads (default: all)')

@@ -23,6 +23,8 @@ export const data = z
     /** true: a text prompt is a user's message, rendered by the chat template. */
     chat: z.boolean().default(false),
     systemPrompt: name.optional(),
+    /** false: text prompts hold their special tokens themselves, and the tokenizer adds none. */
+    addSpecialTokens: z.boolean().default(true),
     /** Rows of `train` that are used; 0 uses all. */
     limit: countOrZero.default(0),
     /** How a rewrite shows the answer before it: as the assistant's turn, or quoted in the user's message. */

@@ -30,6 +30,8 @@ export interface PromptsOptions {
    * they are. `text`: a quotation within one user message. Text prompts always take `text`.
    */
   readonly previousAnswer: 'messages' | 'text';
+  /** False when text prompts hold their special tokens themselves; by default the tokenizer adds its own. */
+  readonly addSpecialTokens?: boolean;
   readonly templates?: { readonly [Name in keyof PromptTemplates]?: string | undefined };
   /** Measures quality; by default the reward functions measure it. */
   readonly verifier?: Verifier;
@@ -78,7 +80,7 @@ async function verify(verifier: Verifier, { data }: Task<RowData>, text: string)
  * if (task) console.log(family.prompt(task, emptyHistory, 'attempt')); // 2 + 3 = ?
  */
 export function promptsFamily(options: PromptsOptions): TaskFamily<RowData> {
-  const { data, verifier } = options;
+  const { data, verifier, addSpecialTokens = true } = options;
   const splits: Readonly<Record<string, readonly Task<RowData>[]>> = {
     train: createTasks('train', data.train),
     test: createTasks('test', data.test),
@@ -86,6 +88,7 @@ export function promptsFamily(options: PromptsOptions): TaskFamily<RowData> {
   return {
     name: 'prompts',
     turns: 1,
+    addSpecialTokens,
     measuredBy: verifier ? 'verifier' : 'rewards',
     tasks: (split) => (Object.hasOwn(splits, split) ? (splits[split] ?? []) : []),
     prompt: ({ data: { prompt } }, history, intent) =>

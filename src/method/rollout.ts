@@ -140,7 +140,9 @@ export async function generateAnswers(
   stream: RequestStream,
 ): Promise<Generated> {
   const prompt = await atBoundary('task', () => callPrompt(family, task, history, intent));
-  const request = { prompt, n, sampling, ...stream };
+  const { addSpecialTokens = true } = family;
+  // Rollouts are drawn from the policy that is trained, whatever its folder asks of generated text.
+  const request = { prompt, addSpecialTokens, generationConfig: false, n, sampling, ...stream };
   const generated = await atBoundary('policy', async () => {
     if (signal?.aborted) throw new CancelledError();
     const generating = policy.generate(signal ? { ...request, signal } : request);

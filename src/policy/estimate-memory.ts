@@ -1,5 +1,5 @@
 /** Estimates the memory that a policy takes, before it is loaded. */
-import { type Fields, flag, positiveNumber, requireFields } from '../arguments.js';
+import { type Fields, flag, positiveCount, positiveNumber, requireFields } from '../arguments.js';
 import { crossing, type MemoryEstimate, native } from '../native.js';
 import { type LocalPolicyOptions, nativeOptions, requireLoadArguments } from './options.js';
 import { defaultUpdate } from './settings.js';
@@ -25,11 +25,11 @@ export interface Workload {
 }
 
 const workloadFields: Fields<Workload> = {
-  prompts: positiveNumber,
-  groupSize: positiveNumber,
-  promptTokens: positiveNumber,
-  maxNewTokens: positiveNumber,
-  microbatchTokens: positiveNumber,
+  prompts: positiveCount,
+  groupSize: positiveCount,
+  promptTokens: positiveCount,
+  maxNewTokens: positiveCount,
+  microbatchTokens: positiveCount,
   logitsBytes: positiveNumber,
   gradientCheckpointing: flag,
   asynchronousSaving: flag,

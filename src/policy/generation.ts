@@ -15,13 +15,15 @@ import {
   required,
   requireFields,
   text,
+  tokenId,
   wholeNumber,
 } from '../arguments.js';
 import { type ChatOptions, chatFields } from '../chat/template.js';
+import { InvalidRequestError } from '../errors.js';
 import type { Message, ToolCall } from '../message.js';
-import type { GenerateRequest, Sampling } from './policy.js';
+import type { GenerateRequest, Sampling, TokenRules } from './policy.js';
 import type { PromptOrTokens } from './prompt-encoder.js';
-import { defaultSampling } from './sampling.js';
+import { defaultSampling, neutralRules } from './sampling.js';
 
 /**
  * A request for completions; only the prompt is required. The same request returns the same completions in every process;
@@ -38,9 +40,19 @@ export interface GenerateOptions {
   readonly prompt: PromptOrTokens;
   /** How the chat template renders messages; by default the `chat` of `LocalPolicy.load`. */
   readonly chat?: ChatOptions;
+  /**
+   * Puts the special tokens of the folder's tokenizer around a text, as transformers' `tokenizer(text)` does; those that it
+   * begins or ends with itself stand there once. Default true; false for texts that hold their special tokens.
+   */
+  readonly addSpecialTokens?: boolean;
+  /**
+   * Takes rules that `sampling` leaves out from the folder's generation_config.json, as transformers' `generate` does. Default
+   * true; rollouts of training and evaluation set false.
+   */
+  readonly generationConfig?: boolean;
   /** Number of completions of the prompt, which is prefilled once; default 1. */
   readonly n?: number;
-  /** How tokens are sampled; absent keys take their value of `defaultSampling`. */
+  /** How tokens are sampled; absent keys take their value of `defaultSampling`, absent rules that of the folder. */
   readonly sampling?: Partial<Sampling>;
   /** Determines, with `requestId`, every random number; a whole number in [0, 2^53), default 0. */
   readonly seed?: number;
@@ -57,9 +69,16 @@ export const samplingFields: Fields<Sampling> = {
   topK: count,
   topP: number,
   minP: number,
-  stopTokenIds: listOf(wholeNumber),
+  stopTokenIds: listOf(tokenId),
   stop: listOf(text),
   includeStopText: flag,
+  repetitionPenalty: number,
+  noRepeatNgramSize: count,
+  badWordsIds: listOf(listOf(tokenId)),
+  suppressTokens: listOf(tokenId),
+  beginSuppressTokens: listOf(tokenId),
+  minNewTokens: count,
+  minLength: count,
 };
 
 const toolCallFields: Fields<ToolCall> = { name: required(text), arguments: required(anyRecord) };
@@ -67,7 +86,7 @@ const toolCallFields: Fields<ToolCall> = { name: required(text), arguments: requ
 const messageFields: Fields<Message> = {
   role: required(oneOf('system', 'user', 'assistant', 'tool')),
   content: required(text),
-  tokens: listOf(wholeNumber),
+  tokens: listOf(tokenId),
   toolCalls: listOf(record(toolCallFields)),
   name: text,
 };
@@ -75,7 +94,7 @@ const messageFields: Fields<Message> = {
 /** A conversation. */
 export const messagesKind: Kind = listOf(record(messageFields));
 
-const tokenIds = listOf(wholeNumber);
+const tokenIds = listOf(tokenId);
 
 /** A text, a conversation, or token ids. */
 export const promptKind: Kind = chosenBy('a text, a list of messages, or token ids', (prompt) => {
@@ -86,6 +105,8 @@ export const promptKind: Kind = chosenBy('a text, a list of messages, or token i
 const generateFields: Fields<GenerateOptions> = {
   prompt: required(promptKind),
   chat: record(chatFields),
+  addSpecialTokens: flag,
+  generationConfig: flag,
   n: count,
   sampling: record(samplingFields),
   seed: wholeNumber,
@@ -104,6 +125,14 @@ const otherNames = {
   maxOutputTokens: 'sampling.maxNewTokens',
   stopSequences: 'sampling.stop',
   stop_strings: 'sampling.stop',
+  add_special_tokens: 'addSpecialTokens',
+  repetition_penalty: 'sampling.repetitionPenalty',
+  no_repeat_ngram_size: 'sampling.noRepeatNgramSize',
+  bad_words_ids: 'sampling.badWordsIds',
+  suppress_tokens: 'sampling.suppressTokens',
+  begin_suppress_tokens: 'sampling.beginSuppressTokens',
+  min_new_tokens: 'sampling.minNewTokens',
+  min_tokens: 'sampling.minNewTokens',
   abortSignal: 'signal',
 };
 
@@ -113,27 +142,45 @@ const isPrompt = (request: PromptOrTokens | GenerateOptions): request is PromptO
 /** A request with a value for every key. */
 export type CompleteRequest = GenerateRequest & { readonly sampling: Required<Sampling> };
 
+/** The rules of a folder's generation_config.json for generated tokens. */
+export interface FolderRules {
+  readonly generationConfig: Required<TokenRules>;
+  /** Its keys that transformers computes and the engine does not. */
+  readonly unsupportedGenerationKeys: readonly string[];
+}
+
 /**
  * Completes a request with the default of every absent key.
- * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type.
+ * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type, and for a generation_config.json that
+ * asks for what the engine does not compute.
  */
-export function completeRequest(subject: string, given: PromptOrTokens | GenerateOptions): CompleteRequest {
+export function completeRequest(
+  subject: string,
+  given: PromptOrTokens | GenerateOptions,
+  folder: FolderRules,
+): CompleteRequest {
   const options: GenerateOptions = isPrompt(given) ? { prompt: given } : given;
   requireFields<GenerateOptions>(subject, options, generateFields, otherNames);
   const { prompt, chat, n = 1, sampling = {}, seed = 0, requestId = 0, signal } = options;
-  const request = { prompt, n, sampling: completeSampling(sampling), seed, requestId };
-  return { ...request, ...(chat && { chat }), ...(signal && { signal }) };
+  const { addSpecialTokens = true, generationConfig = true } = options;
+  if (generationConfig) requireSupported(subject, folder);
+  const rules = generationConfig ? folder.generationConfig : neutralRules;
+  const request = { prompt, addSpecialTokens, generationConfig, n, sampling: completeSampling(sampling, rules) };
+  return { ...request, seed, requestId, ...(chat && { chat }), ...(signal && { signal }) };
 }
 
-function completeSampling({
-  temperature = defaultSampling.temperature,
-  maxNewTokens = defaultSampling.maxNewTokens,
-  topK = defaultSampling.topK,
-  topP = defaultSampling.topP,
-  minP = defaultSampling.minP,
-  stopTokenIds = defaultSampling.stopTokenIds,
-  stop = defaultSampling.stop,
-  includeStopText = defaultSampling.includeStopText,
-}: Partial<Sampling>): Required<Sampling> {
-  return { temperature, maxNewTokens, topK, topP, minP, stopTokenIds, stop, includeStopText };
+function requireSupported(subject: string, { unsupportedGenerationKeys: keys }: FolderRules): void {
+  if (keys.length === 0) return;
+  const reason =
+    `the folder's generation_config.json sets ${keys.join(', ')}, which is not computed here; ` +
+    'generationConfig: false (--ignore-generation-config) generates without that file';
+  const message = `${subject}: \`generationConfig\`: ${reason}`;
+  throw new InvalidRequestError('INVALID_REQUEST', message, { key: 'generationConfig', reason, keys });
+}
+
+function completeSampling(given: Partial<Sampling>, rules: Required<TokenRules>): Required<Sampling> {
+  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  // As in transformers, the least number of new tokens replaces the least length.
+  const minLength = given.minNewTokens === undefined ? rules.minLength : 0;
+  return { ...defaultSampling, ...rules, minLength, ...present };
 }

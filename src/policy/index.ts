@@ -5,7 +5,7 @@ export type { ChatOptions } from '../chat/template.js';
 export { type LoraOptions, type MergeRequest, mergeAdapter } from './adapters.js';
 export { estimateMemory, type Workload } from './estimate-memory.js';
 export type { GenerateOptions } from './generation.js';
-export { type DecodeOptions, LocalPolicy, type LocalPolicyOptions } from './local-policy.js';
+export { type DecodeOptions, type EncodePromptOptions, LocalPolicy, type LocalPolicyOptions } from './local-policy.js';
 export type {
   Completion,
   FinishReason,
@@ -17,6 +17,7 @@ export type {
   Sampling,
   SaveOptions,
   TokenBatch,
+  TokenRules,
   TokenSequence,
   TrainingSequence,
   UpdateBatch,
@@ -24,6 +25,6 @@ export type {
   UpdateSettings,
   WrittenFile,
 } from './policy.js';
-export { defaultSampling } from './sampling.js';
+export { defaultSampling, neutralRules } from './sampling.js';
 export { defaultUpdate, supervisedObjective } from './settings.js';
 export type { GenerationStream, Streamed } from './stream.js';

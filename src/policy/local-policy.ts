@@ -74,6 +74,14 @@ export interface DecodeOptions {
 
 const decodeFields: Fields<DecodeOptions> = { skipSpecialTokens: flag };
 
+/** How `encodePrompt` encodes: the options of the chat template for messages, and the switch of special tokens for a text. */
+export interface EncodePromptOptions extends ChatOptions {
+  /** False for a text that holds its special tokens itself; default true. */
+  readonly addSpecialTokens?: boolean;
+}
+
+const encodeFields: Fields<EncodePromptOptions> = { ...chatFields, addSpecialTokens: flag };
+
 /**
  * Generates completions, computes log-probabilities, and is trained. Its requests wait in the engine's queue in the order
  * in which they are made. It holds native memory: close it.
@@ -87,6 +95,7 @@ export class LocalPolicy implements Policy {
     private readonly tokenizer: NativeTokenizer,
     private readonly prompts: PromptEncoder,
     private readonly microbatchTokens: number,
+    private readonly facts: PolicyInfo,
   ) {}
 
   /**
@@ -105,11 +114,12 @@ export class LocalPolicy implements Policy {
     requireLoadArguments('LocalPolicy.load', folder, options);
     const choice = nativeOptions(options);
     const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
-    const { endTokenIds, notices } = engine.info();
-    passNotices(notices, options.onNotice);
+    const facts = engine.info();
+    passNotices(facts.notices, options.onNotice);
     const tokenizer = crossingNow(() => engine.tokenizer());
-    const prompts = new PromptEncoder(folder, tokenizer, endTokenIds, options.chat);
-    return new LocalPolicy(engine, tokenizer, prompts, options.microbatchTokens ?? defaultUpdate.microbatchTokens);
+    const prompts = new PromptEncoder(folder, tokenizer, facts.endTokenIds, options.chat);
+    const { microbatchTokens = defaultUpdate.microbatchTokens } = options;
+    return new LocalPolicy(engine, tokenizer, prompts, microbatchTokens, facts);
   }
 
   /** Number of updates made since the weights were loaded. */
@@ -134,7 +144,8 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Encodes texts; returns one array of token ids per text. Special tokens in a text are parsed; none are added.
+   * Encodes texts, for example completions; returns one array of token ids per text. Special tokens in a text are parsed;
+   * none are added, as `encodePrompt` does.
    *
    * @throws InvalidRequestError, TokenizerError.
    * @example
@@ -171,8 +182,9 @@ export class LocalPolicy implements Policy {
   }
 
   /**
-   * Encodes a prompt as token ids: parses special tokens of a text, renders messages by the folder's chat template, and
-   * copies ids unchanged.
+   * Encodes a prompt as token ids, as `generate` does. A text gets the special tokens of the tokenizer's post-processor, as
+   * from transformers' `tokenizer(text)`; one that begins with the BOS token has it once. Messages are rendered by the
+   * folder's chat template, which writes its own special tokens. Ids are copied unchanged.
    *
    * @throws InvalidRequestError, ChatTemplateError, TokenizerError.
    * @example
@@ -183,10 +195,11 @@ export class LocalPolicy implements Policy {
    * console.log(tokens.length);
    * await policy.close();
    */
-  async encodePrompt(prompt: PromptOrTokens, options: ChatOptions = {}): Promise<Int32Array> {
+  async encodePrompt(prompt: PromptOrTokens, options: EncodePromptOptions = {}): Promise<Int32Array> {
     requireArgument('encodePrompt', { prompt }, promptKind);
-    requireFields<ChatOptions>('encodePrompt', options, chatFields);
-    return this.prompts.encode(prompt, options);
+    requireFields<EncodePromptOptions>('encodePrompt', options, encodeFields);
+    const { addSpecialTokens, ...chat } = options;
+    return this.prompts.encode(prompt, chat, addSpecialTokens);
   }
 
   /**
@@ -212,8 +225,11 @@ export class LocalPolicy implements Policy {
    * with `seed` 0 and `requestId` 0. The same request therefore gives the same answer; another `seed` gives another.
    * Requests in flight together are batched, which does not change their answers.
    *
+   * Rules that `sampling` leaves out (repetition penalty, bans) are those of the folder's generation_config.json.
+   *
    * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type; PromptTooLongError,
-   * ChatTemplateError, TokenizerError, CancelledError, PolicyClosedError.
+   * NonFiniteError where the logits give no distribution, ChatTemplateError, TokenizerError, CancelledError,
+   * PolicyClosedError.
    * @example
    * import { LocalPolicy, shippedModel } from 'exit-rl';
    *
@@ -227,7 +243,7 @@ export class LocalPolicy implements Policy {
    * await policy.close();
    */
   async generate(asked: PromptOrTokens | GenerateOptions): Promise<Generated> {
-    return this.answer(completeRequest('generate', asked));
+    return this.answer(completeRequest('generate', asked, this.facts));
   }
 
   /**
@@ -245,26 +261,28 @@ export class LocalPolicy implements Policy {
    * await policy.close();
    */
   stream(asked: PromptOrTokens | GenerateOptions): GenerationStream {
-    const request = completeRequest('stream', asked);
+    const request = completeRequest('stream', asked, this.facts);
     const { signal, abort, unlink } = linkSignal(request.signal);
     return streamOf((onTokens) => this.answer({ ...request, signal }, onTokens).finally(unlink), abort);
   }
 
   private async answer(
-    { prompt, chat, n, sampling, seed, requestId, signal }: CompleteRequest,
+    { prompt, chat, addSpecialTokens, n, sampling, seed, requestId, signal }: CompleteRequest,
     onTokens?: (streamed: NativeStreamed) => void,
   ): Promise<Generated> {
-    const encoded = this.prompts.encode(prompt, chat);
+    const encoded = this.prompts.encode(prompt, chat, addSpecialTokens);
     const promptTokens = encoded instanceof Int32Array ? encoded : await encoded;
     const asked = { ...nativeSampling(sampling), prompt: promptTokens, n, seed, requestId };
     const found = await cancellable(signal, (ticket) => this.engine.generate({ ...asked, ticket }, onTokens));
     const logprobs = split(found.logprobs, found.offsets);
+    const contextFull = promptTokens.length + sampling.maxNewTokens > this.facts.contextLength;
     const completions = split(found.tokens, found.offsets).map(
       (tokens, at): Completion => ({
         tokens,
         logprobs: logprobs[at] as Float32Array,
         text: found.texts[at] ?? '',
         finishReason: found.stopped[at] ? 'stop' : 'length',
+        ...(contextFull && !found.stopped[at] && { contextFull }),
       }),
     );
     return { promptTokens, completions };
@@ -272,9 +290,9 @@ export class LocalPolicy implements Policy {
 
   /**
    * Computes log π(token) of every sequence's tokens after its prompt, one array per sequence, in nats. Logits are divided by
-   * `temperature` before the softmax.
+   * `temperature` before the softmax, which is above 0: the log-probabilities of greedy completions are those at 1.
    *
-   * @throws InvalidRequestError, OutOfMemoryError, PolicyClosedError.
+   * @throws InvalidRequestError, NonFiniteError, OutOfMemoryError, PolicyClosedError.
    * @example
    * import { LocalPolicy, shippedModel } from 'exit-rl';
    *

@@ -1,6 +1,7 @@
 /** Flattens batches for the engine, and checks the arguments of an update. */
 import {
   anyRecord,
+  count,
   type Fields,
   flag,
   float32Array,
@@ -12,20 +13,19 @@ import {
   required,
   requireFields,
   uint8Array,
-  wholeNumber,
 } from '../arguments.js';
 import type { NativeBatch } from '../native.js';
 import { concat, offsetsOf } from '../ragged.js';
 import type { TokenBatch, TokenSequence, TrainingSequence, UpdateBatch, UpdateSettings } from './policy.js';
 
 const sequenceFields: Fields<TrainingSequence> = {
-  prompt: required(wholeNumber),
+  prompt: required(count),
   tokens: required(int32Array),
-  rollout: wholeNumber,
+  rollout: count,
   advantage: number,
   mask: uint8Array,
   behaviourLogprobs: float32Array,
-  step: wholeNumber,
+  step: count,
 };
 
 const tokenBatchFields: Fields<TokenBatch> = {
@@ -35,9 +35,7 @@ const tokenBatchFields: Fields<TokenBatch> = {
 
 const updateBatchFields: Fields<UpdateBatch> = {
   ...tokenBatchFields,
-  sequences: required(
-    listOf(record({ ...sequenceFields, rollout: required(wholeNumber), advantage: required(number) })),
-  ),
+  sequences: required(listOf(record({ ...sequenceFields, rollout: required(count), advantage: required(number) }))),
 };
 
 /** A sequence with or without the fields of a trained one. */

@@ -5,8 +5,29 @@ import type { UpdateSettings } from './settings.js';
 
 export type { EntropyState, Objective, OptimizerSettings, UpdateSettings } from './settings.js';
 
+/**
+ * Rules that penalise or ban tokens, named and computed as in transformers' generation_config.json. They shape which token
+ * is drawn; a completion's log-probabilities stay those of the policy.
+ */
+export interface TokenRules {
+  /** Divides the positive logits of tokens that prompt or completion hold, and multiplies the negative ones; 1 changes none. */
+  readonly repetitionPenalty?: number;
+  /** No run of this many tokens occurs twice, the prompt included; 0 allows all. */
+  readonly noRepeatNgramSize?: number;
+  /** Runs of token ids that do not occur. */
+  readonly badWordsIds?: readonly (readonly number[])[];
+  /** Token ids that are never drawn. */
+  readonly suppressTokens?: readonly number[];
+  /** Token ids that are not drawn first. */
+  readonly beginSuppressTokens?: readonly number[];
+  /** Tokens of a completion before one that ends it. */
+  readonly minNewTokens?: number;
+  /** Tokens of prompt and completion before one that ends it. */
+  readonly minLength?: number;
+}
+
 /** How tokens are sampled from the policy. */
-export interface Sampling {
+export interface Sampling extends TokenRules {
   /** 0 is greedy. Log-probabilities are computed at this temperature (at 1 when greedy). */
   readonly temperature: number;
   /** Longest completion, in tokens. */
@@ -31,6 +52,10 @@ export interface GenerateRequest {
   readonly prompt: Prompt | readonly number[] | Int32Array;
   /** How the chat template renders messages: tools, date, further variables. */
   readonly chat?: ChatOptions;
+  /** False for a text that holds its special tokens itself: nothing is put before or after it. Default true. */
+  readonly addSpecialTokens?: boolean;
+  /** False leaves the folder's generation_config.json unread: absent rules of `sampling` then change nothing. Default true. */
+  readonly generationConfig?: boolean;
   /** Number of completions of this prompt (the group size); the prompt is prefilled once. */
   readonly n: number;
   readonly sampling: Sampling;
@@ -54,6 +79,8 @@ export interface Completion {
   readonly text: string;
   /** Why it ended. */
   readonly finishReason: FinishReason;
+  /** True when it ended because the context was full, before `maxNewTokens`; its `finishReason` is `length`. */
+  readonly contextFull?: boolean;
 }
 
 /** The completions of one request. */

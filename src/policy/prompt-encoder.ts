@@ -25,10 +25,15 @@ export class PromptEncoder {
     private readonly defaults: ChatOptions = {},
   ) {}
 
-  /** Returns ids at once, so that their request keeps its place. @throws ChatTemplateError, TokenizerError. */
-  encode(prompt: PromptOrTokens, options?: ChatOptions): Int32Array | Promise<Int32Array> {
+  /**
+   * Returns ids at once, so that their request keeps its place. A text gets the special tokens of the tokenizer; a template
+   * writes its own.
+   * @throws ChatTemplateError, TokenizerError.
+   */
+  encode(prompt: PromptOrTokens, options?: ChatOptions, addSpecialTokens = true): Int32Array | Promise<Int32Array> {
     if (typeof prompt !== 'string' && isTokens(prompt)) return Int32Array.from(prompt);
-    const encoding = typeof prompt === 'string' ? this.encodeText(prompt) : this.encodeMessages(prompt, options);
+    const isText = typeof prompt === 'string';
+    const encoding = isText ? this.encodeText(prompt, addSpecialTokens) : this.encodeMessages(prompt, options);
     this.inWork.add(encoding);
     const forget = (): boolean => this.inWork.delete(encoding);
     encoding.then(forget, forget);
@@ -45,8 +50,8 @@ export class PromptEncoder {
     return this.inWork.size > 0 ? Promise.allSettled(this.inWork) : undefined;
   }
 
-  private encodeText(text: string): Promise<Int32Array> {
-    return crossing(() => this.tokenizer.encodeText(text));
+  private encodeText(text: string, addSpecialTokens: boolean): Promise<Int32Array> {
+    return crossing(() => this.tokenizer.encodeText(text, addSpecialTokens));
   }
 
   private async encodeMessages(messages: readonly Message[], options?: ChatOptions): Promise<Int32Array> {

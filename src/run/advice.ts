@@ -75,6 +75,19 @@ export function createEqualRewardsWarning({ groupSize }: Pick<RunConfig, 'groupS
   };
 }
 
+/** Warns of a run in which no answer can end before its greatest length. */
+export function warnOfNoEnd(
+  endTokenIds: readonly number[],
+  { sampling }: Pick<RunConfig, 'sampling'>,
+  warn: (text: string) => void,
+): void {
+  if (endTokenIds.length + sampling.stopTokenIds.length + sampling.stop.length > 0) return;
+  warn(
+    'no token ends an answer: neither generation_config.json nor config.json of the model names an `eos_token_id`, and ' +
+      'sampling.stop and sampling.stopTokenIds are empty; every answer is cut off at sampling.maxNewTokens',
+  );
+}
+
 /** Warns before the first update of settings with which a run cannot learn. */
 export function warnBeforeTraining(
   config: RunConfig,

@@ -114,8 +114,8 @@ export async function loadPrompts({
 }): Promise<TaskFamily> {
   if (data === undefined) throw new ConfigError([{ key: 'data', message: 'the task `prompts` needs data.train' }]);
   const set: DataSet = await loadData(data);
-  const { previousAnswer, templates } = data;
-  const options = { data: set, previousAnswer, templates };
+  const { previousAnswer, templates, addSpecialTokens } = data;
+  const options = { data: set, previousAnswer, templates, addSpecialTokens };
   if (verifier === undefined) return promptsFamily(options) as TaskFamily;
   const { verifier: verify, close } = await loadVerifier(verifier);
   return { ...(promptsFamily({ ...options, verifier: verify }) as TaskFamily), ...(close && { close }) };

@@ -10,7 +10,7 @@ import { writeReport } from '../report/page.js';
 import { type NamedReward, namedReward } from '../reward/named.js';
 import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
-import { createUpdateWarnings, warnBeforeTraining } from './advice.js';
+import { createUpdateWarnings, warnBeforeTraining, warnOfNoEnd } from './advice.js';
 import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assemble.js';
 import { runFolderError } from './disk.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
@@ -170,6 +170,7 @@ async function trainWith(
   const update = run.resumed?.state.progress.update ?? 0;
   const warn = options.warn ?? warnOnStderr;
   warnBeforeTraining(config, family, warn);
+  warnOfNoEnd(policy.info().endTokenIds, config, warn);
   const warnOfUpdate = createUpdateWarnings(config, warn);
   const observer = (await onBegin?.({ path, config, family, update })) ?? {};
   try {

@@ -33,6 +33,11 @@ export interface TaskFamily<Data = unknown> {
    * their weighted sum rescaled to [0, 1]; `verify` then only decides whether an answer is well formed.
    */
   readonly measuredBy?: 'verifier' | 'rewards';
+  /**
+   * False when its text prompts hold their special tokens themselves. By default the tokenizer puts its own around them, as
+   * transformers' `tokenizer(text)` does.
+   */
+  readonly addSpecialTokens?: boolean;
   /** Returns the tasks of a split (`train`, `test`, or a name the family defines). The same call gives the same tasks. */
   tasks(split: string): readonly Task<Data>[];
   /**

@@ -1,9 +1,11 @@
 //! Conversions between the objects of JavaScript and of the engine, one file per subject.
 
+pub mod checked;
 pub mod embed;
 pub mod generate;
 pub mod load;
 pub mod memory;
+pub mod rules;
 pub mod update;
 
 use exit_rl_engine::batch;

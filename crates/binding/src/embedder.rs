@@ -1,6 +1,7 @@
 //! An embedder on the engine thread.
 
 use super::answer::{on_engine, promise, Answer};
+use super::convert::checked::{whole, Known};
 use super::convert::embed::{EmbedderInfo, EmbedderOptions};
 use super::errors::to_napi;
 use exit_rl_engine::embed::embed_job::EmbedJob;
@@ -24,8 +25,12 @@ pub struct NativeEmbedder {
 #[napi]
 impl NativeEmbedder {
     #[napi(ts_return_type = "Promise<NativeEmbedder>")]
-    pub fn load(env: &Env, folder: String, options: EmbedderOptions) -> Result<Object<'static>> {
-        let options = options.into_engine().map_err(to_napi)?;
+    pub fn load(
+        env: &Env,
+        folder: String,
+        #[napi(ts_arg_type = "EmbedderOptions")] options: Known<EmbedderOptions>,
+    ) -> Result<Object<'static>> {
+        let options = options.0.into_engine().map_err(to_napi)?;
         on_engine(env, None, move |policies| {
             let embedder = Embedder::load(Path::new(&folder), &options)?;
             let info = embedder.info.clone();
@@ -41,7 +46,7 @@ impl NativeEmbedder {
     /// One vector per text, row-major `[texts, dimension]`. Policies continue to generate between its slices.
     #[napi(ts_return_type = "Promise<Float32Array>")]
     pub fn embed(&self, env: &Env, texts: Vec<String>, ticket: f64) -> Result<Object<'static>> {
-        let (id, ticket) = (self.id, Ticket::new(ticket as u64));
+        let (id, ticket) = (self.id, Ticket::new(whole("ticket", ticket).map_err(to_napi)?));
         promise(env, move |answer| {
             let begin = move |policies: &mut Policies| match guarded(|| {
                 EmbedJob::new(policies.embedder(id)?, &texts, ticket.flag.clone())

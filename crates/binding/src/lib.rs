@@ -10,6 +10,7 @@ mod stream;
 mod tokenizer;
 
 use answer::on_engine;
+use convert::checked::{finite, positive, whole, Known};
 use convert::embed::NgramOptions;
 use convert::load::{EngineInfo, LoadOptions, NativeMerged};
 use convert::memory::{MemoryEstimate, MemoryWorkload};
@@ -28,8 +29,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Counts hashed n-grams of texts: vectors, row-major `[texts, dimension]`.
 #[napi(ts_return_type = "Promise<Float32Array>")]
-pub fn embed_ngrams(env: &Env, texts: Vec<String>, options: NgramOptions) -> Result<Object<'static>> {
-    let ngrams = options.into_engine().map_err(to_napi)?;
+pub fn embed_ngrams(
+    env: &Env,
+    texts: Vec<String>,
+    #[napi(ts_arg_type = "NgramOptions")] options: Known<NgramOptions>,
+) -> Result<Object<'static>> {
+    let ngrams = options.0.into_engine().map_err(to_napi)?;
     on_engine(env, None, move |_| Ok(Float32Array::new(ngrams.embed(&texts))))
 }
 
@@ -40,13 +45,15 @@ pub fn embed_ngrams(env: &Env, texts: Vec<String>, options: NgramOptions) -> Res
 pub fn diversity(
     env: &Env,
     embeddings: Float32Array,
-    dimension: u32,
+    dimension: f64,
     group_offsets: Uint32Array,
     clamp: f64,
 ) -> Result<Object<'static>> {
     let (embeddings, offsets) = (embeddings.to_vec(), group_offsets.to_vec());
+    let dimension = positive::<u32>("dimension", dimension).map_err(to_napi)? as usize;
+    finite("clamp", clamp).map_err(to_napi)?;
     on_engine(env, None, move |_| {
-        let factors = exit_rl_engine::diversity::diversity(&embeddings, dimension as usize, &offsets, clamp)?;
+        let factors = exit_rl_engine::diversity::diversity(&embeddings, dimension, &offsets, clamp)?;
         Ok(Float32Array::new(factors))
     })
 }
@@ -65,12 +72,13 @@ pub fn merge_adapter(env: &Env, model: String, adapter: String, out: String) -> 
 pub fn estimate_memory(
     env: &Env,
     folder: String,
-    options: LoadOptions,
-    workload: MemoryWorkload,
+    #[napi(ts_arg_type = "LoadOptions")] options: Known<LoadOptions>,
+    #[napi(ts_arg_type = "MemoryWorkload")] workload: Known<MemoryWorkload>,
 ) -> Result<Object<'static>> {
-    let options = options.into_engine().map_err(to_napi)?;
+    let options = options.0.into_engine().map_err(to_napi)?;
+    let workload = workload.0.into_engine().map_err(to_napi)?;
     on_engine(env, None, move |_| {
-        let memory = exit_rl_engine::memory::estimate(Path::new(&folder), &options, &workload.into())?;
+        let memory = exit_rl_engine::memory::estimate(Path::new(&folder), &options, &workload)?;
         Ok(MemoryEstimate::from(memory))
     })
 }
@@ -88,8 +96,9 @@ pub fn load_cuda(library: String) -> Result<()> {
 
 /// Cancels the request or update with this ticket if it is unanswered.
 #[napi]
-pub fn cancel(ticket: f64) {
-    tickets::cancel(ticket as u64);
+pub fn cancel(ticket: f64) -> Result<()> {
+    tickets::cancel(whole("ticket", ticket).map_err(to_napi)?);
+    Ok(())
 }
 
 /// Cancels all work and joins the engine thread. Call it once, before the process ends.

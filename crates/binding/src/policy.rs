@@ -1,6 +1,7 @@
 //! Policies on the engine thread.
 
 use super::answer::{on_engine, promise};
+use super::convert::checked::{finite, positive, whole, Known};
 use super::convert::generate::{generated, NativeGenerateRequest};
 use super::convert::load::{LoadOptions, PolicyInfo, PolicyStats};
 use super::convert::update::{update_settings, NativeBatch};
@@ -39,8 +40,12 @@ pub struct NativePolicy {
 impl NativePolicy {
     /// Loads a Hugging Face folder. Resolves to the policy.
     #[napi(ts_return_type = "Promise<NativePolicy>")]
-    pub fn load(env: &Env, folder: String, options: LoadOptions) -> Result<Object<'static>> {
-        let options = options.into_engine().map_err(to_napi)?;
+    pub fn load(
+        env: &Env,
+        folder: String,
+        #[napi(ts_arg_type = "LoadOptions")] options: Known<LoadOptions>,
+    ) -> Result<Object<'static>> {
+        let options = options.0.into_engine().map_err(to_napi)?;
         on_engine(env, None, move |policies| {
             let policy = Policy::load(Path::new(&folder), &options)?;
             let shared = policy.shared();
@@ -64,16 +69,17 @@ impl NativePolicy {
     pub fn generate(
         &self,
         env: &Env,
-        mut request: NativeGenerateRequest,
+        #[napi(ts_arg_type = "NativeGenerateRequest")] request: Known<NativeGenerateRequest>,
         #[napi(ts_arg_type = "(streamed: NativeStreamed) => void")] on_tokens: Option<OnTokens>,
     ) -> Result<Object<'static>> {
-        let (id, shared) = (self.id, self.shared.clone());
+        let (id, shared, Known(mut request)) = (self.id, self.shared.clone(), request);
+        let number: u64 = whole("ticket", request.ticket).map_err(to_napi)?;
         let stops = request.take_stops().map_err(to_napi)?;
         let watch =
             on_tokens.map(|on_tokens| stream::watch(shared.text.clone(), stops.clone(), &on_tokens)).transpose()?;
         let scan = stops.clone().map(|stops| StopScan::new(shared.text.clone(), stops));
         promise(env, move |answer| {
-            let ticket = Ticket::new(request.ticket as u64);
+            let ticket = Ticket::new(number);
             let (cancel, text) = (ticket.flag.clone(), shared.text.clone());
             let reply = move |result: EngineResult<Vec<Completion>>| {
                 drop(ticket);
@@ -85,7 +91,7 @@ impl NativePolicy {
                     Err(error) => answer.settle(Err(error)),
                 }
             };
-            send(Job::Generate(id, request.into_engine(&shared.info.end_tokens, cancel, watch, scan, reply)))
+            send(Job::Generate(id, request.into_engine(&shared.info.end_tokens, cancel, watch, scan, reply)?))
         })
     }
 
@@ -94,15 +100,17 @@ impl NativePolicy {
     pub fn logprobs(
         &self,
         env: &Env,
-        batch: NativeBatch,
+        #[napi(ts_arg_type = "NativeBatch")] batch: Known<NativeBatch>,
         temperature: f64,
-        microbatch_tokens: u32,
-        logits_bytes: u32,
+        microbatch_tokens: f64,
+        logits_bytes: f64,
     ) -> Result<Object<'static>> {
-        let (id, batch) = (self.id, batch.into_engine());
-        let settings = PassSettings { temperature, gradient_checkpointing: false, logits_bytes: logits_bytes as usize };
+        let (id, batch) = (self.id, batch.0.into_engine());
+        let microbatch_tokens: usize = positive("microbatchTokens", microbatch_tokens).map_err(to_napi)?;
+        let logits_bytes = positive("logitsBytes", logits_bytes).map_err(to_napi)?;
+        let settings = PassSettings { temperature, gradient_checkpointing: false, logits_bytes };
         on_engine(env, Some(id), move |policies| {
-            Ok(Float32Array::new(policies.get(id)?.logprobs(&batch, settings, microbatch_tokens as usize)?))
+            Ok(Float32Array::new(policies.get(id)?.logprobs(&batch, settings, microbatch_tokens)?))
         })
     }
 
@@ -112,14 +120,15 @@ impl NativePolicy {
     pub fn states(
         &self,
         env: &Env,
-        batch: NativeBatch,
+        #[napi(ts_arg_type = "NativeBatch")] batch: Known<NativeBatch>,
         pooling: String,
-        microbatch_tokens: u32,
+        microbatch_tokens: f64,
     ) -> Result<Object<'static>> {
-        let (id, batch) = (self.id, batch.into_engine());
+        let microbatch_tokens: usize = positive("microbatchTokens", microbatch_tokens).map_err(to_napi)?;
+        let (id, batch) = (self.id, batch.0.into_engine());
         on_engine(env, Some(id), move |policies| {
             let (policy, pooling) = (policies.get(id)?, Pooling::named(&pooling)?);
-            Ok(Float32Array::new(policy.states(&batch, &pooling, microbatch_tokens as usize)?))
+            Ok(Float32Array::new(policy.states(&batch, &pooling, microbatch_tokens)?))
         })
     }
 
@@ -129,12 +138,13 @@ impl NativePolicy {
     pub fn update(
         &self,
         env: &Env,
-        batch: NativeBatch,
+        #[napi(ts_arg_type = "NativeBatch")] batch: Known<NativeBatch>,
         #[napi(ts_arg_type = "object")] settings: Value,
         ticket: f64,
     ) -> Result<Object<'static>> {
         let settings = update_settings(settings).map_err(to_napi)?;
-        let (id, batch, ticket) = (self.id, batch.into_engine(), Ticket::new(ticket as u64));
+        let ticket = Ticket::new(whole("ticket", ticket).map_err(to_napi)?);
+        let (id, batch) = (self.id, batch.0.into_engine());
         on_engine(env, Some(id), move |policies| policies.get(id)?.update(&batch, &settings, &ticket.flag).map(record))
     }
 
@@ -143,12 +153,13 @@ impl NativePolicy {
     pub fn evaluate(
         &self,
         env: &Env,
-        batch: NativeBatch,
+        #[napi(ts_arg_type = "NativeBatch")] batch: Known<NativeBatch>,
         #[napi(ts_arg_type = "object")] settings: Value,
         ticket: f64,
     ) -> Result<Object<'static>> {
         let settings = update_settings(settings).map_err(to_napi)?;
-        let (id, batch, ticket) = (self.id, batch.into_engine(), Ticket::new(ticket as u64));
+        let ticket = Ticket::new(whole("ticket", ticket).map_err(to_napi)?);
+        let (id, batch) = (self.id, batch.0.into_engine());
         on_engine(env, Some(id), move |policies| {
             policies.get(id)?.evaluate(&batch, &settings, &ticket.flag).map(record)
         })
@@ -157,6 +168,7 @@ impl NativePolicy {
     /// θ_ref ← (1 − α) θ_ref + α θ.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn blend_reference(&self, env: &Env, alpha: f64) -> Result<Object<'static>> {
+        finite("alpha", alpha).map_err(to_napi)?;
         let id = self.id;
         on_engine(env, Some(id), move |policies| policies.get(id)?.blend_reference(alpha))
     }
@@ -165,8 +177,9 @@ impl NativePolicy {
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn save(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
         let id = self.id;
+        let most: u64 = positive("maxShardBytes", max_shard_bytes).map_err(to_napi)?;
         on_engine(env, Some(id), move |policies| {
-            let written = policies.get(id)?.save(Path::new(&folder), max_shard_bytes as u64)?;
+            let written = policies.get(id)?.save(Path::new(&folder), most)?;
             Ok(written.into_iter().map(WrittenFile::from).collect::<Vec<_>>())
         })
     }
@@ -175,8 +188,9 @@ impl NativePolicy {
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn save_training(&self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
         let id = self.id;
+        let most: u64 = positive("maxShardBytes", max_shard_bytes).map_err(to_napi)?;
         on_engine(env, Some(id), move |policies| {
-            let written = policies.get(id)?.save_training(Path::new(&folder), max_shard_bytes as u64)?;
+            let written = policies.get(id)?.save_training(Path::new(&folder), most)?;
             Ok(written.into_iter().map(WrittenFile::from).collect::<Vec<_>>())
         })
     }

@@ -1,6 +1,7 @@
 //! A snapshot that JavaScript holds and writes once.
 
 use crate::answer::promise;
+use crate::convert::checked::positive;
 use crate::errors::to_napi;
 use exit_rl_engine::engine_thread::spawn_writer;
 use exit_rl_engine::error::EngineError;
@@ -30,13 +31,14 @@ impl NativeSnapshot {
     /// its own. Weights go into files of at most `maxShardBytes`. Resolves when every file is on the disk.
     #[napi(ts_return_type = "Promise<Array<WrittenFile>>")]
     pub fn write(&mut self, env: &Env, folder: String, max_shard_bytes: f64) -> Result<Object<'static>> {
+        let most: u64 = positive("maxShardBytes", max_shard_bytes).map_err(to_napi)?;
         let snapshot = self
             .0
             .take()
             .ok_or_else(|| to_napi(EngineError::invalid("snapshot", "it is already written; take another snapshot")))?;
         promise(env, move |answer| {
             spawn_writer(move || {
-                let written = guarded(|| snapshot.write(Path::new(&folder), max_shard_bytes as u64));
+                let written = guarded(|| snapshot.write(Path::new(&folder), most));
                 drop(snapshot);
                 answer.settle(written.map(|files| files.into_iter().map(WrittenFile::from).collect::<Vec<_>>()));
             })

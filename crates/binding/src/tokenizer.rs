@@ -1,6 +1,7 @@
 //! Tokenizers, with or without a policy.
 
 use crate::answer::{promise, Answer};
+use crate::convert::checked::{Keys, Known};
 use crate::convert::{token_lists, Ragged};
 use crate::errors::to_napi;
 use exit_rl_engine::error::{EngineError, Result as EngineResult};
@@ -32,7 +33,7 @@ pub struct NativeAddedToken {
 }
 
 /// A conversation that a chat template has rendered to one text with marks.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeRendered {
     pub text: String,
     /// The mark inside special tokens that a message spells out, which are encoded as text.
@@ -83,10 +84,14 @@ impl NativeTokenizer {
         texts.collect::<EngineResult<_>>().map_err(to_napi)
     }
 
-    /// Encodes one text on the tokenizer's thread.
+    /// Encodes one text on the tokenizer's thread; with `addSpecialTokens` as transformers' `tokenizer(text)`, and special
+    /// tokens that the text itself begins or ends with stand there once.
     #[napi(ts_return_type = "Promise<Int32Array>")]
-    pub fn encode_text(&self, env: &Env, text: String) -> Result<Object<'static>> {
-        self.ids(env, move |tokenizer| tokenizer.encode(&text))
+    pub fn encode_text(&self, env: &Env, text: String, add_special_tokens: bool) -> Result<Object<'static>> {
+        self.ids(env, move |tokenizer| match add_special_tokens {
+            true => tokenizer.encode_prompt(&text),
+            false => tokenizer.encode(&text),
+        })
     }
 
     /// Inserts the guard into every spelling of a `control` token in the texts.
@@ -99,8 +104,12 @@ impl NativeTokenizer {
 
     /// Encodes a rendered conversation on the tokenizer's thread.
     #[napi(ts_return_type = "Promise<Int32Array>")]
-    pub fn encode_rendered(&self, env: &Env, rendered: NativeRendered) -> Result<Object<'static>> {
-        let rendered = rendered.into_engine().map_err(to_napi)?;
+    pub fn encode_rendered(
+        &self,
+        env: &Env,
+        #[napi(ts_arg_type = "NativeRendered")] rendered: Known<NativeRendered>,
+    ) -> Result<Object<'static>> {
+        let rendered = rendered.0.into_engine().map_err(to_napi)?;
         self.ids(env, move |tokenizer| tokenizer.encode_rendered(&rendered))
     }
 
@@ -144,6 +153,10 @@ impl NativeTokenizer {
             Ok(())
         })
     }
+}
+
+impl Keys for NativeRendered {
+    const KEYS: &'static [&'static str] = &["text", "guard", "splice", "tokens", "offsets"];
 }
 
 impl NativeRendered {

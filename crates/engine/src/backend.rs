@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::kernels::trainer::KernelTrainer;
 use crate::model::parameters::Parameters;
 use crate::philox::Place;
+use crate::sampler::edits::Edits;
 use crate::sampler::{Sampled, Sampling};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -26,6 +27,8 @@ pub struct DecodeRow {
     pub token: u32,
     pub place: Place,
     pub sampling: Arc<Sampling>,
+    /// Changes of the logits before the draw.
+    pub edits: Option<Box<Edits>>,
     /// Filled by `Backend::decode`.
     pub sampled: Sampled,
 }

@@ -107,6 +107,13 @@ impl Batch {
         Ok(())
     }
 
+    /// The position of a token of the flat sequences in its prompt and sequence together.
+    pub fn position(&self, token: usize) -> usize {
+        let is_in = |sequence: &usize| self.sequences.range(*sequence).contains(&token);
+        let sequence = (0..self.sequences.lists()).find(is_in).unwrap_or(0);
+        self.prompts.get(self.prompt[sequence] as usize).len() + token - self.sequences.range(sequence).start
+    }
+
     /// The most tokens of a sequence with its prompt.
     pub fn longest_total(&self) -> usize {
         let total =

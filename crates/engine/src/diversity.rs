@@ -10,11 +10,14 @@ use crate::error::{EngineError, Result};
 /// `embeddings` is row-major `[members, dimension]`; group g holds members `offsets[g]..offsets[g + 1]`. Returns one factor
 /// per member.
 ///
-/// @error when the offsets do not rise from 0 to the number of embeddings.
+/// @error when the offsets do not rise from 0 to the number of embeddings; `NON_FINITE` for an embedding that is not finite.
 pub fn diversity(embeddings: &[f32], dimension: usize, offsets: &[u32], clamp: f64) -> Result<Vec<f32>> {
     let members = offsets.last().map_or(0, |&end| end as usize);
     if offsets.first() != Some(&0) || !offsets.is_sorted() || members * dimension != embeddings.len() {
         return Err(EngineError::invalid("groupOffsets", "they must rise from 0 to the number of embeddings"));
+    }
+    if embeddings.iter().any(|value| !value.is_finite()) {
+        return Err(EngineError::NonFinite { what: "an embedding".into() });
     }
     let groups = offsets.windows(2).map(|pair| pair[0] as usize * dimension..pair[1] as usize * dimension);
     Ok(groups.flat_map(|range| group_diversity(&embeddings[range], dimension, clamp)).collect())

@@ -32,6 +32,9 @@ pub enum EngineError {
     PromptTooLong { tokens: usize, limit: usize },
     #[error("{what} is not finite; the weights are unchanged")]
     NonFinite { what: String },
+    #[error("model `{model}`: the logits at position {position} give no finite log-probability at temperature {temperature}; the weights have diverged, the temperature is too small, or every token is banned")]
+    #[serde(rename = "NON_FINITE")]
+    NonFiniteLogits { model: String, position: usize, temperature: f64 },
     #[error("cancelled")]
     Cancelled {},
     #[error("the policy is closed")]

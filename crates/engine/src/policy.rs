@@ -12,8 +12,10 @@ use crate::backend::{Backend, PassSettings};
 use crate::batch::Batch;
 use crate::embed::pooling::Pooling;
 use crate::error::{EngineError, Result};
+use crate::generate::generation_config::GenerationConfig;
 use crate::generate::request::Request;
 use crate::generate::scheduler::Scheduler;
+use crate::generate::token_rules::in_vocabulary;
 use crate::host_copy::Copier;
 use crate::io::companions::Companions;
 use crate::model::parameters::Parameters;
@@ -47,6 +49,8 @@ pub struct PolicyInfo {
     pub has_reference: bool,
     /// One line for each thing that the folder holds and nobody reads.
     pub notices: Vec<String>,
+    /// The rules of generation_config.json for generated tokens.
+    pub generation_config: GenerationConfig,
 }
 
 /// The parts that other threads may use while the engine thread computes.
@@ -59,6 +63,8 @@ pub struct Policy {
     /// Files saved beside the weights, kept in memory: the folder that they came from may be gone at the next save.
     companions: Arc<Companions>,
     copier: Copier,
+    /// The folder that it was loaded from, for errors.
+    model: String,
     /// Identifies the base model of an adapter; empty without one.
     base_fingerprint: String,
     shared: Arc<Shared>,
@@ -98,6 +104,8 @@ impl Policy {
         if !(1..=MOST_COMPLETIONS).contains(&request.n) {
             return Err(EngineError::invalid("n", format!("{} is not from 1 to {MOST_COMPLETIONS}", request.n)));
         }
+        request.rules.check(config.vocab_size)?;
+        in_vocabulary("stopTokenIds", request.stop_tokens.iter(), config.vocab_size)?;
         if request.max_new_tokens == 0 {
             return Err(EngineError::invalid("maxNewTokens", "it must be at least 1"));
         }
@@ -128,8 +136,22 @@ impl Policy {
     }
 
     /// log π of every sequence's tokens after its prompt, flat, in nats.
+    ///
+    /// @error `temperature` when it is 0, where log π is 0 or −∞; `NON_FINITE`.
     pub fn logprobs(&self, batch: &Batch, settings: PassSettings, microbatch_tokens: usize) -> Result<Vec<f32>> {
-        token_logprobs(&self.parameters, self.backend.as_ref(), batch, settings, microbatch_tokens)
+        let temperature = settings.temperature;
+        if !(temperature.is_finite() && temperature > 0.0) {
+            let reason = format!("{temperature} divides the logits, so it must be a finite number above 0");
+            return Err(EngineError::invalid("temperature", reason));
+        }
+        let logprobs = token_logprobs(&self.parameters, self.backend.as_ref(), batch, settings, microbatch_tokens)?;
+        match logprobs.iter().position(|logprob| !logprob.is_finite()) {
+            None => Ok(logprobs),
+            Some(token) => {
+                let (model, position) = (self.model.clone(), batch.position(token));
+                Err(EngineError::NonFiniteLogits { model, position, temperature })
+            }
+        }
     }
 
     /// The pooled hidden states of every sequence, row-major `[sequences, D]`.

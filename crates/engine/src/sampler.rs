@@ -1,10 +1,13 @@
 //! Samples a token from a row of logits.
 
+pub mod edits;
+
 use crate::error::{EngineError, Result};
 use crate::philox::Place;
 use crate::simd::isa::Instructions;
 use crate::simd::math::{exp, max, LANES};
 use crate::with_instructions;
+use edits::Edits;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
@@ -21,7 +24,8 @@ pub struct Sampling {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampled {
     pub token: u32,
-    /// In nats, under the full softmax at the sampling temperature (1 when greedy).
+    /// In nats, under the full softmax at the sampling temperature (1 when greedy); NaN when the logits give no
+    /// distribution, which then drew the token from nothing.
     pub logprob: f32,
 }
 
@@ -52,6 +56,24 @@ impl Sampling {
             self.temperature
         }
     }
+}
+
+/// Draws from the edited logits; the log-probability is that of the logits as they were.
+pub fn sample_edited(
+    logits: &mut [f32],
+    edits: Option<&Edits>,
+    sampling: &Sampling,
+    place: Place,
+    instructions: Instructions,
+) -> Sampled {
+    let Some(edits) = edits else { return sample(logits, sampling, place, instructions) };
+    let mut edited = logits.to_vec();
+    edits.apply(&mut edited);
+    let Sampled { token, logprob: drawn } = sample(&mut edited, sampling, place, instructions);
+    let scale = (1.0 / sampling.divisor()) as f32;
+    let total = with_instructions!(instructions, fn exponentiate(logits: &mut [f32], scale: f32) -> f64);
+    let logprob = if drawn.is_nan() { drawn } else { logprob(logits[token as usize], total) };
+    Sampled { token, logprob }
 }
 
 /// Samples from `logits`, which it overwrites with unnormalised probabilities.

@@ -60,6 +60,12 @@ impl Tokenizer {
         self.guarded("text", || Ok(self.inner.encode_fast(text, false)?.get_ids().to_vec()))
     }
 
+    /// Ids of a text with the special tokens that the tokenizer's post-processor puts around it, as transformers'
+    /// `tokenizer(text)`. Those that the text itself begins or ends with are not added again.
+    pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>> {
+        self.guarded("text", || Ok(without_doubles(&self.inner.encode_fast(text, true)?)))
+    }
+
     pub fn decode(&self, tokens: &[u32], skip_special_tokens: bool) -> Result<String> {
         self.guarded("tokens", || self.inner.decode(tokens, skip_special_tokens))
     }
@@ -106,6 +112,19 @@ pub(crate) fn note_beyond(
         "`{file}`: outside the model's vocabulary of {vocabulary}, so that no text may hold them: {}",
         names(&tokens)
     ));
+}
+
+/// The ids of an encoding. The mask of the library marks the tokens that the post-processor added.
+fn without_doubles(encoding: &tokenizers::Encoding) -> Vec<u32> {
+    let (ids, mask) = (encoding.get_ids(), encoding.get_special_tokens_mask());
+    let is_added = |&&added: &&u32| added == 1;
+    let before = mask.iter().take_while(is_added).count();
+    let after = mask[before..].iter().rev().take_while(is_added).count();
+    let (prefix, rest) = ids.split_at(before);
+    let (text, suffix) = rest.split_at(rest.len() - after);
+    let prefix = if text.starts_with(prefix) { &[] } else { prefix };
+    let suffix = if text.ends_with(suffix) { &[] } else { suffix };
+    [prefix, text, suffix].concat()
 }
 
 /// Parses a tokenizer.json, refused where it could multiply a text without bound.

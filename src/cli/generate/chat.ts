@@ -18,6 +18,8 @@ export interface ChatSettings {
   readonly seed: number;
   readonly sampling: Sampling;
   readonly chat: ChatOptions;
+  /** False leaves the folder's generation_config.json unread. */
+  readonly generationConfig?: boolean;
 }
 
 /** Stops the answer in progress; returns false when there is none, or when it is already stopping. */
@@ -71,11 +73,12 @@ export class ChatSession implements Interrupt {
 
   /** Streams the answer; the conversation keeps its token ids as generated, even those of a stopped answer. */
   private async stream(signal: AbortSignal): Promise<Message> {
-    const { seed, sampling, chat } = this.settings;
+    const { seed, sampling, chat, generationConfig = true } = this.settings;
     const requestId = createRng(seed)
       .fork('line', this.asked++)
       .id();
-    const stream = this.policy.stream({ prompt: this.messages, n: 1, sampling, seed, requestId, chat, signal });
+    const asked = { prompt: this.messages, n: 1, sampling, seed, requestId, chat, generationConfig, signal };
+    const stream = this.policy.stream(asked);
     const tokens: number[] = [];
     let content = '';
     try {

@@ -1,5 +1,6 @@
 //! Options and facts of embedders.
 
+use super::checked::{positive, whole, Keys};
 use super::load::{backend, dtype, dtype_name};
 use super::unknown;
 use exit_rl_engine::embed::embedder;
@@ -7,13 +8,17 @@ use exit_rl_engine::embed::ngram::{NgramUnit, Ngrams};
 use exit_rl_engine::error::Result;
 use napi_derive::napi;
 
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NgramOptions {
     /// `word` or `character`.
     pub unit: String,
-    pub minimum: u32,
-    pub maximum: u32,
-    pub dimension: u32,
+    pub minimum: f64,
+    pub maximum: f64,
+    pub dimension: f64,
+}
+
+impl Keys for NgramOptions {
+    const KEYS: &'static [&'static str] = &["unit", "minimum", "maximum", "dimension"];
 }
 
 impl NgramOptions {
@@ -23,21 +28,25 @@ impl NgramOptions {
             "character" => NgramUnit::Character,
             other => return Err(unknown("unit", other, "word and character")),
         };
-        let (minimum, maximum) = (self.minimum as usize, self.maximum as usize);
-        let ngrams = Ngrams { unit, minimum, maximum, dimension: self.dimension as usize };
+        let ngrams = Ngrams {
+            unit,
+            minimum: whole::<u32>("minimum", self.minimum)? as usize,
+            maximum: whole::<u32>("maximum", self.maximum)? as usize,
+            dimension: whole::<u32>("dimension", self.dimension)? as usize,
+        };
         ngrams.check()?;
         Ok(ngrams)
     }
 }
 
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct EmbedderOptions {
     /// `auto`, `cpu`, `cuda` or `cuda:N`.
     pub device: String,
     /// `fp32` or `bf16`.
     pub dtype: String,
     /// 0: one per core.
-    pub threads: u32,
+    pub threads: f64,
     /// `auto`, `kernels` (fp32 on the CPU) or `torch`.
     pub backend: String,
     /// A prefix of every text; overrides `promptName`.
@@ -45,7 +54,7 @@ pub struct EmbedderOptions {
     /// The name of one of the folder's prompts.
     pub prompt_name: Option<String>,
     /// Truncates texts to fewer tokens than the folder's limit.
-    pub max_tokens: Option<u32>,
+    pub max_tokens: Option<f64>,
 }
 
 #[napi(object)]
@@ -64,16 +73,22 @@ pub struct EmbedderInfo {
     pub notices: Vec<String>,
 }
 
+impl Keys for EmbedderOptions {
+    const KEYS: &'static [&'static str] =
+        &["device", "dtype", "threads", "backend", "prompt", "promptName", "maxTokens"];
+}
+
 impl EmbedderOptions {
     pub fn into_engine(self) -> Result<embedder::EmbedderOptions> {
+        let max_tokens = self.max_tokens.map(|tokens| positive::<u32>("maxTokens", tokens)).transpose()?;
         Ok(embedder::EmbedderOptions {
             dtype: dtype("dtype", &self.dtype)?,
             backend: backend(&self.backend)?,
             device: self.device,
-            threads: self.threads as usize,
+            threads: whole::<u32>("threads", self.threads)? as usize,
             prompt: self.prompt,
             prompt_name: self.prompt_name,
-            max_tokens: self.max_tokens.map(|tokens| tokens as usize),
+            max_tokens: max_tokens.map(|tokens| tokens as usize),
         })
     }
 }

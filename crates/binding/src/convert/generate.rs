@@ -1,6 +1,8 @@
 //! Requests for completions, and completions.
 
+use super::checked::{ids, whole, Keys, Known};
 use super::offsets;
+use super::rules::TokenRules;
 use exit_rl_engine::error::Result;
 use exit_rl_engine::generate::request::{Completion, Request, Watch};
 use exit_rl_engine::sampler::Sampling;
@@ -11,24 +13,26 @@ use napi_derive::napi;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeGenerateRequest {
     /// Token ids.
     pub prompt: Int32Array,
-    pub n: u32,
+    pub n: f64,
     pub temperature: f64,
     /// 0 keeps all.
-    pub top_k: u32,
+    pub top_k: f64,
     /// 1 keeps all.
     pub top_p: f64,
     /// 0 keeps all.
     pub min_p: f64,
-    pub max_new_tokens: u32,
+    pub max_new_tokens: f64,
     /// Added to the folder's end tokens.
-    pub stop_token_ids: Vec<u32>,
+    pub stop_token_ids: Vec<f64>,
     /// Texts that end a completion. Its text is cut before them unless `includeStopText` is true.
     pub stop_texts: Vec<String>,
     pub include_stop_text: bool,
+    #[napi(ts_type = "TokenRules")]
+    pub rules: Known<TokenRules>,
     /// Determines every random number together with `requestId`, completion and position; a whole number below 2^53.
     pub seed: f64,
     pub request_id: f64,
@@ -48,6 +52,25 @@ pub struct NativeGenerated {
     pub stopped: Vec<bool>,
 }
 
+impl Keys for NativeGenerateRequest {
+    const KEYS: &'static [&'static str] = &[
+        "prompt",
+        "n",
+        "temperature",
+        "topK",
+        "topP",
+        "minP",
+        "maxNewTokens",
+        "stopTokenIds",
+        "stopTexts",
+        "includeStopText",
+        "rules",
+        "seed",
+        "requestId",
+        "ticket",
+    ];
+}
+
 impl NativeGenerateRequest {
     pub fn take_stops(&mut self) -> Result<Option<Arc<StopTexts>>> {
         StopTexts::new(std::mem::take(&mut self.stop_texts), self.include_stop_text)
@@ -60,25 +83,27 @@ impl NativeGenerateRequest {
         watch: Option<Watch>,
         stop_texts: Option<StopScan>,
         reply: impl FnOnce(Result<Vec<Completion>>) + Send + 'static,
-    ) -> Request {
-        Request {
+    ) -> Result<Request> {
+        let stop_ids = ids("stopTokenIds", &self.stop_token_ids)?;
+        Ok(Request {
             prompt: self.prompt.iter().map(|&token| token as u32).collect(),
-            n: self.n as usize,
+            n: whole::<u32>("n", self.n)? as usize,
             sampling: Sampling {
                 temperature: self.temperature,
-                top_k: self.top_k as usize,
+                top_k: whole::<u32>("topK", self.top_k)? as usize,
                 top_p: self.top_p,
                 min_p: self.min_p,
             },
-            max_new_tokens: self.max_new_tokens as usize,
-            stop_tokens: self.stop_token_ids.iter().chain(end_tokens).copied().collect(),
+            rules: self.rules.0.into_engine()?,
+            max_new_tokens: whole::<u32>("maxNewTokens", self.max_new_tokens)? as usize,
+            stop_tokens: stop_ids.iter().chain(end_tokens).copied().collect(),
             stop_texts,
-            seed: self.seed as u64,
-            request_id: self.request_id as u64,
+            seed: whole("seed", self.seed)?,
+            request_id: whole("requestId", self.request_id)?,
             cancel,
             watch,
             reply: Box::new(reply),
-        }
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Options and facts of policies.
 
+use super::checked::{finite, whole, Keys, Known};
+use super::rules::TokenRules;
 use super::unknown;
 use exit_rl_engine::error::{EngineError, Result};
 use exit_rl_engine::model::lora::merge::Merged;
@@ -12,18 +14,18 @@ use napi_derive::napi;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct LoadOptions {
     /// `auto`, `cpu`, `cuda` or `cuda:N`.
     pub device: String,
     /// `fp32` or `bf16`.
     pub dtype: String,
     /// 0: one per core.
-    pub threads: u32,
+    pub threads: f64,
     /// Keeps a reference policy, for the KL penalty.
     pub reference: bool,
     /// Completions generated at a time; 0 chooses for the backend.
-    pub slots: u32,
+    pub slots: f64,
     /// `auto`, `kernels` (fp32 on the CPU) or `torch`.
     pub backend: String,
     /// False keeps nothing for updates; a bf16 policy then has no fp32 copy of its weights.
@@ -31,14 +33,15 @@ pub struct LoadOptions {
     /// The precision of the optimizer's moments: `fp32` or `bf16`.
     pub state_dtype: String,
     /// Trains an adapter instead of the weights.
-    pub lora: Option<LoraOptions>,
+    #[napi(ts_type = "LoraOptions")]
+    pub lora: Option<Known<LoraOptions>>,
     /// A PEFT folder with the initial adapter.
     pub adapter: Option<String>,
 }
 
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct LoraOptions {
-    pub rank: u32,
+    pub rank: f64,
     pub alpha: f64,
     pub dropout: f64,
     /// Suffixes of module paths; absent: every linear module but the head.
@@ -48,7 +51,7 @@ pub struct LoraOptions {
     /// Trains the magnitude of every row apart from its direction (DoRA).
     pub dora: bool,
     /// Ranks of the modules whose path a pattern matches.
-    pub rank_pattern: BTreeMap<String, u32>,
+    pub rank_pattern: BTreeMap<String, f64>,
     /// Alphas of the modules whose path a pattern matches.
     pub alpha_pattern: BTreeMap<String, f64>,
     /// Ends of the paths of modules that are trained in full.
@@ -73,6 +76,10 @@ pub struct PolicyInfo {
     pub has_reference: bool,
     /// One line for each thing that the folder holds and nobody reads.
     pub notices: Vec<String>,
+    /// The rules of generation_config.json for generated tokens.
+    pub generation_config: TokenRules,
+    /// Its keys that transformers' `generate` would compute and the engine does not.
+    pub unsupported_generation_keys: Vec<String>,
 }
 
 #[napi(object)]
@@ -98,13 +105,34 @@ pub struct EngineInfo {
     pub threads: u32,
 }
 
+impl Keys for LoadOptions {
+    const KEYS: &'static [&'static str] =
+        &["device", "dtype", "threads", "reference", "slots", "backend", "trainable", "stateDtype", "lora", "adapter"];
+}
+
+impl Keys for LoraOptions {
+    const KEYS: &'static [&'static str] = &[
+        "rank",
+        "alpha",
+        "dropout",
+        "targetModules",
+        "rankStabilised",
+        "seed",
+        "dora",
+        "rankPattern",
+        "alphaPattern",
+        "modulesToSave",
+    ];
+}
+
 impl LoadOptions {
     pub fn into_engine(self) -> Result<policy::LoadOptions> {
         let (dtype, state_dtype) = (dtype("dtype", &self.dtype)?, dtype("stateDtype", &self.state_dtype)?);
         let backend = backend(&self.backend)?;
-        let (threads, slots) = (self.threads as usize, self.slots as usize);
+        let threads = whole::<u32>("threads", self.threads)? as usize;
+        let slots = whole::<u32>("slots", self.slots)? as usize;
         let (device, reference, trainable) = (self.device, self.reference, self.trainable);
-        let lora = self.lora.map(LoraOptions::into_engine).transpose()?;
+        let lora = self.lora.map(|Known(lora)| lora.into_engine()).transpose()?;
         let adapter = self.adapter.map(PathBuf::from);
         Ok(policy::LoadOptions {
             device,
@@ -123,18 +151,25 @@ impl LoadOptions {
 
 impl LoraOptions {
     fn into_engine(self) -> Result<LoraSettings> {
-        let ranks = self.rank_pattern.into_iter().map(|(pattern, rank)| (pattern, rank as usize));
+        let rank = |(pattern, rank): (String, f64)| {
+            whole::<u32>(&format!("lora.rankPattern.{pattern}"), rank).map(|rank| (pattern, rank as usize))
+        };
+        let ranks = self.rank_pattern.into_iter().map(rank).collect::<Result<Vec<_>>>()?;
+        let alpha = |(pattern, alpha): (String, f64)| {
+            finite(&format!("lora.alphaPattern.{pattern}"), alpha).map(|alpha| (pattern, alpha))
+        };
+        let alphas = self.alpha_pattern.into_iter().map(alpha).collect::<Result<Vec<_>>>()?;
         Ok(LoraSettings {
-            rank: self.rank as usize,
-            alpha: self.alpha,
-            dropout: self.dropout,
+            rank: whole::<u32>("lora.rank", self.rank)? as usize,
+            alpha: finite("lora.alpha", self.alpha)?,
+            dropout: finite("lora.dropout", self.dropout)?,
             targets: self.target_modules,
             rslora: self.rank_stabilised,
             dora: self.dora,
             rank_pattern: patterns("lora.rankPattern", ranks)?,
-            alpha_pattern: patterns("lora.alphaPattern", self.alpha_pattern)?,
+            alpha_pattern: patterns("lora.alphaPattern", alphas)?,
             modules_to_save: self.modules_to_save,
-            seed: self.seed as u64,
+            seed: whole("lora.seed", self.seed)?,
         })
     }
 }
@@ -178,6 +213,8 @@ impl From<&policy::PolicyInfo> for PolicyInfo {
             threads: info.threads as u32,
             has_reference: info.has_reference,
             notices: info.notices.clone(),
+            generation_config: TokenRules::from(&info.generation_config.rules),
+            unsupported_generation_keys: info.generation_config.unsupported.clone(),
         }
     }
 }

@@ -1,16 +1,18 @@
 //! Estimates of memory.
 
+use super::checked::{whole, Keys};
+use exit_rl_engine::error::Result;
 use exit_rl_engine::memory;
 use napi_derive::napi;
 
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct MemoryWorkload {
     /// Prompts generated and trained together.
-    pub prompts: u32,
-    pub group_size: u32,
-    pub prompt_tokens: u32,
-    pub new_tokens: u32,
-    pub microbatch_tokens: u32,
+    pub prompts: f64,
+    pub group_size: f64,
+    pub prompt_tokens: f64,
+    pub new_tokens: f64,
+    pub microbatch_tokens: f64,
     pub logits_bytes: f64,
     pub gradient_checkpointing: bool,
     /// Checkpoints are written from a copy while training continues.
@@ -47,18 +49,32 @@ pub struct MemoryEstimate {
     pub peak_save: f64,
 }
 
-impl From<MemoryWorkload> for memory::Workload {
-    fn from(load: MemoryWorkload) -> Self {
-        Self {
-            prompts: load.prompts as usize,
-            group_size: load.group_size as usize,
-            prompt_tokens: load.prompt_tokens as usize,
-            new_tokens: load.new_tokens as usize,
-            microbatch_tokens: load.microbatch_tokens as usize,
-            logits_bytes: load.logits_bytes as usize,
-            gradient_checkpointing: load.gradient_checkpointing,
-            asynchronous_saving: load.asynchronous_saving,
-        }
+impl Keys for MemoryWorkload {
+    const KEYS: &'static [&'static str] = &[
+        "prompts",
+        "groupSize",
+        "promptTokens",
+        "newTokens",
+        "microbatchTokens",
+        "logitsBytes",
+        "gradientCheckpointing",
+        "asynchronousSaving",
+    ];
+}
+
+impl MemoryWorkload {
+    pub fn into_engine(self) -> Result<memory::Workload> {
+        let count = |key: &str, value: f64| whole::<u32>(key, value).map(|count| count as usize);
+        Ok(memory::Workload {
+            prompts: count("prompts", self.prompts)?,
+            group_size: count("groupSize", self.group_size)?,
+            prompt_tokens: count("promptTokens", self.prompt_tokens)?,
+            new_tokens: count("newTokens", self.new_tokens)?,
+            microbatch_tokens: count("microbatchTokens", self.microbatch_tokens)?,
+            logits_bytes: whole("logitsBytes", self.logits_bytes)?,
+            gradient_checkpointing: self.gradient_checkpointing,
+            asynchronous_saving: self.asynchronous_saving,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Batches and the settings of updates.
 
+use super::checked::{whole, Keys};
 use super::ragged;
 use exit_rl_engine::batch;
 use exit_rl_engine::error::{EngineError, Result};
@@ -9,10 +10,11 @@ use exit_rl_engine::train::settings::UpdateSettings;
 use exit_rl_shim::AdamW;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeBatch {
     pub prompt_tokens: Int32Array,
     pub prompt_offsets: Uint32Array,
@@ -46,9 +48,32 @@ struct Settings {
     adam_epsilon: f64,
     weight_decay: f64,
     max_grad_norm: f64,
+    #[serde(deserialize_with = "whole_number")]
     microbatch_tokens: usize,
     gradient_checkpointing: bool,
+    #[serde(deserialize_with = "whole_number")]
     logits_bytes: usize,
+}
+
+/// Numbers of 2^32 and more arrive as fractions.
+fn whole_number<'de, D: Deserializer<'de>>(number: D) -> std::result::Result<usize, D::Error> {
+    let value = f64::deserialize(number)?;
+    whole("", value).map_err(|_| D::Error::custom(format!("{value} is not a whole number")))
+}
+
+impl Keys for NativeBatch {
+    const KEYS: &'static [&'static str] = &[
+        "promptTokens",
+        "promptOffsets",
+        "tokens",
+        "offsets",
+        "prompt",
+        "rollout",
+        "advantage",
+        "mask",
+        "behaviourLogprobs",
+        "step",
+    ];
 }
 
 impl NativeBatch {

@@ -14,7 +14,7 @@ use crate::kernels::trainer::KernelTrainer;
 use crate::kernels::training_weights::HeadSettings;
 use crate::model::parameters::Parameters;
 use crate::placement::Pool;
-use crate::sampler::sample;
+use crate::sampler::sample_edited;
 use crate::simd::isa::Instructions;
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -204,6 +204,7 @@ fn decode_rows(decoder: &KernelDecoder, work: &mut [RowWork], workspace: &mut Wo
     decoder.forward(&mut segments, workspace, true);
     let logits = workspace.logits.chunks_exact_mut(decoder.config.vocab_size);
     for (work, logits) in work.iter_mut().zip(logits) {
-        work.row.sampled = sample(logits, &work.row.sampling, work.row.place, Instructions::detect());
+        let DecodeRow { edits, sampling, place, sampled, .. } = &mut *work.row;
+        *sampled = sample_edited(logits, edits.as_deref(), sampling, *place, Instructions::detect());
     }
 }

@@ -175,7 +175,7 @@ impl Backend for TorchBackend {
             let logits = self.advance(parameters, rows);
             let slots: Vec<i64> = rows.iter().map(|row| row.slot as i64).collect();
             let logits = logits.index_select(0, &Tensor::from_slice(&slots).to_device(self.device));
-            if rows.iter().all(|row| row.sampling.is_plain()) {
+            if rows.iter().all(|row| row.sampling.is_plain() && row.edits.is_none()) {
                 return sample_on_device(&logits, rows);
             }
             sample_on_host(&logits, rows)

@@ -2,8 +2,9 @@
 
 use super::request::{Completion, Request, Running};
 use crate::backend::DecodeRow;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::philox::Place;
+use crate::sampler::edits::Edits;
 use crate::sampler::{Sampled, Sampling};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 pub struct Group {
     pub request: Request,
     pub sampling: Arc<Sampling>,
+    /// False for most requests, whose history then need not be read.
+    has_rules: bool,
     pub capacity: usize,
     pub started: usize,
     pub finished: usize,
@@ -25,6 +28,7 @@ impl Group {
         let capacity = request.max_new_tokens.min(context_length - request.prompt.len());
         Self {
             sampling: Arc::new(request.sampling.clone()),
+            has_rules: !request.rules.is_neutral(),
             capacity,
             started: 0,
             finished: 0,
@@ -55,8 +59,14 @@ impl Group {
             token: running.token,
             place,
             sampling: self.sampling.clone(),
+            edits: self.edits(running.completion),
             sampled: Sampled { token: 0, logprob: 0.0 },
         }
+    }
+
+    fn edits(&self, completion: usize) -> Option<Box<Edits>> {
+        let Request { rules, prompt, stop_tokens, .. } = &self.request;
+        self.has_rules.then(|| Box::new(rules.edits(prompt, &self.completions[completion].tokens, stop_tokens)))
     }
 
     /// Records a token for the request's watcher; false when it has none.
@@ -75,9 +85,16 @@ impl Group {
         self.new_tokens.clear();
     }
 
-    /// Appends a token; true when the completion is finished.
-    pub fn push(&mut self, completion: usize, sampled: Sampled) -> Result<bool> {
+    /// Appends a token of `model`; true when the completion is finished.
+    ///
+    /// @error `NON_FINITE` for logits that give no distribution.
+    pub fn push(&mut self, completion: usize, sampled: Sampled, model: &str) -> Result<bool> {
         let target = &mut self.completions[completion];
+        if !sampled.logprob.is_finite() {
+            let position = self.request.prompt.len() + target.tokens.len();
+            let temperature = self.sampling.temperature;
+            return Err(EngineError::NonFiniteLogits { model: model.into(), position, temperature });
+        }
         target.tokens.push(sampled.token);
         target.logprobs.push(sampled.logprob);
         target.stopped = self.request.stop_tokens.contains(&sampled.token);

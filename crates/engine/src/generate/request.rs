@@ -1,5 +1,6 @@
 //! Requests for completions, and completions.
 
+use super::token_rules::TokenRules;
 use crate::backend::{GroupId, SlotId};
 use crate::error::Result;
 use crate::sampler::Sampling;
@@ -12,6 +13,7 @@ pub struct Request {
     pub prompt: Vec<u32>,
     pub n: usize,
     pub sampling: Sampling,
+    pub rules: TokenRules,
     pub max_new_tokens: usize,
     pub stop_tokens: Vec<u32>,
     /// Stop texts, which end a completion like a stop token.

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 
 pub struct Scheduler {
+    /// The model folder, for errors.
+    model: String,
     context_length: usize,
     waiting: VecDeque<Request>,
     groups: BTreeMap<GroupId, Group>,
@@ -20,8 +22,9 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    pub fn new(slots: usize, context_length: usize) -> Self {
+    pub fn new(model: String, slots: usize, context_length: usize) -> Self {
         Self {
+            model,
             context_length,
             waiting: VecDeque::new(),
             groups: BTreeMap::new(),
@@ -129,7 +132,7 @@ impl Scheduler {
             if group.record(running.completion, row.sampled.token) {
                 watched.insert(running.group);
             }
-            let is_finished = group.push(running.completion, row.sampled).unwrap_or_else(|error| {
+            let is_finished = group.push(running.completion, row.sampled, &self.model).unwrap_or_else(|error| {
                 failed.insert(running.group, error);
                 false
             });

@@ -6,7 +6,7 @@ use super::gradients;
 use super::prompt_group::PromptGroup;
 use super::training_weights::TrainingWeights;
 use crate::simd::isa::Isa;
-use crate::simd::math::{exp, max, LANES};
+use crate::simd::math::{exp, max, LANES, LEAST_EXPONENT};
 use crate::with_instructions;
 
 /// d(loss)/d(log-probability) of every token, and d(loss)/d(entropy) where the loss depends on it.
@@ -72,6 +72,7 @@ fn normalise(decoder: &KernelDecoder, row: &mut [f32], target: u32, temperature:
 #[inline(always)]
 fn normalise_row(row: &mut [f32], target: u32, scale: f32) -> (f32, f32) {
     let largest = max(row);
+    let shifted_target = (row[target as usize] - largest) * scale;
     let (mut totals, mut weighted) = ([0f64; LANES], [0f64; LANES]);
     for chunk in row.chunks_mut(LANES) {
         for ((value, total), weighted) in chunk.iter_mut().zip(&mut totals).zip(&mut weighted) {
@@ -82,7 +83,10 @@ fn normalise_row(row: &mut [f32], target: u32, scale: f32) -> (f32, f32) {
         }
     }
     let (total, weighted) = (totals.iter().sum::<f64>(), weighted.iter().sum::<f64>());
-    let logprob = f64::from(row[target as usize]).ln() - total.ln();
+    // `exp` clamps: below its least value, at a small temperature, the exponent itself is the logarithm.
+    let weight =
+        if shifted_target < LEAST_EXPONENT { f64::from(shifted_target) } else { f64::from(row[target as usize]).ln() };
+    let logprob = weight - total.ln();
     let inverse = (1.0 / total) as f32;
     row.iter_mut().for_each(|value| *value *= inverse);
     (logprob as f32, (total.ln() - weighted / total) as f32)

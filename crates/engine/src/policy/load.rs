@@ -7,6 +7,7 @@ use crate::backend::kernels::KernelBackend;
 use crate::backend::torch::TorchBackend;
 use crate::backend::Backend;
 use crate::error::Result;
+use crate::generate::generation_config::GenerationConfig;
 use crate::generate::scheduler::Scheduler;
 use crate::host_copy::Copier;
 use crate::io::companions::Companions;
@@ -28,6 +29,7 @@ struct Opened {
     companions: Companions,
     base_fingerprint: String,
     notices: Notices,
+    generation_config: GenerationConfig,
 }
 
 impl Policy {
@@ -36,7 +38,8 @@ impl Policy {
     /// @error names the file, weight, device or option that cannot be used.
     pub fn load(folder: &Path, options: &LoadOptions) -> Result<Self> {
         let threads = if options.threads == 0 { placement::default_threads() } else { options.threads };
-        let Opened { parameters, tokenizer, companions, base_fingerprint, notices } = open_folder(folder, options)?;
+        let Opened { parameters, tokenizer, companions, base_fingerprint, generation_config, notices } =
+            open_folder(folder, options)?;
         let adapted = parameters.adapter.is_some();
         // An adapter's reference policy is the difference from its base.
         let reference = (options.reference && !adapted).then(|| parameters.frozen_copy());
@@ -60,12 +63,15 @@ impl Policy {
             threads,
             has_reference: reference.is_some() || adapted,
             notices: notices.lines(),
+            generation_config,
         };
+        let model = folder.display().to_string();
         Ok(Self {
+            model: model.clone(),
             companions: Arc::new(companions),
             copier: Copier::new(threads),
             base_fingerprint,
-            scheduler: Scheduler::new(slots, parameters.config.context_length),
+            scheduler: Scheduler::new(model, slots, parameters.config.context_length),
             shared: Arc::new(Shared { text: Arc::new(TextWorker::start(tokenizer, DEADLINE)?), info }),
             parameters,
             reference,
@@ -93,7 +99,11 @@ fn open_folder(folder: &Path, options: &LoadOptions) -> Result<Opened> {
         parameters.adapt(adapter)?;
     }
     let tokenizer = Tokenizer::load(folder, parameters.config.vocab_size, &mut notices)?;
-    Ok(Opened { parameters, tokenizer, companions, base_fingerprint, notices })
+    let generation_config = GenerationConfig::read(folder, parameters.config.vocab_size, &mut notices)?;
+    if options.trainable {
+        generation_config.note_training(folder, &mut notices);
+    }
+    Ok(Opened { parameters, tokenizer, companions, base_fingerprint, generation_config, notices })
 }
 
 fn start_backend(parameters: &Parameters, kernels: bool, threads: usize) -> Result<Box<dyn Backend>> {

@@ -3,13 +3,16 @@
 /// Partial sums of a reduction: one order on every machine with any vector width.
 pub const LANES: usize = 16;
 
+/// Below it `exp` gives the same value as at it.
+pub const LEAST_EXPONENT: f32 = -87.0;
+
 /// e^x, clamped to x in [−87, 88]: the polynomial of Cephes' `expf`, relative error below 2.5e-7. It has no branch, so
 /// loops vectorise.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    let x = x.clamp(-87.0, 88.0);
+    let x = x.clamp(LEAST_EXPONENT, 88.0);
     let n = (x * std::f32::consts::LOG2_E + 0.5).floor();
     let r = (-n).mul_add(LN2_LOW, (-n).mul_add(LN2_HIGH, x));
     let mut p = 1.987_569_2e-4f32;

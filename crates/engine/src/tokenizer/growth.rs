@@ -16,6 +16,8 @@ const LONGEST_TOKEN: usize = 1 << 14;
 const LONGEST_ADDED: usize = 1 << 10;
 /// Bytes of all added tokens: the automaton that matches them has a state for each byte, of a kilobyte at worst.
 const MOST_ADDED: usize = 1 << 20;
+/// Special tokens that a post-processor puts around a text; real ones put one or two.
+const MOST_AROUND: u64 = 1 << 10;
 /// Depth of nested steps.
 const MOST_DEPTH: usize = 16;
 
@@ -25,6 +27,8 @@ struct Steps {
     normalizer: Value,
     #[serde(default)]
     pre_tokenizer: Value,
+    #[serde(default)]
+    post_processor: Value,
     #[serde(default)]
     decoder: Value,
     #[serde(default)]
@@ -36,6 +40,7 @@ struct Steps {
 pub fn check_growth(file: &[u8]) -> Result<(), String> {
     let steps: Steps = serde_json::from_slice(file).map_err(|error| error.to_string())?;
     let encoding = growth(&steps.normalizer, 0)?.saturating_mul(growth(&steps.pre_tokenizer, 0)?);
+    check_template(&steps.post_processor, 0)?;
     for (name, growth) in [("normalizer and pre_tokenizer", encoding), ("decoder", growth(&steps.decoder, 0)?)] {
         if growth > MOST_GROWTH {
             return Err(format!(
@@ -44,6 +49,23 @@ pub fn check_growth(file: &[u8]) -> Result<(), String> {
         }
     }
     check_added(&steps.added_tokens)
+}
+
+/// Refuses a template that repeats the text, or that adds tokens without end.
+fn check_template(step: &Value, depth: usize) -> Result<(), String> {
+    if depth > MOST_DEPTH {
+        return Err(format!("its steps are nested more than {MOST_DEPTH} deep"));
+    }
+    let pieces = step["single"].as_array().map_or(&[][..], Vec::as_slice);
+    let texts = pieces.iter().filter(|piece| piece.get("Sequence").is_some()).count();
+    let ids = |piece: &Value| step["special_tokens"][piece["SpecialToken"]["id"].as_str()?]["ids"].as_array();
+    let added: u64 = pieces.iter().filter_map(ids).map(|ids| ids.len() as u64).sum();
+    if texts > 1 || added > MOST_AROUND {
+        return Err(format!(
+            "its post_processor holds a text {texts} times and adds {added} tokens; once and {MOST_AROUND} are accepted"
+        ));
+    }
+    step["processors"].as_array().into_iter().flatten().try_for_each(|inner| check_template(inner, depth + 1))
 }
 
 fn check_added(tokens: &Value) -> Result<(), String> {
@@ -193,6 +215,20 @@ mod tests {
         ] {
             assert!(check(key, step.clone()).is_err_and(|reason| reason.contains("times as long")), "{step}");
         }
+    }
+
+    #[test]
+    fn templates_that_repeat_a_text_or_add_many_tokens_are_refused() {
+        let text = json!({ "Sequence": { "id": "A", "type_id": 0 } });
+        let token = json!({ "SpecialToken": { "id": "s", "type_id": 0 } });
+        let template = |pieces: Vec<&Value>, ids: usize| {
+            let special = json!({ "s": { "id": "s", "ids": vec![0; ids], "tokens": vec!["s"; ids] } });
+            json!({ "type": "TemplateProcessing", "single": pieces, "pair": [], "special_tokens": special })
+        };
+        let check = |step: &Value| check("post_processor", sequence("processors", vec![step.clone()]));
+        assert_eq!(check(&template(vec![&token, &text, &token], 1)), Ok(()));
+        assert!(check(&template(vec![&text, &text], 1)).is_err_and(|reason| reason.contains("2 times")));
+        assert!(check(&template(vec![&token, &text], 1025)).is_err_and(|reason| reason.contains("adds 1025 tokens")));
     }
 
     #[test]

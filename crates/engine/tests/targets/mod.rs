@@ -9,12 +9,13 @@ mod tokenizer_file;
 /// The name of a corpus, and the parser of its inputs; true where the parser accepts, false for a typed error.
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
     ("model-config", policy_folder::config),
     ("policy", policy_folder::policy),
     ("weights", policy_folder::weights),
     ("weights-index", policy_folder::weights_index),
     ("end-tokens", policy_folder::end_tokens),
+    ("generation-config", policy_folder::generation_config),
     ("tokenizer", tokenizer_file::tokenizer),
     ("adapter-config", policy_folder::adapter_config),
     ("adapter-weights", policy_folder::adapter_weights),

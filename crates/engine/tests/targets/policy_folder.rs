@@ -1,6 +1,7 @@
 //! Parsers of a model folder of a policy, of its adapters and of training checkpoints.
 
 use super::scratch_folder::ScratchFolder;
+use exit_rl_engine::generate::generation_config::GenerationConfig;
 use exit_rl_engine::io::notices::Notices;
 use exit_rl_engine::memory::{estimate, Workload};
 use exit_rl_engine::model::config::DecoderConfig;
@@ -71,6 +72,13 @@ pub fn weights_index(bytes: &[u8]) -> bool {
 pub fn end_tokens(bytes: &[u8]) -> bool {
     let ids = read_end_tokens(&ScratchFolder::with(&[("generation_config.json", bytes)]).0, 100);
     ids.is_ok_and(|ids| ids.iter().all(|&id| id < 100))
+}
+
+pub fn generation_config(bytes: &[u8]) -> bool {
+    let folder = ScratchFolder::with(&[("generation_config.json", bytes)]);
+    let config = GenerationConfig::read(&folder.0, 100, &mut Notices::default());
+    // What is accepted can be applied to any history.
+    config.is_ok_and(|config| config.rules.edits(&[1, 2, 1], &[2, 1], &[3]).banned.iter().all(|&id| id < 100))
 }
 
 pub fn adapter_config(bytes: &[u8]) -> bool {

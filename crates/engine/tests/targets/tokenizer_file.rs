@@ -19,6 +19,7 @@ pub fn tokenizer(bytes: &[u8]) -> bool {
 
 fn use_tokenizer(tokenizer: &Tokenizer) -> Result<()> {
     let tokens = tokenizer.encode(TEXT)?;
+    let _ = tokenizer.encode_prompt(TEXT);
     let _ = tokenizer.decode(&tokens, false);
     let control: HashSet<u32> = tokenizer.added_tokens().iter().map(|token| token.id).collect();
     let guarded = tokenizer.guard(TEXT, &control, MARKS.guard)?;

@@ -2,12 +2,12 @@
 
 use crate::backend::DecodeRow;
 use crate::error::Result;
-use crate::sampler::{sample, Sampled};
+use crate::sampler::{sample_edited, Sampled};
 use crate::simd::isa::Instructions;
 use tch::{Device, Kind, Tensor};
 
 /// Samples all rows at once by the inverse of the cumulative distribution; only tokens and log-probabilities come to the
-/// host. Covers plain sampling: no top-k, top-p or min-p.
+/// host. Covers plain sampling: no top-k, top-p or min-p, and no edits of logits.
 pub fn sample_on_device(logits_rv: &Tensor, rows: &mut [DecodeRow]) -> Result<()> {
     let column = |values: Vec<f64>| Tensor::from_slice(&values).to_device(logits_rv.device()).unsqueeze(1);
     let temperatures = column(rows.iter().map(|row| row.sampling.divisor()).collect()).to_kind(Kind::Float);
@@ -27,12 +27,13 @@ pub fn sample_on_device(logits_rv: &Tensor, rows: &mut [DecodeRow]) -> Result<()
     Ok(())
 }
 
-/// Samples one row after the other, with truncation.
+/// Samples one row after the other, with truncation and edits.
 pub fn sample_on_host(logits_rv: &Tensor, rows: &mut [DecodeRow]) -> Result<()> {
     let vocabulary = logits_rv.size()[1] as usize;
     let mut logits = Vec::<f32>::try_from(&logits_rv.to_device(Device::Cpu).reshape([-1]))?;
     for (row, logits) in rows.iter_mut().zip(logits.chunks_exact_mut(vocabulary)) {
-        row.sampled = sample(logits, &row.sampling, row.place, Instructions::detect());
+        let edits = row.edits.as_deref();
+        row.sampled = sample_edited(logits, edits, &row.sampling, row.place, Instructions::detect());
     }
     Ok(())
 }
