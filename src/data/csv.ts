@@ -1,80 +1,171 @@
-/** Reads CSV and TSV (RFC 4180): the first record names the columns; every value is text, including the empty text. */
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
-import { CsvError, type Info, Parser } from 'csv-parse';
+/**
+ * Reads CSV and TSV as Python's csv does: the first record names the columns, every value is text, and a record ends at
+ * `\n`, `\r\n` or `\r`, in any mixture. Quotes count at the beginning of a value only, and `""` within them is one quote.
+ */
+import { readBytes, reportUnreadable, UnreadableFile } from './bytes.js';
 import type { RowSink } from './sink.js';
+import { uniqueNames } from './unique-names.js';
 
-interface Parsed {
-  readonly record: readonly string[];
-  readonly info: Info;
+/** Names the columns as pandas does: one without a name is `Unnamed: 0`, the second `a` is `a.1`. */
+function columnNames(record: readonly string[]): readonly string[] {
+  return uniqueNames(record.map((name, at) => name.trim() || `Unnamed: ${at}`));
 }
 
-/** Returns the column names; undefined, after reporting each problem, when a name is missing or occurs twice. */
-function readColumnNames(names: readonly string[], sink: RowSink): readonly string[] | undefined {
-  const trimmed = names.map((name) => name.trim());
-  const wrong = trimmed.flatMap((name, at) => {
-    if (name === '') return [`column ${at + 1} has no name`];
-    return trimmed.indexOf(name) < at ? [`two columns are named \`${name}\``] : [];
-  });
-  for (const message of wrong) sink.problem(message, 'line 1', 'the first line must name the columns');
-  return wrong.length === 0 ? trimmed : undefined;
-}
+type State = 'record' | 'value' | 'plain' | 'quoted' | 'quote';
 
-async function readRecords(records: AsyncIterable<Parsed>, sink: RowSink): Promise<void> {
-  let columns: readonly string[] | undefined;
-  for await (const { record, info } of records) {
-    const place = (): string => `line ${info.lines}`;
-    if (columns === undefined) {
-      columns = readColumnNames(record, sink);
-      if (columns === undefined) return;
-    } else if (record.length !== columns.length) {
-      sink.problem(`has ${record.length} values, the first line names ${columns.length} columns`, place());
-    } else sink.row(Object.fromEntries(columns.map((name, at) => [name, record[at]])), place);
-    if (!sink.open) return;
+/** Characters that end a plain run of a value. */
+const special = (delimiter: string): RegExp => new RegExp(`[${delimiter}\\r\\n]`, 'g');
+
+/** Splits chunks of text into records. A value within quotes may hold delimiters and line ends. */
+class CsvParser {
+  private state: State = 'record';
+  private record: string[] = [];
+  private value = '';
+  private size = 0;
+  private afterReturn = false;
+  /** The line that is read, from 1, and the one on which its record begins. */
+  private line = 1;
+  private firstLine = 1;
+  private readonly ends: RegExp;
+
+  constructor(
+    private readonly delimiter: string,
+    private readonly most: number,
+    private readonly onRecord: (record: readonly string[], place: string) => void,
+  ) {
+    this.ends = special(delimiter);
+  }
+
+  read(text: string): void {
+    for (let at = 0; at < text.length; )
+      at = this.state === 'quoted' ? this.readQuoted(text, at) : this.readPlain(text, at);
+  }
+
+  /** Ends the last record; returns false when the text ends within quotes. */
+  end(): boolean {
+    if (this.state === 'quoted') return false;
+    if (this.state !== 'record') this.endRecord();
+    return true;
+  }
+
+  /** The line on which the record begins that is read. */
+  get place(): string {
+    return `line ${this.firstLine}`;
+  }
+
+  /** Takes the text of a value up to its closing quote. */
+  private readQuoted(text: string, at: number): number {
+    const end = text.indexOf('"', at);
+    const part = text.slice(at, end < 0 ? text.length : end);
+    this.countLines(part);
+    this.append(part);
+    if (end < 0) return text.length;
+    this.afterReturn = false;
+    this.state = 'quote';
+    return end + 1;
+  }
+
+  private readPlain(text: string, at: number): number {
+    const character = text[at];
+    if (character === '\n' || character === '\r') return this.readLineEnd(character, at);
+    this.afterReturn = false;
+    if (this.state === 'record') this.firstLine = this.line;
+    if (character === this.delimiter) this.endValue();
+    else if (character === '"' && this.state !== 'plain') return this.readQuote(at);
+    else return this.readRun(text, at);
+    return at + 1;
+  }
+
+  /** A quote opens a value at its beginning; behind the closing one it stands for itself, and the value goes on. */
+  private readQuote(at: number): number {
+    if (this.state === 'quote') this.append('"');
+    this.state = 'quoted';
+    return at + 1;
+  }
+
+  private readRun(text: string, at: number): number {
+    this.ends.lastIndex = at;
+    const end = this.ends.exec(text)?.index ?? text.length;
+    this.append(text.slice(at, end));
+    this.state = 'plain';
+    return end;
+  }
+
+  private readLineEnd(character: string, at: number): number {
+    const isSecond = character === '\n' && this.afterReturn;
+    this.afterReturn = character === '\r';
+    if (isSecond) return at + 1;
+    if (this.state !== 'record') this.endRecord();
+    this.line += 1;
+    return at + 1;
+  }
+
+  private countLines(text: string): void {
+    for (const character of text) {
+      if (character === '\r' || (character === '\n' && !this.afterReturn)) this.line += 1;
+      this.afterReturn = character === '\r';
+    }
+  }
+
+  private append(text: string): void {
+    this.grow(text.length);
+    this.value += text;
+  }
+
+  private endValue(): void {
+    this.grow(1);
+    this.record.push(this.value);
+    this.value = '';
+    this.state = 'value';
+  }
+
+  private endRecord(): void {
+    this.record.push(this.value);
+    this.onRecord(this.record, this.place);
+    this.record = [];
+    this.value = '';
+    this.size = 0;
+    this.state = 'record';
+  }
+
+  private grow(characters: number): void {
+    this.size += characters;
+    if (this.size > this.most) throw new UnreadableFile('has a line that is too long for a row');
   }
 }
 
-class LongRecord extends Error {}
+/** Returns a function that takes records: the first names the columns, the others are rows. */
+function rowsOf(sink: RowSink): (record: readonly string[], place: string) => void {
+  let columns: readonly string[] | undefined;
+  return (record, place) => {
+    if (!sink.open) return;
+    if (columns === undefined) columns = columnNames(record);
+    else if (record.length !== columns.length)
+      sink.problem(`has ${record.length} values, the first line names ${columns.length} columns`, place);
+    else sink.row(Object.fromEntries(columns.map((name, at) => [name, record[at]])), () => place);
+  };
+}
 
-/** Decodes UTF-8. A line of separators alone has no long value but may be long itself, so line bytes are counted here. */
-async function* decode(chunks: AsyncIterable<Buffer>, sink: RowSink): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let lineBytes = 0;
-  for await (const chunk of chunks) {
+async function readRecords(file: string, sink: RowSink, parser: CsvParser): Promise<void> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const decode = (chunk?: Buffer): string => {
+    try {
+      return decoder.decode(chunk, { stream: chunk !== undefined });
+    } catch {
+      throw new UnreadableFile('is not valid UTF-8', 'save the file as UTF-8');
+    }
+  };
+  for await (const chunk of readBytes(file)) {
     sink.count(chunk.length);
     if (!sink.open) return;
-    const lastEnd = Math.max(chunk.lastIndexOf('\n'), chunk.lastIndexOf('\r'));
-    lineBytes = lastEnd < 0 ? lineBytes + chunk.length : chunk.length - lastEnd;
-    if (lineBytes > sink.limits.recordBytes) throw new LongRecord();
-    yield decoder.decode(chunk, { stream: true });
+    parser.read(decode(chunk));
   }
-  yield decoder.decode();
-}
-
-function describe(error: unknown): { message: string; place?: string } {
-  if (error instanceof TypeError) return { message: 'is not valid UTF-8' };
-  if (error instanceof LongRecord) return { message: 'has a line that is too long for a row' };
-  if (!(error instanceof CsvError)) throw error;
-  const { lines } = error as CsvError & { readonly lines?: number };
-  const message = error.code === 'CSV_QUOTE_NOT_CLOSED' ? 'a quoted value is never closed' : error.message;
-  return lines === undefined ? { message } : { message, place: `line ${lines}` };
+  parser.read(decode());
+  if (!parser.end()) sink.problem('a quoted value is never closed', parser.place);
 }
 
 /** Reads a CSV or TSV file into the sink. */
 export async function readCsv(file: string, sink: RowSink, delimiter = ','): Promise<void> {
-  const options = { info: true, relax_column_count: true, skip_empty_lines: true };
-  const parser = new Parser({ ...options, delimiter, max_record_size: sink.limits.recordBytes });
-  try {
-    await pipeline(
-      createReadStream(file, { highWaterMark: 2 ** 16 }),
-      (chunks: AsyncIterable<Buffer>) => decode(chunks, sink),
-      parser,
-      (records: AsyncIterable<Parsed>) => readRecords(records, sink),
-    );
-  } catch (error) {
-    // The sink closed and has reported why.
-    if (error instanceof Error && error.name === 'AbortError') return;
-    const { message, place } = describe(error);
-    sink.problem(message, place);
-  }
+  const parser = new CsvParser(delimiter, sink.limits.recordBytes, rowsOf(sink));
+  await reportUnreadable(sink, () => readRecords(file, sink, parser));
 }

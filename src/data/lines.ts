@@ -1,15 +1,14 @@
 /** Reads a text file line by line in constant memory; reading stops at a line that is too long. */
-import { createReadStream } from 'node:fs';
+import { readBytes, reportUnreadable } from './bytes.js';
 import type { RowSink } from './sink.js';
 
 const newline = 0x0a;
-const byteOrderMark = [0xef, 0xbb, 0xbf] as const;
+const carriageReturn = 0x0d;
 
-function withoutMark(bytes: Buffer): Buffer {
-  return byteOrderMark.every((byte, at) => bytes[at] === byte) ? bytes.subarray(byteOrderMark.length) : bytes;
-}
-
-/** Calls `onLine(text, line)` for every line that is valid UTF-8, counted from 1; reports the others as problems. */
+/**
+ * Calls `onLine(text, line)` for every line that is valid UTF-8, counted from 1; reports the others as problems. A line ends
+ * at `\n`, `\r\n` or `\r`, and none of them is part of its text.
+ */
 export async function readLines(
   file: string,
   sink: RowSink,
@@ -26,22 +25,39 @@ export async function readLines(
     }
   };
   const decode = (bytes: Buffer): void => {
-    line += 1;
-    const text = tryDecode(line === 1 ? withoutMark(bytes) : bytes);
-    if (text !== undefined) onLine(text, line);
+    for (const part of splitAtReturns(bytes)) {
+      line += 1;
+      const text = tryDecode(part);
+      if (text !== undefined && sink.open) onLine(text, line);
+    }
   };
-  const rest = await splitLines(file, sink, decode);
-  if (rest === undefined) {
-    const longest = `${Math.floor(sink.limits.recordBytes / 2 ** 20)} MiB`;
-    sink.problem(`is longer than ${longest}`, `line ${line + 1}`, 'write one row per line');
-  } else if (rest.length > 0 && sink.open) decode(rest);
+  await reportUnreadable(sink, async () => {
+    const rest = await splitLines(file, sink, decode);
+    if (rest === undefined) {
+      const longest = `${Math.floor(sink.limits.recordBytes / 2 ** 20)} MiB`;
+      sink.problem(`is longer than ${longest}`, `line ${line + 1}`, 'write one row per line');
+    } else if (rest.length > 0 && sink.open) decode(rest);
+  });
+}
+
+/** Splits what stands before a `\n` at each `\r`; one at its end belongs to the `\n`. */
+function splitAtReturns(bytes: Buffer): Buffer[] {
+  const text = bytes.at(-1) === carriageReturn ? bytes.subarray(0, -1) : bytes;
+  const parts: Buffer[] = [];
+  let begin = 0;
+  for (let end = text.indexOf(carriageReturn); end >= 0; end = text.indexOf(carriageReturn, begin)) {
+    parts.push(text.subarray(begin, end));
+    begin = end + 1;
+  }
+  parts.push(text.subarray(begin));
+  return parts;
 }
 
 /** Calls `onLine` for every complete line and returns the bytes after the last one; undefined when a line is too long. */
 async function splitLines(file: string, sink: RowSink, onLine: (bytes: Buffer) => void): Promise<Buffer | undefined> {
   let pending: Buffer[] = [];
   let pendingBytes = 0;
-  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
+  for await (const chunk of readBytes(file)) {
     sink.count(chunk.length);
     let begin = 0;
     for (let end = chunk.indexOf(newline); end >= 0 && sink.open; end = chunk.indexOf(newline, begin)) {

@@ -1,4 +1,5 @@
 /** Converts a row of a data file: the prompt, and all other columns for rewards and verifiers. */
+import { plainNumbers } from '../exact-json.js';
 import type { Message, Prompt, ToolCall } from '../message.js';
 import { isTooDeep } from '../nesting.js';
 import { isRecord } from './jsonl.js';
@@ -107,6 +108,6 @@ export function rowConverter(settings: RowSettings, depth: number): Convert<Data
     const prompt = parsePrompt(row[promptColumn], settings, addProblem);
     if (prompt === undefined || prompt === '') return undefined;
     const others = names.filter((name) => name !== promptColumn && (kept?.includes(name) ?? true));
-    return { prompt, columns: Object.fromEntries(others.map((name) => [name, row[name]])) };
+    return { prompt, columns: Object.fromEntries(others.map((name) => [name, plainNumbers(row[name])])) };
   };
 }
