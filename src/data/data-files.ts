@@ -1,8 +1,9 @@
 /** Expands the paths of a config (files, folders, patterns) to data files in a fixed order. */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { extensions, type Reader, readers } from './formats.js';
+import { extensions, readers } from './formats.js';
 import { listSavedFiles } from './saved-dataset.js';
+import type { Reader } from './sink.js';
 
 export interface FoundFile {
   readonly path: string;

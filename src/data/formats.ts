@@ -2,10 +2,7 @@
 import { readCsv } from './csv.js';
 import { readJson } from './json.js';
 import { readJsonLines } from './jsonl.js';
-import type { RowSink } from './sink.js';
-
-/** Reads a file's rows and problems into the sink. `columns` are the columns in use; undefined reads all. */
-export type Reader = (file: string, sink: RowSink, columns?: readonly string[]) => Promise<void>;
+import type { Reader } from './sink.js';
 
 /** Formats of text, which may be compressed. */
 const textReaders: Readonly<Record<string, Reader>> = {

@@ -1,7 +1,7 @@
 /** Turns the rows of a data file into single-turn tasks: attempts use the row's prompt, rewrites add the previous answer. */
 
 import { DataError } from '../errors.js';
-import { parseExact } from '../exact-json.js';
+import { parseExact, plainNumbers } from '../exact-json.js';
 import type { History, Intent } from '../history.js';
 import { type Conversation, type Message, type Prompt, promptMessages } from '../message.js';
 import { type PromptTemplates, promptFromMessages, promptFromTemplates } from '../prompt.js';
@@ -9,6 +9,7 @@ import { describeValue } from '../shown.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 import type { DataSet } from './load-data.js';
 import type { DataRow } from './row.js';
+import { taskIds } from './task-ids.js';
 
 /** A task's data: the columns of its row, and the prompt as `prompt`. */
 export type RowData = { readonly prompt: Prompt } & Readonly<Record<string, unknown>>;
@@ -40,8 +41,9 @@ export interface PromptsOptions {
 }
 
 function createTasks(split: string, rows: readonly DataRow[]): readonly Task<RowData>[] {
+  const ids = taskIds(split, rows);
   return rows.map(({ prompt, columns }, at) => {
-    const id = `${split}-${at + 1}`;
+    const id = ids[at] ?? '';
     const data = { ...columns, prompt };
     promptOf(data, id);
     return Object.freeze({ id, data });
@@ -110,13 +112,13 @@ function rewrite(prompt: Prompt, history: History, intent: Intent, options: Prom
 }
 
 async function verify(verifier: Verifier, { data }: Task<RowData>, text: string): Promise<Verdict> {
-  const verification = await verifier({ ...data, text });
+  const verification = await verifier({ ...data, prompt: plainNumbers(data.prompt) as Prompt, text });
   return { wellFormed: true, ...(typeof verification === 'number' ? { quality: verification } : verification) };
 }
 
 /**
  * Creates a task family over a data set: one single-turn task per row, with the ids `train-1`, `train-2`, … and
- * `test-1`, …. The verifier measures quality; without one the sum of the reward functions, rescaled to [0, 1], is the
+ * `test-1`, …, or `train-` with the row's column `id` where every row has one of its own. The verifier measures quality; without one the sum of the reward functions, rescaled to [0, 1], is the
  * quality. An empty answer has quality 0 and is not well formed.
  *
  * @example

@@ -1,7 +1,6 @@
 /** Records what a reader in a thread finds, in the order in which the sink of the main thread receives it. */
-import type { Reader } from './formats.js';
 import type { DataLimits } from './limits.js';
-import type { RawRow } from './sink.js';
+import type { RawRow, Reader } from './sink.js';
 
 /** A file to read in a thread. */
 export interface FileRequest {
