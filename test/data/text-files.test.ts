@@ -136,6 +136,24 @@ describe('CSV', () => {
     ]);
   });
 
+  test('any records are read as they were written, wherever the chunks of the file end', async () => {
+    const value = fc.string({ unit: fc.constantFrom('a', '"', ',', '\r', '\n', 'é', '🙂', ' '), maxLength: 12 });
+    const quote = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+    // The text before the records moves the end of the first chunk, of one MiB, through them.
+    const property = fc.asyncProperty(
+      fc.array(fc.record({ prompt: value, answer: value, end: fc.constantFrom('\n', '\r\n', '\r') }), { minLength: 1 }),
+      fc.nat(40),
+      async (records, shift) => {
+        const rows = records.map(({ prompt, answer }) => ({ prompt: `p${prompt}`, columns: { answer } }));
+        const written = records.map(({ prompt, answer, end }) => `${quote(`p${prompt}`)},${quote(answer)}${end}`);
+        const filler = `${'x'.repeat(2 ** 20 - 60 + shift)},1\n`;
+        const path = await folder.write('chunks.csv', `prompt,answer\n${filler}${written.join('')}`);
+        expect((await load({ train: [path] })).train.slice(1)).toEqual(rows);
+      },
+    );
+    await fc.assert(property, { numRuns: 40 });
+  });
+
   test('bytes that are not UTF-8 are a problem', async () => {
     const path = await folder.write('latin.csv', Buffer.from([...Buffer.from('prompt\n'), 0xe9, 0x0a]));
     expect(await problemsOf({ train: [path] })).toMatchObject([{ message: 'is not valid UTF-8' }]);
