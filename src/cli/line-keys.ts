@@ -2,7 +2,7 @@
 import { UsageError } from '../errors.js';
 import { plainNumbers } from '../exact-json.js';
 import { nearest } from '../nearest.js';
-import { describeValue } from '../shown.js';
+import { describeValue, shortened } from '../shown.js';
 import type { JsonLine } from './json-lines.js';
 
 /** Keys of a line that its output line repeats. */
@@ -29,7 +29,7 @@ export function requireKnownKeys({ value, place }: JsonLine, known: readonly str
     meant === undefined
       ? `a line takes ${keys.join(', ')}; put a key of your own under \`metadata\``
       : `did you mean \`${meant}\`? A key of your own belongs under \`metadata\``;
-  throw new UsageError(`${place}: unknown key \`${unknown}\`: ${fix}`, { place, key: unknown });
+  throw new UsageError(`${place}: unknown key \`${shortened(unknown)}\`: ${fix}`, { place, key: unknown });
 }
 
 /** Reads `id` and `metadata` of lines. An id may occur once. */
@@ -51,7 +51,7 @@ export class LabelReader {
     if (!isName) throw refuse(`must be a text or a whole number below 2^53, not ${describeValue(id)}`);
     const name = JSON.stringify(id);
     const before = this.places.get(name);
-    if (before !== undefined) throw refuse(`${name} is already that of ${before}`);
+    if (before !== undefined) throw refuse(`${shortened(name)} is already that of ${before}`);
     this.places.set(name, place);
     return id as string | number;
   }

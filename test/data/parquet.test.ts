@@ -38,6 +38,35 @@ describe("pyarrow's files", () => {
   });
 });
 
+describe("Arrow's files", () => {
+  const file = golden('repeated-list.arrow');
+
+  test('offsets that go back are refused', async () => {
+    const [problem] = await problemsOf({ train: [file] });
+    expect(problem?.message).toContain('a list is longer than its column');
+  });
+
+  test('values that exceed the limit are refused before they are copied', async () => {
+    const [problem] = await problemsOf({ train: [file] }, { totalBytes: 20_000 });
+    expect(problem?.message).toContain('its values exceed the limit');
+  });
+
+  test('only the columns in use are read', async () => {
+    expect((await load({ train: [file], columns: [] })).train).toHaveLength(199);
+  });
+
+  test('a file that is cut, or of another format, is a problem', async () => {
+    const bytes = readFileSync(file);
+    for (const content of [
+      bytes.subarray(0, bytes.length / 2),
+      Buffer.from('{"prompt":"p"}'),
+      Buffer.from('ARROW1\0\0'),
+    ]) {
+      expect(await problemsOf({ train: [await folder.write('cut.arrow', content)] })).toHaveLength(1);
+    }
+  });
+});
+
 describe('damaged files', () => {
   test('a truncated file, or one of another format, is a problem', async () => {
     const bytes = readFileSync(golden('zstd.parquet'));
