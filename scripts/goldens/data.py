@@ -61,6 +61,7 @@ def main():
     pq.write_table(table, folder / "pages-v2.parquet", **plain)
     (folder / "rows.json").write_text(json.dumps(rows(), ensure_ascii=False) + "\n")
     write_dates(folder)
+    write_repeated_list(folder)
 
 
 def write_dates(folder):
@@ -75,3 +76,13 @@ def write_dates(folder):
         }
     )
     pq.write_table(table, folder / "dates.parquet")
+
+
+def write_repeated_list(folder):
+    """A list that a hundred rows share: its offsets go back, which pyarrow does not check."""
+    length, rows = 4000, 199
+    offsets = pa.array([0, length] * 100, pa.int32())
+    lists = pa.ListArray.from_arrays(offsets, pa.array([True] * length))
+    table = pa.table({"prompt": pa.array(["p"] * rows), "flags": lists})
+    with pa.ipc.new_stream(folder / "repeated-list.arrow", table.schema) as writer:
+        writer.write_table(table)

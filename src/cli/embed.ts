@@ -7,6 +7,7 @@ import type { ModelEmbedderSettings } from '../embedder/sentence-transformers.js
 import { UsageError } from '../errors.js';
 import { type Flags, requiredText, textFlag, wholeNumber } from './flags.js';
 import { inChunks, readJsonLines, readText } from './json-lines.js';
+import { LabelReader, requireKnownKeys } from './line-keys.js';
 import { printJson } from './output.js';
 import { policyChoice } from './policy-flags.js';
 
@@ -50,11 +51,14 @@ async function runEmbed(flags: Flags): Promise<void> {
   const file = requiredText(process.argv, 'input', 'a file with one {"text"} object per line, or -');
   const embedder = await openEmbedder(flags);
   try {
+    const reader = new LabelReader();
     for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
+      for (const line of lines) requireKnownKeys(line, ['text']);
+      const labels = lines.map((line) => reader.read(line));
       const vectors = await embedder.embed(lines.map((line) => ({ text: readText(line, 'text') })));
-      for (const at of lines.keys()) {
+      for (const [at, label] of labels.entries()) {
         const { dimension } = embedder;
-        await printJson({ embedding: Array.from(vectors.subarray(at * dimension, (at + 1) * dimension)) });
+        await printJson({ ...label, embedding: Array.from(vectors.subarray(at * dimension, (at + 1) * dimension)) });
       }
     }
   } finally {

@@ -1,31 +1,18 @@
 /** `exit-rl generate`: completes a prompt, a conversation, or every line of a file, in order. */
 import type { CAC } from 'cac';
-import type { ChatOptions } from '../chat/template.js';
 import { UsageError } from '../errors.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
-import type { Completion, GenerateRequest, Sampling } from '../policy/policy.js';
+import type { Completion, Sampling } from '../policy/policy.js';
 import { defaultSampling } from '../policy/sampling.js';
-import { createRng } from '../rng.js';
 import { loadPolicy } from '../run/assemble.js';
 import { type Flags, nonNegative, requiredText, textFlag, textFlags, wholeNumber } from './flags.js';
 import { addSpecialTokens, tokenRules } from './generate/generation-flags.js';
-import { chatOptions, lineToPrompt, type PromptForm, textToPrompt } from './generate/read-prompts.js';
+import { type GenerateSettings, LineRequests, requestNumber } from './generate/line-request.js';
+import { chatOptions, textToPrompt } from './generate/read-prompts.js';
 import { outputText } from './generate/terminal.js';
 import { inChunks, readJsonLines } from './json-lines.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
 import { policyChoice } from './policy-flags.js';
-
-interface GenerateSettings {
-  readonly n: number;
-  readonly seed: number;
-  readonly sampling: Sampling;
-  readonly form: PromptForm;
-  readonly chat: ChatOptions;
-  /** False for prompts that hold their special tokens themselves. */
-  readonly addSpecialTokens: boolean;
-  /** False leaves the folder's generation_config.json unread. */
-  readonly generationConfig: boolean;
-}
 
 /** Lines in flight: enough to fill the engine's batch, few enough to print the first answers early. */
 const linesInFlight = 256;
@@ -90,22 +77,15 @@ function noteNoEnd(policy: LocalPolicy, { stop = [] }: Sampling): void {
   );
 }
 
-/** Creates the request of a line; its random numbers depend only on the seed and on the line's place in the file. */
-function createRequest(prompt: GenerateRequest['prompt'], place: number, settings: GenerateSettings): GenerateRequest {
-  const { n, seed, sampling, chat, addSpecialTokens, generationConfig } = settings;
-  const given = { prompt, n, sampling, seed, chat, addSpecialTokens, generationConfig };
-  return { ...given, requestId: createRng(seed).fork('line', place).id() };
-}
-
 async function completeFile(policy: LocalPolicy, file: string, settings: GenerateSettings): Promise<void> {
-  let place = 0;
+  const requests = new LineRequests(settings);
   const note = new ContextNote();
   for await (const lines of inChunks(readJsonLines(file), linesInFlight)) {
-    const prompts = lines.map((line) => lineToPrompt(line, settings.form));
-    const requests = prompts.map((prompt) => policy.generate(createRequest(prompt, place++, settings)));
-    for (const { completions } of await Promise.all(requests)) {
+    const asked = lines.map((line) => requests.next(line));
+    const answers = asked.map(({ request }) => policy.generate(request));
+    for (const [at, { completions }] of (await Promise.all(answers)).entries()) {
       note.add(completions);
-      await printJson({ completions: completions.map(toJson) });
+      await printJson({ ...asked[at]?.labels, completions: completions.map(toJson) });
     }
   }
   note.print(policy);
@@ -117,7 +97,9 @@ async function completePrompt(
   settings: GenerateSettings,
   json: boolean,
 ): Promise<void> {
-  const request = createRequest(textToPrompt(text, settings.form), 0, settings);
+  const { n, seed, sampling, chat, form, addSpecialTokens, generationConfig } = settings;
+  const shared = { n, sampling, seed, chat, addSpecialTokens, generationConfig };
+  const request = { ...shared, prompt: textToPrompt(text, form), requestId: requestNumber(seed, 0) };
   const note = new ContextNote();
   if (json || settings.n > 1) {
     const { completions } = await policy.generate(request);
@@ -166,7 +148,7 @@ export function registerGenerate(cli: CAC): void {
     .option('--prompt <text>', 'One prompt')
     .option(
       '--input <file>',
-      'One JSON object per line: {"prompt"}, {"messages"} or {"tokens"}; - reads standard input',
+      'One JSON object per line: {"prompt"}, {"messages"} or {"tokens"}, with settings of its own; - reads standard input',
     )
     .option('--chat', "Render prompts with the model's chat template; without a prompt, chat at this terminal")
     .option('--system <text>', 'System message of the conversation')

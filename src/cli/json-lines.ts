@@ -1,11 +1,13 @@
 /** Reads one JSON object per line; an invalid line is an error that names file and line. */
-import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { readBytes, UnreadableFile } from '../data/bytes.js';
+import { isRecord, tryParse } from '../data/jsonl.js';
 import { defaultLimits } from '../data/limits.js';
+import { LongLine, splitLines } from '../data/split-lines.js';
 import { UsageError } from '../errors.js';
 import { isTooDeep } from '../nesting.js';
 
 export interface JsonLine {
+  /** Numbers that JavaScript would change are `ExactNumber`. */
   readonly value: Readonly<Record<string, unknown>>;
   /** `file:line`, counted from 1. */
   readonly place: string;
@@ -15,68 +17,39 @@ const { recordBytes, depth } = defaultLimits;
 
 function parseLine(text: string, place: string): JsonLine {
   const refuse = (reason: string): UsageError => new UsageError(`${place}: ${reason}`, { place });
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw refuse((error as Error).message);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw refuse('a line must be one JSON object');
+  const value = tryParse(text);
+  if (value instanceof Error) throw refuse(value.message);
+  if (!isRecord(value)) throw refuse('a line must be one JSON object');
   if (isTooDeep(value, depth)) throw refuse(`containers are nested more than ${depth} deep`);
-  return { value: value as Record<string, unknown>, place };
+  return { value, place };
 }
 
-const newline = 0x0a;
-
-/** Splits a stream into lines as bytes; throws at one longer than `recordBytes`. */
-async function* splitLines(
-  input: AsyncIterable<Buffer>,
-  tooLong: (line: number) => UsageError,
-): AsyncGenerator<Buffer> {
-  let pending: Buffer[] = [];
-  let length = 0;
-  let line = 1;
-  for await (const chunk of input) {
-    let begin = 0;
-    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, begin)) {
-      if (length + end - begin > recordBytes) throw tooLong(line);
-      yield Buffer.concat([...pending, chunk.subarray(begin, end)]);
-      pending = [];
-      length = 0;
-      line += 1;
-      begin = end + 1;
-    }
-    pending.push(chunk.subarray(begin));
-    length += chunk.length - begin;
-    if (length > recordBytes) throw tooLong(line);
-  }
-  yield Buffer.concat(pending);
-}
-
-/** Converts errors of the stream to a UsageError that names the file. */
-async function* readBytes(file: string, input: Readable): AsyncGenerator<Buffer> {
+/** Splits the file, or standard input for `-`, into lines. @throws UsageError that names the file or the line. */
+async function* readByteLines(file: string): AsyncGenerator<readonly Buffer[]> {
+  const input = file === '-' ? (process.stdin as AsyncIterable<Buffer>) : readBytes(file);
   try {
-    for await (const chunk of input) yield chunk as Buffer;
+    yield* splitLines(input, recordBytes);
   } catch (error) {
-    throw new UsageError(`${file}: cannot be read (${(error as Error).message})`, { file });
+    if (error instanceof LongLine) {
+      const place = `${file}:${error.line}`;
+      throw new UsageError(`${place}: the line is longer than ${recordBytes} bytes`, { place });
+    }
+    const { message, hint } = error as UnreadableFile;
+    const reason = error instanceof UnreadableFile ? message : `cannot be read (${message})`;
+    throw new UsageError(`${file}: ${reason}${hint === undefined ? '' : `: ${hint}`}`, { file });
   }
 }
 
 /** Reads the lines of `file`, or of standard input for `-`; skips empty lines. @throws UsageError that names the line. */
 export async function* readJsonLines(file: string): AsyncGenerator<JsonLine> {
-  const input = file === '-' ? process.stdin : createReadStream(file);
   let number = 0;
-  const refuse = (line: number, reason: string): UsageError => {
-    const place = `${file}:${line}`;
-    return new UsageError(`${place}: ${reason}`, { place });
-  };
-  const tooLong = (line: number): UsageError => refuse(line, `the line is longer than ${recordBytes} bytes`);
-  for await (const bytes of splitLines(readBytes(file, input), tooLong)) {
-    number += 1;
-    const text = tryDecode(bytes);
-    if (text === undefined) throw refuse(number, 'it is not valid UTF-8');
-    if (text.trim() !== '') yield parseLine(text, `${file}:${number}`);
+  for await (const lines of readByteLines(file)) {
+    for (const bytes of lines) {
+      const place = `${file}:${++number}`;
+      const text = tryDecode(bytes);
+      if (text === undefined) throw new UsageError(`${place}: it is not valid UTF-8`, { place });
+      if (text.trim() !== '') yield parseLine(text, place);
+    }
   }
 }
 

@@ -1,26 +1,35 @@
 /** `exit-rl score`: prints the log-probability of every token of the lines of a file. */
 import type { CAC } from 'cac';
+import { UsageError } from '../errors.js';
 import type { EncodePromptOptions, LocalPolicy } from '../policy/local-policy.js';
 import { loadPolicy } from '../run/assemble.js';
 import { type Flags, nonNegative, requiredText } from './flags.js';
 import { addSpecialTokens } from './generate/generation-flags.js';
-import { chatOptions, readMessages } from './generate/read-prompts.js';
+import { chatOptions, lineChat, lineMessages, promptKeys } from './generate/read-prompts.js';
 import { inChunks, type JsonLine, readJsonLines, readText, readTokens } from './json-lines.js';
+import { LabelReader, requireKnownKeys } from './line-keys.js';
 import { printJson } from './output.js';
 import { policyChoice } from './policy-flags.js';
 
 const linesAtOnce = 64;
 
+const scoreKeys = [...promptKeys, 'completion'];
+
 /**
  * Encodes a line: `{"tokens"}` are taken as they are; `{"prompt", "completion"}` are tokenised separately and joined, as
- * in training, with the tokenizer's special tokens around the prompt; `{"messages"}` are rendered by the chat template, with a `completion` after the assistant's header.
+ * in training, with the tokenizer's special tokens around the prompt; `{"messages"}` are rendered by the chat template, with
+ * a `completion` after the assistant's header.
  */
 async function encodeLine(policy: LocalPolicy, line: JsonLine, options: EncodePromptOptions): Promise<Int32Array> {
   const tokens = readTokens(line, 'tokens');
+  const { value, place } = line;
+  if (tokens !== undefined && value.completion !== undefined)
+    throw new UsageError(`${place}: \`completion\` needs \`prompt\` or \`messages\`, not \`tokens\``, { place });
+  const messages = lineMessages(line);
   if (tokens !== undefined) return tokens;
-  const messages = readMessages(line);
-  const hasCompletion = messages === undefined || line.value.completion !== undefined;
-  const ofLine = { ...options, addGenerationPrompt: hasCompletion };
+  const hasCompletion = messages === undefined || value.completion !== undefined;
+  const own = { ...options, ...lineChat(line, options) };
+  const ofLine = { ...own, addGenerationPrompt: hasCompletion && own.continueFinalMessage !== true };
   const prompt = await policy.encodePrompt(messages ?? readText(line, 'prompt'), ofLine);
   const [completion] = hasCompletion ? policy.encode([readText(line, 'completion')]) : [];
   return Int32Array.from([...prompt, ...(completion ?? [])]);
@@ -56,9 +65,13 @@ async function runScore(flags: Flags): Promise<void> {
   const { resolveModel } = await import('../run/checkpoint.js');
   const policy = await loadPolicy(await resolveModel(model), policyChoice(flags));
   try {
+    const reader = new LabelReader();
     for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
+      for (const line of lines) requireKnownKeys(line, scoreKeys);
+      const labels = lines.map((line) => reader.read(line));
       const lists = await Promise.all(lines.map((line) => encodeLine(policy, line, options)));
-      for (const computed of await computeLogprobs(policy, lists, temperature)) await printJson(computed);
+      const computed = await computeLogprobs(policy, lists, temperature);
+      for (const [at, one] of computed.entries()) await printJson({ ...labels[at], ...one });
     }
   } finally {
     await policy.close();

@@ -1,7 +1,9 @@
 /** Expands the paths of a config (files, folders, patterns) to data files in a fixed order. */
 import { readdir, stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
-import { type Reader, readers } from './formats.js';
+import { basename, join } from 'node:path';
+import { extensions, readers } from './formats.js';
+import { listSavedFiles } from './saved-dataset.js';
+import type { Reader } from './sink.js';
 
 export interface FoundFile {
   readonly path: string;
@@ -15,10 +17,8 @@ export interface NotFound {
   readonly hint?: string;
 }
 
-const extensions = Object.keys(readers).join(' ');
-
 function findReader(path: string): Reader | undefined {
-  const extension = extname(path).toLowerCase();
+  const extension = /\.[^.]+(?:\.gz)?$/.exec(basename(path).toLowerCase())?.[0] ?? '';
   return Object.hasOwn(readers, extension) ? readers[extension] : undefined;
 }
 
@@ -65,6 +65,8 @@ async function listDataFiles(folder: string): Promise<string[]> {
 
 /** Lists the folder's files of this split; all files of a folder without split names belong to `train`. */
 async function listSplitFiles(folder: string, split: Split): Promise<string[]> {
+  const saved = await listSavedFiles(folder, (name) => (splitFromName(name) ?? 'train') === split);
+  if (saved !== undefined) return saved;
   const files = await listDataFiles(folder);
   if (files.every((path) => splitFromName(path) === undefined)) return split === 'train' ? files : [];
   return files.filter((path) => splitFromName(path) === split);

@@ -1,12 +1,15 @@
 /** Reads a text file line by line in constant memory; reading stops at a line that is too long. */
-import { createReadStream } from 'node:fs';
+import { readBytes, reportUnreadable } from './bytes.js';
 import type { RowSink } from './sink.js';
+import { LongLine, splitLines } from './split-lines.js';
 
-const newline = 0x0a;
-const byteOrderMark = [0xef, 0xbb, 0xbf] as const;
-
-function withoutMark(bytes: Buffer): Buffer {
-  return byteOrderMark.every((byte, at) => bytes[at] === byte) ? bytes.subarray(byteOrderMark.length) : bytes;
+/** Counts the bytes of a file, and ends with the sink. */
+async function* countBytes(file: string, sink: RowSink): AsyncGenerator<Buffer> {
+  for await (const chunk of readBytes(file)) {
+    sink.count(chunk.length);
+    if (!sink.open) return;
+    yield chunk;
+  }
 }
 
 /** Calls `onLine(text, line)` for every line that is valid UTF-8, counted from 1; reports the others as problems. */
@@ -25,37 +28,21 @@ export async function readLines(
       return undefined;
     }
   };
-  const decode = (bytes: Buffer): void => {
-    line += 1;
-    const text = tryDecode(line === 1 ? withoutMark(bytes) : bytes);
-    if (text !== undefined) onLine(text, line);
+  const readAll = async (): Promise<void> => {
+    for await (const lines of splitLines(countBytes(file, sink), sink.limits.recordBytes)) {
+      for (const bytes of lines) {
+        if (!sink.open) return;
+        line += 1;
+        const text = tryDecode(bytes);
+        if (text !== undefined) onLine(text, line);
+      }
+    }
   };
-  const rest = await splitLines(file, sink, decode);
-  if (rest === undefined) {
-    const longest = `${Math.floor(sink.limits.recordBytes / 2 ** 20)} MiB`;
-    sink.problem(`is longer than ${longest}`, `line ${line + 1}`, 'write one row per line');
-  } else if (rest.length > 0 && sink.open) decode(rest);
+  await reportUnreadable(sink, () => readAll().catch((error: unknown) => reportLong(error, sink)));
 }
 
-/** Calls `onLine` for every complete line and returns the bytes after the last one; undefined when a line is too long. */
-async function splitLines(file: string, sink: RowSink, onLine: (bytes: Buffer) => void): Promise<Buffer | undefined> {
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
-  for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
-    sink.count(chunk.length);
-    let begin = 0;
-    for (let end = chunk.indexOf(newline); end >= 0 && sink.open; end = chunk.indexOf(newline, begin)) {
-      const part = chunk.subarray(begin, end);
-      if (pendingBytes + part.length > sink.limits.recordBytes) return undefined;
-      onLine(pendingBytes === 0 ? part : Buffer.concat([...pending, part]));
-      pending = [];
-      pendingBytes = 0;
-      begin = end + 1;
-    }
-    if (!sink.open) return Buffer.alloc(0);
-    pending.push(chunk.subarray(begin));
-    pendingBytes += chunk.length - begin;
-    if (pendingBytes > sink.limits.recordBytes) return undefined;
-  }
-  return Buffer.concat(pending);
+function reportLong(error: unknown, sink: RowSink): void {
+  if (!(error instanceof LongLine)) throw error;
+  const longest = `${Math.floor(sink.limits.recordBytes / 2 ** 20)} MiB`;
+  sink.problem(`is longer than ${longest}`, `line ${error.line}`, 'write one row per line');
 }

@@ -14,7 +14,7 @@ import { createRng } from '../rng.js';
 import { findFiles, hasTestSplit, type Split } from './data-files.js';
 import { type DataLimits, defaultLimits } from './limits.js';
 import { type DataRow, type RowSettings, rowConverter } from './row.js';
-import { Collector } from './sink.js';
+import { Collector, type RowSink } from './sink.js';
 
 /** The files of a data set, the columns to read, and the split into `train` and `test`. */
 export interface DataSettings extends RowSettings {
@@ -64,6 +64,7 @@ async function readSplit(
   const rows: DataRow[] = [];
   const convert = rowConverter(settings, collector.limits.depth);
   const columns = settings.columns && [settings.promptColumn, ...settings.columns];
+  const withoutRows: RowSink[] = [];
   for (const found of await findFiles(sources, split)) {
     if (!collector.open) break;
     const { path } = found;
@@ -73,9 +74,11 @@ async function readSplit(
     } else {
       const sink = collector.createSink(path, convert, rows);
       await found.read(path, sink, columns);
-      if (sink.open && rows.length === before && !sink.troubled) sink.problem('contains no rows');
+      if (sink.open && rows.length === before && !sink.troubled) withoutRows.push(sink);
     }
   }
+  // A shard without rows is no problem beside others: datasets writes them when it splits a small set.
+  if (rows.length === 0) for (const sink of withoutRows) sink.problem('contains no rows');
   return rows;
 }
 
@@ -101,7 +104,7 @@ async function findTestSources({ train, test }: DataSettings): Promise<readonly 
 }
 
 /**
- * Reads the rows of both splits from JSON Lines, JSON, CSV, TSV and Parquet files. `limits` bounds the memory that
+ * Reads the rows of both splits from JSON Lines, JSON, CSV, TSV, Parquet and Arrow files. `limits` bounds the memory that
  * untrusted files can take.
  *
  * @throws DataError with every problem of every file, up to `limits.problems`; each names file, place and fix.

@@ -7,15 +7,17 @@ import {
   type AsyncBuffer,
   type AsyncRowGroup,
   type FileMetaData,
+  type ParquetParsers,
   parquetMetadataAsync,
   parquetSchema,
 } from 'hyparquet';
 import { assembleAsync, asyncGroupToRows, readRowGroup } from 'hyparquet/src/rowgroup.js';
 import { prepareParquetRead } from 'hyparquet/src/scan.js';
 import { boundedCompressors } from './decompress.js';
-import type { DataLimits } from './limits.js';
 import { checkPages } from './parquet-pages.js';
-import { InvalidText, plainValue, textFromBytes } from './parquet-values.js';
+import { type ParquetColumns, type ParquetField, readColumns } from './parquet-schema.js';
+import { InvalidText, keyMark, plainValue, textFromBytes } from './parquet-values.js';
+import { type FileRecord, type FileRequest, recordFile } from './record.js';
 import type { RawRow, RowSink } from './sink.js';
 
 /** Wraps the file as the library's random-access buffer. */
@@ -54,19 +56,23 @@ async function readGroups(
   buffer: AsyncBuffer,
   metadata: FileMetaData,
   sink: RowSink,
-  columns: readonly string[] | undefined,
+  wanted: readonly string[] | undefined,
 ): Promise<void> {
-  const names = new Set(metadata.row_groups.flatMap((group) => group.columns.map(topColumn)));
-  const wanted = columns?.filter((column) => names.has(column));
+  const file = openColumns(metadata, sink);
+  if (file === undefined) return;
+  const columns = file.columns.filter(({ name }) => wanted?.includes(name) ?? true);
+  const keys = wanted && columns.map(({ key }) => key);
   let first = 0;
-  for (const [at, group] of metadata.row_groups.entries()) {
+  for (const [at, group] of file.metadata.row_groups.entries()) {
     if (!sink.open) return;
+    const rows = Number(group.num_rows);
     const place = `row group ${at + 1}`;
     try {
-      const rows = Number(group.num_rows);
-      await checkPages(buffer, group, wanted, sink.limits);
-      const groupRows = await readGroup({ buffer, metadata, sink, first, rows, columns: wanted });
-      groupRows.forEach((row, index) => void addRow(row, `${place}, row ${index + 1}`, sink));
+      // Writers leave anything in the chunks of a group without rows.
+      if (rows === 0) continue;
+      await checkPages(buffer, group, keys, sink.limits);
+      const groupRows = await readGroup({ buffer, file, sink, first, rows, keys });
+      groupRows.forEach((row, index) => void addRow(row, columns, `${place}, row ${index + 1}`, sink));
       first += rows;
     } catch (error) {
       return sink.problem(`cannot be read: ${messageOf(error)}`, place);
@@ -74,27 +80,34 @@ async function readGroups(
   }
 }
 
-const topColumn = ({ meta_data }: FileMetaData['row_groups'][number]['columns'][number]): string =>
-  meta_data?.path_in_schema[0] ?? '';
+function openColumns(metadata: FileMetaData, sink: RowSink): ParquetColumns | undefined {
+  try {
+    return readColumns(metadata);
+  } catch (error) {
+    sink.problem(`cannot be read: ${messageOf(error)}`);
+    return undefined;
+  }
+}
 
 interface GroupRequest {
   readonly buffer: AsyncBuffer;
-  readonly metadata: FileMetaData;
+  readonly file: ParquetColumns;
   readonly sink: RowSink;
   readonly first: number;
   readonly rows: number;
-  readonly columns: readonly string[] | undefined;
+  readonly keys: readonly string[] | undefined;
 }
 
 async function readGroup(request: GroupRequest): Promise<readonly RawRow[]> {
-  const { buffer: file, metadata, sink, first, rows, columns } = request;
+  const { buffer, file, sink, first, rows, keys } = request;
+  const { metadata, mapKeys } = file;
   const compressors = boundedCompressors((bytes) => {
     sink.count(bytes);
     if (!sink.open) throw new Error('its decompressed size exceeds the limit');
   });
-  const wanted = columns && [...columns];
+  const wanted = keys && [...keys];
   const { options, plan } = await prepareParquetRead({
-    file,
+    file: buffer,
     metadata,
     compressors,
     rowStart: first,
@@ -102,7 +115,7 @@ async function readGroup(request: GroupRequest): Promise<readonly RawRow[]> {
     ...(wanted && { columns: wanted }),
     geoparquet: false,
     utf8: false,
-    parsers: { stringFromBytes: textFromBytes },
+    parsers,
   });
   const tree = parquetSchema(metadata);
   const assembledRows: RawRow[] = [];
@@ -111,7 +124,7 @@ async function readGroup(request: GroupRequest): Promise<readonly RawRow[]> {
     // One after the other, so that an error in one column leaves no pending promise of another.
     for (const chunk of group.chunks) {
       const column = await settle(readRowGroup(options, plan, { ...group, chunks: [chunk] }));
-      leaves.asyncColumns.push(...column.asyncColumns);
+      leaves.asyncColumns.push(...column.asyncColumns.map((one) => markKeys(one, mapKeys)));
     }
     const assembled = await settle(assembleAsync(leaves, tree, options.parsers));
     const from = Math.max(first - group.groupStart, 0);
@@ -120,6 +133,29 @@ async function readGroup(request: GroupRequest): Promise<readonly RawRow[]> {
     for (const row of decoded) assembledRows.push(row as RawRow);
   }
   return assembledRows;
+}
+
+/** Text is decoded where a dictionary holds it; every other value stays as the file has it. */
+const parsers = {
+  stringFromBytes: textFromBytes,
+  timestampFromNanoseconds: (nanos: bigint) => nanos,
+} as unknown as ParquetParsers;
+
+type AsyncColumn = AsyncRowGroup['asyncColumns'][number];
+
+/** Turns the keys of maps to marked texts, before the library assigns them. */
+function markKeys(column: AsyncColumn, mapKeys: ParquetColumns['mapKeys']): AsyncColumn {
+  const exact = mapKeys.get(column.pathInSchema.join('.'));
+  if (exact === undefined) return column;
+  const mark = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(mark);
+    return value === undefined || value === null ? value : `${keyMark}${String(exact(value))}`;
+  };
+  const data = column.data.then((pages) => ({
+    ...pages,
+    data: pages.data.map((page) => Array.from(page as ArrayLike<unknown>, mark)),
+  }));
+  return { ...column, data };
 }
 
 /**
@@ -133,57 +169,18 @@ async function settle(group: AsyncRowGroup): Promise<AsyncRowGroup> {
   return group;
 }
 
-function addRow(row: RawRow, place: string, sink: RowSink): void {
+function addRow(row: RawRow, columns: readonly ParquetField[], place: string, sink: RowSink): void {
   try {
-    sink.row(
-      Object.fromEntries(Object.entries(row).map(([name, value]) => [name, plainValue(value, sink)])),
-      () => place,
-    );
+    const values = columns.map(({ name, key, type }) => [name, plainValue(type, row[key], sink)]);
+    sink.row(Object.fromEntries(values), () => place);
   } catch (error) {
-    if (!(error instanceof InvalidText)) throw error;
-    sink.problem('contains text that is not valid UTF-8', place, 'exclude binary columns with data.columns');
+    if (error instanceof SyntaxError) sink.problem(`contains text that is not JSON: ${error.message}`, place);
+    else if (!(error instanceof InvalidText)) throw error;
+    else sink.problem('contains text that is not valid UTF-8', place, 'exclude binary columns with data.columns');
   }
 }
 
-/** The argument of `recordParquet`. */
-export interface ParquetRequest {
-  readonly file: string;
-  readonly columns?: readonly string[] | undefined;
-  readonly limits: DataLimits;
-}
-
-/** The rows and problems of a file, in the order in which a sink receives them. */
-export interface ParquetRecord {
-  readonly bytes: number;
-  readonly rows: readonly { readonly row: RawRow; readonly place: string }[];
-  readonly problems: readonly { readonly message: string; readonly place?: string; readonly hint?: string }[];
-}
-
 /** Reads a file in the thread and returns everything for the sink of the main thread. */
-export async function recordParquet({ file, columns, limits }: ParquetRequest): Promise<ParquetRecord> {
-  const rows: { row: RawRow; place: string }[] = [];
-  const problems: ParquetRecord['problems'][number][] = [];
-  let bytes = 0;
-  const isOpen = (): boolean =>
-    bytes <= limits.totalBytes && rows.length <= limits.rows && problems.length < limits.problems;
-  await readFile(
-    file,
-    {
-      limits,
-      get open() {
-        return isOpen();
-      },
-      get troubled() {
-        return problems.length > 0;
-      },
-      count: (more) => {
-        bytes += more;
-      },
-      row: (row, place) => void (isOpen() && rows.push({ row, place: place() })),
-      problem: (message, place, hint) =>
-        void problems.push({ message, ...(place && { place }), ...(hint && { hint }) }),
-    },
-    columns,
-  );
-  return { bytes, rows, problems };
+export function recordParquet(request: FileRequest): Promise<FileRecord> {
+  return recordFile(request, readFile);
 }

@@ -1,4 +1,5 @@
-/** Converts Parquet's values to those of JSON: integers that are exact, dates as text, bytes as UTF-8 text. */
+/** Copies the values of a Parquet row: exact numbers, bytes as UTF-8 text, objects with the file's names. */
+import type { ValueType } from './parquet-schema.js';
 import type { RowSink } from './sink.js';
 
 export class InvalidText extends Error {}
@@ -15,33 +16,49 @@ export function textFromBytes(bytes: Uint8Array | undefined): string | Uint8Arra
   }
 }
 
-/** Converts an integer; one too large for a JavaScript number becomes its digits. */
-function toNumber(value: bigint): number | string {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value.toString();
+/** Marks a map's key while the library assigns it: no object has a property of such a name. */
+export const keyMark = '\u0000';
+
+type Counter = Pick<RowSink, 'count' | 'limits'>;
+
+/** A text counts once per occurrence, because one text of a dictionary may be repeated by a million rows. */
+export function plainText(value: string | Uint8Array, sink: Counter): string {
+  const text = typeof value === 'string' ? value : textFromBytes(value);
+  if (typeof text !== 'string') throw new InvalidText();
+  sink.count(text.length);
+  return text;
 }
 
+const fieldOf = (value: unknown, key: string): unknown => (value as Readonly<Record<string, unknown>>)[key];
+
+const asList = (value: unknown): readonly unknown[] =>
+  Array.isArray(value) ? value : Array.from(value as ArrayLike<unknown>);
+
 /**
- * Copies the value. A text counts once per occurrence, because one text of a dictionary may be repeated by a million
- * rows.
+ * Copies a value of this type.
  * @throws InvalidText for bytes that are not UTF-8, RangeError for containers nested too deep.
  */
-export function plainValue(value: unknown, sink: Pick<RowSink, 'count' | 'limits'>, depth = 0): unknown {
-  if (typeof value === 'string') {
-    sink.count(value.length);
-    return value;
-  }
-  if (typeof value === 'bigint') return toNumber(value);
-  if (typeof value !== 'object' || value === null) return value ?? null;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
-  if (value instanceof Uint8Array) {
-    const text = textFromBytes(value);
-    if (typeof text !== 'string') throw new InvalidText();
-    return plainValue(text, sink, depth);
-  }
+export function plainValue(type: ValueType, value: unknown, sink: Counter, depth = 0): unknown {
+  if (value === undefined || value === null) return null;
   if (depth > sink.limits.depth) throw new RangeError(`containers are nested more than ${sink.limits.depth} deep`);
-  if (ArrayBuffer.isView(value))
-    return Array.from(value as unknown as ArrayLike<unknown>, (one) => plainValue(one, sink));
-  if (Array.isArray(value)) return value.map((one) => plainValue(one, sink, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, plainValue(child, sink, depth + 1)]));
+  const inner = (child: ValueType, one: unknown): unknown => plainValue(child, one, sink, depth + 1);
+  switch (type.kind) {
+    case 'leaf': {
+      const exact = type.exact(value);
+      if (typeof exact === 'string' || exact instanceof Uint8Array) return plainText(exact, sink);
+      return exact;
+    }
+    case 'list':
+      return asList(type.within ? (fieldOf(value, type.within) ?? []) : value).map((one) => inner(type.element, one));
+    case 'map': {
+      const entries = Object.entries(value).map(([key, one]) => [key.slice(keyMark.length), inner(type.value, one)]);
+      return Object.fromEntries(entries);
+    }
+    case 'struct': {
+      const fields = type.fields.map(({ name, key, type: child }) => [name, inner(child, fieldOf(value, key))]);
+      return Object.fromEntries(fields);
+    }
+    default:
+      return type satisfies never;
+  }
 }

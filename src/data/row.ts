@@ -1,7 +1,8 @@
 /** Converts a row of a data file: the prompt, and all other columns for rewards and verifiers. */
-import type { Message, Prompt, ToolCall } from '../message.js';
+import { plainNumbers } from '../exact-json.js';
+import type { Message, Prompt } from '../message.js';
 import { isTooDeep } from '../nesting.js';
-import { isRecord } from './jsonl.js';
+import { describeProblem, readMessages } from '../read-messages.js';
 import type { Convert } from './sink.js';
 
 /** A row of a data file: its prompt, and its other columns for rewards and verifiers. */
@@ -23,48 +24,11 @@ export interface RowSettings {
 
 type AddProblem = (message: string, hint?: string) => void;
 
-const roles = ['system', 'user', 'assistant', 'tool'] as const;
-
-/** Parses `{name, arguments}`, or the same under `function` as servers write it; undefined for anything else. */
-function parseToolCall(value: unknown): ToolCall | undefined {
-  const call = isRecord(value) && isRecord(value.function) ? value.function : value;
-  if (!isRecord(call) || typeof call.name !== 'string') return undefined;
-  return isRecord(call.arguments) ? { name: call.name, arguments: call.arguments } : undefined;
-}
-
-/** Parses a message; returns a description of the problem where it is invalid. */
-function parseMessage(value: unknown): Message | string {
-  if (!isRecord(value)) return 'is not an object with role and content';
-  const role = roles.find((one) => one === value.role);
-  if (role === undefined) return `has the role ${JSON.stringify(value.role)}; the roles are ${roles.join(', ')}`;
-  const calls = (value.tool_calls ?? value.toolCalls ?? undefined) as unknown;
-  const toolCalls = Array.isArray(calls) ? calls.map(parseToolCall) : [];
-  if ((calls !== undefined && !Array.isArray(calls)) || toolCalls.includes(undefined)) {
-    return 'has tool_calls that are not a list of objects with name and arguments';
-  }
-  const content = value.content ?? (toolCalls.length > 0 ? '' : undefined);
-  if (typeof content !== 'string') return 'has a content that is not a text';
-  const { name } = value;
-  return {
-    role,
-    content,
-    ...(toolCalls.length > 0 && { toolCalls: toolCalls as ToolCall[] }),
-    ...(typeof name === 'string' && { name }),
-  };
-}
-
 function parseConversation(list: readonly unknown[], addProblem: AddProblem): readonly Message[] | undefined {
-  const messages = list.map(parseMessage);
-  const wrong = messages.flatMap((message, at) =>
-    typeof message === 'string' ? [`message ${at + 1} ${message}`] : [],
-  );
-  for (const message of wrong) addProblem(message);
-  if (wrong.length > 0) return undefined;
-  const last = (messages as readonly Message[]).at(-1);
-  if (last?.role === 'user' || last?.role === 'tool') return messages as readonly Message[];
-  const problem = last ? `the conversation ends with the role ${last.role}` : 'the conversation is empty';
-  addProblem(problem, 'end it with a user message');
-  return undefined;
+  const { messages, problems } = readMessages(list);
+  for (const problem of problems) addProblem(describeProblem(problem));
+  if (list.length === 0) addProblem('the conversation is empty', 'end it with a user message');
+  return problems.length > 0 || list.length === 0 ? undefined : messages;
 }
 
 function parsePrompt(
@@ -107,6 +71,6 @@ export function rowConverter(settings: RowSettings, depth: number): Convert<Data
     const prompt = parsePrompt(row[promptColumn], settings, addProblem);
     if (prompt === undefined || prompt === '') return undefined;
     const others = names.filter((name) => name !== promptColumn && (kept?.includes(name) ?? true));
-    return { prompt, columns: Object.fromEntries(others.map((name) => [name, row[name]])) };
+    return { prompt, columns: Object.fromEntries(others.map((name) => [name, plainNumbers(row[name])])) };
   };
 }

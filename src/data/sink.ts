@@ -22,6 +22,9 @@ export interface RowSink {
   problem(message: string, place?: string, hint?: string): void;
 }
 
+/** Reads a file's rows and problems into the sink. `columns` are the columns in use; undefined reads all. */
+export type Reader = (file: string, sink: RowSink, columns?: readonly string[]) => Promise<void>;
+
 export class Collector<Row> {
   private readonly problems: DataProblem[] = [];
   private bytes = 0;

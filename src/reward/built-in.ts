@@ -1,4 +1,6 @@
 /** Built-in reward functions, with TRL's names and formulas where TRL has them. Each factory returns a function of a batch. */
+import { pythonFloat, sameValue } from '../exact-json.js';
+import { describeValue } from '../shown.js';
 import type { RewardBatch } from './reward-batch.js';
 
 type BatchFunction = (batch: RewardBatch) => (number | null)[];
@@ -23,12 +25,13 @@ function lastBoxed(text: string): string | undefined {
   return undefined;
 }
 
+/** A number as people write it: with thousands separators, without a leading zero, with an exponent. */
+const writtenNumber = /-?(?:\d[\d,]*(?:\.\d+)?|(?<![\w.)])\.\d+)(?:[eE][+-]?\d+)?/g;
+
 /** Returns the last number of a text without its thousands separators. */
 function lastNumber(text: string): string | undefined {
-  return text
-    .match(/-?\d[\d,]*(?:\.\d+)?/g)
-    ?.at(-1)
-    ?.replaceAll(',', '');
+  const last = text.match(writtenNumber)?.at(-1)?.replaceAll(',', '');
+  return last?.replace(/^(-?)\./, '$10.');
 }
 
 function extractAnswer(text: string, extract: ExactMatchOptions['extract']): string | undefined {
@@ -44,25 +47,51 @@ function extractAnswer(text: string, extract: ExactMatchOptions['extract']): str
   }
 }
 
-const isSame = (given: string, right: string, extract: ExactMatchOptions['extract']): boolean =>
-  given === right || (extract === 'number' && Number(given) === Number(right));
+/** The texts of an answer: a number and a boolean have that of JavaScript, and that of Python. */
+function answerTexts(answer: unknown, column: string): readonly string[] {
+  switch (typeof answer) {
+    case 'string':
+      return [answer];
+    case 'bigint':
+      return [String(answer)];
+    case 'number':
+      return [String(answer), pythonFloat(answer)];
+    case 'boolean':
+      return answer ? ['true', 'True'] : ['false', 'False'];
+    default:
+      throw new Error(
+        `the column \`${column}\` holds ${describeValue(answer)}: exact_match compares texts and numbers`,
+      );
+  }
+}
 
-/** Rewards 1 where the answer equals the column up to white space, else 0; `null` where the column holds no answer. */
-export function exactMatch({ column, extract, ignoreCase }: ExactMatchOptions): BatchFunction {
+/** The right answers of a row. A column of text may hold a worked solution: GSM8K ends in "#### 12". */
+function rightAnswers(answer: unknown, { column, extract }: ExactMatchOptions): readonly string[] {
+  const texts = answerTexts(answer, column);
+  return typeof answer === 'string' ? texts.map((text) => extractAnswer(text, extract) ?? text) : texts;
+}
+
+/**
+ * Rewards 1 where the answer equals the column up to white space, else 0; `null` where the column holds no answer. Numbers are
+ * compared by their digits, never as doubles: 0.30 is 0.3, and 9007199254740993 is not 9007199254740992.
+ */
+export function exactMatch(options: ExactMatchOptions): BatchFunction {
+  const { column, extract, ignoreCase } = options;
   const normalise = (text: string): string => {
     const spaced = text.trim().replaceAll(/\s+/g, ' ');
     return ignoreCase ? spaced.toLowerCase() : spaced;
   };
+  const isSame = (given: string, right: string): boolean =>
+    given === right || (extract === 'number' && sameValue(given, right));
   return ({ texts, columns }) => {
-    const answers = columns[column];
+    const answers = Object.hasOwn(columns, column) ? columns[column] : undefined;
     if (answers === undefined) throw new Error(`there is no column \`${column}\``);
     return texts.map((text, at) => {
-      const answer = answers[at];
-      if (answer === null || answer === undefined) return null;
-      // The column may hold a worked solution: GSM8K ends in "#### 12".
-      const right = extract === 'text' ? String(answer) : (extractAnswer(String(answer), extract) ?? String(answer));
+      const answer = answers[at] ?? null;
+      if (answer === null) return null;
+      const right = rightAnswers(answer, options).map(normalise);
       const given = extractAnswer(text, extract);
-      return given !== undefined && isSame(normalise(given), normalise(right), extract) ? 1 : 0;
+      return given !== undefined && right.some((one) => isSame(normalise(given), one)) ? 1 : 0;
     });
   };
 }

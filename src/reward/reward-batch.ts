@@ -1,4 +1,5 @@
 /** The rollouts of an update as lists, one entry per completion: the shape in which TRL calls reward functions. */
+import { plainNumbers } from '../exact-json.js';
 import type { History, Intent } from '../history.js';
 import type { Message, Prompt } from '../message.js';
 import type { Task } from '../task/task.js';
@@ -43,7 +44,9 @@ function readColumns({ data }: Task): Readonly<Record<string, unknown>> {
 /** Turns rows into one list per column, without the prompt; `null` fills the place of a task that lacks the column. */
 function transpose(rows: readonly Readonly<Record<string, unknown>>[]): Record<string, readonly unknown[]> {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => name !== 'prompt');
-  return Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name] ?? null)]));
+  return Object.fromEntries(
+    names.map((name) => [name, rows.map((row) => (Object.hasOwn(row, name) ? (row[name] ?? null) : null))]),
+  );
 }
 
 /** Gathers answered starts into lists, one entry per completion. */
@@ -51,7 +54,8 @@ export function rewardBatch(members: readonly BatchMember[]): RewardBatch {
   const columns = transpose(members.map(({ task }) => readColumns(task)));
   return {
     ...columns,
-    prompts: members.map(({ prompt }) => prompt),
+    // Calls of tools in a prompt keep the text of their numbers, which no reward function knows.
+    prompts: members.map(({ prompt }) => plainNumbers(prompt) as Prompt),
     completions: members.map(({ prompt, text }) =>
       typeof prompt === 'string' ? text : [{ role: 'assistant', content: text }],
     ),

@@ -1,8 +1,8 @@
 /** Reads pyarrow's files (scripts/goldens/data.py), and refuses files whose headers declare wrong sizes. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { readParquet } from '../../src/data/in-thread.js';
 import { defaultLimits } from '../../src/data/limits.js';
-import { readParquet } from '../../src/data/parquet.js';
 import { Collector } from '../../src/data/sink.js';
 import { createRng } from '../../src/rng.js';
 import { dataFolder, load, problemsOf } from './support.js';
@@ -22,10 +22,10 @@ describe("pyarrow's files", () => {
     expect(train.map(({ columns }) => columns)).toEqual(rows.map(({ answer }) => ({ answer })));
   });
 
-  test('dates become text, large integers digits; bytes that are not UTF-8 are a problem of their row', async () => {
+  test('instants become the text of Python, large integers digits; bytes that are not UTF-8 are a problem of their row', async () => {
     const { train } = await load({ train: [golden('dates.parquet')], columns: ['when', 'large'] });
     expect(train.map(({ columns }) => columns)).toEqual([
-      { when: '2026-01-02T03:04:05.000Z', large: Number.MAX_SAFE_INTEGER },
+      { when: '2026-01-02 03:04:05+00:00', large: Number.MAX_SAFE_INTEGER },
       { when: null, large: String(2n ** 62n) },
     ]);
     expect(await problemsOf({ train: [golden('dates.parquet')] })).toMatchObject([
@@ -35,6 +35,35 @@ describe("pyarrow's files", () => {
         hint: expect.stringContaining('data.columns'),
       },
     ]);
+  });
+});
+
+describe("Arrow's files", () => {
+  const file = golden('repeated-list.arrow');
+
+  test('offsets that go back are refused', async () => {
+    const [problem] = await problemsOf({ train: [file] });
+    expect(problem?.message).toContain('a list is longer than its column');
+  });
+
+  test('values that exceed the limit are refused before they are copied', async () => {
+    const [problem] = await problemsOf({ train: [file] }, { totalBytes: 20_000 });
+    expect(problem?.message).toContain('its values exceed the limit');
+  });
+
+  test('only the columns in use are read', async () => {
+    expect((await load({ train: [file], columns: [] })).train).toHaveLength(199);
+  });
+
+  test('a file that is cut, or of another format, is a problem', async () => {
+    const bytes = readFileSync(file);
+    for (const content of [
+      bytes.subarray(0, bytes.length / 2),
+      Buffer.from('{"prompt":"p"}'),
+      Buffer.from('ARROW1\0\0'),
+    ]) {
+      expect(await problemsOf({ train: [await folder.write('cut.arrow', content)] })).toHaveLength(1);
+    }
   });
 });
 

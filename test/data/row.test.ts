@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type DataRow, type RowSettings, rowConverter } from '../../src/data/row.js';
+import { formatExact, parseExact } from '../../src/exact-json.js';
 
 const settings: RowSettings = { promptColumn: 'prompt', chat: false };
 
@@ -26,30 +27,36 @@ describe('prompts', () => {
     expect(convert({ prompt }, { systemPrompt: 'Be brief.' }).row?.prompt).toEqual(prompt);
   });
 
-  test("tool calls in a server's format are converted to ours", () => {
-    const call = { id: 'x', type: 'function', function: { name: 'add', arguments: { a: 1 } } };
-    const prompt = [
-      user,
-      { role: 'assistant', content: null, tool_calls: [call] },
-      { role: 'tool', name: 'add', content: '2' },
-    ];
-    expect(convert({ prompt }).row?.prompt).toEqual([
-      user,
-      { role: 'assistant', content: '', toolCalls: [{ name: 'add', arguments: { a: 1 } }] },
-      { role: 'tool', content: '2', name: 'add' },
-    ]);
+  test('every key of a message is kept, with the exact numbers of a call', () => {
+    const lines = parseExact(`[
+      {"role":"user","content":"How?"},
+      {"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[
+        {"id":"x","type":"function","function":{"name":"add","arguments":"{\\"a\\": 12345678901234567891}"}}]},
+      {"role":"tool","tool_call_id":"x","content":[{"type":"text","text":"2"}]}]`);
+    const { row, problems } = convert({ prompt: lines });
+    expect(problems).toEqual([]);
+    expect(formatExact(row?.prompt)).toBe(
+      '[{"role":"user","content":"How?"},' +
+        '{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"id":"x","type":"function",' +
+        '"function":{"name":"add","arguments":{"a":12345678901234567891}}}]},' +
+        '{"role":"tool","tool_call_id":"x","content":"2"}]',
+    );
+  });
+
+  test('a conversation may end with the assistant, to be continued', () => {
+    const prompt = [user, { role: 'assistant', content: 'So' }];
+    expect(convert({ prompt }).row?.prompt).toEqual(prompt);
   });
 
   test.each([
-    ['an unknown role', [{ role: 'robot', content: 'x' }], 'message 1 has the role "robot"'],
+    ['a misspelt role', [{ role: 'assistent', content: 'x' }], "did you mean 'assistant'"],
     [
       'a content that is not a text',
       [{ role: 'user', content: [{ type: 'image' }] }],
-      'message 1 has a content that is not a text',
+      'message 1 (user): `content[0]`',
     ],
-    ['an entry that is not an object', ['hello'], 'message 1 is not an object'],
+    ['an entry that is not an object', ['hello'], 'message 1 must be an object'],
     ['an empty conversation', [], 'the conversation is empty'],
-    ['an assistant message at the end', [user, { role: 'assistant', content: 'x' }], 'ends with the role assistant'],
     ['a number', 7, 'is neither a text nor a list of messages'],
   ])('%s is refused', (_, prompt, message) => {
     const { row, problems } = convert({ prompt });

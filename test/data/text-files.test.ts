@@ -121,9 +121,7 @@ describe('CSV', () => {
 
   test.each([
     ['a row with another number of values', 'prompt,answer\na,1\nb\nc,1,2\n', ['line 3', 'line 4']],
-    ['a quote that is never closed', 'prompt,answer\n"a,1\nb,2\n', ['line 3']],
-    ['a duplicate column name', 'prompt,prompt\na,b\n', ['line 1']],
-    ['a column without a name', 'prompt,\na,b\n', ['line 1']],
+    ['a quote that is never closed', 'prompt,answer\n"a,1\nb,2\n', ['line 2']],
   ])('%s is a problem with its place', async (_, text, places) => {
     const path = await folder.write('bad.csv', text);
     expect((await problemsOf({ train: [path] })).map(({ place }) => place)).toEqual(places);
@@ -136,6 +134,24 @@ describe('CSV', () => {
     expect(await problemsOf({ train: [commas] }, { recordBytes: 10_000 })).toMatchObject([
       { message: 'has a line that is too long for a row' },
     ]);
+  });
+
+  test('any records are read as they were written, wherever the chunks of the file end', async () => {
+    const value = fc.string({ unit: fc.constantFrom('a', '"', ',', '\r', '\n', 'é', '🙂', ' '), maxLength: 12 });
+    const quote = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+    // The text before the records moves the end of the first chunk, of one MiB, through them.
+    const property = fc.asyncProperty(
+      fc.array(fc.record({ prompt: value, answer: value, end: fc.constantFrom('\n', '\r\n', '\r') }), { minLength: 1 }),
+      fc.nat(40),
+      async (records, shift) => {
+        const rows = records.map(({ prompt, answer }) => ({ prompt: `p${prompt}`, columns: { answer } }));
+        const written = records.map(({ prompt, answer, end }) => `${quote(`p${prompt}`)},${quote(answer)}${end}`);
+        const filler = `${'x'.repeat(2 ** 20 - 60 + shift)},1\n`;
+        const path = await folder.write('chunks.csv', `prompt,answer\n${filler}${written.join('')}`);
+        expect((await load({ train: [path] })).train.slice(1)).toEqual(rows);
+      },
+    );
+    await fc.assert(property, { numRuns: 40 });
   });
 
   test('bytes that are not UTF-8 are a problem', async () => {
@@ -163,9 +179,9 @@ describe('files', () => {
       'matches no data file',
       'is not a regular file',
       'is empty',
-      'contains no rows',
       'has an unsupported format',
       'matches no data file',
+      'contains no rows',
     ]);
   });
 

@@ -1,4 +1,4 @@
-/** Fuzzes data files in JSON Lines, JSON, CSV and Parquet through `loadData`. */
+/** Fuzzes data files in JSON Lines, JSON, CSV, gzip, Parquet and Arrow through `loadData`. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,8 +21,9 @@ const load = (extension: string) => async (bytes: Buffer) => {
   return loadData({ ...settings, train: [file] });
 };
 
-for (const extension of ['jsonl', 'json', 'csv', 'parquet']) {
-  const files = readCorpus(`data-${extension}`);
-  replay(extension, extension === 'parquet' ? files : [...files, ...jsonBombs], load(extension));
+const binary = ['parquet', 'arrow', 'feather', 'jsonl.gz'];
+for (const extension of ['jsonl', 'json', 'csv', ...binary]) {
+  const files = readCorpus(`data-${extension.replace('.', '-')}`);
+  replay(extension, binary.includes(extension) ? files : [...files, ...jsonBombs], load(extension));
   fuzz(extension, mutatedBytes(files.map(({ bytes }) => bytes)), load(extension));
 }

@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { templateMessage } from '../../src/chat/template.js';
 import { marksFor } from '../../src/chat/template-marks.js';
-import { lineToPrompt, readMessages } from '../../src/cli/generate/read-prompts.js';
+import { LineRequests } from '../../src/cli/generate/line-request.js';
+import { lineMessages, lineToPrompt } from '../../src/cli/generate/read-prompts.js';
 import { readJsonLines, readText, readTokens } from '../../src/cli/json-lines.js';
+import { LabelReader } from '../../src/cli/line-keys.js';
 import { ExitRlError } from '../../src/errors.js';
 import type { Message } from '../../src/message.js';
+import { defaultSampling } from '../../src/policy/sampling.js';
 import { jsonBombs } from './support/bombs.js';
 import { fuzz, readCorpus, replay } from './support/fuzz.js';
 import { mutatedBytes, mutatedJson } from './support/mutations.js';
@@ -20,6 +23,7 @@ beforeAll(async () => {
 afterAll(() => rm(join(file, '..'), { recursive: true, force: true }));
 
 const asked = { chat: true, system: 'Be brief.' };
+const settings = { n: 1, seed: 0, sampling: defaultSampling, form: asked, chat: {}, addSpecialTokens: true, generationConfig: true };
 
 /** Reads a line as every command does: one command may refuse a line that another accepts. */
 function readAll(commands: readonly (() => unknown)[]): void {
@@ -43,7 +47,9 @@ async function readFileOf(bytes: Buffer): Promise<void> {
   for await (const line of readJsonLines(file)) {
     readAll([
       () => take(lineToPrompt(line, asked)),
-      () => readMessages(line),
+      () => lineMessages(line),
+      () => new LineRequests(settings).next(line),
+      () => new LabelReader().read(line),
       () => readText(line, 'completion'),
       () => readText(line, 'text'),
       () => readTokens(line, 'tokens'),

@@ -5,7 +5,7 @@ import type { TokenRules } from '../../policy/policy.js';
 import { textFlag } from '../flags.js';
 
 /** The keys of generation_config.json that are rules, and ours. */
-const ruleKeys: Readonly<Record<string, keyof TokenRules>> = {
+export const ruleKeys: Readonly<Record<string, keyof TokenRules>> = {
   repetition_penalty: 'repetitionPenalty',
   no_repeat_ngram_size: 'noRepeatNgramSize',
   bad_words_ids: 'badWordsIds',

@@ -1,63 +1,91 @@
 /** Builds prompts from flags or from the lines of a file: a text, messages, or token ids. */
 import { readFileSync } from 'node:fs';
 import type { ChatOptions } from '../../chat/template.js';
+import { isRecord, tryParse } from '../../data/jsonl.js';
 import { UsageError } from '../../errors.js';
-import type { Message, Prompt, ToolCall } from '../../message.js';
+import type { Message, Prompt } from '../../message.js';
+import { describeProblem, readMessages } from '../../read-messages.js';
+import { describeValue } from '../../shown.js';
 import { textFlag } from '../flags.js';
 import { type JsonLine, readTokens } from '../json-lines.js';
 
-const roles: readonly Message['role'][] = ['system', 'user', 'assistant', 'tool'];
-
 type Fields = Readonly<Record<string, unknown>>;
 
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Parses a tool call in our form, or in OpenAI's `{"type": "function", "function": …}` with an object or JSON text. */
-function parseToolCall(value: unknown, wrong: (what: string) => UsageError): ToolCall {
-  const call = isFields(value) && isFields(value.function) ? value.function : value;
-  if (!isFields(call) || typeof call.name !== 'string') throw wrong('a tool call needs a `name` and `arguments`');
-  const given = call.arguments ?? {};
-  const parsed: unknown = typeof given === 'string' ? parseArguments(given, wrong) : given;
-  if (!isFields(parsed)) throw wrong('the `arguments` of a tool call must be an object');
-  return { name: call.name, arguments: parsed };
+function parseMessages(list: unknown, { value, place }: JsonLine, key: string): readonly Message[] {
+  if (!Array.isArray(list) || list.length === 0)
+    throw new UsageError(`${place}: \`${key}\` must be a list of messages, not ${describeValue(value[key])}`, {
+      place,
+      key,
+    });
+  const { messages, problems } = readMessages(list);
+  const [problem] = problems;
+  if (problem === undefined) return messages;
+  throw new UsageError(`${place}: ${problems.map(describeProblem).join('; ')}`, { place, key: problem.key });
 }
 
-function parseArguments(text: string, wrong: (what: string) => UsageError): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw wrong('the `arguments` of a tool call are not JSON');
-  }
+/** The keys of a line that name its prompt, and how the chat template renders it. */
+const templateKeys = [
+  'tools',
+  'chat_template_kwargs',
+  'templateVariables',
+  'date',
+  'continueFinalMessage',
+  'continue_final_message',
+];
+export const promptKeys = ['prompt', 'messages', 'tokens', ...templateKeys];
+
+function refuseTwo({ value, place }: JsonLine, keys: readonly string[]): void {
+  const [first, second] = keys.filter((key) => value[key] !== undefined);
+  if (second === undefined) return;
+  throw new UsageError(`${place}: \`${first}\` and \`${second}\` are both there; give one`, { place, key: second });
 }
 
-function parseMessage(value: unknown, place: string): Message {
-  const wrong = (what: string): UsageError => new UsageError(`${place}: ${what}`, { place });
-  if (!isFields(value)) throw wrong('a message must be an object with `role` and `content`');
-  const role = roles.find((one) => one === value.role);
-  if (role === undefined) throw wrong(`a message's \`role\` must be one of ${roles.join(', ')}`);
-  const content = value.content ?? '';
-  if (typeof content !== 'string') throw wrong("a message's `content` must be a text");
-  const tokens = readTokens({ value, place }, 'tokens');
-  if (tokens !== undefined && role !== 'assistant') throw wrong('only an assistant message may have `tokens`');
-  const calls = value.toolCalls ?? value.tool_calls;
-  if (calls !== undefined && !Array.isArray(calls)) throw wrong('`tool_calls` must be a list');
+/** Reads the messages of a line, under `messages` or as its `prompt`; undefined when it has none. */
+export function lineMessages(line: JsonLine): readonly Message[] | undefined {
+  const { messages, prompt } = line.value;
+  refuseTwo(line, ['tokens', 'messages', 'prompt']);
+  if (messages !== undefined) return parseMessages(messages, line, 'messages');
+  return Array.isArray(prompt) ? parseMessages(prompt, line, 'prompt') : undefined;
+}
+
+/** Adds the line's own tools, day and variables to the options of the chat template. */
+export function lineChat(line: JsonLine, chat: ChatOptions): ChatOptions {
+  const { value, place } = line;
+  const used = templateKeys.filter((key) => value[key] !== undefined && value[key] !== null);
+  if (used.length === 0) return chat;
+  if (lineMessages(line) === undefined)
+    throw new UsageError(`${place}: \`${used[0]}\` needs \`messages\``, { place, key: used[0] });
+  refuseTwo(line, ['chat_template_kwargs', 'templateVariables']);
+  refuseTwo(line, ['continueFinalMessage', 'continue_final_message']);
+  const tools = readLineValue(line, ['tools'], 'a list of tools', isToolList);
+  const variables = readLineValue(line, ['chat_template_kwargs', 'templateVariables'], 'an object', isRecord);
+  const date = readLineValue(line, ['date'], 'a day as YYYY-MM-DD', isDay);
+  const isFlag = (one: unknown): one is boolean => typeof one === 'boolean';
+  const continued = readLineValue(line, ['continueFinalMessage', 'continue_final_message'], 'true or false', isFlag);
   return {
-    role,
-    content,
-    ...(tokens && { tokens: Array.from(tokens) }),
-    ...(calls && { toolCalls: calls.map((call: unknown) => parseToolCall(call, wrong)) }),
-    ...(typeof value.name === 'string' && { name: value.name }),
+    ...chat,
+    ...(tools && { tools }),
+    ...(variables && { variables: { ...chat.variables, ...variables } }),
+    ...(date !== undefined && { date }),
+    ...(continued !== undefined && { continueFinalMessage: continued, addGenerationPrompt: !continued }),
   };
 }
 
-/** Parses the `messages` of a line; undefined when it has none. */
-export function readMessages({ value, place }: JsonLine): readonly Message[] | undefined {
-  const { messages } = value;
-  if (messages === undefined) return undefined;
-  if (Array.isArray(messages) && messages.length > 0) return messages.map((one) => parseMessage(one, place));
-  throw new UsageError(`${place}: \`messages\` must be a list of messages`, { place, key: 'messages' });
+function readLineValue<Value>(
+  { value, place }: JsonLine,
+  names: readonly string[],
+  words: string,
+  fits: (value: unknown) => value is Value,
+): Value | undefined {
+  const key = names.find((name) => value[name] !== undefined && value[name] !== null);
+  if (key === undefined) return undefined;
+  const given = value[key];
+  if (fits(given)) return given;
+  throw new UsageError(`${place}: \`${key}\` must be ${words}, not ${describeValue(given)}`, { place, key });
 }
+
+const isToolList = (value: unknown): value is readonly object[] => Array.isArray(value) && value.every(isRecord);
+const isDay = (value: unknown): value is string => typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value);
 
 /** The form of text prompts. */
 export interface PromptForm {
@@ -76,23 +104,20 @@ export function textToPrompt(text: string, { chat, system }: PromptForm): Prompt
 
 /** Reads the prompt of a line: `{"tokens"}`, `{"messages"}`, or `{"prompt"}` with a text or messages. */
 export function lineToPrompt(line: JsonLine, form: PromptForm): Prompt | Int32Array {
+  const messages = lineMessages(line);
   const tokens = readTokens(line, 'tokens');
   if (tokens !== undefined) return tokens;
-  const { value, place } = line;
-  const messages = readMessages(line) ?? (Array.isArray(value.prompt) ? readMessages(asMessages(line)) : undefined);
   if (messages !== undefined) return messages;
+  const { value, place } = line;
   if (typeof value.prompt === 'string') return textToPrompt(value.prompt, form);
   throw new UsageError(`${place}: a line needs \`prompt\`, \`messages\` or \`tokens\``, { place });
 }
-
-const asMessages = ({ value, place }: JsonLine): JsonLine => ({ value: { messages: value.prompt }, place });
 
 /** Reads the options of the chat template: `--chat-template`, `--tools`, `--date` and `--template-variables`. */
 export function chatOptions(argv: readonly string[]): ChatOptions {
   const names = ['tools', 'date', 'template-variables', 'chat-template'];
   const [tools, date, variables, template] = names.map((name) => textFlag(argv, name));
-  if (date !== undefined && !/^\d{4}-\d{2}-\d{2}$/.test(date))
-    throw new UsageError(`--date takes YYYY-MM-DD, not ${date}`);
+  if (date !== undefined && !isDay(date)) throw new UsageError(`--date takes YYYY-MM-DD, not ${date}`);
   return {
     ...(template !== undefined && { template }),
     ...(tools !== undefined && { tools: readTools(tools) }),
@@ -103,7 +128,7 @@ export function chatOptions(argv: readonly string[]): ChatOptions {
 
 function readVariables(text: string): Fields {
   const value = parseJson(text, '--template-variables');
-  if (isFields(value)) return value;
+  if (isRecord(value)) return value;
   throw new UsageError('--template-variables takes a JSON object, for example \'{"enable_thinking":false}\'');
 }
 
@@ -115,14 +140,12 @@ function readTools(file: string): readonly object[] {
     throw new UsageError(`--tools ${file}: cannot be read (${(error as Error).message})`, { file });
   }
   const tools = parseJson(text, `--tools ${file}`);
-  if (Array.isArray(tools) && tools.every(isFields)) return tools;
+  if (isToolList(tools)) return tools;
   throw new UsageError(`--tools ${file}: must hold a JSON list of tools, as OpenAI's API takes them`, { file });
 }
 
 function parseJson(text: string, flag: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UsageError(`${flag}: ${(error as Error).message}`);
-  }
+  const value = tryParse(text);
+  if (value instanceof Error) throw new UsageError(`${flag}: ${value.message}`);
+  return value;
 }
