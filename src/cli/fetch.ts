@@ -1,8 +1,9 @@
 /** `exit-rl fetch owner/name`: downloads a model; no other command does. */
 import type { CAC } from 'cac';
 import { CancelledError, UsageError } from '../errors.js';
+import { cacheFolder, isOn } from '../hub/environment.js';
 import type { FetchProgress } from '../hub/fetch.js';
-import { cacheFolder, type HubModel, hubModel } from '../hub/model-cache.js';
+import { type HubModel, hubModel } from '../hub/model-cache.js';
 import { type Flags, listFlag, textFlag } from './flags.js';
 import { printJson, printLine, say } from './output.js';
 import { stopOnSignals } from './signals.js';
@@ -51,9 +52,11 @@ async function runFetch(name: string | undefined, flags: Flags): Promise<void> {
   const { fetchModel } = await import('../hub/fetch.js');
   const stop = stopOnSignals('stopping; the same command resumes the download');
   try {
-    const onProgress = flags.json ? () => {} : progressLine();
+    const isQuiet = flags.json === true || isOn(process.env.HF_HUB_DISABLE_PROGRESS_BARS);
+    const onProgress = isQuiet ? () => {} : progressLine();
     const fetched = await fetchModel(model, { include: listFlag(flags, 'include'), signal: stop.signal, onProgress });
-    if (process.stderr.isTTY && !flags.json) say('');
+    if (process.stderr.isTTY && !isQuiet) say('');
+    if (fetched.offline !== undefined) say(`from the cache: ${fetched.offline}`);
     if (flags.json) await printJson({ model: model.name, revision: model.revision, ...fetched });
     else await printLine(fetched.folder);
   } catch (error) {
