@@ -26,7 +26,7 @@ const levels: readonly (readonly string[])[] = [
   ],
   /*  1 */ ['src/abort', 'src/arguments', 'src/initial-weights', 'src/libtorch', 'src/task'],
   /*  2 */ ['src/hub', 'src/native', 'src/prompt', 'src/reward', 'src/shipped-models', 'src/task/check'],
-  /*  3 */ ['src/chat', 'src/data'],
+  /*  3 */ ['src/chat', 'src/data', 'src/disk'],
   /*  4 */ ['src/policy'],
   /*  5 */ ['src/embedder'],
   /*  6 */ ['src/config'],

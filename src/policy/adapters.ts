@@ -11,6 +11,8 @@ import {
   text,
   wholeNumber,
 } from '../arguments.js';
+import { findModel } from '../disk/model-source.js';
+import { InvalidRequestError } from '../errors.js';
 import { crossing, type NativeLora, native } from '../native.js';
 
 /** An adapter to train, in PEFT's terms. */
@@ -56,24 +58,25 @@ export function nativeLora({
   return { rank, alpha, dropout, rankStabilised, seed, ...(named && { targetModules: named }) };
 }
 
-/** The folders of a merge. */
+/** The parts of a merge. */
 export interface MergeRequest {
-  /** Folder of the base model. */
+  /** The base model; without `adapter`, an adapter whose base is merged with it. */
   readonly model: string;
-  /** PEFT folder. */
-  readonly adapter: string;
+  /** PEFT folder, or a run with `lora`. */
+  readonly adapter?: string;
   /** The folder of the merged model; it must not hold a model yet. */
   readonly out: string;
 }
 
-const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: required(text), out: required(text) };
+const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: text, out: required(text) };
 
 /**
  * Writes a model folder with W = W₀ + s·B·A, s = alpha/rank (or alpha/√rank), in the precision and the shards of the
  * base. It holds one weight in memory at a time.
  *
  * @returns the number of adapted weights.
- * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type; ModelFolderError; NativeError `IO`.
+ * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type, and for a model without an adapter;
+ * ModelFolderError; NativeError `IO`.
  * @example
  * import { LocalPolicy, shippedModel } from 'exit-rl';
  * import { mergeAdapter } from 'exit-rl/policy';
@@ -86,6 +89,13 @@ const mergeFields: Fields<MergeRequest> = { model: required(text), adapter: requ
  */
 export async function mergeAdapter(request: MergeRequest): Promise<number> {
   requireFields<MergeRequest>('mergeAdapter', request, mergeFields);
-  const { model, adapter, out } = request;
-  return crossing(() => native('cpu').mergeAdapter(model, adapter, out));
+  const { folder, adapter } = await findModel(request.model, request.adapter);
+  if (adapter === undefined) {
+    const reason = `is missing, and \`${request.model}\` is not an adapter: name the adapter's folder`;
+    throw new InvalidRequestError('INVALID_REQUEST', `mergeAdapter: \`adapter\`: ${reason}`, {
+      key: 'adapter',
+      reason,
+    });
+  }
+  return crossing(() => native('cpu').mergeAdapter(folder, adapter, request.out));
 }

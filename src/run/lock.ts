@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { type Disk, onDisk, realDisk, runFolderError } from '../disk/disk.js';
 import type { RunFolderError } from '../errors.js';
-import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
 
 interface Owner {
   readonly pid: number;

@@ -1,8 +1,8 @@
 /** The folder of a run: resolved config, append-only metrics and traces, checkpoints; it has one writer at a time. */
 import { access } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { type Disk, onDisk, realDisk, replaceDurably, runFolderError } from '../disk/disk.js';
 import { removeUnfinished } from './checkpoint.js';
-import { type Disk, onDisk, realDisk, replaceDurably, runFolderError } from './disk.js';
 import { type Lock, lockFolder } from './lock.js';
 import { type EventFile, openEvents } from './tensorboard.js';
 

@@ -1,22 +1,18 @@
 /** Opens the folder of a new run, or resumes one from its latest or a named checkpoint. */
-import { basename, dirname, join } from 'node:path';
 import { anyRecord, callback, type Fields, flag, listOf, required, requireFields, text } from '../arguments.js';
 import { schemaRows } from '../config/rows.js';
-import { InvalidRequestError, RunFolderError } from '../errors.js';
+import { type FoundCheckpoint, listCheckpoints, splitRunPath } from '../disk/checkpoint-folders.js';
+import { type Disk, onDisk, realDisk } from '../disk/disk.js';
+import { readManifest, verifyCheckpoint } from '../disk/manifest.js';
+import { findModel } from '../disk/model-source.js';
+import { requireRun } from '../disk/require-run.js';
+import { HubError, InvalidRequestError, RunFolderError } from '../errors.js';
 import { completeConfig } from '../method/part-kinds.js';
 import type { TrainSettings } from '../method/train-settings.js';
 import { nearest } from '../nearest.js';
 import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
-import {
-  createRetention,
-  type FoundCheckpoint,
-  latestCheckpoint,
-  listCheckpoints,
-  type Retention,
-  restoreReplaced,
-} from './checkpoint.js';
-import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
+import { createRetention, latestCheckpoint, type Retention, restoreReplaced } from './checkpoint.js';
 import {
   canonicalJson,
   changedVersions,
@@ -26,7 +22,6 @@ import {
   hashList,
 } from './identity.js';
 import type { Lock } from './lock.js';
-import { manifestName, readManifest, verifyCheckpoint } from './manifest.js';
 import { lockRunFolder, openRunFolder, type RunFolder } from './run-folder.js';
 import { type RunIdentity, type RunState, readState } from './state.js';
 
@@ -69,19 +64,22 @@ export interface Run {
   close(): Promise<void>;
 }
 
+/** A model that is not on this machine has no fingerprint; the error of loading it says more. */
+const absentModel =
+  (folder: string) =>
+  (error: unknown): { readonly folder: string } => {
+    if (HubError.isInstance(error)) return { folder };
+    throw error;
+  };
+
 async function identify({ config, family }: OpenRunOptions): Promise<RunIdentity> {
-  const { model = '', tokenizer = '' } = (await fingerprintModel(config.model)) ?? {};
+  const { folder } = await findModel(config.model).catch(absentModel(config.model));
+  const { model = '', tokenizer = '' } = (await fingerprintModel(folder)) ?? {};
   const { embedder } = config.diversity;
   const vectors = typeof embedder === 'object' && { embedder: await fingerprintEmbedder(embedder.model) };
   // Sorts the keys, so that a resumed run writes the same bytes whatever the source of its config.
   const sorted = JSON.parse(canonicalJson({ ...config, ...vectors })) as Record<string, unknown>;
   return { config: sorted, model, tokenizer, tasks: hashList(family.tasks('train')) };
-}
-
-/** Splits `RUN/checkpoint-N` into run and checkpoint; any other path is a run. */
-function splitPath(path: string): { run: string; named?: FoundCheckpoint } {
-  const update = /^checkpoint-(\d+)$/.exec(basename(path))?.[1];
-  return update === undefined ? { run: path } : { run: dirname(path), named: { folder: path, update: Number(update) } };
 }
 
 /** Renames the checkpoints after the named one, which the resumed run replaces. */
@@ -100,7 +98,7 @@ interface LoadedCheckpoint extends FoundCheckpoint {
 /** Finds the checkpoint to resume from. A named one that does not verify is an error; no other takes its place. */
 async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<LoadedCheckpoint | undefined> {
   const { warn = () => {} } = options;
-  const { run, named } = splitPath(options.path);
+  const { run, named } = splitRunPath(options.path);
   if (named) await verifyCheckpoint(named.folder, disk);
   const found = named ?? (await latestCheckpoint(run, warn, disk));
   if (found === undefined) return undefined;
@@ -112,7 +110,7 @@ async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<Load
 
 async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Promise<Run> {
   const { warn = () => {}, allowedChanges = [], config } = options;
-  const { run, named } = splitPath(options.path);
+  const { run, named } = splitRunPath(options.path);
   await restoreReplaced(run, disk);
   const found = await findCheckpoint(options, disk);
   const current = await identify(options);
@@ -140,8 +138,8 @@ async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Pr
 }
 
 async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
-  const { run } = splitPath(options.path);
-  await refuseForeign(disk, options.path);
+  const { run } = splitRunPath(options.path);
+  await requireRun(options.path, disk);
   const lock = await lockRunFolder(run, disk);
   try {
     return await resumeLocked(options, disk, lock);
@@ -256,25 +254,4 @@ export function refuseChanges(run: string, before: RunIdentity, after: RunIdenti
   const list = refused.map(({ field, before: old, after: now }) => `${field} (${old} -> ${now})`).join(', ');
   const fix = `resume with the earlier values, or allow the change: ${refused.map(({ field }) => `--allow-change ${field}`).join(' ')}`;
   throw new RunFolderError(`${run}: changed since the checkpoint: ${list}; ${fix}`, { run, changes: refused });
-}
-
-// Checkpoints of other programs are refused, because reading a pickle can run code.
-
-const pickle = /\.(bin|pt|pth|pkl|pickle|ckpt)$/;
-
-/** Whether the name marks a run folder or a checkpoint of this program. */
-const isOurs = (name: string): boolean => name === manifestName || name === 'metrics.jsonl';
-
-/** Refuses foreign paths. @throws RunFolderError with a fix when `path` is a file or another program's checkpoint. */
-export async function refuseForeign(disk: Disk, path: string): Promise<void> {
-  if ((await onDisk(path, () => disk.size(path))) !== undefined) {
-    const kind = pickle.test(path) ? 'a pickle, which is never read: it may run code' : 'a file';
-    throw runFolderError(path, `is ${kind}`, 'name a run folder, or one of its checkpoint folders');
-  }
-  const names = await onDisk(path, () => disk.list(path));
-  const pickleName = names.find((name) => pickle.test(name));
-  if (pickleName === undefined || names.some(isOurs)) return;
-  const problem = `is another program's checkpoint: ${pickleName} is a pickle, which is never read: it may run code`;
-  const safe = 'save the model as safetensors (transformers: save_pretrained(folder, safe_serialization=True))';
-  throw runFolderError(join(path, pickleName), problem, `${safe} and begin a new run with --model folder`);
 }

@@ -1,11 +1,11 @@
 /** state.json of a checkpoint: the state of the TypeScript side, from which a resumed run continues exactly. */
 import { join } from 'node:path';
 import type { RunConfig } from '../config/parse.js';
+import { type Disk, onDisk, realDisk, runFolderError } from '../disk/disk.js';
+import { corrupt } from '../disk/manifest.js';
 import { ConfigError } from '../errors.js';
 import type { CurriculumState } from '../method/curriculum.js';
 import type { EntropyState } from '../policy/policy.js';
-import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
-import { corrupt } from './manifest.js';
 import type { MetricsRow } from './metrics.js';
 
 export const stateName = 'state.json';

@@ -1,8 +1,10 @@
 /** Trains a whole run in one call: opens folder and policy, trains, evaluates, writes the report, and closes everything. */
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { anyRecord, callback, type Fields, flag, listOf, requireFields, text } from '../arguments.js';
 import type { ConfigInput } from '../config/define.js';
 import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
+import { splitRunPath } from '../disk/checkpoint-folders.js';
+import { requireRun } from '../disk/require-run.js';
 import { InvalidRequestError } from '../errors.js';
 import { withUpdates } from '../method/base-tasks.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
@@ -12,11 +14,10 @@ import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import { createUpdateWarnings, warnBeforeTraining } from './advice.js';
 import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assemble.js';
-import { runFolderError } from './disk.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
 import { openRun, type Run, requireKnownChanges } from './run.js';
-import { claimFolder, exists } from './run-folder.js';
+import { claimFolder } from './run-folder.js';
 import { type TrainResult, train } from './train.js';
 import { type Overrides, overrideFields, type TrainOptions } from './training.js';
 
@@ -110,26 +111,17 @@ export async function trainRun(config: ConfigInput, options: TrainRunOptions = {
 /** Trains a run, like `trainRun`, from a parsed config. */
 export async function trainConfig(given: RunConfig, options: TrainRunOptions): Promise<TrainRunResult> {
   requireOptions('trainConfig', options);
-  const config = options.family ? { ...resolvePaths(given), task: given.task } : resolvePaths(given);
+  if (options.resume !== undefined) await requireRun(options.resume);
+  const resolved = await resolvePaths(given);
+  const config = options.family ? { ...resolved, task: given.task } : resolved;
   const parts = await openParts(config, options.family);
   try {
     const complete = withUpdates(config, parts.family);
-    if (options.resume !== undefined) await requireRun(options.resume);
     const path = options.resume ?? options.out ?? (await claimFolder(defaultFolder(complete)));
     return await trainIn(path, complete, parts, options);
   } finally {
     await parts.close();
   }
-}
-
-/** Every run folder holds its config, also that of a run which was killed before its first checkpoint. */
-async function requireRun(path: string): Promise<void> {
-  if (await exists(join(findRun(path), 'config.json'))) return;
-  throw runFolderError(
-    path,
-    'holds no run to resume',
-    'name a run folder or one of its checkpoints, or begin a new run',
-  );
 }
 
 async function trainIn(
@@ -141,7 +133,7 @@ async function trainIn(
   const { resume, allowedChanges = [], warn = warnOnStderr } = options;
   const opening = { config, path, family: parts.family, resume: resume !== undefined, allowedChanges };
   const run = await openRun({ ...opening, warn });
-  const folder = findRun(path);
+  const folder = splitRunPath(path).run;
   try {
     const policy = await loadRunPolicy(config, run);
     try {
@@ -226,6 +218,3 @@ async function evaluateTrained(
 function defaultFolder({ name, recipe, task, method, seed }: RunConfig): string {
   return join('runs', name ?? `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`);
 }
-
-/** Returns the run folder of a path: the path, or the parent of a checkpoint. */
-const findRun = (path: string): string => (/^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path);

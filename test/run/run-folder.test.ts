@@ -3,8 +3,8 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { realDisk } from '../../src/disk/disk.js';
 import { RunFolderError } from '../../src/errors.js';
-import { realDisk } from '../../src/run/disk.js';
 import { lockFolder } from '../../src/run/lock.js';
 import {
   claimFolder,
