@@ -24,7 +24,7 @@ const levels: readonly (readonly string[])[] = [
     'src/safetensors',
     'src/shown',
   ],
-  /*  1 */ ['src/abort', 'src/arguments', 'src/initial-weights', 'src/libtorch', 'src/task'],
+  /*  1 */ ['src/abort', 'src/arguments', 'src/initial-weights', 'src/libtorch', 'src/task', 'src/working-folder'],
   /*  2 */ ['src/hub', 'src/native', 'src/prompt', 'src/reward', 'src/shipped-models', 'src/task/check'],
   /*  3 */ ['src/chat', 'src/data', 'src/disk'],
   /*  4 */ ['src/policy'],

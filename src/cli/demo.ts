@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { CancelledError } from '../errors.js';
+import { knownColumns } from '../report/cursor.js';
 import type { Comparison } from '../report/records.js';
 import { claimFolder, exists } from '../run/run-folder.js';
 import type { DemoOptions, DemoPlan } from './demo/plan.js';
@@ -33,7 +34,7 @@ async function printComparison(comparison: Comparison, out: string, report: stri
     import('../report/colours.js'),
   ]);
   const colours = terminalColours(process.stdout.isTTY);
-  await printLine(`\n${comparisonTable(rows, { colours, width: process.stdout.columns ?? 100 })}`);
+  await printLine(`\n${comparisonTable(rows, { colours, width: knownColumns(process.stdout) ?? 100 })}`);
   for (const note of notes) await printLine(`* ${note}`);
   await printLine(`\nrun folders: ${rows.flatMap(({ run }) => (run === null ? [] : [join(out, run)])).join('  ')}`);
   await printLine(`report:      ${report}`);

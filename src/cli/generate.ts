@@ -101,7 +101,7 @@ async function runGenerate(flags: Flags): Promise<void> {
   if (isConversation && !process.stdin.isTTY)
     throw new UsageError('--chat without --prompt or --input needs a terminal');
   const policy = await loadPolicy(model, policyChoice(flags));
-  onClosedOutput(() => process.exit(0));
+  onClosedOutput(() => process.exit());
   try {
     if (file !== undefined) return await completeFile(policy, file, settings);
     if (prompt !== undefined) return await completePrompt(policy, prompt, settings, Boolean(flags.json));
