@@ -4,6 +4,7 @@ import type { CAC } from 'cac';
 import { CancelledError } from '../errors.js';
 import { knownColumns } from '../report/cursor.js';
 import type { Comparison } from '../report/records.js';
+import { holdsFailedStarts } from '../run/failed-start.js';
 import { claimFolder, exists } from '../run/run-folder.js';
 import type { DemoOptions, DemoPlan } from './demo/plan.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
@@ -16,7 +17,7 @@ async function readOptions(flags: Flags): Promise<DemoOptions> {
     all: flags.all === true,
     seeds: wholeNumber(flags, 'seeds', 1, 1),
     seed: wholeNumber(flags, 'seed', 1),
-    out: textFlag(process.argv, 'out') ?? (await claimFolder('runs/demo')),
+    out: textFlag(process.argv, 'out') ?? (await claimFolder('runs/demo', holdsFailedStarts)),
   };
 }
 

@@ -127,7 +127,7 @@ export function registerTrain(cli: CAC): void {
     .option('--resume <folder>', 'Resume a run from its latest checkpoint, or from RUN/checkpoint-N')
     .option(
       '--allow-change <field>',
-      'Resume despite a change of this config field, of `model`, `tokenizer` or `tasks` (repeatable)',
+      'Resume despite a change of this config field, of `model`, `tokenizer`, `tasks`, or of the code of `rewards`, `verifier` or `task` (repeatable)',
     )
     .option('--dry-run', 'Check config, data and reward functions, print the resolved config and exit')
     .option('--json', 'Print one JSON object per update')

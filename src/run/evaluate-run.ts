@@ -1,5 +1,5 @@
 /** Evaluates a run or a model folder over K steps in one call. */
-import { writeFile } from 'node:fs/promises';
+import { lstat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   abortSignal,
@@ -18,7 +18,7 @@ import {
 } from '../arguments.js';
 import type { ConfigInput } from '../config/define.js';
 import { parseConfig, type RunConfig } from '../config/parse.js';
-import { onDisk } from '../disk/disk.js';
+import { onDisk, realDisk, replaceDurably } from '../disk/disk.js';
 import { findModel } from '../disk/model-source.js';
 import { ConfigError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
@@ -224,7 +224,13 @@ export async function evaluatePolicy(options: EvaluatePolicyOptions): Promise<Ev
 
 /** Writes an evaluation as indented JSON. @throws RunFolderError when the file cannot be written. */
 export async function writeEvaluation(file: string, evaluation: EvaluationReport): Promise<void> {
-  await onDisk(file, () => writeFile(file, `${JSON.stringify(evaluation, null, 2)}\n`));
+  const text = `${JSON.stringify(evaluation, null, 2)}\n`;
+  await onDisk(file, async () => {
+    const status = await lstat(file).catch(() => undefined);
+    // A device, a pipe or a link must not be replaced by a file; an earlier evaluation must survive a full disk.
+    if (status !== undefined && !status.isFile()) return writeFile(file, text);
+    return replaceDurably(realDisk, file, text);
+  });
 }
 
 async function findSubject(options: EvaluateRunOptions): Promise<Subject> {

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { type Disk, onDisk, realDisk, runFolderError } from '../disk/disk.js';
 import type { RunFolderError } from '../errors.js';
 
+export const lockName = 'run.lock';
+
 interface Owner {
   readonly pid: number;
   /** Start time of the process from the kernel, which distinguishes a recycled pid. Empty where unknown. */
@@ -119,6 +121,12 @@ async function acquire(disk: Disk, path: string): Promise<Lock> {
 
 /** @throws RunFolderError when a living process holds the folder, or it cannot be written. */
 export async function lockFolder(folder: string, disk: Disk = realDisk): Promise<Lock> {
-  const path = join(folder, 'run.lock');
+  const path = join(folder, lockName);
   return onDisk(path, () => acquire(disk, path));
+}
+
+/** Whether a living process holds the folder. */
+export async function isLocked(folder: string, disk: Disk = realDisk): Promise<boolean> {
+  const holder = parseOwner((await readText(disk, join(folder, lockName))) ?? '');
+  return holder !== undefined && isAlive(holder);
 }

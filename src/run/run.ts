@@ -13,6 +13,7 @@ import { nearest } from '../nearest.js';
 import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import { createRetention, latestCheckpoint, type Retention, restoreReplaced } from './checkpoint.js';
+import { changedCode, codeParts, identifyCode, type NamedCode } from './code-identity.js';
 import {
   canonicalJson,
   changedVersions,
@@ -27,12 +28,15 @@ import { type RunIdentity, type RunState, readState } from './state.js';
 
 /** The config and tasks of a run, its folder, and the changes that a resumed run may make. */
 export interface OpenRunOptions {
-  readonly config: TrainSettings & { readonly model: string };
+  readonly config: TrainSettings & { readonly model: string } & NamedCode;
   readonly family: TaskFamily;
   /** The run folder; when resuming, a run folder or one of its checkpoint folders. */
   readonly path: string;
   readonly resume?: boolean;
-  /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run. */
+  /**
+   * Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run; `rewards`, `verifier` and `task` allow
+   * changes of their code as well.
+   */
   readonly allowedChanges?: readonly string[];
   /** Receives warnings about repairs, for example of a damaged checkpoint that was set aside. */
   readonly warn?: (message: string) => void;
@@ -79,7 +83,8 @@ async function identify({ config, family }: OpenRunOptions): Promise<RunIdentity
   const vectors = typeof embedder === 'object' && { embedder: await fingerprintEmbedder(embedder.model) };
   // Sorts the keys, so that a resumed run writes the same bytes whatever the source of its config.
   const sorted = JSON.parse(canonicalJson({ ...config, ...vectors })) as Record<string, unknown>;
-  return { config: sorted, model, tokenizer, tasks: hashList(family.tasks('train')) };
+  const code = await identifyCode(config);
+  return { config: sorted, model, tokenizer, tasks: hashList(family.tasks('train')), code };
 }
 
 /** Renames the checkpoints after the named one, which the resumed run replaces. */
@@ -221,7 +226,7 @@ function isField(field: string, known: readonly string[]): boolean {
 /** @throws InvalidRequestError for a field that no config has: allowing it would change nothing. */
 export function requireKnownChanges(subject: string, allowed: readonly string[] = []): void {
   if (allowed.length === 0) return;
-  const known = [...schemaRows().rows.map(({ path }) => path), ...hashed];
+  const known = [...schemaRows().rows.map(({ path }) => path), ...hashed, ...codeParts];
   const at = allowed.findIndex((field) => !isField(field, known));
   if (at < 0) return;
   const [field, key] = [allowed[at] as string, `allowedChanges[${at}]`];
@@ -244,7 +249,7 @@ function listChanges(before: RunIdentity, after: RunIdentity): Change[] {
     // An absent initial model is not a change: the checkpoint holds the weights.
     .filter((field) => after[field] !== '' && before[field] !== after[field])
     .map((field) => ({ field, before: before[field].slice(0, 12), after: after[field].slice(0, 12) }));
-  return [...changedFields(before.config, after.config), ...hashes];
+  return [...changedFields(before.config, after.config), ...hashes, ...changedCode(before.code, after.code)];
 }
 
 /** @throws RunFolderError naming every changed field that is not in `allowed`. */
@@ -252,6 +257,7 @@ export function refuseChanges(run: string, before: RunIdentity, after: RunIdenti
   const refused = listChanges(before, after).filter(({ field }) => !allowed.includes(field));
   if (refused.length === 0) return;
   const list = refused.map(({ field, before: old, after: now }) => `${field} (${old} -> ${now})`).join(', ');
-  const fix = `resume with the earlier values, or allow the change: ${refused.map(({ field }) => `--allow-change ${field}`).join(' ')}`;
+  const fields = [...new Set(refused.map(({ field }) => field))];
+  const fix = `resume with the earlier values, or allow the change: ${fields.map((field) => `--allow-change ${field}`).join(' ')}`;
   throw new RunFolderError(`${run}: changed since the checkpoint: ${list}; ${fix}`, { run, changes: refused });
 }

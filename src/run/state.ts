@@ -6,6 +6,7 @@ import { corrupt } from '../disk/manifest.js';
 import { ConfigError } from '../errors.js';
 import type { CurriculumState } from '../method/curriculum.js';
 import type { EntropyState } from '../policy/policy.js';
+import type { CodeIdentity } from './code-identity.js';
 import type { MetricsRow } from './metrics.js';
 
 export const stateName = 'state.json';
@@ -37,6 +38,8 @@ export interface RunIdentity {
   readonly tokenizer: string;
   /** Hash of the training tasks. */
   readonly tasks: string;
+  /** Hashes of the modules that the config names; absent in the checkpoints of earlier versions. */
+  readonly code?: CodeIdentity;
 }
 
 export interface RunState {

@@ -3,7 +3,6 @@ import { basename, join } from 'node:path';
 import { anyRecord, callback, type Fields, flag, listOf, requireFields, text } from '../arguments.js';
 import type { ConfigInput } from '../config/define.js';
 import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
-import { splitRunPath } from '../disk/checkpoint-folders.js';
 import { requireRun } from '../disk/require-run.js';
 import { InvalidRequestError } from '../errors.js';
 import { withUpdates } from '../method/base-tasks.js';
@@ -15,9 +14,10 @@ import type { TaskFamily } from '../task/task.js';
 import { createUpdateWarnings, warnBeforeTraining } from './advice.js';
 import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assemble.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
+import { isFailedStart } from './failed-start.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
 import { openRun, type Run, requireKnownChanges } from './run.js';
-import { claimFolder } from './run-folder.js';
+import { claimFolder, isTaken } from './run-folder.js';
 import { type TrainResult, train } from './train.js';
 import { type Overrides, overrideFields, type TrainOptions } from './training.js';
 
@@ -39,11 +39,14 @@ export interface RunObserver extends Pick<TrainOptions, 'onUpdate' | 'onGroups'>
 export interface TrainRunOptions extends Overrides {
   /** Overrides the family that `config.task` names. */
   readonly family?: TaskFamily;
-  /** Folder of a new run; by default the first free one of runs/NAME-METHOD-SEED, runs/NAME-METHOD-SEED-2, … */
+  /**
+   * Folder of a new run; by default the first free one of runs/NAME-METHOD-SEED, runs/NAME-METHOD-SEED-2, … One in which a
+   * run made no update is free.
+   */
   readonly out?: string;
   /** Resumes this run folder, or one of its checkpoints; the config must equal the run's except for `allowedChanges`. */
   readonly resume?: string;
-  /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run. */
+  /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run, as in `openRun`. */
   readonly allowedChanges?: readonly string[];
   /** Evaluates K steps on `config.evaluation.split` after training; by default where that split has tasks. */
   readonly evaluate?: boolean;
@@ -117,23 +120,38 @@ export async function trainConfig(given: RunConfig, options: TrainRunOptions): P
   const parts = await openParts(config, options.family);
   try {
     const complete = withUpdates(config, parts.family);
-    const path = options.resume ?? options.out ?? (await claimFolder(defaultFolder(complete)));
-    return await trainIn(path, complete, parts, options);
+    return await trainIn(await openGiven(complete, parts.family, options), complete, parts, options);
   } finally {
     await parts.close();
   }
 }
 
+/** Other runs that may take a folder of the default name first. */
+const mostRivals = 8;
+
+/** Opens the run that the options name, or a new one in the first free folder of the default name. */
+async function openGiven(config: RunConfig, family: TaskFamily, options: TrainRunOptions): Promise<Run> {
+  const { resume, out, allowedChanges = [], warn = warnOnStderr } = options;
+  const opening = { config, family, resume: resume !== undefined, allowedChanges, warn };
+  const path = resume ?? out;
+  if (path !== undefined) return openRun({ ...opening, path });
+  for (let rivals = 0; ; rivals++) {
+    const free = await claimFolder(defaultFolder(config), isFailedStart);
+    try {
+      return await openRun({ ...opening, path: free });
+    } catch (error) {
+      if (rivals === mostRivals || !isTaken(error)) throw error;
+    }
+  }
+}
+
 async function trainIn(
-  path: string,
+  run: Run,
   config: RunConfig,
   parts: RunParts,
   options: TrainRunOptions,
 ): Promise<TrainRunResult> {
-  const { resume, allowedChanges = [], warn = warnOnStderr } = options;
-  const opening = { config, path, family: parts.family, resume: resume !== undefined, allowedChanges };
-  const run = await openRun({ ...opening, warn });
-  const folder = splitRunPath(path).run;
+  const folder = run.folder.path;
   try {
     const policy = await loadRunPolicy(config, run);
     try {
