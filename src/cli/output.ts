@@ -13,7 +13,7 @@ const fixes: Readonly<Record<string, string>> = {
   EFBIG: 'the file is too large for its disk or for `ulimit -f`',
 };
 
-/** What a failed write means: the reader has gone, the terminal has gone, or results are being lost. */
+/** Acts on a failed write: the reader has gone, the terminal has gone, or results are being lost. */
 function endOutput(error: NodeJS.ErrnoException): void {
   if (hasEnded) return;
   hasEnded = true;

@@ -4,7 +4,7 @@ import { UsageError } from '../errors.js';
 import type { PolicyChoice } from '../run/assemble.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
 
-/** What `--model` takes, in every command; docs/inputs.md says what each means. */
+/** Names of a model for `--model`, in every command; docs/inputs.md says what each means. */
 export const modelWords = 'a model, run, checkpoint or adapter folder, or owner/name that was fetched';
 
 /** The help of `--model` and `--adapter`. */

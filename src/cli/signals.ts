@@ -1,5 +1,5 @@
 /**
- * What asks the process to stop: signals, and the end of the program that started it. The first request aborts the work at
+ * Requests to stop the process: signals, and the end of the program that started it. The first request aborts the work at
  * a safe point, the second ends the process at once.
  */
 import { constants } from 'node:os';

@@ -53,8 +53,13 @@ async function isRun(path: string, names: readonly string[], disk: Disk): Promis
   );
 }
 
+/** A run's config has some kilobytes. */
+const mostBytes = 2 ** 20;
+
 /** Whether a config.json is that of a run; one that cannot be parsed is not. */
 async function isRunConfig(file: string, disk: Disk): Promise<boolean> {
+  const size = await onDisk(file, () => disk.size(file));
+  if (size === undefined || size > mostBytes) return false;
   const text = Buffer.from(await onDisk(file, () => disk.read(file))).toString('utf8');
   try {
     const value: unknown = JSON.parse(text);

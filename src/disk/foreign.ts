@@ -90,7 +90,7 @@ interface Foreign {
   readonly model: string | undefined;
 }
 
-/** What another program left at `path`; undefined when nothing tells of one. */
+/** Finds what another program left at `path`; undefined when nothing tells of one. */
 async function findForeign(disk: Disk, path: string): Promise<Foreign | undefined> {
   const found = await places(disk, path);
   const names = found.flatMap((place) => place.names);
@@ -104,7 +104,7 @@ async function findForeign(disk: Disk, path: string): Promise<Foreign | undefine
   return unsafe === undefined ? undefined : { program: undefined, evidence: unsafe, conversion: savePretrained, model };
 }
 
-/** What another trainer left at `path`, and the way to use its model; undefined for any other folder. */
+/** Describes what another trainer left at `path`, and the way to use its model; undefined for any other folder. */
 export async function describeForeign(
   disk: Disk,
   path: string,

@@ -45,9 +45,16 @@ const badAdapter = (adapter: string, reason: string): ModelFolderError => {
   return new ModelFolderError('MODEL_FILE', `\`${file}\`: ${reason}`, { file, reason });
 };
 
+/** PEFT writes a kilobyte; more than this is an accident or an attack. */
+const mostBytes = 16 * 2 ** 20;
+
 /** The base that an adapter's config names: a folder, or `owner/name` with the revision that it was trained on. */
 async function namedBase(adapter: string): Promise<string> {
-  const text = await readFile(join(adapter, 'adapter_config.json'), 'utf8');
+  const file = join(adapter, 'adapter_config.json');
+  const size = await realDisk.size(file);
+  // A pipe that nobody writes to is refused, not waited for.
+  if (size === undefined || size > mostBytes) throw badAdapter(adapter, `it is no file of at most ${mostBytes} bytes`);
+  const text = await readFile(file, 'utf8');
   let config: { base_model_name_or_path?: unknown; revision?: unknown } | null;
   try {
     config = JSON.parse(text);

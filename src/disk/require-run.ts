@@ -10,7 +10,7 @@ import { readManifest } from './manifest.js';
 const nameRun = 'name a run folder, or one of its checkpoint folders';
 const beginWith = (path: string): string => `begin a new run with --model ${path}`;
 
-/** What is wrong with a path that names no run, and the fix. */
+/** Says what is wrong with a path that names no run, and the fix. */
 function wrongKind(path: string, kind: Exclude<FolderKind, 'run'>): readonly [problem: string, fix: string] {
   switch (kind) {
     case 'missing':

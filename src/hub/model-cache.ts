@@ -36,7 +36,7 @@ export function hubModel(text: string): HubModel | undefined {
 
 const commit = /^[0-9a-f]{40}$/;
 
-/** What tells that a snapshot is a model, or an adapter. */
+/** The files that tell that a snapshot is a model, or an adapter. */
 const configs = ['config.json', 'adapter_config.json'];
 
 /** The folder of a model that was fetched; undefined when it was not. */

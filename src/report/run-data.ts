@@ -151,7 +151,7 @@ async function readComparison(folder: string, file: string, comparison: Comparis
 
 const wanted = 'name the folder of a run or a comparison';
 
-/** What is wrong with a folder that is neither a run nor a comparison. */
+/** Says what a folder is that is neither a run nor a comparison. */
 async function whyNot(folder: string, kind: FolderKind): Promise<string> {
   switch (kind) {
     case 'missing':

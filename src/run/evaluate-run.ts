@@ -61,7 +61,7 @@ export interface EvaluationSettings {
 
 /** The model to evaluate, its tasks, and the settings that override the config's. */
 export interface EvaluateRunOptions extends EvaluationSettings {
-  /** What names a model: a run folder or one of its checkpoints, with the config of the run, or any other model. */
+  /** Names a model: a run folder or one of its checkpoints, with the config of the run, or any other model. */
   readonly model: string;
   /** Task, data, verifier and sampling for a model of no run; by default the recipe with the task's name. */
   readonly config?: ConfigInput;

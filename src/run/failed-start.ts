@@ -24,7 +24,7 @@ export async function holdsUpdates(disk: Disk, path: string): Promise<boolean> {
   return (await sizeOf(disk, path, 'traces.jsonl')) > 0 || (await hasMetrics(disk, path));
 }
 
-/** What a run writes before its first update. */
+/** The files that a run writes before its first update. */
 const ofStart = /^(config\.json(\.tmp)?|metrics\.jsonl|traces\.jsonl|run\.lock.*|events\.out\.tfevents\..*)$/;
 
 /** Whether a folder holds nothing but the start of a run that made no update, and no process trains in it. */

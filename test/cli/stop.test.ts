@@ -1,4 +1,4 @@
-/** What asks a run to stop: each signal saves, so does the end of npx, and a second signal leaves no lock behind. */
+/** A run that is asked to stop: each signal saves, so does the end of npx, and a second signal leaves no lock behind. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

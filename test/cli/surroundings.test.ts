@@ -1,4 +1,4 @@
-/** What surrounds a command and fails: its working directory, and what it writes to. One line, the right exit code. */
+/** The surroundings of a command that fail: its working directory, and what it writes to. One line, the right exit code. */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** What `--resume` says about a path that names no run. */
+/** The answers of `--resume` to a path that names no run. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What the rows of test/world/environment do not show: empty variables, wrong numbers, and the file of the token. */
+/** The cases that the rows of test/world/environment do not show: empty variables, wrong numbers, and the file of the token. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
