@@ -72,6 +72,17 @@ async function refuseOtherFormat(disk: Disk, path: string): Promise<void> {
   });
 }
 
+/** The kinds of a folder in which a run begins again: a crash may leave nothing of it, or a part of its first files. */
+const beginnings: readonly FolderKind[] = ['missing', 'empty', 'other'];
+
+/** Like `requireRun`, but lets a run begin where there is none, as after a crash during its start. */
+export async function refuseOther(path: string, disk: Disk = realDisk): Promise<void> {
+  const kind = await folderKind(path, disk);
+  const problem = beginnings.includes(kind) ? await foreignFolder(disk, path) : await explain(disk, path);
+  if (problem !== undefined) throw problem;
+  await refuseOtherFormat(disk, path);
+}
+
 /**
  * Checks that `path` names a run folder or one of its checkpoints, in a format that this version reads.
  * @throws RunFolderError that says what the path names instead: nothing, a file, a model, or another program's checkpoint.

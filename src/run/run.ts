@@ -5,7 +5,7 @@ import { type FoundCheckpoint, listCheckpoints, splitRunPath } from '../disk/che
 import { type Disk, onDisk, realDisk } from '../disk/disk.js';
 import { readManifest, verifyCheckpoint } from '../disk/manifest.js';
 import { findModel } from '../disk/model-source.js';
-import { requireRun } from '../disk/require-run.js';
+import { refuseOther } from '../disk/require-run.js';
 import { HubError, InvalidRequestError, RunFolderError } from '../errors.js';
 import { completeConfig } from '../method/part-kinds.js';
 import type { TrainSettings } from '../method/train-settings.js';
@@ -144,7 +144,7 @@ async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Pr
 
 async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
   const { run } = splitRunPath(options.path);
-  await requireRun(options.path, disk);
+  await refuseOther(options.path, disk);
   const lock = await lockRunFolder(run, disk);
   try {
     return await resumeLocked(options, disk, lock);
