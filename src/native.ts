@@ -7,6 +7,7 @@ import { isMainThread } from 'node:worker_threads';
 import type * as Binding from '../binding.js';
 import { CancelledError, DeviceError, InvalidRequestError, NativeError, nativeError } from './errors.js';
 import { chooseLibtorch, findLibtorch, hasNvidiaDriver, type LibtorchCandidate, packageRoot } from './libtorch.js';
+import { requireWorkingFolder } from './working-folder.js';
 
 export type {
   EmbedderInfo,
@@ -96,6 +97,8 @@ function buildAdvice(): string {
 }
 
 function load(device: string): Loaded {
+  // Intel's MKL ends the process where there is no working directory.
+  requireWorkingFolder();
   const { file, libtorch } = findNative(device);
   if (libtorch.source !== 'built-in') preload(join(libtorch.folder, 'lib', 'libtorch_cpu.so'));
   const binding = requireBinding(file);

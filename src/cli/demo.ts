@@ -2,7 +2,9 @@
 import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { CancelledError } from '../errors.js';
+import { knownColumns } from '../report/cursor.js';
 import type { Comparison } from '../report/records.js';
+import { holdsFailedStarts } from '../run/failed-start.js';
 import { claimFolder, exists } from '../run/run-folder.js';
 import type { DemoOptions, DemoPlan } from './demo/plan.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
@@ -15,7 +17,7 @@ async function readOptions(flags: Flags): Promise<DemoOptions> {
     all: flags.all === true,
     seeds: wholeNumber(flags, 'seeds', 1, 1),
     seed: wholeNumber(flags, 'seed', 1),
-    out: textFlag(process.argv, 'out') ?? (await claimFolder('runs/demo')),
+    out: textFlag(process.argv, 'out') ?? (await claimFolder('runs/demo', holdsFailedStarts)),
   };
 }
 
@@ -33,7 +35,7 @@ async function printComparison(comparison: Comparison, out: string, report: stri
     import('../report/colours.js'),
   ]);
   const colours = terminalColours(process.stdout.isTTY);
-  await printLine(`\n${comparisonTable(rows, { colours, width: process.stdout.columns ?? 100 })}`);
+  await printLine(`\n${comparisonTable(rows, { colours, width: knownColumns(process.stdout) ?? 100 })}`);
   for (const note of notes) await printLine(`* ${note}`);
   await printLine(`\nrun folders: ${rows.flatMap(({ run }) => (run === null ? [] : [join(out, run)])).join('  ')}`);
   await printLine(`report:      ${report}`);

@@ -2,6 +2,7 @@
 import type { CAC } from 'cac';
 import type { Examination, Problem } from './doctor/examine.js';
 import { printJson, printLine } from './output.js';
+import { modelWords } from './policy-flags.js';
 
 export interface DoctorOptions {
   readonly json?: boolean;
@@ -70,7 +71,7 @@ export function registerDoctor(cli: CAC): void {
       'Report libtorch, devices, threads and problems with their fixes; with --model the memory that a model needs',
     )
     .option('--device <device>', 'Examine for a run on this device: auto, cpu, cuda or cuda:N (default: auto)')
-    .option('--model <folder>', 'Report the memory that this model needs, without loading it')
+    .option('--model <model>', `Report the memory that this model needs, without loading it: ${modelWords}`)
     .option('--dtype <dtype>', 'With --model: auto, float32 or bfloat16')
     .option('--threads <number>', 'With --model: CPU threads (default: all)')
     .option('--batch <number>', 'With --model: prompts of a batch (default: 16)')

@@ -1,10 +1,11 @@
 /** `exit-rl embed`: embeds texts as the diversity bonus does, which measures distances between the vectors. */
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import type { CAC } from 'cac';
 import type { Embedder } from '../embedder/embedder.js';
 import type { NgramSettings } from '../embedder/ngram.js';
 import type { ModelEmbedderSettings } from '../embedder/sentence-transformers.js';
 import { UsageError } from '../errors.js';
+import { modelFolder } from '../hub/model-cache.js';
 import { type Flags, requiredText, textFlag, wholeNumber } from './flags.js';
 import { inChunks, readJsonLines, readText } from './json-lines.js';
 import { LabelReader, requireKnownKeys } from './line-keys.js';
@@ -38,13 +39,11 @@ async function openEmbedder(flags: Flags): Promise<Embedder> {
   ]);
   const model = textFlag(process.argv, 'model') ?? 'builtin';
   if (builtIn.includes(model)) return createNgramEmbedder(ngramSettings(flags));
-  const isFolder = await stat(model).then(
-    (status) => status.isDirectory(),
-    () => false,
+  const isFolder = statSync(modelFolder(model), { throwIfNoEntry: false })?.isDirectory();
+  if (isFolder) return createModelEmbedder(modelSettings(model, flags));
+  throw new UsageError(
+    `no embedder \`${model}\`: --model takes a folder, owner/name of a fetched model, or \`builtin\`, which hashes n-grams`,
   );
-  if (!isFolder)
-    throw new UsageError(`no embedder \`${model}\`: --model takes a folder or \`builtin\`, which hashes n-grams`);
-  return createModelEmbedder(modelSettings(model, flags));
 }
 
 async function runEmbed(flags: Flags): Promise<void> {
@@ -69,7 +68,10 @@ async function runEmbed(flags: Flags): Promise<void> {
 export function registerEmbed(cli: CAC): void {
   cli
     .command('embed', 'Embed the texts of {"text"} lines with a sentence-transformers folder or hashed n-grams')
-    .option('--model <folder>', 'A sentence-transformers folder, or builtin for hashed n-grams (default)')
+    .option(
+      '--model <folder>',
+      'A sentence-transformers folder, owner/name that was fetched, or builtin for hashed n-grams (default)',
+    )
     .option('--input <file>', 'One JSON object per line; - reads standard input')
     .option('--prompt <text>', 'Prefix of every text, for example "query: "')
     .option('--prompt-name <name>', "One of the folder's prompts")

@@ -7,12 +7,12 @@ import type { EvaluateRunOptions, EvaluationSettings } from '../run/evaluate-run
 import type { ShownProgress } from './evaluate-progress.js';
 import { type Flags, givenOptions, nonNegative, requiredText, textFlag, wholeNumber } from './flags.js';
 import { printJson, printLine, say } from './output.js';
-import { policyChoice } from './policy-flags.js';
+import { adapterHelp, modelHelp, modelWords, policyChoice } from './policy-flags.js';
 import { stopOnSignals } from './signals.js';
 
 /** The options of the command, from its flags. */
 async function readOptions(flags: Flags): Promise<EvaluateRunOptions> {
-  const model = requiredText(process.argv, 'model', 'a model folder, or a run folder');
+  const model = requiredText(process.argv, 'model', modelWords);
   const source = textFlag(process.argv, 'config');
   const config = source === undefined ? undefined : await readConfig(source, model);
   const texts = {
@@ -117,8 +117,8 @@ async function runEvaluate(flags: Flags): Promise<void> {
 export function registerEvaluate(cli: CAC): void {
   cli
     .command('evaluate', 'Attempt once, then improve K times; report quality and solved share at every k')
-    .option('--model <folder>', 'Model folder, or a run folder for its latest checkpoint and settings')
-    .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
+    .option('--model <model>', modelHelp)
+    .option('--adapter <folder>', adapterHelp)
     .option('--task <name>', 'Task family, or the path of a module that exports one')
     .option('--config <file>', "A run's config or recipe, for its task, data, verifier and sampling")
     .option('--iterations <numbers>', 'K, improve steps after the attempt (default: 16), or the k to report: 0,1,4,16')

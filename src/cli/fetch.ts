@@ -1,8 +1,11 @@
 /** `exit-rl fetch owner/name`: downloads a model; no other command does. */
 import type { CAC } from 'cac';
 import { CancelledError, UsageError } from '../errors.js';
+import { cacheFolder, isOn } from '../hub/environment.js';
 import type { FetchProgress } from '../hub/fetch.js';
-import { cacheFolder, type HubModel, hubModel } from '../hub/model-cache.js';
+import { type HubModel, hubModel } from '../hub/model-cache.js';
+import { canRedraw, knownColumns } from '../report/cursor.js';
+import { truncate } from '../report/text.js';
 import { type Flags, listFlag, textFlag } from './flags.js';
 import { printJson, printLine, say } from './output.js';
 import { stopOnSignals } from './signals.js';
@@ -25,14 +28,17 @@ function timeLeft(seconds: number): string {
   return whole < 60 ? `, ${whole} s left` : `, ${Math.floor(whole / 60)} min ${whole % 60} s left`;
 }
 
+const redrawsLine = (): boolean => process.stderr.isTTY === true && canRedraw(process.stderr);
+
 /** Creates a progress line that is rewritten on a terminal; prints one line per file elsewhere. */
 function progressLine(): (progress: FetchProgress) => void {
   const started = performance.now();
+  const isRedrawn = redrawsLine();
   let file = '';
   let shownAt = 0;
   return (progress) => {
     const now = performance.now();
-    if (!process.stderr.isTTY) {
+    if (!isRedrawn) {
       if (progress.file !== file) say(progress.file);
       file = progress.file;
       return;
@@ -42,7 +48,8 @@ function progressLine(): (progress: FetchProgress) => void {
     const speed = progress.received / ((now - started) / 1000);
     const left = timeLeft((progress.totalBytes - progress.bytes) / speed);
     const counts = `${megabytes(progress.bytes)} of ${megabytes(progress.totalBytes)} MB, ${megabytes(speed)} MB/s${left}`;
-    process.stderr.write(`\r\u001b[K${counts} · ${progress.file.slice(-50)}`);
+    const columns = knownColumns(process.stderr) ?? 80;
+    process.stderr.write(`\r\u001b[K${truncate(`${counts} · ${progress.file.slice(-50)}`, columns - 1)}`);
   };
 }
 
@@ -51,9 +58,11 @@ async function runFetch(name: string | undefined, flags: Flags): Promise<void> {
   const { fetchModel } = await import('../hub/fetch.js');
   const stop = stopOnSignals('stopping; the same command resumes the download');
   try {
-    const onProgress = flags.json ? () => {} : progressLine();
+    const isQuiet = flags.json === true || isOn(process.env.HF_HUB_DISABLE_PROGRESS_BARS);
+    const onProgress = isQuiet ? () => {} : progressLine();
     const fetched = await fetchModel(model, { include: listFlag(flags, 'include'), signal: stop.signal, onProgress });
-    if (process.stderr.isTTY && !flags.json) say('');
+    if (redrawsLine() && !isQuiet) say('');
+    if (fetched.offline !== undefined) say(`from the cache: ${fetched.offline}`);
     if (flags.json) await printJson({ model: model.name, revision: model.revision, ...fetched });
     else await printLine(fetched.folder);
   } catch (error) {

@@ -12,7 +12,7 @@ import { chatOptions, textToPrompt } from './generate/read-prompts.js';
 import { outputText } from './generate/terminal.js';
 import { inChunks, readJsonLines } from './json-lines.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
-import { policyChoice } from './policy-flags.js';
+import { adapterHelp, modelHelp, modelWords, policyChoice } from './policy-flags.js';
 
 /** Lines in flight: enough to fill the engine's batch, few enough to print the first answers early. */
 const linesInFlight = 256;
@@ -117,7 +117,7 @@ async function completePrompt(
 }
 
 async function runGenerate(flags: Flags): Promise<void> {
-  const model = requiredText(process.argv, 'model', 'a model folder, a run folder, or a fetched owner/name');
+  const model = requiredText(process.argv, 'model', modelWords);
   const prompt = textFlag(process.argv, 'prompt');
   const file = textFlag(process.argv, 'input');
   const settings = readSettings(flags);
@@ -126,9 +126,8 @@ async function runGenerate(flags: Flags): Promise<void> {
     throw new UsageError('generate takes either --prompt or --input');
   if (isConversation && !process.stdin.isTTY)
     throw new UsageError('--chat without --prompt or --input needs a terminal');
-  const { resolveModel } = await import('../run/checkpoint.js');
-  const policy = await loadPolicy(await resolveModel(model), policyChoice(flags));
-  onClosedOutput(() => process.exit(0));
+  const policy = await loadPolicy(model, policyChoice(flags));
+  onClosedOutput(() => process.exit());
   noteNoEnd(policy, settings.sampling);
   try {
     if (file !== undefined) return await completeFile(policy, file, settings);
@@ -143,8 +142,8 @@ async function runGenerate(flags: Flags): Promise<void> {
 export function registerGenerate(cli: CAC): void {
   cli
     .command('generate', 'Complete a prompt, a conversation, or every line of a file')
-    .option('--model <folder>', 'Model folder (Hugging Face layout), run folder, or owner/name that was fetched')
-    .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
+    .option('--model <model>', modelHelp)
+    .option('--adapter <folder>', adapterHelp)
     .option('--prompt <text>', 'One prompt')
     .option(
       '--input <file>',

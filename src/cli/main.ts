@@ -4,7 +4,9 @@ import { type CAC, cac } from 'cac';
 import { UsageError } from '../errors.js';
 import { packageVersion } from '../libtorch.js';
 import { nearest } from '../nearest.js';
+import { requireWorkingFolder } from '../working-folder.js';
 import { registerDemo } from './demo.js';
+import { ignoreHangUp } from './detached.js';
 import { registerDoctor } from './doctor.js';
 import { registerEmbed } from './embed.js';
 import { registerEvaluate } from './evaluate.js';
@@ -13,7 +15,7 @@ import { registerFetch } from './fetch.js';
 import { joinDashes } from './flags.js';
 import { registerGenerate } from './generate.js';
 import { registerMerge } from './merge.js';
-import { watchClosedOutput } from './output.js';
+import { watchOutput } from './output.js';
 import { registerReport } from './report.js';
 import { registerScore } from './score.js';
 import { registerTrain } from './train.js';
@@ -52,8 +54,10 @@ async function run(argv: readonly string[]): Promise<void> {
   cli.parse(joinDashes(argv), { run: false });
   if (cli.options.help || cli.options.version) return;
   if (cli.matchedCommand === undefined) throw unknownCommand(cli);
+  requireWorkingFolder();
   await cli.runMatchedCommand();
 }
 
-watchClosedOutput();
+watchOutput();
+ignoreHangUp();
 await run(process.argv).catch((error: unknown) => reportFailure(error, process.argv.includes('--json')));

@@ -1,20 +1,73 @@
-/** Prints results to stdout, and messages to the user to stderr. */
+/** Prints results to stdout and messages to stderr, and ends the work when stdout takes no more. */
 import { once } from 'node:events';
+import { fstatSync, writeSync } from 'node:fs';
 import { NonFiniteError } from '../errors.js';
 
-let whenClosed: () => void = () => process.exit(0);
+const leave = (): void => process.exit();
+let whenClosed: () => void = leave;
+let hasEnded = false;
 
-/** Ends the process quietly when the reader of stdout has closed the pipe (`| head -1`); rethrows any other error. */
-export function watchClosedOutput(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      whenClosed();
-    });
+/** Fixes of what keeps a file or a device from taking more. */
+const fixes: Readonly<Record<string, string>> = {
+  ENOSPC: 'its disk is full: free space',
+  EDQUOT: 'the disk quota is used up: free space',
+  EFBIG: 'the file is too large for its disk or for `ulimit -f`',
+};
+
+/** Acts on a failed write: the reader has gone, the terminal has gone, or results are being lost. */
+function endOutput(error: NodeJS.ErrnoException): void {
+  if (hasEnded) return;
+  hasEnded = true;
+  // A terminal that was closed has said so by SIGHUP; a disowned process goes on without it.
+  if (process.stdout.isTTY && error.code === 'EIO') return;
+  if (error.code !== 'EPIPE') {
+    const { code = 'unknown' } = error;
+    say(`error: standard output cannot be written (${code})${fixes[code] ? `: ${fixes[code]}` : ''}`);
+    process.exitCode = 1;
+  }
+  whenClosed();
+}
+
+/** A write to a file may take a part of the bytes without an error, and Node's stream would drop the rest. */
+function writeWhole(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length && !hasEnded; ) {
+    try {
+      at += writeSync(1, bytes, at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') endOutput(error as NodeJS.ErrnoException);
+    }
   }
 }
 
-/** Runs `action` once, instead of ending the process, when the reader of stdout has closed the pipe. */
+function isFile(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFile();
+  } catch {
+    return false;
+  }
+}
+
+type Write = typeof process.stdout.write;
+
+const writeToFile: Write = (chunk: Uint8Array | string, encodingOrDone?: unknown, done?: (error?: Error) => void) => {
+  const encoding = typeof encodingOrDone === 'string' ? (encodingOrDone as BufferEncoding) : 'utf8';
+  writeWhole(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk);
+  const callback = typeof encodingOrDone === 'function' ? (encodingOrDone as () => void) : done;
+  if (callback) process.nextTick(callback);
+  return true;
+};
+
+/**
+ * Ends the process quietly when the reader of stdout has closed the pipe (`| head -1`), and with one line and exit code 1
+ * when stdout cannot be written. What stderr does not take is lost: messages are not results.
+ */
+export function watchOutput(): void {
+  if (isFile(1)) process.stdout.write = writeToFile;
+  process.stdout.on('error', endOutput);
+  process.stderr.on('error', () => {});
+}
+
+/** Runs `action` once, instead of ending the process, when stdout takes no more. */
 export function onClosedOutput(action: () => void): void {
   whenClosed = () => {
     whenClosed = () => {};
@@ -24,7 +77,9 @@ export function onClosedOutput(action: () => void): void {
 
 /** Prints one line, and waits while the reader is slower than the program. */
 export async function printLine(line: string): Promise<void> {
-  if (!process.stdout.write(`${line}\n`) && process.stdout.writable) await once(process.stdout, 'drain');
+  if (hasEnded || process.stdout.write(`${line}\n`) || !process.stdout.writable) return;
+  // A failure ends the work by itself.
+  await once(process.stdout, 'drain').catch(() => undefined);
 }
 
 /**

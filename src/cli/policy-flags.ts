@@ -4,6 +4,13 @@ import { UsageError } from '../errors.js';
 import type { PolicyChoice } from '../run/assemble.js';
 import { type Flags, textFlag, wholeNumber } from './flags.js';
 
+/** Names of a model for `--model`, in every command; docs/inputs.md says what each means. */
+export const modelWords = 'a model, run, checkpoint or adapter folder, or owner/name that was fetched';
+
+/** The help of `--model` and `--adapter`. */
+export const modelHelp = `${modelWords[0]?.toUpperCase()}${modelWords.slice(1)}`;
+export const adapterHelp = 'Adapter for that model: a PEFT folder, or a run with `lora` or one of its checkpoints';
+
 const dtypes: readonly RunConfig['dtype'][] = ['auto', 'float32', 'bfloat16'];
 
 function dtypeOf(value: unknown): RunConfig['dtype'] {

@@ -9,7 +9,7 @@ import { chatOptions, lineChat, lineMessages, promptKeys } from './generate/read
 import { inChunks, type JsonLine, readJsonLines, readText, readTokens } from './json-lines.js';
 import { LabelReader, requireKnownKeys } from './line-keys.js';
 import { printJson } from './output.js';
-import { policyChoice } from './policy-flags.js';
+import { adapterHelp, modelHelp, modelWords, policyChoice } from './policy-flags.js';
 
 const linesAtOnce = 64;
 
@@ -58,12 +58,11 @@ async function computeLogprobs(
 }
 
 async function runScore(flags: Flags): Promise<void> {
-  const model = requiredText(process.argv, 'model', 'a model folder, or a fetched owner/name');
+  const model = requiredText(process.argv, 'model', modelWords);
   const file = requiredText(process.argv, 'input', 'a file with one JSON object per line, or -');
   const temperature = nonNegative(flags, 'temperature', 1);
   const options = { ...chatOptions(process.argv), addSpecialTokens: addSpecialTokens(process.argv) };
-  const { resolveModel } = await import('../run/checkpoint.js');
-  const policy = await loadPolicy(await resolveModel(model), policyChoice(flags));
+  const policy = await loadPolicy(model, policyChoice(flags));
   try {
     const reader = new LabelReader();
     for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
@@ -81,8 +80,8 @@ async function runScore(flags: Flags): Promise<void> {
 export function registerScore(cli: CAC): void {
   cli
     .command('score', 'Print log-probabilities of {"prompt","completion"}, {"messages"} or {"tokens"} lines')
-    .option('--model <folder>', 'Model folder (Hugging Face layout), run folder, or owner/name that was fetched')
-    .option('--adapter <folder>', 'PEFT folder of an adapter for that model')
+    .option('--model <model>', modelHelp)
+    .option('--adapter <folder>', adapterHelp)
     .option('--input <file>', 'One JSON object per line; - reads standard input')
     .option('--temperature <number>', 'Divide the logits by this temperature, above 0 (default: 1)')
     .option(

@@ -1,36 +1,52 @@
-/** Handles SIGINT and SIGTERM: the first signal aborts the work at a safe point, the second ends the process at once. */
+/**
+ * Requests to stop the process: signals, and the end of the program that started it. The first request aborts the work at
+ * a safe point, the second ends the process at once.
+ */
+import { constants } from 'node:os';
+import { outlivesTerminal } from './detached.js';
 import { say } from './output.js';
+import { watchStarter } from './starter.js';
 
-const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const;
-type Stop = keyof typeof exitCodes;
+/** SIGHUP comes from a closed terminal; Slurm and other schedulers send SIGUSR1 and SIGUSR2 before the time is up. */
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+type Stop = (typeof stopSignals)[number];
+
+const exitCode = (signal: Stop): number => 128 + constants.signals[signal];
 
 export interface StopSignals {
   /** Aborts at the first signal. */
   readonly signal: AbortSignal;
-  /** Returns 130 or 143 after a signal, else undefined. */
+  /** Returns 130 after SIGINT, 143 after SIGTERM, 128 + its number after another signal; undefined without one. */
   exitCode(): number | undefined;
   /** Aborts without a signal, for example when the reader of the output has closed the pipe. */
   stop(): void;
   dispose(): void;
 }
 
-/** Handles both signals until `dispose`; prints `message` at the first. */
+/** Handles the signals until `dispose`; prints `message` at the first. */
 export function stopOnSignals(message: string): StopSignals {
   const controller = new AbortController();
   let received: Stop | undefined;
-  const onSignal = (name: NodeJS.Signals): void => {
-    if (received !== undefined) process.exit(exitCodes[name as Stop]);
-    received = name as Stop;
-    say(message);
+  const stop = (name: Stop, text = message): void => {
+    if (received !== undefined) process.exit(exitCode(name));
+    received = name;
+    say(text);
     controller.abort();
   };
-  for (const name of Object.keys(exitCodes)) process.on(name, onSignal);
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (name !== 'SIGHUP' || !outlivesTerminal()) stop(name as Stop);
+  };
+  for (const name of stopSignals) process.on(name, onSignal);
+  const unwatch = watchStarter(
+    () => received ?? stop('SIGTERM', `the program that started this one has ended: ${message}`),
+  );
   return {
     signal: controller.signal,
-    exitCode: () => received && exitCodes[received],
+    exitCode: () => received && exitCode(received),
     stop: () => controller.abort(),
     dispose: () => {
-      for (const name of Object.keys(exitCodes)) process.off(name, onSignal);
+      unwatch();
+      for (const name of stopSignals) process.off(name, onSignal);
     },
   };
 }

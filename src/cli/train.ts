@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { CAC } from 'cac';
 import { isPlainObject } from '../config/layer.js';
+import type { ConfigSource } from '../config/load-config.js';
 import type { RunConfig } from '../config/parse.js';
 import { UsageError } from '../errors.js';
 import type { MetricsRow } from '../run/metrics.js';
@@ -27,14 +28,23 @@ function configFlags(flags: Flags): Record<string, unknown> {
   return Object.fromEntries(entries.map(([key, value]) => [key, withBooleans(value)]));
 }
 
+async function loadNew(config: ConfigSource): Promise<RunConfig> {
+  const { loadConfig } = await import('../config/load-config.js');
+  return loadConfig(config);
+}
+
+async function loadResumed(path: string, changes: ConfigSource): Promise<RunConfig> {
+  const { readRunConfig } = await import('../run/run-config.js');
+  return readRunConfig(path, changes);
+}
+
 async function resolveConfig(source: string | undefined, resume: string | undefined, flags: Flags): Promise<RunConfig> {
-  const { loadConfig, loadRunConfig } = await import('../config/load-config.js');
   if (source === undefined && resume === undefined && flags.model === undefined)
     throw new UsageError('train needs a recipe, a config file, --model or --resume');
   if (source !== undefined && resume !== undefined)
     throw new UsageError('--resume takes the config from the run folder');
   const changes = { environment: process.env, flags: configFlags(flags) };
-  const config = resume === undefined ? await loadConfig({ source, ...changes }) : await loadRunConfig(resume, changes);
+  const config = await (resume === undefined ? loadNew({ source, ...changes }) : loadResumed(resume, changes));
   const { resolvePaths } = await import('../run/assemble.js');
   return resolvePaths(config);
 }
@@ -117,7 +127,7 @@ export function registerTrain(cli: CAC): void {
     .option('--resume <folder>', 'Resume a run from its latest checkpoint, or from RUN/checkpoint-N')
     .option(
       '--allow-change <field>',
-      'Resume despite a change of this config field, of `model`, `tokenizer` or `tasks` (repeatable)',
+      'Resume despite a change of this config field, of `model`, `tokenizer`, `tasks`, or of the code of `rewards`, `verifier` or `task` (repeatable)',
     )
     .option('--dry-run', 'Check config, data and reward functions, print the resolved config and exit')
     .option('--json', 'Print one JSON object per update')

@@ -54,8 +54,12 @@ function translateWeights(layer: Layer, problems: ConfigProblem[]): void {
   });
 }
 
-/** Parses a text as a file, by its extension, or as the name of a built-in function. */
-export function parseEntry(entry: unknown): { readonly file: unknown } | { readonly builtIn: unknown } {
+/** Parses a text as a file, by its extension, as a file with the name of its export (`rewards.ts#accuracy`), or as built-in. */
+export function parseEntry(
+  entry: unknown,
+): { readonly file: unknown; readonly export?: string } | { readonly builtIn: unknown } {
+  const [, file, name] = /^(.+\.[cm]?[jt]s)#([\p{L}_$][\p{L}\p{N}_$]*)$/u.exec(String(entry)) ?? [];
+  if (file !== undefined && name !== undefined) return { file, export: name };
   return /\.[cm]?[jt]s$/.test(String(entry)) ? { file: entry } : { builtIn: entry };
 }
 

@@ -10,6 +10,7 @@ import {
   text,
   wholeNumber,
 } from '../arguments.js';
+import { modelFolder } from '../hub/model-cache.js';
 import {
   cancellable,
   crossing,
@@ -86,10 +87,10 @@ export class LocalEmbedder {
   }
 
   /**
-   * Loads a sentence-transformers folder.
+   * Loads a sentence-transformers folder, or `owner/name` of a fetched model.
    *
    * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError,
-   * OutOfMemoryError.
+   * OutOfMemoryError, HubError for a model that was not fetched.
    * @example
    * ```ts no-run
    * import { LocalEmbedder } from 'exit-rl/embedders';
@@ -103,9 +104,10 @@ export class LocalEmbedder {
     requireArgument('LocalEmbedder.load', { folder }, text);
     requireFields<LocalEmbedderOptions>('LocalEmbedder.load', options, optionFields);
     const { device = 'auto', dtype = 'auto', threads = 0, backend = 'auto', cacheSize = defaultCacheSize } = options;
+    const found = modelFolder(folder);
     const engine = await crossing(() => {
       const choice = { device, dtype: resolveDtype(dtype, device), threads, backend, ...textOptions(options) };
-      return native(device).NativeEmbedder.load(folder, choice);
+      return native(device).NativeEmbedder.load(found, choice);
     });
     passNotices(engine.info().notices, options.onNotice);
     return new LocalEmbedder(engine, new VectorCache(cacheSize));

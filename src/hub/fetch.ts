@@ -13,16 +13,19 @@ import {
   text,
 } from '../arguments.js';
 import { HubError } from '../errors.js';
-import { hubFailure } from './hub-failure.js';
-import { chooseFiles, type HubAccess, type HubFile, listModel } from './listing.js';
+import { cachedModel } from './cached-model.js';
 import {
   accessToken,
   cacheFolder,
   type Environment,
-  type HubModel,
+  hubEndpoint,
+  hubPatience,
   isOffline,
-  repositoryFolder,
-} from './model-cache.js';
+  isOn,
+} from './environment.js';
+import { hubFailure, isUnreachable } from './hub-failure.js';
+import { chooseFiles, type HubAccess, type HubFile, listModel } from './listing.js';
+import { type HubModel, repositoryFolder } from './model-cache.js';
 import { transferFile } from './transfer.js';
 
 /** How a model is fetched; every key has a default. */
@@ -31,7 +34,10 @@ export interface FetchOptions {
   readonly include?: readonly string[];
   /** HF_TOKEN, HF_ENDPOINT, HF_HOME and the other variables of huggingface_hub; default `process.env`. */
   readonly environment?: Environment;
-  /** How long the hub may take to answer, or to send the next bytes; default 20000. */
+  /**
+   * How long the hub may take to answer, or to send the next bytes; by default HF_HUB_ETAG_TIMEOUT and HF_HUB_DOWNLOAD_TIMEOUT,
+   * else 20000.
+   */
   readonly patienceMilliseconds?: number;
   /** Ends the transfer; what has arrived is resumed by the next call. */
   readonly signal?: AbortSignal;
@@ -60,10 +66,8 @@ export interface Fetched {
   readonly files: readonly string[];
   /** Size of the files together. */
   readonly bytes: number;
-}
-
-function hubEndpoint(environment: Environment): string {
-  return (environment.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '');
+  /** Why the cache answered instead of the hub; absent where the hub was asked. */
+  readonly offline?: string;
 }
 
 const modelFields: Fields<HubModel> = { name: required(text), revision: required(text) };
@@ -78,7 +82,7 @@ const optionFields: Fields<FetchOptions> = {
 
 /**
  * Fetches a model's files into the Hugging Face cache of this machine: resumed where an earlier call stopped, each file
- * checked against its hash.
+ * checked against its hash. Without a network, a model that is in the cache is returned from there.
  *
  * @throws HubError, which says what to do; UsageError for patterns that match nothing or pickles; InvalidRequestError for
  * options that are unknown or of the wrong type.
@@ -95,20 +99,42 @@ const optionFields: Fields<FetchOptions> = {
 export async function fetchModel(model: HubModel, options: FetchOptions = {}): Promise<Fetched> {
   requireFields<HubModel>('fetchModel', model, modelFields);
   requireFields<FetchOptions>('fetchModel', options, optionFields);
-  const { environment = process.env, patienceMilliseconds = 20_000 } = options;
+  const { environment = process.env } = options;
   const endpoint = hubEndpoint(environment);
-  if (isOffline(environment)) {
-    const where = cacheFolder(environment);
-    const message = `HF_HUB_OFFLINE is set, so nothing is fetched: unset it, or copy the model's folder into ${where}`;
-    throw new HubError(message, { model: model.name });
-  }
-  const access: HubAccess = { endpoint, token: accessToken(environment), patienceMilliseconds };
+  if (isOffline(environment)) return fromCache(model, options, environment);
+  const access = hubAccess(options, environment);
   try {
     return await fetchListed(model, options, environment, access);
   } catch (error) {
     if (options.signal?.aborted || (error as { code?: unknown }).code === 'USAGE') throw error;
-    throw hubFailure(error, model, endpoint, environment);
+    const failure = hubFailure(error, model, endpoint, environment);
+    const cached = isUnreachable(error) ? cachedModel(environment, model, options.include) : undefined;
+    if (cached === undefined) throw failure;
+    return { ...cached, offline: failure.message };
   }
+}
+
+/** How long the hub may take by default. */
+const patience = 20_000;
+
+function hubAccess({ patienceMilliseconds: given }: FetchOptions, environment: Environment): HubAccess {
+  const { listing, download } = hubPatience(environment);
+  return {
+    endpoint: hubEndpoint(environment),
+    token: accessToken(environment),
+    listingMilliseconds: given ?? listing ?? patience,
+    patienceMilliseconds: given ?? download ?? patience,
+    copies: isOn(environment.HF_HUB_DISABLE_SYMLINKS),
+  };
+}
+
+function fromCache(model: HubModel, { include }: FetchOptions, environment: Environment): Fetched {
+  const cached = cachedModel(environment, model, include);
+  const offline = 'HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set, so nothing is fetched';
+  if (cached !== undefined) return { ...cached, offline };
+  const where = cacheFolder(environment);
+  const message = `${offline}, and \`${model.name}\` is not in ${where}: unset it, or copy the model's folder there`;
+  throw new HubError(message, { model: model.name });
 }
 
 async function fetchListed(

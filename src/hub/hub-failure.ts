@@ -1,6 +1,7 @@
 /** Failures of the hub, each in a sentence that says what to do. */
 import { HubError } from '../errors.js';
-import { cacheFolder, type Environment, type HubModel } from './model-cache.js';
+import { cacheFolder, type Environment } from './environment.js';
+import type { HubModel } from './model-cache.js';
 
 interface Reason {
   readonly statusCode?: number;
@@ -17,6 +18,13 @@ function root(error: unknown): Reason {
   let at = error as Reason;
   while (at?.cause instanceof Error) at = at.cause as Reason;
   return at;
+}
+
+/** Whether the hub was not there to answer: no network, no answer in time, or an error of its own. */
+export function isUnreachable(error: unknown): boolean {
+  const status = statusOf(error);
+  const isOfDisk = typeof root(error).path === 'string';
+  return status === undefined ? !HubError.isInstance(error) && !isOfDisk : status >= 500;
 }
 
 function statusOf(error: unknown): number | undefined {

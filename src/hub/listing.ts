@@ -26,8 +26,12 @@ export interface HubAccess {
   readonly endpoint: string;
   /** Sent to the endpoint alone; public models need none. */
   readonly token: string | undefined;
-  /** How long the hub may take to answer, or to send the next bytes. */
+  /** How long the hub may take to answer a question about a model. */
+  readonly listingMilliseconds: number;
+  /** How long the hub may take to send the next bytes of a file. */
   readonly patienceMilliseconds: number;
+  /** Whether snapshots hold copies of the files instead of links to them. */
+  readonly copies: boolean;
 }
 
 /** No model has so many files; an endless listing must not fill the memory. */
@@ -54,7 +58,7 @@ async function bounded(response: Response, url: string): Promise<Response> {
 }
 
 /** `fetch` for the library: patient and bounded; it sends the token to the hub alone, also when a page links elsewhere. */
-function listingFetch({ endpoint, token, patienceMilliseconds }: HubAccess): typeof fetch {
+function listingFetch({ endpoint, token, listingMilliseconds }: HubAccess): typeof fetch {
   const { origin } = new URL(endpoint);
   let asked = 0;
   return async (input, init) => {
@@ -64,7 +68,7 @@ function listingFetch({ endpoint, token, patienceMilliseconds }: HubAccess): typ
     // The library takes tokens of one form only; a mirror has its own.
     const headers = new Headers(init?.headers);
     if (token !== undefined && new URL(url).origin === origin) headers.set('authorization', `Bearer ${token}`);
-    const signal = AbortSignal.timeout(patienceMilliseconds);
+    const signal = AbortSignal.timeout(listingMilliseconds);
     return bounded(await fetch(url, { ...init, headers, signal }), url);
   };
 }
@@ -165,19 +169,24 @@ export function globPattern(glob: string): RegExp {
   return new RegExp(glob.includes('/') ? `^${body}$` : `(^|/)${body}$`);
 }
 
+/** Whether a path is fetched: one that a pattern matches, or without patterns one that a model needs. */
+export function isAsked(globs: readonly string[]): (path: string) => boolean {
+  const patterns = globs.map(globPattern);
+  if (patterns.length === 0) return (path) => wanted.test(path) && !foreign.test(path);
+  return (path) => patterns.some((pattern) => pattern.test(path));
+}
+
 /** The files to fetch. @throws UsageError when a pattern asks for pickles, or for nothing; HubError when all weights are pickles. */
 export function chooseFiles(files: readonly HubFile[], globs: readonly string[], model: string): readonly HubFile[] {
-  const patterns = globs.map(globPattern);
-  const asked = ({ path }: HubFile): boolean =>
-    patterns.length > 0 ? patterns.some((pattern) => pattern.test(path)) : wanted.test(path) && !foreign.test(path);
-  const chosen = files.filter(asked);
+  const asked = isAsked(globs);
+  const chosen = files.filter(({ path }) => asked(path));
   const unsafe = chosen.find(({ path }) => pickle.test(path));
   if (unsafe) {
     throw new UsageError(`${unsafe.path} is a pickle, which runs code when it is read: it is never fetched`, { model });
   }
   if (chosen.length === 0) throw new UsageError(`\`${model}\` has no file that --include ${globs.join(' ')} matches`);
   const hasWeights = files.some(({ path }) => path.endsWith('.safetensors'));
-  if (patterns.length === 0 && !hasWeights && files.some(({ path }) => pickle.test(path))) {
+  if (globs.length === 0 && !hasWeights && files.some(({ path }) => pickle.test(path))) {
     const fix = 'look for a revision with safetensors, or convert it in a place you trust';
     throw new HubError(`\`${model}\` has its weights as pickles only, which are never read here: ${fix}`, { model });
   }

@@ -1,12 +1,9 @@
 /** The hub's cache on this machine, in the layout and at the place of huggingface_hub. */
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { HubError } from '../errors.js';
 import { packageRoot } from '../libtorch.js';
-
-/** Environment variables by name. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import { cacheFolder, type Environment } from './environment.js';
 
 /** A model on the hub: `owner/name`, at a branch, tag or commit. */
 export interface HubModel {
@@ -16,34 +13,9 @@ export interface HubModel {
   readonly revision: string;
 }
 
-const homeOf = (environment: Environment): string =>
-  environment.HF_HOME || join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
-
-/** The folder of the cache: HF_HUB_CACHE, else `hub` in HF_HOME. */
-export function cacheFolder(environment: Environment): string {
-  return environment.HF_HUB_CACHE || environment.HUGGINGFACE_HUB_CACHE || join(homeOf(environment), 'hub');
-}
-
 /** The folder of one model in the cache. */
 export const repositoryFolder = (environment: Environment, { name }: HubModel): string =>
   join(cacheFolder(environment), `models--${name.replaceAll('/', '--')}`);
-
-/** True when HF_HUB_OFFLINE forbids the network. */
-export function isOffline(environment: Environment): boolean {
-  return /^(1|true|yes|on)$/i.test(environment.HF_HUB_OFFLINE ?? '');
-}
-
-/** HF_TOKEN, else the file that `hf auth login` writes. */
-export function accessToken(environment: Environment): string | undefined {
-  if (environment.HF_TOKEN) return environment.HF_TOKEN.trim();
-  try {
-    const token = readFileSync(environment.HF_TOKEN_PATH || join(homeOf(environment), 'token'), 'utf8').trim();
-    return token === '' ? undefined : token;
-  } catch {
-    // Public models need none.
-    return undefined;
-  }
-}
 
 const part = '[A-Za-z0-9][A-Za-z0-9._-]{0,95}';
 const modelName = new RegExp(`^(${part}/${part})(?:@([^\\s@]+))?$`);
@@ -64,8 +36,11 @@ export function hubModel(text: string): HubModel | undefined {
 
 const commit = /^[0-9a-f]{40}$/;
 
+/** The files that tell that a snapshot is a model, or an adapter. */
+const configs = ['config.json', 'adapter_config.json'];
+
 /** The folder of a model that was fetched; undefined when it was not. */
-function cachedFolder(environment: Environment, model: HubModel): string | undefined {
+export function cachedFolder(environment: Environment, model: HubModel): string | undefined {
   const folder = repositoryFolder(environment, model);
   const read = (): string | undefined => {
     try {
@@ -76,7 +51,7 @@ function cachedFolder(environment: Environment, model: HubModel): string | undef
   };
   const sha = commit.test(model.revision) ? model.revision : read();
   const snapshot = sha && commit.test(sha) ? join(folder, 'snapshots', sha) : undefined;
-  return snapshot !== undefined && existsSync(join(snapshot, 'config.json')) ? snapshot : undefined;
+  return snapshot !== undefined && configs.some((name) => existsSync(join(snapshot, name))) ? snapshot : undefined;
 }
 
 /**

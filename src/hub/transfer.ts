@@ -1,7 +1,7 @@
 /** Transfers one file from the hub into the cache: resumes it, checks it, and only then gives it its name. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { HubError } from '../errors.js';
 import type { HubAccess, HubFile } from './listing.js';
@@ -43,16 +43,25 @@ export async function transferFile(transfer: Transfer): Promise<boolean> {
   const present = (await sizeOf(blob)) === file.size;
   if (!present) await download(transfer, `${blob}.incomplete`, blob);
   transfer.onBytes?.(file.size);
-  await replaceLink(relative(dirname(link), blob), link);
+  await replaceLink(blob, link, transfer.access.copies);
   return present;
 }
 
-async function replaceLink(target: string, link: string): Promise<void> {
+/** Makes the file of a snapshot a link to its blob, or a copy where links are switched off or the file system has none. */
+async function replaceLink(blob: string, link: string, copies: boolean): Promise<void> {
   const fresh = `${link}.${process.pid}.link`;
   await rm(fresh, { force: true });
-  await symlink(target, fresh);
+  if (copies) await copyFile(blob, fresh);
+  else await symlink(relative(dirname(link), blob), fresh).catch(copyInstead(blob, fresh));
   await rename(fresh, link);
 }
+
+const copyInstead =
+  (blob: string, file: string) =>
+  async (error: NodeJS.ErrnoException): Promise<void> => {
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(error.code ?? '')) throw error;
+    await copyFile(blob, file);
+  };
 
 async function download(transfer: Transfer, incomplete: string, blob: string): Promise<void> {
   const { file } = transfer;

@@ -13,6 +13,8 @@ import {
   text,
   wholeNumber,
 } from '../arguments.js';
+import { findModel } from '../disk/model-source.js';
+import { InvalidRequestError } from '../errors.js';
 import { crossing, type NativeLora, native } from '../native.js';
 import { type OnNotice, passNotices } from '../notices.js';
 
@@ -80,12 +82,12 @@ export function nativeLora({
   return { ...settings, ...(named && { targetModules: named }) };
 }
 
-/** The folders of a merge. */
+/** The parts of a merge. */
 export interface MergeRequest {
-  /** Folder of the base model. */
+  /** The base model; without `adapter`, an adapter whose base is merged with it. */
   readonly model: string;
-  /** PEFT folder. */
-  readonly adapter: string;
+  /** PEFT folder, or a run with `lora`. */
+  readonly adapter?: string;
   /** The folder of the merged model; it must not hold a model yet. */
   readonly out: string;
   /** Receives a line for what the folders hold and nobody reads; by default each is written to standard error once. */
@@ -94,7 +96,7 @@ export interface MergeRequest {
 
 const mergeFields: Fields<MergeRequest> = {
   model: required(text),
-  adapter: required(text),
+  adapter: text,
   out: required(text),
   onNotice: callback,
 };
@@ -104,7 +106,8 @@ const mergeFields: Fields<MergeRequest> = {
  * base. It holds one weight in memory at a time.
  *
  * @returns the number of adapted weights.
- * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type; ModelFolderError; NativeError `IO`.
+ * @throws InvalidRequestError for a key that is missing, unknown, or of the wrong type, and for a model without an adapter;
+ * ModelFolderError; NativeError `IO`.
  * @example
  * import { LocalPolicy, shippedModel } from 'exit-rl';
  * import { mergeAdapter } from 'exit-rl/policy';
@@ -117,8 +120,15 @@ const mergeFields: Fields<MergeRequest> = {
  */
 export async function mergeAdapter(request: MergeRequest): Promise<number> {
   requireFields<MergeRequest>('mergeAdapter', request, mergeFields);
-  const { model, adapter, out, onNotice } = request;
-  const { weights, notices } = await crossing(() => native('cpu').mergeAdapter(model, adapter, out));
-  passNotices(notices, onNotice);
+  const { folder, adapter } = await findModel(request.model, request.adapter);
+  if (adapter === undefined) {
+    const reason = `is missing, and \`${request.model}\` is not an adapter: name the adapter's folder`;
+    throw new InvalidRequestError('INVALID_REQUEST', `mergeAdapter: \`adapter\`: ${reason}`, {
+      key: 'adapter',
+      reason,
+    });
+  }
+  const { weights, notices } = await crossing(() => native('cpu').mergeAdapter(folder, adapter, request.out));
+  passNotices(notices, request.onNotice);
   return weights;
 }

@@ -1,5 +1,6 @@
 /** Estimates the memory that a policy takes, before it is loaded. */
 import { type Fields, flag, positiveCount, positiveNumber, requireFields } from '../arguments.js';
+import { findModel } from '../disk/model-source.js';
 import { crossing, type MemoryEstimate, native } from '../native.js';
 import { type LocalPolicyOptions, nativeOptions, requireLoadArguments } from './options.js';
 import { defaultUpdate } from './settings.js';
@@ -37,7 +38,7 @@ const workloadFields: Fields<Workload> = {
 
 /**
  * Estimates memory in bytes: by purpose, and the peaks while loading, generating and updating. It reads config.json and
- * the headers of the weight files.
+ * the headers of the weight files. `model` names one as in `LocalPolicy.load`.
  *
  * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError.
  * @example
@@ -48,13 +49,14 @@ const workloadFields: Fields<Workload> = {
  * console.log(`${(peakUpdate / 2 ** 20).toFixed(0)} MiB`);
  */
 export async function estimateMemory(
-  folder: string,
+  model: string,
   options: LocalPolicyOptions = {},
   workload: Workload = {},
 ): Promise<MemoryEstimate> {
-  requireLoadArguments('estimateMemory', folder, options);
+  requireLoadArguments('estimateMemory', model, options);
   requireFields<Workload>('estimateMemory', workload, workloadFields);
-  const choice = nativeOptions(options);
+  const { folder, adapter } = await findModel(model, options.adapter);
+  const choice = nativeOptions({ ...options, ...(adapter !== undefined && { adapter }) });
   const load = {
     prompts: workload.prompts ?? 16,
     groupSize: workload.groupSize ?? 8,

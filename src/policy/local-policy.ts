@@ -18,6 +18,7 @@ import {
   text,
 } from '../arguments.js';
 import { type ChatOptions, chatFields } from '../chat/template.js';
+import { findModel } from '../disk/model-source.js';
 import type { Message } from '../message.js';
 import {
   cancellable,
@@ -99,10 +100,12 @@ export class LocalPolicy implements Policy {
   ) {}
 
   /**
-   * Loads a Hugging Face folder: config.json, safetensors weights, tokenizer files.
+   * Loads a model: a Hugging Face folder (config.json, safetensors weights, tokenizer files), the latest checkpoint of a run
+   * folder, one of its checkpoints, a PEFT folder on the base that it names, or `owner/name` of a fetched model.
    *
    * @throws InvalidRequestError for an option that is unknown or of the wrong type; ModelFolderError, DeviceError,
-   * OutOfMemoryError.
+   * OutOfMemoryError, HubError for a model that was not fetched, RunFolderError for a run without a checkpoint,
+   * CheckpointCorruptError when its latest one is damaged.
    * @example
    * import { LocalPolicy, shippedModel } from 'exit-rl';
    *
@@ -110,14 +113,15 @@ export class LocalPolicy implements Policy {
    * console.log(policy.info().parameters);
    * await policy.close();
    */
-  static async load(folder: string, options: LocalPolicyOptions = {}): Promise<LocalPolicy> {
-    requireLoadArguments('LocalPolicy.load', folder, options);
-    const choice = nativeOptions(options);
+  static async load(model: string, options: LocalPolicyOptions = {}): Promise<LocalPolicy> {
+    requireLoadArguments('LocalPolicy.load', model, options);
+    const { folder, adapter, chatFolder = folder } = await findModel(model, options.adapter);
+    const choice = nativeOptions({ ...options, ...(adapter !== undefined && { adapter }) });
     const engine = await crossing(() => native(choice.device).NativePolicy.load(folder, choice));
     const facts = engine.info();
     passNotices(facts.notices, options.onNotice);
     const tokenizer = crossingNow(() => engine.tokenizer());
-    const prompts = new PromptEncoder(folder, tokenizer, facts.endTokenIds, options.chat);
+    const prompts = new PromptEncoder(chatFolder, tokenizer, facts.endTokenIds, options.chat);
     const { microbatchTokens = defaultUpdate.microbatchTokens } = options;
     return new LocalPolicy(engine, tokenizer, prompts, microbatchTokens, facts);
   }

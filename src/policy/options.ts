@@ -16,7 +16,7 @@ import { type Dtype, type LoadOptions, resolveDtype } from '../native.js';
 import type { OnNotice } from '../notices.js';
 import { type LoraOptions, loraFields, nativeLora } from './adapters.js';
 
-/** How `LocalPolicy.load` loads a folder; every key has a default. */
+/** How `LocalPolicy.load` loads a model; every key has a default. */
 export interface LocalPolicyOptions {
   /** `auto` (CUDA where it can be used, the default), `cpu`, `cuda` or `cuda:N`. */
   readonly device?: string;
@@ -41,7 +41,7 @@ export interface LocalPolicyOptions {
   };
   /** Trains an adapter in place of the weights, which do not change. */
   readonly lora?: LoraOptions;
-  /** A PEFT folder whose adapter is loaded and trained; `save` then writes one. */
+  /** A PEFT folder, or a run with `lora`, whose adapter is loaded and trained; `save` then writes one. */
   readonly adapter?: string;
   /** How messages are rendered; the `chat` of a request overrides it key by key. */
   readonly chat?: ChatOptions;
@@ -81,9 +81,9 @@ const otherNames = {
   use_rslora: 'rankStabilised',
 };
 
-/** @throws InvalidRequestError for a folder that is not a text and for options that are unknown or of the wrong type. */
-export function requireLoadArguments(subject: string, folder: unknown, options: unknown): void {
-  requireFields<{ folder: string }>(subject, { folder }, { folder: required(text) });
+/** @throws InvalidRequestError for a model that is not a text and for options that are unknown or of the wrong type. */
+export function requireLoadArguments(subject: string, model: unknown, options: unknown): void {
+  requireFields<{ model: string }>(subject, { model }, { model: required(text) });
   requireFields<LocalPolicyOptions>(subject, options, optionFields, otherNames);
 }
 

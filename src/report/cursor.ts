@@ -7,6 +7,21 @@ export interface Terminal {
   readonly rows?: number;
 }
 
+/** The narrowest screen on which a table is redrawn. */
+const fewestColumns = 20;
+
+/** The columns of a terminal; undefined where it reports none, as some in containers do, or hardly any. */
+export function knownColumns({ columns }: Pick<Terminal, 'columns'>): number | undefined {
+  return columns !== undefined && Number.isFinite(columns) && columns >= fewestColumns ? columns : undefined;
+}
+
+/** Whether lines on this terminal can be redrawn in place: it moves its cursor, knows its width, and keeps no log. */
+export function canRedraw(terminal: Pick<Terminal, 'columns'>, environment: NodeJS.ProcessEnv = process.env): boolean {
+  const { TERM, CI = '' } = environment;
+  const isLogged = !['', '0', 'false'].includes(CI.toLowerCase());
+  return TERM !== 'dumb' && !isLogged && knownColumns(terminal) !== undefined;
+}
+
 /** The part of `process` that reports its end. */
 export interface Host {
   on(event: string, listener: () => void): unknown;
@@ -19,7 +34,7 @@ export interface Host {
 /** Control Sequence Introducer. */
 export const csi = `${String.fromCharCode(0x1b)}[`;
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** Hides the cursor; the returned function shows it and removes the listeners. */
 export function hideCursor(terminal: Terminal, host: Host): () => void {

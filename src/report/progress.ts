@@ -3,7 +3,7 @@
  * A redraw is one write that moves up and overwrites, so that nothing flickers.
  */
 import { type Colours, terminalColours } from './colours.js';
-import { csi, type Host, hideCursor, type Terminal } from './cursor.js';
+import { canRedraw, csi, type Host, hideCursor, knownColumns, type Terminal } from './cursor.js';
 import { formatGrid } from './grid.js';
 import { type ProgressRow, type ProgressState, progressLine, progressTable } from './progress-row.js';
 import { displayWidth, plainLine, truncate } from './text.js';
@@ -14,7 +14,10 @@ export type { ProgressState } from './progress-row.js';
 export interface ProgressOptions {
   /** Receives the table, for example `process.stderr`. */
   readonly stream: Terminal;
-  /** True redraws the table in place; false writes plain lines. */
+  /**
+   * True redraws the table in place, where the terminal can: not with TERM=dumb, in CI, or on fewer than 20 columns, 0
+   * included. False writes plain lines.
+   */
   readonly isTTY: boolean;
   /** The line above the table. */
   readonly title: string;
@@ -22,6 +25,8 @@ export interface ProgressOptions {
   readonly now?: () => number;
   readonly colours?: Colours;
   readonly host?: Host;
+  /** Holds TERM and CI; by default `process.env`. */
+  readonly environment?: NodeJS.ProcessEnv;
 }
 
 /** The live table of one or more runs. */
@@ -50,15 +55,15 @@ function createPainter(stream: Terminal, title: string, colours: Colours): Paint
   let drawn: readonly string[] = [];
   const formatLines = (rows: readonly ProgressRow[], columns: number) => {
     // The table must fit the screen, or moving up would stop at its top: three lines remain for title, head and cursor.
-    const visible = rows.slice(-Math.max(1, (stream.rows ?? defaultRows) - 3));
+    const visible = rows.slice(-Math.max(1, (stream.rows || defaultRows) - 3));
     const table = progressTable(visible, columns);
     const grid = formatGrid(table.columns, table.rows, colours);
     return [colours.bold(truncate(title, columns)), ...grid];
   };
   const paint = (rows: readonly ProgressRow[]) => {
     // One column remains free, because a full line wraps on some terminals.
-    const width = stream.columns ?? defaultColumns;
-    const lines = formatLines(rows, Math.max(20, width - 1));
+    const width = knownColumns(stream) ?? defaultColumns;
+    const lines = formatLines(rows, width - 1);
     const up = screenLines(drawn, width);
     const back = up === 0 ? '' : `\r${csi}${up}A`;
     stream.write(`${back}${lines.map((line) => `${line}${csi}K\n`).join('')}${csi}J`);
@@ -154,7 +159,8 @@ export function createProgress(options: ProgressOptions): Progress {
     now: () => performance.now(),
     colours: terminalColours(options.isTTY),
     host: process as Host,
+    environment: process.env,
     ...options,
   };
-  return options.isTTY ? createLive(full) : createLog(full);
+  return options.isTTY && canRedraw(full.stream, full.environment) ? createLive(full) : createLog(full);
 }

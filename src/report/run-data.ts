@@ -1,7 +1,10 @@
 /** Reads a run folder or a comparison folder; missing or damaged content is an error that names file and line. */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { z } from 'zod';
+import { realDisk } from '../disk/disk.js';
+import { type FolderKind, folderKind } from '../disk/folder-kind.js';
+import { describeForeign } from '../disk/foreign.js';
 import { RunFolderError } from '../errors.js';
 import type { Evaluation } from '../evaluation/evaluation.js';
 import {
@@ -146,15 +149,39 @@ async function readComparison(folder: string, file: string, comparison: Comparis
   return { kind: 'comparison', folder, comparison, runs, missing };
 }
 
+const wanted = 'name the folder of a run or a comparison';
+
+/** Says what a folder is that is neither a run nor a comparison. */
+async function whyNot(folder: string, kind: FolderKind): Promise<string> {
+  switch (kind) {
+    case 'missing':
+      return 'does not exist';
+    case 'file':
+      return 'is a file';
+    case 'empty':
+      return 'is empty';
+    case 'checkpoint':
+      return 'is a checkpoint';
+    default: {
+      const foreign = await describeForeign(realDisk, folder);
+      const what =
+        kind === 'model' || kind === 'adapter'
+          ? `is the folder of ${kind === 'model' ? 'a' : 'an'} ${kind}`
+          : 'is not a run folder';
+      return foreign?.problem ?? what;
+    }
+  }
+}
+
 /**
  * Reads a folder of `exit-rl train` or `exit-rl demo`: a comparison where there is a comparison.json, else a run.
- * @throws RunFolderError that names file and line of missing or damaged content.
+ * @throws RunFolderError that names file and line of missing or damaged content, or says what the folder is instead.
  */
 export async function readReportFolder(folder: string): Promise<RunData | ComparisonData> {
-  const status = await stat(folder).catch(() => undefined);
-  if (status === undefined) throw damaged({ file: folder }, 'does not exist: name the folder of a run or a comparison');
-  if (!status.isDirectory()) throw damaged({ file: folder }, 'is a file: name the folder of a run or a comparison');
+  const kind = await folderKind(folder);
   const file = path.join(folder, 'comparison.json');
-  const comparison = await readJson(file, comparisonSchema);
-  return comparison === undefined ? readRun(folder) : readComparison(folder, file, comparison);
+  const comparison = kind === 'missing' || kind === 'file' ? undefined : await readJson(file, comparisonSchema);
+  if (comparison !== undefined) return readComparison(folder, file, comparison);
+  if (kind === 'run') return readRun(folder);
+  throw damaged({ file: folder }, `${await whyNot(folder, kind)}: ${wanted}`);
 }

@@ -24,6 +24,8 @@ export async function moduleFunction({ file, name, options }: ModuleSource): Pro
   const exported = (await createJiti(import.meta.url).import(file)) as Readonly<Record<string, unknown>>;
   const chosen = chooseExport(exported, name);
   if (typeof chosen === 'function') return options === undefined ? (chosen as ModuleFunction) : chosen(options);
+  const functions = Object.keys(exported).filter((key) => typeof exported[key] === 'function');
   const names = Object.keys(exported).join(', ') || 'nothing';
-  throw new Error(`exports no function \`${name ?? 'default'}\`; it exports ${names}`);
+  const fix = functions.length === 0 ? '' : '; set `export` to the name of a function';
+  throw new Error(`exports no function \`${name ?? 'default'}\`; it exports ${names}${fix}`);
 }

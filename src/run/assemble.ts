@@ -11,6 +11,7 @@ import type { NamedReward } from '../reward/named.js';
 import { checkSplits, requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import { resolveTask } from './families.js';
+import { withNamedModel } from './named-model.js';
 import type { Run } from './run.js';
 
 /** The task family and the reward functions of a run. Close them after training. */
@@ -62,21 +63,22 @@ export async function openParts(config: RunConfig, given?: TaskFamily): Promise<
   }
 }
 
-/** Makes every path of the config absolute, so that a run can be resumed from any working directory. */
-export function resolvePaths(config: RunConfig): RunConfig {
-  const { data, verifier, rewards, lora, diversity } = config;
+/**
+ * Makes every path of the config absolute, so that a run can be resumed from any working directory, and replaces what names
+ * a model by its folder.
+ */
+export async function resolvePaths(config: RunConfig): Promise<RunConfig> {
+  const { data, verifier, rewards, diversity } = config;
   const { embedder } = diversity;
   return {
-    ...config,
-    model: resolve(modelFolder(config.model)),
+    ...(await withNamedModel(config)),
     task: resolveTask(config.task),
     ...(typeof embedder === 'object' && {
-      diversity: { ...diversity, embedder: { ...embedder, model: resolve(embedder.model) } },
+      diversity: { ...diversity, embedder: { ...embedder, model: resolve(modelFolder(embedder.model)) } },
     }),
     ...(data && {
       data: { ...data, train: data.train.map(absolute), ...(data.test && { test: data.test.map(absolute) }) },
     }),
-    ...(lora?.adapter && { lora: { ...lora, adapter: resolve(lora.adapter) } }),
     ...(verifier && { verifier: { ...verifier, file: resolve(verifier.file) } }),
     rewards: rewards.map((entry) => (entry.file === undefined ? entry : { ...entry, file: resolve(entry.file) })),
   };
@@ -102,12 +104,12 @@ export interface PolicyChoice {
 }
 
 /**
- * Loads a policy from a model folder, or from the cache for `owner/name` of a fetched model.
+ * Loads a policy from what names a model.
  * @throws ModelFolderError for an unreadable folder, DeviceError for an absent device.
  */
-export async function loadPolicy(folder: string, choice: PolicyChoice): Promise<LocalPolicy> {
+export async function loadPolicy(model: string, choice: PolicyChoice): Promise<LocalPolicy> {
   const { LocalPolicy: policyClass } = await import('../policy/local-policy.js');
-  return policyClass.load(modelFolder(folder), { reference: false, ...choice });
+  return policyClass.load(model, { reference: false, ...choice });
 }
 
 /** Converts the `chat` section of a config to options, without its undefined keys. */

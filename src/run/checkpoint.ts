@@ -4,11 +4,18 @@
  */
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { CheckpointCorruptError, RunFolderError } from '../errors.js';
+import { type FoundCheckpoint, listCheckpoints } from '../disk/checkpoint-folders.js';
+import { type Disk, onDisk, realDisk, writeDurably } from '../disk/disk.js';
+import {
+  checkSizes,
+  formatVersion,
+  manifestName,
+  manifestText,
+  type Versions,
+  verifyCheckpoint,
+} from '../disk/manifest.js';
+import { CheckpointCorruptError } from '../errors.js';
 import type { WrittenFile } from '../policy/policy.js';
-import { type Disk, onDisk, realDisk, writeDurably } from './disk.js';
-import type { Versions } from './identity.js';
-import { checkSizes, formatVersion, manifestName, manifestText, verifyCheckpoint } from './manifest.js';
 import { readState } from './state.js';
 
 export interface CheckpointRequest {
@@ -22,12 +29,6 @@ export interface CheckpointRequest {
   write(folder: string): Promise<readonly WrittenFile[]>;
   /** Contents of small files to write beside them, by name. */
   readonly texts: Readonly<Record<string, string>>;
-}
-
-/** A checkpoint of a run folder: the path `RUN/checkpoint-N` and its update N. */
-export interface FoundCheckpoint {
-  readonly folder: string;
-  readonly update: number;
 }
 
 /** Renames a damaged checkpoint, which keeps it for inspection. */
@@ -114,25 +115,6 @@ async function writeFiles(request: CheckpointRequest, folder: string): Promise<v
 }
 
 /**
- * Lists the finished checkpoints of a run folder, newest first, without verifying them.
- * @throws RunFolderError when the folder cannot be read.
- *
- * @example
- * import { listCheckpoints } from 'exit-rl/checkpoints';
- *
- * for (const { update, folder } of await listCheckpoints('runs/first')) console.log(update, folder);
- */
-export async function listCheckpoints(run: string, disk: Disk = realDisk): Promise<FoundCheckpoint[]> {
-  const names = await onDisk(run, () => disk.list(run));
-  return names
-    .flatMap((name) => {
-      const update = /^checkpoint-(\d+)$/.exec(name)?.[1];
-      return update === undefined ? [] : [{ folder: join(run, name), update: Number(update) }];
-    })
-    .sort((left, right) => right.update - left.update);
-}
-
-/**
  * Finds the newest checkpoint that verifies; undefined when there is none. It renames each damaged one and reports it to
  * `warn`.
  * @throws RunFolderError when the folder cannot be read.
@@ -159,27 +141,6 @@ export async function latestCheckpoint(
     }
   }
   return undefined;
-}
-
-/** Whether a folder is a run folder: one with metrics. */
-export function isRunFolder(folder: string, disk: Disk = realDisk): Promise<boolean> {
-  return disk.exists(join(folder, 'metrics.jsonl')).catch(() => false);
-}
-
-/**
- * Returns the folder of a run's latest checkpoint, verified, which is a model folder.
- * @throws RunFolderError when the run holds no checkpoint, CheckpointCorruptError when the latest one is damaged.
- */
-export async function latestModel(run: string): Promise<string> {
-  const [latest] = await listCheckpoints(run);
-  if (latest === undefined) throw new RunFolderError(`${run}: holds no checkpoint; train it first`, { run });
-  await verifyCheckpoint(latest.folder);
-  return latest.folder;
-}
-
-/** Returns the model folder that `path` names: that of a run's latest checkpoint; any other path is returned unchanged. */
-export async function resolveModel(path: string): Promise<string> {
-  return (await isRunFolder(path)) ? latestModel(path) : path;
 }
 
 /** Restores a checkpoint that a crash left half replaced. The caller holds the run folder's lock. */

@@ -1,5 +1,5 @@
 /** Evaluates a run or a model folder over K steps in one call. */
-import { writeFile } from 'node:fs/promises';
+import { lstat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   abortSignal,
@@ -18,9 +18,10 @@ import {
   wholeNumber,
 } from '../arguments.js';
 import type { ConfigInput } from '../config/define.js';
-import { loadRunConfig } from '../config/load-config.js';
 import { parseConfig, type RunConfig } from '../config/parse.js';
 import { unreadableRules } from '../config/schema.js';
+import { onDisk, realDisk, replaceDurably } from '../disk/disk.js';
+import { findModel } from '../disk/model-source.js';
 import { ConfigError } from '../errors.js';
 import type { Evaluation, UnreadableRule } from '../evaluation/evaluation.js';
 import { type EvaluationOptions, type EvaluationProgress, evaluateIterations } from '../evaluation/iterate.js';
@@ -34,8 +35,7 @@ import { namedRewards } from '../reward/reward-kinds.js';
 import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import { givenChat, loadPolicy, openParts, type PolicyChoice } from './assemble.js';
-import { isRunFolder, latestModel } from './checkpoint.js';
-import { onDisk } from './disk.js';
+import { readRunConfig } from './run-config.js';
 
 /** The content of evaluation.json. */
 export interface EvaluationReport extends Evaluation {
@@ -67,9 +67,9 @@ export interface EvaluationSettings {
 
 /** The model to evaluate, its tasks, and the settings that override the config's. */
 export interface EvaluateRunOptions extends EvaluationSettings {
-  /** A run folder (its latest checkpoint and its config), or a model folder. */
+  /** Names a model: a run folder or one of its checkpoints, with the config of the run, or any other model. */
   readonly model: string;
-  /** Task, data, verifier and sampling for a model folder; by default the recipe with the task's name. */
+  /** Task, data, verifier and sampling for a model of no run; by default the recipe with the task's name. */
   readonly config?: ConfigInput;
   /** A task's name or module; overrides the config's. */
   readonly task?: string;
@@ -77,7 +77,7 @@ export interface EvaluateRunOptions extends EvaluationSettings {
   readonly family?: TaskFamily;
   /** File for the result; by default evaluation.json in a run folder. */
   readonly out?: string;
-  /** PEFT folder of an adapter for a model folder. */
+  /** PEFT folder of an adapter for the model. */
   readonly adapter?: string;
   /** `auto`, `cpu`, `cuda` or `cuda:N`; default `auto`. */
   readonly device?: string;
@@ -122,6 +122,7 @@ export interface EvaluatedRun {
 /** The model to evaluate, with the config that completes the options. */
 interface Subject {
   readonly folder: string;
+  readonly adapter?: string;
   readonly config: RunConfig;
   readonly out?: string;
 }
@@ -145,8 +146,8 @@ interface Subject {
  */
 export async function evaluateRun(options: EvaluateRunOptions): Promise<EvaluatedRun> {
   requireFields<EvaluateRunOptions>('evaluateRun', options, optionFields);
-  const { adapter, device = 'auto', dtype = 'auto', threads = 0, family: given } = options;
-  const { folder, config, out } = await findSubject(options);
+  const { device = 'auto', dtype = 'auto', threads = 0, family: given } = options;
+  const { folder, adapter, config, out } = await findSubject(options);
   const parts = await openParts({ ...config, seed: options.seed ?? config.seed }, given);
   try {
     const choice: PolicyChoice = { device, dtype, threads, trainable: false, chat: givenChat(config.chat) };
@@ -159,7 +160,7 @@ export async function evaluateRun(options: EvaluateRunOptions): Promise<Evaluate
         policy,
         family,
         rewards,
-        model: folder,
+        model: adapter ?? folder,
       });
       if (out !== undefined) await writeEvaluation(out, evaluation);
       return { evaluation, ...(out !== undefined && { file: out }) };
@@ -250,26 +251,32 @@ function chosenIterations({
 
 /** Writes an evaluation as indented JSON. @throws RunFolderError when the file cannot be written. */
 export async function writeEvaluation(file: string, evaluation: EvaluationReport): Promise<void> {
-  await onDisk(file, () => writeFile(file, `${JSON.stringify(evaluation, null, 2)}\n`));
+  const text = `${JSON.stringify(evaluation, null, 2)}\n`;
+  await onDisk(file, async () => {
+    const status = await lstat(file).catch(() => undefined);
+    // A device, a pipe or a link must not be replaced by a file; an earlier evaluation must survive a full disk.
+    if (status !== undefined && !status.isFile()) return writeFile(file, text);
+    return replaceDurably(realDisk, file, text);
+  });
 }
 
 async function findSubject(options: EvaluateRunOptions): Promise<Subject> {
-  const { model, family, task = family?.name, out } = options;
-  const subject = (await isRunFolder(model)) ? await runSubject(model) : modelSubject(options, task);
-  const config = task === undefined ? subject.config : { ...subject.config, task };
-  return { ...subject, config, ...(out !== undefined && { out }) };
+  const { model, family, task = family?.name } = options;
+  const { folder, adapter, run } = await findModel(model, options.adapter);
+  // A named checkpoint is not the run: its evaluation is not that of the run's report.
+  const own = run !== undefined && resolve(run) === resolve(model) ? join(run, 'evaluation.json') : undefined;
+  const out = options.out ?? own;
+  const found = run === undefined || options.config ? modelConfig(options, folder, task) : await readRunConfig(run, {});
+  const config = task === undefined ? found : { ...found, task };
+  return { folder, config, ...(adapter !== undefined && { adapter }), ...(out !== undefined && { out }) };
 }
 
-async function runSubject(run: string): Promise<Subject> {
-  return { folder: await latestModel(run), config: await loadRunConfig(run, {}), out: join(run, 'evaluation.json') };
-}
-
-/** Completes the options for a model folder: from the config, or from the recipe with the task's name. */
-function modelSubject({ model, config }: EvaluateRunOptions, task: string | undefined): Subject {
-  if (config !== undefined) return { folder: model, config: parseConfig({ ...config, model }) };
+/** Completes the options for a model: from the config, or from the recipe with the task's name. */
+function modelConfig({ config }: EvaluateRunOptions, model: string, task: string | undefined): RunConfig {
+  if (config !== undefined) return parseConfig({ ...config, model });
   if (task === undefined) {
     throw new ConfigError([{ key: 'task', message: 'is missing: a name, a module, or a config that names one' }]);
   }
   const recipe = Object.hasOwn(recipes, task) ? recipes[task]?.() : undefined;
-  return { folder: model, config: parseConfig({ ...recipe, task, model }) };
+  return parseConfig({ ...recipe, task, model });
 }

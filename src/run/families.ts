@@ -1,6 +1,5 @@
 /** Loads task families: by name, from the user's module, from an npm package, or from data with a verifier. */
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 import type { RunConfig } from '../config/parse.js';
 import { type DataSet, loadData } from '../data/load-data.js';
 import { promptsFamily, type Verifier } from '../data/prompts-family.js';
@@ -10,6 +9,7 @@ import { IsolatedFunction } from '../reward/isolated.js';
 import { moduleFunction } from '../reward/module.js';
 import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
+import { findPackage, isModulePath } from './task-module.js';
 
 /** Inputs of a family besides its code. */
 export interface FamilyOptions {
@@ -29,8 +29,6 @@ const families: Readonly<Record<string, FamilyLoader>> = {
   prompts: async (options) => loadPrompts(options),
 };
 
-const isModulePath = (name: string): boolean => /\.[cm]?[jt]s$/.test(name);
-
 /** Makes a module's path absolute; returns a name unchanged. */
 export function resolveTask(task: string): string {
   return isModulePath(task) ? resolve(task) : task;
@@ -49,13 +47,6 @@ async function importFamily(file: string, options: FamilyOptions): Promise<TaskF
       throw taskProblem(`${file} cannot be loaded: ${error.message.split('\n')[0]}`);
     });
   return requireFamily(typeof exported === 'function' ? await exported(options) : exported, file);
-}
-
-/** Finds the file of an npm package that the working directory can import; undefined when there is none. */
-async function findPackage(name: string): Promise<string | undefined> {
-  const { createJiti } = await import('jiti');
-  const url = createJiti(join(process.cwd(), 'package.json')).esmResolve(name, { try: true });
-  return url === undefined || url === '' ? undefined : fileURLToPath(url);
 }
 
 /**

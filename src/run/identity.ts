@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hashFile } from '../disk/disk.js';
+import type { Versions } from '../disk/manifest.js';
 import { packageVersion } from '../libtorch.js';
 import { loadedLibtorch } from '../native.js';
-import { hashFile } from './disk.js';
 
 /** Serialises to JSON with sorted keys, so that equal values give equal text. */
 export function canonicalJson(value: unknown): string {
@@ -73,13 +74,6 @@ export async function fingerprintEmbedder(folder: string): Promise<string> {
 }
 
 // Versions that wrote a checkpoint. Other versions may compute different bits, so resuming warns without refusing.
-
-export interface Versions {
-  readonly package: string;
-  readonly node: string;
-  /** Absent when no libtorch is loaded, or its version is unknown. */
-  readonly libtorch?: string;
-}
 
 export function currentVersions(): Versions {
   const libtorch = loadedLibtorch()?.version;

@@ -1,9 +1,11 @@
 /** Locks a run folder for one writer with a file that names the process; recovers the lock of a dead process. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { type Disk, onDisk, realDisk, runFolderError } from '../disk/disk.js';
 import type { RunFolderError } from '../errors.js';
-import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
+
+export const lockName = 'run.lock';
 
 interface Owner {
   readonly pid: number;
@@ -87,11 +89,23 @@ async function tryCreate(disk: Disk, path: string, content: string): Promise<boo
   }
 }
 
+/** A lock that this process holds. A process that leaves at once, at a second signal, leaves no lock behind. */
+function held(disk: Disk, path: string): Lock {
+  const leave = (): void => rmSync(path, { force: true });
+  const isReal = disk === realDisk;
+  if (isReal) process.once('exit', leave);
+  const release = async (): Promise<void> => {
+    await onDisk(path, () => disk.remove(path));
+    if (isReal) process.off('exit', leave);
+  };
+  return { release };
+}
+
 async function acquire(disk: Disk, path: string): Promise<Lock> {
   const owner: Owner = { pid: process.pid, started: processStart(process.pid), host: hostname() };
   const content = JSON.stringify(owner);
   for (let attempt = 0; attempt < 3; attempt++) {
-    if (await tryCreate(disk, path, content)) return { release: () => onDisk(path, () => disk.remove(path)) };
+    if (await tryCreate(disk, path, content)) return held(disk, path);
     const existing = (await readText(disk, path)) ?? '';
     const holder = parseOwner(existing);
     // The writer of an empty or partial lock died between creating and writing it.
@@ -107,6 +121,12 @@ async function acquire(disk: Disk, path: string): Promise<Lock> {
 
 /** @throws RunFolderError when a living process holds the folder, or it cannot be written. */
 export async function lockFolder(folder: string, disk: Disk = realDisk): Promise<Lock> {
-  const path = join(folder, 'run.lock');
+  const path = join(folder, lockName);
   return onDisk(path, () => acquire(disk, path));
+}
+
+/** Whether a living process holds the folder. */
+export async function isLocked(folder: string, disk: Disk = realDisk): Promise<boolean> {
+  const holder = parseOwner((await readText(disk, join(folder, lockName))) ?? '');
+  return holder !== undefined && isAlive(holder);
 }

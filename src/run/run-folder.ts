@@ -1,9 +1,11 @@
 /** The folder of a run: resolved config, append-only metrics and traces, checkpoints; it has one writer at a time. */
 import { access } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { type Disk, onDisk, realDisk, replaceDurably, runFolderError } from '../disk/disk.js';
+import { RunFolderError } from '../errors.js';
 import { removeUnfinished } from './checkpoint.js';
-import { type Disk, onDisk, realDisk, replaceDurably, runFolderError } from './disk.js';
-import { type Lock, lockFolder } from './lock.js';
+import { holdsUpdates } from './failed-start.js';
+import { type Lock, lockFolder, lockName } from './lock.js';
 import { type EventFile, openEvents } from './tensorboard.js';
 
 export interface RunFolder {
@@ -29,20 +31,21 @@ export interface RunFolderOptions {
   readonly warn?: (message: string) => void;
 }
 
-/** A run that wrote no line and no checkpoint, because its model could not be loaded, leaves the folder free. */
+/** A run that made no update, because its model could not be loaded or its tasks did not fit, leaves the folder free. */
 async function refuseUsed(disk: Disk, path: string): Promise<void> {
-  const names = await disk.list(path);
-  const lines = await Promise.all([linesOf(disk, path, 'metrics.jsonl'), linesOf(disk, path, 'traces.jsonl')]);
-  if (lines.every((bytes) => bytes === 0) && !names.some((name) => name.startsWith('checkpoint-'))) return;
-  throw runFolderError(
-    path,
-    'already holds a run',
-    `continue it with \`exit-rl train --resume ${path}\`, or choose another --out`,
-  );
+  if (!(await holdsUpdates(disk, path))) return;
+  const fix = `continue it with \`exit-rl train --resume ${path}\`, or choose another --out`;
+  throw runFolderError(path, alreadyUsed, fix);
 }
 
-const linesOf = async (disk: Disk, path: string, name: string): Promise<number> =>
-  (await disk.size(join(path, name))) ?? 0;
+const alreadyUsed = 'already holds a run';
+
+/** Whether a run could not be opened because another one has its folder. */
+export function isTaken(error: unknown): boolean {
+  if (!RunFolderError.isInstance(error)) return false;
+  const { path, problem } = error.fields;
+  return problem === alreadyUsed || (typeof path === 'string' && basename(path) === lockName);
+}
 
 async function openFiles(options: RunFolderOptions, disk: Disk, lock: Lock): Promise<RunFolder> {
   const { path, config, resume, warn = () => {} } = options;
@@ -142,12 +145,17 @@ export const exists = (path: string): Promise<boolean> =>
 
 /**
  * Creates the first of `base`, `base-2`, `base-3`, … that does not exist, so that runs that begin together get different
- * folders. @throws RunFolderError when it cannot be created.
+ * folders, or takes one that `isFree` says a failed start has left. @throws RunFolderError when it cannot be created.
  */
-export async function claimFolder(base: string, disk: Disk = realDisk): Promise<string> {
+export async function claimFolder(
+  base: string,
+  isFree: (folder: string) => Promise<boolean> = async () => false,
+  disk: Disk = realDisk,
+): Promise<string> {
   await makeDurably(disk, dirname(base));
   for (let copy = 1; ; copy++) {
     const folder = copy === 1 ? base : `${base}-${copy}`;
-    if (!(await disk.exists(folder)) && (await makeDurably(disk, folder)).length > 0) return folder;
+    const isThere = await disk.exists(folder);
+    if (isThere ? await isFree(folder) : (await makeDurably(disk, folder)).length > 0) return folder;
   }
 }

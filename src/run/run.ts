@@ -1,22 +1,19 @@
 /** Opens the folder of a new run, or resumes one from its latest or a named checkpoint. */
-import { basename, dirname, join } from 'node:path';
 import { anyRecord, callback, type Fields, flag, listOf, required, requireFields, text } from '../arguments.js';
 import { schemaRows } from '../config/rows.js';
-import { InvalidRequestError, RunFolderError } from '../errors.js';
+import { type FoundCheckpoint, listCheckpoints, splitRunPath } from '../disk/checkpoint-folders.js';
+import { type Disk, onDisk, realDisk } from '../disk/disk.js';
+import { readManifest, verifyCheckpoint } from '../disk/manifest.js';
+import { findModel } from '../disk/model-source.js';
+import { refuseOther } from '../disk/require-run.js';
+import { HubError, InvalidRequestError, RunFolderError } from '../errors.js';
 import { completeConfig } from '../method/part-kinds.js';
 import type { TrainSettings } from '../method/train-settings.js';
 import { nearest } from '../nearest.js';
 import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
-import {
-  createRetention,
-  type FoundCheckpoint,
-  latestCheckpoint,
-  listCheckpoints,
-  type Retention,
-  restoreReplaced,
-} from './checkpoint.js';
-import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
+import { createRetention, latestCheckpoint, type Retention, restoreReplaced } from './checkpoint.js';
+import { changedCode, codeParts, identifyCode, type NamedCode } from './code-identity.js';
 import {
   canonicalJson,
   changedVersions,
@@ -26,18 +23,20 @@ import {
   hashList,
 } from './identity.js';
 import type { Lock } from './lock.js';
-import { manifestName, readManifest, verifyCheckpoint } from './manifest.js';
 import { lockRunFolder, openRunFolder, type RunFolder } from './run-folder.js';
 import { type RunIdentity, type RunState, readState } from './state.js';
 
 /** The config and tasks of a run, its folder, and the changes that a resumed run may make. */
 export interface OpenRunOptions {
-  readonly config: TrainSettings & { readonly model: string };
+  readonly config: TrainSettings & { readonly model: string } & NamedCode;
   readonly family: TaskFamily;
   /** The run folder; when resuming, a run folder or one of its checkpoint folders. */
   readonly path: string;
   readonly resume?: boolean;
-  /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run. */
+  /**
+   * Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run; `rewards`, `verifier` and `task` allow
+   * changes of their code as well.
+   */
   readonly allowedChanges?: readonly string[];
   /** Receives warnings about repairs, for example of a damaged checkpoint that was set aside. */
   readonly warn?: (message: string) => void;
@@ -69,19 +68,23 @@ export interface Run {
   close(): Promise<void>;
 }
 
+/** A model that is not on this machine has no fingerprint; the error of loading it says more. */
+const absentModel =
+  (folder: string) =>
+  (error: unknown): { readonly folder: string } => {
+    if (HubError.isInstance(error)) return { folder };
+    throw error;
+  };
+
 async function identify({ config, family }: OpenRunOptions): Promise<RunIdentity> {
-  const { model = '', tokenizer = '' } = (await fingerprintModel(config.model)) ?? {};
+  const { folder } = await findModel(config.model).catch(absentModel(config.model));
+  const { model = '', tokenizer = '' } = (await fingerprintModel(folder)) ?? {};
   const { embedder } = config.diversity;
   const vectors = typeof embedder === 'object' && { embedder: await fingerprintEmbedder(embedder.model) };
   // Sorts the keys, so that a resumed run writes the same bytes whatever the source of its config.
   const sorted = JSON.parse(canonicalJson({ ...config, ...vectors })) as Record<string, unknown>;
-  return { config: sorted, model, tokenizer, tasks: hashList(family.tasks('train')) };
-}
-
-/** Splits `RUN/checkpoint-N` into run and checkpoint; any other path is a run. */
-function splitPath(path: string): { run: string; named?: FoundCheckpoint } {
-  const update = /^checkpoint-(\d+)$/.exec(basename(path))?.[1];
-  return update === undefined ? { run: path } : { run: dirname(path), named: { folder: path, update: Number(update) } };
+  const code = await identifyCode(config);
+  return { config: sorted, model, tokenizer, tasks: hashList(family.tasks('train')), code };
 }
 
 /** Renames the checkpoints after the named one, which the resumed run replaces. */
@@ -100,7 +103,7 @@ interface LoadedCheckpoint extends FoundCheckpoint {
 /** Finds the checkpoint to resume from. A named one that does not verify is an error; no other takes its place. */
 async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<LoadedCheckpoint | undefined> {
   const { warn = () => {} } = options;
-  const { run, named } = splitPath(options.path);
+  const { run, named } = splitRunPath(options.path);
   if (named) await verifyCheckpoint(named.folder, disk);
   const found = named ?? (await latestCheckpoint(run, warn, disk));
   if (found === undefined) return undefined;
@@ -112,7 +115,7 @@ async function findCheckpoint(options: OpenRunOptions, disk: Disk): Promise<Load
 
 async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Promise<Run> {
   const { warn = () => {}, allowedChanges = [], config } = options;
-  const { run, named } = splitPath(options.path);
+  const { run, named } = splitRunPath(options.path);
   await restoreReplaced(run, disk);
   const found = await findCheckpoint(options, disk);
   const current = await identify(options);
@@ -140,8 +143,8 @@ async function resumeLocked(options: OpenRunOptions, disk: Disk, lock: Lock): Pr
 }
 
 async function resumeRun(options: OpenRunOptions, disk: Disk): Promise<Run> {
-  const { run } = splitPath(options.path);
-  await refuseForeign(disk, options.path);
+  const { run } = splitRunPath(options.path);
+  await refuseOther(options.path, disk);
   const lock = await lockRunFolder(run, disk);
   try {
     return await resumeLocked(options, disk, lock);
@@ -223,7 +226,7 @@ function isField(field: string, known: readonly string[]): boolean {
 /** @throws InvalidRequestError for a field that no config has: allowing it would change nothing. */
 export function requireKnownChanges(subject: string, allowed: readonly string[] = []): void {
   if (allowed.length === 0) return;
-  const known = [...schemaRows().rows.map(({ path }) => path), ...hashed];
+  const known = [...schemaRows().rows.map(({ path }) => path), ...hashed, ...codeParts];
   const at = allowed.findIndex((field) => !isField(field, known));
   if (at < 0) return;
   const [field, key] = [allowed[at] as string, `allowedChanges[${at}]`];
@@ -246,7 +249,7 @@ function listChanges(before: RunIdentity, after: RunIdentity): Change[] {
     // An absent initial model is not a change: the checkpoint holds the weights.
     .filter((field) => after[field] !== '' && before[field] !== after[field])
     .map((field) => ({ field, before: before[field].slice(0, 12), after: after[field].slice(0, 12) }));
-  return [...changedFields(before.config, after.config), ...hashes];
+  return [...changedFields(before.config, after.config), ...hashes, ...changedCode(before.code, after.code)];
 }
 
 /** @throws RunFolderError naming every changed field that is not in `allowed`. */
@@ -254,27 +257,7 @@ export function refuseChanges(run: string, before: RunIdentity, after: RunIdenti
   const refused = listChanges(before, after).filter(({ field }) => !allowed.includes(field));
   if (refused.length === 0) return;
   const list = refused.map(({ field, before: old, after: now }) => `${field} (${old} -> ${now})`).join(', ');
-  const fix = `resume with the earlier values, or allow the change: ${refused.map(({ field }) => `--allow-change ${field}`).join(' ')}`;
+  const fields = [...new Set(refused.map(({ field }) => field))];
+  const fix = `resume with the earlier values, or allow the change: ${fields.map((field) => `--allow-change ${field}`).join(' ')}`;
   throw new RunFolderError(`${run}: changed since the checkpoint: ${list}; ${fix}`, { run, changes: refused });
-}
-
-// Checkpoints of other programs are refused, because reading a pickle can run code.
-
-const pickle = /\.(bin|pt|pth|pkl|pickle|ckpt)$/;
-
-/** Whether the name marks a run folder or a checkpoint of this program. */
-const isOurs = (name: string): boolean => name === manifestName || name === 'metrics.jsonl';
-
-/** Refuses foreign paths. @throws RunFolderError with a fix when `path` is a file or another program's checkpoint. */
-export async function refuseForeign(disk: Disk, path: string): Promise<void> {
-  if ((await onDisk(path, () => disk.size(path))) !== undefined) {
-    const kind = pickle.test(path) ? 'a pickle, which is never read: it may run code' : 'a file';
-    throw runFolderError(path, `is ${kind}`, 'name a run folder, or one of its checkpoint folders');
-  }
-  const names = await onDisk(path, () => disk.list(path));
-  const pickleName = names.find((name) => pickle.test(name));
-  if (pickleName === undefined || names.some(isOurs)) return;
-  const problem = `is another program's checkpoint: ${pickleName} is a pickle, which is never read: it may run code`;
-  const safe = 'save the model as safetensors (transformers: save_pretrained(folder, safe_serialization=True))';
-  throw runFolderError(join(path, pickleName), problem, `${safe} and begin a new run with --model folder`);
 }

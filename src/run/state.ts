@@ -1,11 +1,12 @@
 /** state.json of a checkpoint: the state of the TypeScript side, from which a resumed run continues exactly. */
 import { join } from 'node:path';
 import type { RunConfig } from '../config/parse.js';
+import { type Disk, onDisk, realDisk, runFolderError } from '../disk/disk.js';
+import { corrupt } from '../disk/manifest.js';
 import { ConfigError } from '../errors.js';
 import type { CurriculumState } from '../method/curriculum.js';
 import type { EntropyState } from '../policy/policy.js';
-import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
-import { corrupt } from './manifest.js';
+import type { CodeIdentity } from './code-identity.js';
 import type { MetricsRow } from './metrics.js';
 
 export const stateName = 'state.json';
@@ -37,6 +38,8 @@ export interface RunIdentity {
   readonly tokenizer: string;
   /** Hash of the training tasks. */
   readonly tasks: string;
+  /** Hashes of the modules that the config names; absent in the checkpoints of earlier versions. */
+  readonly code?: CodeIdentity;
 }
 
 export interface RunState {

@@ -6,7 +6,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { type Disk, onDisk } from './disk.js';
+import { type Disk, onDisk } from '../disk/disk.js';
 import type { MetricsRow } from './metrics.js';
 
 const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;

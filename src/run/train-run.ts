@@ -1,8 +1,9 @@
 /** Trains a whole run in one call: opens folder and policy, trains, evaluates, writes the report, and closes everything. */
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { anyRecord, callback, type Fields, flag, listOf, requireFields, text } from '../arguments.js';
 import type { ConfigInput } from '../config/define.js';
 import { parseConfig, parseRewardedConfig, type RunConfig } from '../config/parse.js';
+import { requireRun } from '../disk/require-run.js';
 import { InvalidRequestError } from '../errors.js';
 import { withUpdates } from '../method/base-tasks.js';
 import type { LocalPolicy } from '../policy/local-policy.js';
@@ -12,11 +13,11 @@ import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import { createUpdateWarnings, warnBeforeTraining, warnOfNoEnd } from './advice.js';
 import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assemble.js';
-import { runFolderError } from './disk.js';
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
+import { isFailedStart } from './failed-start.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
 import { openRun, type Run, requireKnownChanges } from './run.js';
-import { claimFolder, exists } from './run-folder.js';
+import { claimFolder, isTaken } from './run-folder.js';
 import { type TrainResult, train } from './train.js';
 import { type Overrides, overrideFields, type TrainOptions } from './training.js';
 
@@ -38,11 +39,14 @@ export interface RunObserver extends Pick<TrainOptions, 'onUpdate' | 'onGroups'>
 export interface TrainRunOptions extends Overrides {
   /** Overrides the family that `config.task` names. */
   readonly family?: TaskFamily;
-  /** Folder of a new run; by default the first free one of runs/NAME-METHOD-SEED, runs/NAME-METHOD-SEED-2, … */
+  /**
+   * Folder of a new run; by default the first free one of runs/NAME-METHOD-SEED, runs/NAME-METHOD-SEED-2, … One in which a
+   * run made no update is free.
+   */
   readonly out?: string;
   /** Resumes this run folder, or one of its checkpoints; the config must equal the run's except for `allowedChanges`. */
   readonly resume?: string;
-  /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run. */
+  /** Config fields, `model`, `tokenizer` or `tasks` that may differ from the resumed run, as in `openRun`. */
   readonly allowedChanges?: readonly string[];
   /** Evaluates K steps on `config.evaluation.split` after training; by default where that split has tasks. */
   readonly evaluate?: boolean;
@@ -110,38 +114,44 @@ export async function trainRun(config: ConfigInput, options: TrainRunOptions = {
 /** Trains a run, like `trainRun`, from a parsed config. */
 export async function trainConfig(given: RunConfig, options: TrainRunOptions): Promise<TrainRunResult> {
   requireOptions('trainConfig', options);
-  const config = options.family ? { ...resolvePaths(given), task: given.task } : resolvePaths(given);
+  if (options.resume !== undefined) await requireRun(options.resume);
+  const resolved = await resolvePaths(given);
+  const config = options.family ? { ...resolved, task: given.task } : resolved;
   const parts = await openParts(config, options.family);
   try {
     const complete = withUpdates(config, parts.family);
-    if (options.resume !== undefined) await requireRun(options.resume);
-    const path = options.resume ?? options.out ?? (await claimFolder(defaultFolder(complete)));
-    return await trainIn(path, complete, parts, options);
+    return await trainIn(await openGiven(complete, parts.family, options), complete, parts, options);
   } finally {
     await parts.close();
   }
 }
 
-/** Every run folder holds its config, also that of a run which was killed before its first checkpoint. */
-async function requireRun(path: string): Promise<void> {
-  if (await exists(join(findRun(path), 'config.json'))) return;
-  throw runFolderError(
-    path,
-    'holds no run to resume',
-    'name a run folder or one of its checkpoints, or begin a new run',
-  );
+/** Other runs that may take a folder of the default name first. */
+const mostRivals = 8;
+
+/** Opens the run that the options name, or a new one in the first free folder of the default name. */
+async function openGiven(config: RunConfig, family: TaskFamily, options: TrainRunOptions): Promise<Run> {
+  const { resume, out, allowedChanges = [], warn = warnOnStderr } = options;
+  const opening = { config, family, resume: resume !== undefined, allowedChanges, warn };
+  const path = resume ?? out;
+  if (path !== undefined) return openRun({ ...opening, path });
+  for (let rivals = 0; ; rivals++) {
+    const free = await claimFolder(defaultFolder(config), isFailedStart);
+    try {
+      return await openRun({ ...opening, path: free });
+    } catch (error) {
+      if (rivals === mostRivals || !isTaken(error)) throw error;
+    }
+  }
 }
 
 async function trainIn(
-  path: string,
+  run: Run,
   config: RunConfig,
   parts: RunParts,
   options: TrainRunOptions,
 ): Promise<TrainRunResult> {
-  const { resume, allowedChanges = [], warn = warnOnStderr } = options;
-  const opening = { config, path, family: parts.family, resume: resume !== undefined, allowedChanges };
-  const run = await openRun({ ...opening, warn });
-  const folder = findRun(path);
+  const folder = run.folder.path;
   try {
     const policy = await loadRunPolicy(config, run);
     try {
@@ -227,6 +237,3 @@ async function evaluateTrained(
 function defaultFolder({ name, recipe, task, method, seed }: RunConfig): string {
   return join('runs', name ?? `${recipe ?? basename(task).replace(/\.[cm]?[jt]s$/, '')}-${method}-${seed}`);
 }
-
-/** Returns the run folder of a path: the path, or the parent of a checkpoint. */
-const findRun = (path: string): string => (/^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path);

@@ -187,6 +187,12 @@ describe('data, rewards, evaluation and logging', () => {
       { builtIn: 'think_format_reward', name: 'think_format_reward' },
     ]);
     expect(parseConfig({ ...own, rewards: 'rewards.ts' }).rewards).toHaveLength(1);
+    const named = parseConfig({ ...own, rewards: ['a.ts#accuracy', 'b#1.mjs#$_ü', 'c#d.ts'] }).rewards;
+    expect(named.map(({ file, export: name }) => [file, name])).toEqual([
+      ['a.ts', 'accuracy'],
+      ['b#1.mjs', '$_ü'],
+      ['c#d.ts', undefined],
+    ]);
     expect(parseConfig(JSON.parse(JSON.stringify(config)))).toEqual(config);
   });
 

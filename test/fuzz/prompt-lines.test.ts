@@ -23,7 +23,15 @@ beforeAll(async () => {
 afterAll(() => rm(join(file, '..'), { recursive: true, force: true }));
 
 const asked = { chat: true, system: 'Be brief.' };
-const settings = { n: 1, seed: 0, sampling: defaultSampling, form: asked, chat: {}, addSpecialTokens: true, generationConfig: true };
+const settings = {
+  n: 1,
+  seed: 0,
+  sampling: defaultSampling,
+  form: asked,
+  chat: {},
+  addSpecialTokens: true,
+  generationConfig: true,
+};
 
 /** Reads a line as every command does: one command may refuse a line that another accepts. */
 function readAll(commands: readonly (() => unknown)[]): void {

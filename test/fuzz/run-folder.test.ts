@@ -1,11 +1,12 @@
-/** Fuzzes the files of a run folder: metrics, evaluations, manifests, states. */
+/** Fuzzes the files of a run folder and of an adapter: metrics, evaluations, manifests, states, the base of an adapter. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
+import { verifyCheckpoint } from '../../src/disk/manifest.js';
+import { findModel } from '../../src/disk/model-source.js';
 import { parseMetrics, readReportFolder } from '../../src/report/run-data.js';
 import { lockFolder } from '../../src/run/lock.js';
-import { verifyCheckpoint } from '../../src/run/manifest.js';
 import { readState } from '../../src/run/state.js';
 import { jsonBombs } from './support/bombs.js';
 import { fuzz, readCorpus, replay } from './support/fuzz.js';
@@ -38,6 +39,7 @@ const parsers = {
   comparison: fileOf('comparison.json', readReportFolder),
   state: fileOf('state.json', readState),
   manifest: fileOf('manifest.json', verifyCheckpoint),
+  'adapter-config': fileOf('adapter_config.json', (adapter) => findModel(adapter)),
   lock: fileOf('run.lock', async (run) => (await lockFolder(run)).release()),
 };
 for (const [name, parse] of Object.entries(parsers)) {

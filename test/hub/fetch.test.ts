@@ -1,5 +1,14 @@
 /** Downloads from a hub on the loopback interface, with injected faults. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -70,6 +79,63 @@ describe('fetch', () => {
     hub.asked.length = 0;
     await fetched();
     expect(hub.asked).toEqual([]);
+  });
+
+  test.each<[string, Record<string, string>]>([
+    ['HF_HUB_OFFLINE', { HF_HUB_OFFLINE: '1' }],
+    ['TRANSFORMERS_OFFLINE', { TRANSFORMERS_OFFLINE: 'true' }],
+    ['an absent network', { HF_ENDPOINT: 'http://127.0.0.1:9' }],
+  ])('returns a cached model without a network: %s', async (_name, variables) => {
+    const online = await fetched();
+    const offline = await fetchModel(model, { environment: environment(variables), patienceMilliseconds: 1_000 });
+    expect({ ...offline, files: [...offline.files].sort() }).toEqual({
+      ...online,
+      files: [...online.files].sort(),
+      offline: expect.stringMatching(/nothing is fetched|cannot be reached/),
+    });
+    expect(modelFolder(`${model.name}@${commit}`, environment())).toBe(online.folder);
+  });
+
+  test('returns a cached model when the hub has trouble of its own, and not when it refuses', async () => {
+    const online = await fetched();
+    hub.faults = { status: 503 };
+    expect(await fetched()).toMatchObject({ folder: online.folder, offline: expect.stringContaining('503') });
+    hub.faults = { status: 401 };
+    await expect(fetched()).rejects.toThrow(/401/);
+  });
+
+  test('returns no cached model that lacks a weight file', async () => {
+    const { folder } = await fetched();
+    rmSync(join(folder, 'model.safetensors'));
+    const offline = fetchModel(model, { environment: environment({ HF_HUB_OFFLINE: '1' }) });
+    await expect(offline).rejects.toThrow(/nothing is fetched, and `owner\/small-model` is not in/);
+    const index = { weight_map: { a: 'model-00001-of-00002.safetensors', b: 'model-00002-of-00002.safetensors' } };
+    writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify(index));
+    writeFileSync(join(folder, 'model-00001-of-00002.safetensors'), '');
+    await expect(fetchModel(model, { environment: environment({ HF_HUB_OFFLINE: '1' }) })).rejects.toThrow(HubError);
+    writeFileSync(join(folder, 'model-00002-of-00002.safetensors'), '');
+    const whole = await fetchModel(model, { environment: environment({ HF_HUB_OFFLINE: '1' }) });
+    expect(whole.files).toContain('model-00002-of-00002.safetensors');
+  });
+
+  test('copies the files where HF_HUB_DISABLE_SYMLINKS is set', async () => {
+    const { folder } = await fetched({ environment: environment({ HF_HUB_DISABLE_SYMLINKS: '1' }) });
+    expect(lstatSync(join(folder, 'model.safetensors')).isSymbolicLink()).toBe(false);
+    expect(readFileSync(join(folder, 'model.safetensors')).equals(weights)).toBe(true);
+  });
+
+  test('sends no token where HF_HUB_DISABLE_IMPLICIT_TOKEN is set', async () => {
+    await fetched({ environment: environment({ HF_TOKEN: 'hf_x', HF_HUB_DISABLE_IMPLICIT_TOKEN: '1' }) });
+    expect(new Set(hub.tokens)).toEqual(new Set([undefined]));
+  });
+
+  test('waits as long as HF_HUB_ETAG_TIMEOUT says', async () => {
+    hub.faults = { silent: true };
+    const began = performance.now();
+    await expect(fetchModel(model, { environment: environment({ HF_HUB_ETAG_TIMEOUT: '1' }) })).rejects.toThrow(
+      /in time/,
+    );
+    expect(performance.now() - began).toBeLessThan(15_000);
   });
 
   test('resumes where a connection broke', async () => {

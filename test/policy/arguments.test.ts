@@ -48,7 +48,7 @@ describe('an option that is unknown or of the wrong type', () => {
   });
 
   test.each([
-    ['a folder that is absent', () => untyped(LocalPolicy.load)(), 'folder'],
+    ['a model that is absent', () => untyped(LocalPolicy.load)(), 'model'],
     ['a folder of an embedder', () => untyped(LocalEmbedder.load)(7), 'folder'],
     ['an option of an embedder', () => untyped(LocalEmbedder.load)('x', { cachesize: 1 }), 'cachesize'],
     ['a workload', () => untyped(estimateMemory)(tinyModel, {}, { group_size: 2 }), 'group_size'],

@@ -67,7 +67,7 @@ describe('folders', () => {
   test('a missing folder, or one that holds no run, is an error with a fix', async () => {
     const empty = await emptyFolder();
     expect((await failureOf(readReportFolder(path.join(empty, 'none')))).message).toMatch(/none: does not exist/);
-    expect((await failureOf(readReportFolder(empty))).message).toMatch(/config\.json: is missing/);
+    expect((await failureOf(readReportFolder(empty))).message).toMatch(/is empty/);
     const file = path.join(fixture, 'comparison.json');
     expect((await failureOf(readReportFolder(file))).message).toMatch(/is a file/);
   });

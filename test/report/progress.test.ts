@@ -89,7 +89,7 @@ afterEach(() => {
 
 describe('on a terminal', () => {
   const start = (stream: FakeStream, host = new FakeHost()) =>
-    createProgress({ stream, isTTY: true, title: 'demo', now, host, colours: plain });
+    createProgress({ stream, isTTY: true, title: 'demo', now, host, colours: plain, environment: {} });
 
   test('rows are redrawn in place, each redraw one write', () => {
     const stream = new FakeStream();
@@ -110,6 +110,52 @@ describe('on a terminal', () => {
       '',
     ]);
     progress.finish();
+  });
+
+  test.each<[string, number | undefined, Record<string, string>]>([
+    ['0 columns', 0, {}],
+    ['1 column', 1, {}],
+    ['19 columns', 19, {}],
+    ['no number of columns', Number.NaN, {}],
+    ['endless columns', Number.POSITIVE_INFINITY, {}],
+    ['unknown columns', undefined, {}],
+    ['a dumb terminal', 100, { TERM: 'dumb' }],
+    ['a log of CI', 100, { CI: 'true' }],
+  ])('that cannot redraw writes plain lines: %s', (_name, columns, environment) => {
+    const stream = new FakeStream();
+    Object.assign(stream, { columns });
+    const host = new FakeHost();
+    const progress = createProgress({ stream, isTTY: true, title: 'demo', now, host, colours: plain, environment });
+    progress.update('grpo', state(1));
+    progress.finish();
+    expect(stream.writes).toEqual(['demo\n', expect.stringMatching(/^grpo · update 1\/100 · .*training\n$/)]);
+  });
+
+  test.each([0, Number.NaN, 3])('that is resized to %s columns is drawn as one of 80', (columns) => {
+    const stream = new FakeStream(80);
+    const progress = start(stream);
+    progress.update('grpo', state(1));
+    stream.columns = columns;
+    pass(200);
+    progress.update('grpo', state(2));
+    expect(stream.last.startsWith(`\r${esc}[3A`)).toBe(true);
+    expect(stream.writes.join('')).not.toContain('Infinity');
+    progress.finish();
+  });
+
+  test.each([20, 21, 40])('of %s columns is never wider than it says', (columns) => {
+    const stream = new FakeStream(columns);
+    const progress = start(stream);
+    progress.update('grpo', state(1));
+    progress.finish();
+    for (const line of screenOf(stream.writes, 200)) expect(displayWidth(line)).toBeLessThan(columns);
+  });
+
+  test('with CI=false redraws', () => {
+    const stream = new FakeStream();
+    const environment = { CI: 'false' };
+    createProgress({ stream, isTTY: true, title: 'demo', now, host: new FakeHost(), environment }).finish();
+    expect(stream.writes[0]).toBe(hide);
   });
 
   test('redraws at most eight times a second, and always draws the last state', () => {

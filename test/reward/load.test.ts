@@ -111,7 +111,9 @@ describe('files', () => {
       'rewards.1',
       'rewards.2',
     ]);
-    expect(String(error)).toContain('exports no function `accurasy`; it exports accuracy, eats');
+    expect(String(error)).toMatch(
+      /exports no function `accurasy`; it exports accuracy, eats.*; set `export` to the name/,
+    );
   });
 });
 

@@ -2,11 +2,11 @@ import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { realDisk } from '../../src/disk/disk.js';
+import { manifestText, verifyCheckpoint } from '../../src/disk/manifest.js';
 import { CheckpointCorruptError, RunFolderError } from '../../src/errors.js';
 import type { WrittenFile } from '../../src/policy/policy.js';
 import { createRetention, latestCheckpoint, removeUnfinished, writeCheckpoint } from '../../src/run/checkpoint.js';
-import { realDisk } from '../../src/run/disk.js';
-import { manifestText, verifyCheckpoint } from '../../src/run/manifest.js';
 import { writeAndDescribe } from './support/digit-policy.js';
 
 let run = '';

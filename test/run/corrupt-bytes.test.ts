@@ -2,11 +2,11 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Disk } from '../../src/disk/disk.js';
+import { verifyCheckpoint } from '../../src/disk/manifest.js';
 import { CheckpointCorruptError } from '../../src/errors.js';
 import { createRng } from '../../src/rng.js';
 import { latestCheckpoint } from '../../src/run/checkpoint.js';
-import type { Disk } from '../../src/run/disk.js';
-import { verifyCheckpoint } from '../../src/run/manifest.js';
 import { missingEngine } from '../cli/support/cli.js';
 import { createMemoryDisk, type MemoryDisk } from './support/crash/memory-disk.js';
 import { Tree } from './support/crash/tree.js';

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type Disk, realDisk } from '../../src/run/disk.js';
+import { type Disk, realDisk } from '../../src/disk/disk.js';
 import {
   crc32c,
   openEvents,

@@ -3,8 +3,9 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { realDisk } from '../../src/disk/disk.js';
 import { RunFolderError } from '../../src/errors.js';
-import { realDisk } from '../../src/run/disk.js';
+import { holdsFailedStarts, isFailedStart } from '../../src/run/failed-start.js';
 import { lockFolder } from '../../src/run/lock.js';
 import {
   claimFolder,
@@ -79,6 +80,42 @@ describe('a relative path', () => {
   test('claims a folder of its own for each of the runs that begin together', async () => {
     const claimed = await Promise.all([1, 2, 3, 4].map(() => claimFolder('r/x')));
     expect([...claimed].sort()).toEqual(['r/x', 'r/x-2', 'r/x-3', 'r/x-4']);
+  });
+});
+
+describe('a failed start', () => {
+  test('leaves a folder that the next run takes, with the evaluation before its first update', async () => {
+    const path = join(folder, 'x');
+    expect(await claimFolder(path, isFailedStart)).toBe(path);
+    expect(await claimFolder(path, isFailedStart)).toBe(`${path}-2`);
+    const failed = await open({ path, config: { seed: 1 } });
+    await failed.metrics.append([{ update: 0, 'eval/quality_0': 0.5 }]);
+    expect(await claimFolder(path, isFailedStart)).toBe(`${path}-3`);
+    await failed.close();
+    expect(await claimFolder(path, isFailedStart)).toBe(path);
+    const next = await open({ path, config: { seed: 2 } });
+    expect(await readFile(join(path, 'metrics.jsonl'), 'utf8')).toBe('');
+    await next.close();
+  });
+
+  test.each<[string, string, string]>([
+    ['an update', 'metrics.jsonl', '{"update":0}\n{"update":1}\n'],
+    ['a trace', 'traces.jsonl', '{}\n'],
+    ['a checkpoint', 'checkpoint-1', ''],
+    ['a file of the user', 'notes.txt', ''],
+  ])('is not one with %s', async (_name, file, text) => {
+    await (await open({ path: folder, config: {} })).close();
+    expect(await isFailedStart(folder)).toBe(true);
+    await writeFile(join(folder, file), text);
+    expect(await isFailedStart(folder)).toBe(false);
+  });
+
+  test('of every run of a demo leaves a folder for the next demo', async () => {
+    for (const run of ['grpo-seed-1', 'exit-seed-1'])
+      await (await open({ path: join(folder, run), config: {} })).close();
+    expect(await holdsFailedStarts(folder)).toBe(true);
+    await writeFile(join(folder, 'comparison.json'), '{}');
+    expect(await holdsFailedStarts(folder)).toBe(false);
   });
 });
 

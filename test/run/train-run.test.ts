@@ -99,6 +99,19 @@ describe.skipIf(missingEngine !== undefined)('a script', () => {
     expect(await trainRun({ ...config, updates: 1 }, { out, evaluate: false })).toMatchObject({ updates: 1 });
   });
 
+  test('takes the default folder that a failed start has left', async () => {
+    const before = process.cwd();
+    process.chdir(root);
+    try {
+      const named = { ...config, name: 'again', updates: 1 };
+      await expect(trainRun({ ...named, model: join(root, 'none') })).rejects.toThrow('none');
+      const result = await trainRun(named, { evaluate: false, report: false });
+      expect(result.path).toBe(join('runs', 'again'));
+    } finally {
+      process.chdir(before);
+    }
+  });
+
   test('refuses to resume a folder without a run, and creates nothing there', async () => {
     const resume = join(root, 'typo');
     await expect(trainRun(config, { resume })).rejects.toThrow('holds no run to resume');

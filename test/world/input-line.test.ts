@@ -21,7 +21,15 @@ interface Expect {
   readonly labels?: object;
 }
 
-const settings = { n: 1, seed: 3, sampling: defaultSampling, form: { chat: false, system: undefined }, chat: {}, addSpecialTokens: true, generationConfig: true };
+const settings = {
+  n: 1,
+  seed: 3,
+  sampling: defaultSampling,
+  form: { chat: false, system: undefined },
+  chat: {},
+  addSpecialTokens: true,
+  generationConfig: true,
+};
 const next = (text: string) =>
   new LineRequests(settings).next({ value: parseExact(text) as Record<string, unknown>, place: 'lines.jsonl:7' });
 

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { CancelledError, ExitRlError } from '../../errors.js';
+import { stopWithParent } from '../starter.js';
 
 export interface ChildOptions {
   /** Arguments of node; the first is the program's file. */
@@ -41,7 +42,8 @@ function failure(args: readonly string[], code: number | null, signal: string | 
 export async function runChild({ arguments: args, onLine, signal }: ChildOptions): Promise<void> {
   if (signal.aborted) throw new CancelledError();
   // In a separate process group: Ctrl-C reaches the children through us, once, so that each can save before it ends.
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const env = { ...process.env, [stopWithParent]: '1' };
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env });
   const interrupt = (): void => void child.kill('SIGINT');
   const kill = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', interrupt, { once: true });

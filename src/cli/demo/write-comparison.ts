@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { RunFolderError } from '../../errors.js';
 import type { ComparisonRow } from '../../evaluation/compare.js';
 import type { Comparison } from '../../report/records.js';
+import { holdsFailedStarts } from '../../run/failed-start.js';
 import type { DemoPlan } from './plan.js';
 
 /** The base first, then the plan's order, whatever ended first. */
@@ -31,14 +32,15 @@ export function compareRows(plan: DemoPlan, rows: readonly ComparisonRow[]): Com
 }
 
 /**
- * Creates the folder, which must be new or empty: two demos in one folder would mix their runs.
+ * Creates the folder, which must be new, empty or of a demo whose runs made no update: two demos in one folder would mix
+ * their runs.
  * @throws RunFolderError when it is not empty or cannot be created.
  */
 export async function prepareFolder(out: string): Promise<void> {
   try {
     await mkdir(out, { recursive: true });
     const names = await readdir(out);
-    if (names.length === 0) return;
+    if (names.length === 0 || (await holdsFailedStarts(out))) return;
   } catch (error) {
     throw new RunFolderError(`${out}: ${(error as Error).message}`, { folder: out }, { cause: error });
   }

@@ -1,8 +1,8 @@
 /** Reads the results of a run that interruptions must not change, and makes the folder that a kill leaves. */
 import { cp, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listCheckpoints } from '../../../src/run/checkpoint.js';
-import { verifyCheckpoint } from '../../../src/run/manifest.js';
+import { listCheckpoints } from '../../../src/disk/checkpoint-folders.js';
+import { verifyCheckpoint } from '../../../src/disk/manifest.js';
 
 export const isTime = (key: string): boolean => key === 'step_time' || key.startsWith('perf/');
 

@@ -1,7 +1,7 @@
 /** A disk in memory that records every change in order. */
 import { createHash } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import type { Disk } from '../../../../src/run/disk.js';
+import type { Disk } from '../../../../src/disk/disk.js';
 import { type Node, type Operation, systemError, type Tree } from './tree.js';
 
 export interface MemoryDisk extends Disk {

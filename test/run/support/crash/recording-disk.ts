@@ -1,7 +1,7 @@
 /** The real disk, which repeats every change on a tree in memory and records it in order. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { type Disk, realDisk } from '../../../../src/run/disk.js';
+import { type Disk, realDisk } from '../../../../src/disk/disk.js';
 import { createMemoryDisk, type MemoryDisk } from './memory-disk.js';
 import { type Operation, Tree } from './tree.js';
 

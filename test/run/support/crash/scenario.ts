@@ -5,8 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseConfig, type RunConfig } from '../../../../src/config/parse.js';
-import { listCheckpoints } from '../../../../src/run/checkpoint.js';
-import { readManifest } from '../../../../src/run/manifest.js';
+import { listCheckpoints } from '../../../../src/disk/checkpoint-folders.js';
+import { readManifest } from '../../../../src/disk/manifest.js';
 import { openRun, type Run } from '../../../../src/run/run.js';
 import { train } from '../../../../src/run/train.js';
 import type { TaskFamily } from '../../../../src/task/task.js';

@@ -3,10 +3,17 @@ import { createHash } from 'node:crypto';
 import { basename, isAbsolute, join } from 'node:path';
 import { CheckpointCorruptError } from '../errors.js';
 import { type Disk, onDisk, realDisk, runFolderError } from './disk.js';
-import type { Versions } from './identity.js';
 
 export const manifestName = 'manifest.json';
 export const formatVersion = 1;
+
+/** The versions that wrote a checkpoint. */
+export interface Versions {
+  readonly package: string;
+  readonly node: string;
+  /** Absent when no libtorch is loaded, or its version is unknown. */
+  readonly libtorch?: string;
+}
 
 export interface ManifestFile {
   readonly size: number;

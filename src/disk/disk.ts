@@ -19,7 +19,6 @@ import {
 } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ExitRlError, NativeError, RunFolderError } from '../errors.js';
-import type { WrittenFile } from '../policy/policy.js';
 
 export interface Disk {
   /** Creates a folder and its parents where they do not exist. Returns the created folders, outermost first. */
@@ -39,7 +38,7 @@ export interface Disk {
   /** Removes a file, or a folder with its contents, where it exists. */
   remove(path: string): Promise<void>;
   /** Notes the files of `folder` that the engine has written and flushed, in this order; a test's disk records them. */
-  adopt(folder: string, files: readonly WrittenFile[]): Promise<void>;
+  adopt(folder: string, files: readonly { readonly name: string }[]): Promise<void>;
 
   read(path: string): Promise<Uint8Array>;
   /** SHA-256 of a file, in hexadecimal. */
