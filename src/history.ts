@@ -17,6 +17,8 @@ export interface Iterate {
   readonly quality: number;
   /** The environment's response to this answer; absent when the task gives none. */
   readonly feedback?: string;
+  /** True when the verdict ended the episode with this answer. */
+  readonly done?: true;
 }
 
 /** One turn t of an episode with its iterates y^0 … y^k, oldest first; it has at least one. */
@@ -79,6 +81,17 @@ export function prefix(history: History, turns: number, lastIterates?: number): 
  */
 export function lastIterate(history: History, turn = history.turns.length - 1): Iterate | undefined {
   return history.turns[turn]?.iterates.at(-1);
+}
+
+/**
+ * Returns the history one answer earlier: without the last iterate of the last turn, or without the turn where it has no
+ * other. Undefined for a base task.
+ */
+export function parent(history: History): History | undefined {
+  const turns = history.turns.length;
+  if (turns === 0) return undefined;
+  const earlier = depth(history) - 1;
+  return earlier > 0 ? prefix(history, turns, earlier) : prefix(history, turns - 1);
 }
 
 /** Returns the number of iterates of the last turn: the k of its next rewrite. 0 for a base task. */

@@ -10,6 +10,7 @@ import {
   episodeQuality,
   failedOutcome,
   generateAnswers,
+  isContextFull,
   type Start,
   toIterate,
   verifyCompletion,
@@ -37,7 +38,7 @@ interface Answer {
   readonly verdict: Verdict;
 }
 
-/** Returns the result of `work`; undefined when task or policy failed for this answer only. */
+/** Returns the result of `work`; undefined when task or policy failed for this answer only, or the context is full. */
 async function unlessFailed<Value>(
   { onFailure }: ChainContext,
   work: () => Promise<Value>,
@@ -45,7 +46,8 @@ async function unlessFailed<Value>(
   try {
     return await work();
   } catch (error) {
-    onFailure(failedOutcome(error).detail);
+    // The chain has grown out of the context: nothing failed, and the current answer stands.
+    if (!isContextFull(error)) onFailure(failedOutcome(error).detail);
     return undefined;
   }
 }

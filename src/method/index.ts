@@ -18,7 +18,8 @@ export { applyDiversity, plainDiversity } from './diversity.js';
 export { createExitCurriculum, type ExitCurriculumOptions } from './exit.js';
 export { type Group, type GroupOptions, rolloutGroup } from './group.js';
 export { type MethodName, methodNames } from './methods.js';
-export type { Outcome, Rollout, RolloutTurn, Start } from './rollout.js';
+export type { Outcome } from './outcome.js';
+export type { Rollout, RolloutTurn, Start } from './rollout.js';
 export {
   type Demonstrated,
   type SupervisedOptions,

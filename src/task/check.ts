@@ -18,6 +18,7 @@ const requiredFields: Readonly<Record<string, Kind>> = {
 
 const optionalFields: Readonly<Record<string, Kind>> = {
   measuredBy: oneOf('verifier', 'rewards'),
+  repeatable: flag,
   openings: callback,
   close: callback,
   episodeQuality: callback,

@@ -20,6 +20,17 @@ test('counts a failing verifier and keeps the earlier answer', async () => {
   expect(result.failures).toEqual({ count: 3, first: 'the verifier fell asleep' });
 });
 
+test('a rewrite that no longer fits the context leaves the answer, and is not a failure', async () => {
+  const family = digits();
+  const script = scripted((request) => {
+    if (request.intent === 'improve') throw nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens');
+    return '9';
+  });
+  const result = await evaluate(script, { family, tasks: tasks.slice(0, 1), draws: 1 });
+  expect(result.solved).toEqual([1, 1, 1, 1]);
+  expect(result.failures).toBeUndefined();
+});
+
 test('rejects when the engine fails', async () => {
   const generate = () => Promise.reject(nativeError('OUT_OF_MEMORY', 'no memory'));
   await expect(evaluate({ generate })).rejects.toThrow('no memory');

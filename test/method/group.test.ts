@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { emptyHistory } from '../../src/history.js';
-import { type Group, type GroupOptions, isTrainable, learnabilityScore, rolloutGroup } from '../../src/method/group.js';
+import { type Group, type GroupOptions, isTrainable, rolloutGroup } from '../../src/method/group.js';
+import { learnabilityScore } from '../../src/method/score.js';
 import { createRng } from '../../src/rng.js';
 import type { Task, TaskFamily } from '../../src/task/task.js';
 import { ladderTasks, oneRung } from '../support/ladder.js';
@@ -38,8 +39,8 @@ describe('rolloutGroup', () => {
     expect(isTrainable(group)).toBe(true);
   });
 
-  test('scores a group of one and equal answers 0', async () => {
-    expect((await rollOut({ size: 1 })).score).toBe(0);
+  test('scores equal answers 0, and leaves a group of one without a score', async () => {
+    expect((await rollOut({ size: 1 })).score).toBeNaN();
     expect((await rollOut({ policy: scriptedPolicy(() => '4') })).score).toBe(0);
   });
 
@@ -63,12 +64,12 @@ describe('rolloutGroup', () => {
     expect(group.score).toBeCloseTo(2 / 3 / 81);
   });
 
-  test('scores the start 0 when all members failed', async () => {
+  test('leaves the score unknown when all members failed', async () => {
     const policy = scriptedPolicy(() => {
       throw new Error('down');
     });
     const group = await rollOut({ policy });
-    expect(group).toMatchObject({ score: 0, rollouts: { length: 4 } });
+    expect(group).toMatchObject({ score: Number.NaN, rollouts: { length: 4 } });
     expect([...group.rewards, ...group.qualities].every(Number.isNaN)).toBe(true);
     expect(isTrainable(group)).toBe(false);
   });

@@ -92,5 +92,5 @@ export function codeBreaker(options: CodeBreakerOptions = {}): CodeBreaker {
     drawn.set(split, tasks);
     return tasks;
   };
-  return { name: 'code-breaker', turns: 1, tasks: readSplit, prompt, verify, openings };
+  return { name: 'code-breaker', turns: 1, repeatable: true, tasks: readSplit, prompt, verify, openings };
 }
