@@ -3,7 +3,14 @@ import { populationVariance } from '../stats.js';
 import { countsInScore, type ScoreSettings } from './outcome.js';
 import type { Rollout } from './rollout.js';
 
-/** Computes S = (1/G) Σ (q_i − q̄)², the population variance of quality; 0 for fewer than two qualities. */
+/**
+ * Computes S = (1/G) Σ (q_i − q̄)², the population variance of qualities in [0, 1], at most 0.25; 0 for fewer than two.
+ *
+ * @example
+ * import { learnabilityScore } from 'exit-rl/method';
+ *
+ * console.log(learnabilityScore([1, 0, 1, 0])); // 0.25
+ */
 export function learnabilityScore(qualities: ArrayLike<number>): number {
   return populationVariance(Array.from(qualities));
 }
