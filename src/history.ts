@@ -17,6 +17,8 @@ export interface Iterate {
   readonly quality: number;
   /** The environment's response to this answer; absent when the task gives none. */
   readonly feedback?: string;
+  /** True when the verdict ended the episode with this answer. */
+  readonly done?: true;
 }
 
 /** One turn t of an episode with its iterates y^0 … y^k, oldest first; it has at least one. */
@@ -56,6 +58,13 @@ export function openTurn(history: History, iterate: Iterate): History {
  * Returns τ_{t⁻}^{k'}: the first `turns` turns; of the last of these only the first `lastIterates` iterates (k' + 1 of
  * them), by default all. `prefix(history, 0)` is the base task's empty history.
  * @throws RangeError when the history has fewer turns or iterates.
+ *
+ * @example
+ * import { depth, type History, prefix } from 'exit-rl/method';
+ *
+ * const iterate = (text: string) => ({ text, tokens: [7], quality: 0 });
+ * const history: History = { turns: [{ iterates: [iterate('41'), iterate('42')] }, { iterates: [iterate('7')] }] };
+ * console.log(depth(prefix(history, 1)), depth(prefix(history, 1, 1))); // 2 1
  */
 export function prefix(history: History, turns: number, lastIterates?: number): History {
   if (turns === 0) return emptyHistory;
@@ -81,7 +90,25 @@ export function lastIterate(history: History, turn = history.turns.length - 1): 
   return history.turns[turn]?.iterates.at(-1);
 }
 
-/** Returns the number of iterates of the last turn: the k of its next rewrite. 0 for a base task. */
+/**
+ * Returns the history one answer earlier: without the last iterate of the last turn, or without the turn where it has no
+ * other. Undefined for a base task.
+ */
+export function parent(history: History): History | undefined {
+  const turns = history.turns.length;
+  if (turns === 0) return undefined;
+  const earlier = depth(history) - 1;
+  return earlier > 0 ? prefix(history, turns, earlier) : prefix(history, turns - 1);
+}
+
+/**
+ * Returns the number of iterates of the last turn: the k of its next rewrite. 0 for a base task.
+ *
+ * @example
+ * import { depth, emptyHistory } from 'exit-rl/method';
+ *
+ * console.log(depth(emptyHistory)); // 0
+ */
 export function depth(history: History): number {
   return history.turns.at(-1)?.iterates.length ?? 0;
 }

@@ -58,7 +58,11 @@ describe.skipIf(missingEngine !== undefined)('the café, with commands as for an
   const exit = (...args: string[]): Record<string, unknown>[] => {
     const command = ['dist/cli/main.js', ...args, '--threads', '1', '--json'];
     const { stdout, stderr, status } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
-    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    // The printed form of the bonus is mostly its bound here, and the run says so once.
+    expect({ stderr, status }).toEqual({
+      stderr: expect.stringMatching(/^(warning: .*diversity\.clamp.*\n)?$/),
+      status: 0,
+    });
     return stdout
       .trim()
       .split('\n')

@@ -44,6 +44,8 @@ export const verifier = z.strictObject({
   timeoutSeconds: z.number().min(0).default(60),
   /** true: in a thread that can be ended. */
   isolated: z.boolean().default(true),
+  /** true: a call that fails is made once more. Not for a verifier that acts on something, or takes minutes. */
+  repeatable: z.boolean().default(false),
 });
 
 /** How the model folder's chat template renders messages. */

@@ -5,6 +5,7 @@ import { schemaRows } from './rows.js';
 
 /** The new values of keys whose values changed as well. */
 const values: Readonly<Record<string, string>> = {
+  'buffer.inverseTemperature': 'with buffer.priority.kind: absolute, which the paper prints; `rank` has another scale',
   'objective.useRolloutLogprobs': '`behaviour` for true, `trainer` for false',
   'objective.entropyControl.adaptive': '`adaptive` for true, `constant` for false',
   'objective.samplingCorrection.mode': 'token or sequence, with objective.correction.beyond: truncate or mask',

@@ -13,6 +13,7 @@ import {
   objective as formula,
   memoryBounds,
   name,
+  named,
   notNegative,
   positive,
   sampling,
@@ -24,7 +25,7 @@ import { chat, data, verifier } from './data.js';
 import { lora } from './lora-rows.js';
 import { rewards } from './reward-rows.js';
 
-/** The ablations of the paper's results table, each with one ingredient more. */
+/** The ablations of the paper's results table. */
 export const methodNames = ['grpo', 'curriculum', 'improve', 'diverge', 'exit'] as const;
 
 /** The rules of an evaluation for an answer that cannot be read or is cut off. */
@@ -107,12 +108,33 @@ const diversity = z.strictObject({
 export const defaultAdvantage = advantage.parse({});
 export const defaultClamp = diversity.shape.clamp.parse(undefined);
 
+/** How the scores of the buffer decide which entry is drawn. */
+const priority = named(
+  z.discriminatedUnion('kind', [
+    z.strictObject({
+      /** softmax(κ·R), R in (0, 1) the rank of S in the buffer: one κ serves every scale of quality. */
+      kind: z.literal('rank'),
+      /** κ: a full buffer counts as about 2/κ of its entries, or more. */
+      inverseTemperature: notNegative.default(4),
+    }),
+    z.strictObject({
+      /** softmax(κ·S), as printed in the paper. */
+      kind: z.literal('absolute'),
+      inverseTemperature: notNegative.default(80).meta({ was: 'buffer.inverseTemperature' }),
+    }),
+  ]),
+).prefault({ kind: 'rank' });
+
 /** The buffer of starts. */
 const buffer = z
   .strictObject({
     capacity: count.default(512),
     minimumFill: countOrZero.default(128),
-    inverseTemperature: notNegative.default(80),
+    priority,
+    /** Largest share of the capacity for the entries of one task; they then compete with each other alone. */
+    taskShare: share.gt(0).default(1),
+    /** Stores base tasks beside the histories that grew from them; `curriculum` stores nothing else. */
+    baseStarts: z.boolean().default(false),
   })
   // Checked on wrong values as well: all problems are reported at once.
   .refine((section) => !(section?.minimumFill > section?.capacity), {
@@ -120,6 +142,14 @@ const buffer = z
     error: 'must not exceed buffer.capacity, or replay never begins',
     when: () => true,
   });
+
+/** Which bad answers the score S of a start counts, with the quality that they got; 'exclude' leaves them out. */
+const score = z.strictObject({
+  /** An answer without terminator, or an episode that no longer fits the context. */
+  overlong: z.enum(['include', 'exclude']).default('include'),
+  /** An answer that the task cannot read. */
+  unreadable: z.enum(['include', 'exclude']).default('include'),
+});
 
 /** How the reference policy follows the trained one. */
 const reference = z.strictObject({
@@ -212,6 +242,7 @@ const keys = z.strictObject({
   advantage: advantage.prefault({}),
   diversity: diversity.prefault({}),
   buffer: buffer.prefault({}),
+  score: score.prefault({}),
   replayProbability: share.default(0.5),
   divergeProbability: share.default(0.2),
   reference: reference.prefault({}),

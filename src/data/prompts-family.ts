@@ -40,6 +40,8 @@ export interface PromptsOptions {
   readonly templates?: { readonly [Name in keyof PromptTemplates]?: string | undefined };
   /** Measures quality; by default the reward functions measure it. */
   readonly verifier?: Verifier;
+  /** Whether the verifier may be called twice for one answer: it then gets one more call after an error. False by default. */
+  readonly repeatable?: boolean;
 }
 
 function createTasks(split: string, rows: readonly DataRow[]): readonly Task<RowData>[] {
@@ -134,7 +136,7 @@ async function verify(verifier: Verifier, { data }: Task<RowData>, text: string)
  * if (task) console.log(family.prompt(task, emptyHistory, 'attempt')); // 2 + 3 = ?
  */
 export function promptsFamily(options: PromptsOptions): TaskFamily<RowData> {
-  const { data, verifier, addSpecialTokens = true } = options;
+  const { data, verifier, repeatable = false, addSpecialTokens = true } = options;
   const splits: Readonly<Record<string, readonly Task<RowData>[]>> = {
     train: createTasks('train', data.train),
     test: createTasks('test', data.test),
@@ -144,6 +146,7 @@ export function promptsFamily(options: PromptsOptions): TaskFamily<RowData> {
     turns: 1,
     addSpecialTokens,
     measuredBy: verifier ? 'verifier' : 'rewards',
+    repeatable: verifier === undefined || repeatable,
     tasks: (split) => (Object.hasOwn(splits, split) ? (splits[split] ?? []) : []),
     prompt: ({ id, data }, history, intent) => {
       const prompt = promptOf(data, id);

@@ -47,5 +47,6 @@ export function measuredFamily(family: TaskFamily, rewards: readonly NamedReward
       ? outcome.error
       : new RewardError('every reward function returned null for the answer');
   };
-  return { ...family, measuredBy: 'verifier', verify };
+  // A reward function that fails has been called once more already.
+  return { ...family, measuredBy: 'verifier', repeatable: false, verify };
 }

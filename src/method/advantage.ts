@@ -7,7 +7,7 @@ import { mean, sum } from '../stats.js';
 import { applyDiversity, measureDiversity } from './diversity.js';
 import type { Group, RewardPlan } from './group.js';
 import { type MethodName, methods } from './methods.js';
-import type { Rollout } from './rollout.js';
+import { isOverlong, type Rollout } from './rollout.js';
 
 /** How the rewards of a group become advantages; `groupAdvantages` has the formulas and their sources. */
 export interface AdvantageSettings {
@@ -163,11 +163,14 @@ export interface BatchAdvantageSettings extends Partial<AdvantageSettings> {
   readonly aggregation?: Aggregation;
 }
 
-/** A group with one advantage per rollout, and the diversity factor d of each rollout where the method has a bonus. */
+/** A group with one advantage per rollout. Where the method has a bonus the advantages are A · d. */
 export interface CreditedGroup {
   readonly group: Group;
   readonly advantages: Float64Array;
+  /** The diversity factor d of each rollout. */
   readonly factors?: Float64Array;
+  /** A of each rollout, before the bonus. */
+  readonly plain?: Float64Array;
 }
 
 /** The parts that `applyDiversityBonus` works with. */
@@ -190,7 +193,7 @@ export async function applyDiversityBonus(
   const factors = await measureDiversity(groups, embedder, config.diversity.clamp, signal);
   return credited.map((one, at) => {
     const d = factors[at] as Float64Array;
-    return { ...one, advantages: applyDiversity(one.advantages, d), factors: d };
+    return { ...one, advantages: applyDiversity(one.advantages, d), factors: d, plain: one.advantages };
   });
 }
 
@@ -237,7 +240,7 @@ const hasAdvantage = ({ advantages }: CreditedGroup): boolean => advantages.some
 
 /** Counts the tokens that are trained on: none of a turn that the overlong filter masks. */
 function countTrainedTokens(rollout: Rollout, overlongFilter: boolean): number {
-  const kept = rollout.turns.filter(({ completion }) => !(overlongFilter && completion.finishReason === 'length'));
+  const kept = rollout.turns.filter((_, at) => !(overlongFilter && isOverlong(rollout, at)));
   return sum(kept.map(({ completion }) => completion.tokens.length));
 }
 

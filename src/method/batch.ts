@@ -3,7 +3,7 @@
 import type { TrainingSequence, UpdateBatch } from '../policy/policy.js';
 import { type Rng, shuffle } from '../rng.js';
 import type { CreditedGroup } from './advantage.js';
-import type { Rollout, RolloutTurn } from './rollout.js';
+import { isOverlong, type Rollout, type RolloutTurn } from './rollout.js';
 import type { TrainSettings } from './train-settings.js';
 
 interface PromptedSequence {
@@ -11,23 +11,22 @@ interface PromptedSequence {
   readonly sequence: Omit<TrainingSequence, 'prompt'>;
 }
 
-/** Converts a turn; with the overlong filter a completion without terminator gets a mask of zeros. */
+/** Converts a turn; one that the overlong filter masks gets a mask of zeros. */
 function toSequence(
   { completion }: RolloutTurn,
   rollout: number,
   advantage: number,
-  overlongFilter: boolean,
+  isMasked: boolean,
 ): Omit<TrainingSequence, 'prompt'> {
   const { tokens, logprobs } = completion;
   const sequence = { tokens, rollout, advantage, behaviourLogprobs: logprobs };
-  const overlong = overlongFilter && completion.finishReason === 'length';
-  return overlong ? { ...sequence, mask: new Uint8Array(tokens.length) } : sequence;
+  return isMasked ? { ...sequence, mask: new Uint8Array(tokens.length) } : sequence;
 }
 
 function toSequences(rollout: Rollout, id: number, advantage: number, overlongFilter: boolean): PromptedSequence[] {
-  return rollout.turns.map((turn) => ({
+  return rollout.turns.map((turn, at) => ({
     promptTokens: turn.promptTokens,
-    sequence: toSequence(turn, id, advantage, overlongFilter),
+    sequence: toSequence(turn, id, advantage, overlongFilter && isOverlong(rollout, at)),
   }));
 }
 

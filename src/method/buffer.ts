@@ -1,20 +1,37 @@
-/** The buffer B of Algorithm 1: draws entries by softmax(κ·S) and evicts the least learnable first. */
+/** The buffer B of Algorithm 1: draws entries by priority and evicts the least learnable first. */
 import type { Rng } from '../rng.js';
+import { highest, lowest, mean, share } from '../stats.js';
+import { LogSumTree } from './log-sum-tree.js';
+import { MinimumHeap } from './minimum-heap.js';
+import { logWeights, type PrioritySettings } from './priority.js';
 
 export interface BufferSettings {
   /** N. */
   readonly capacity: number;
-  /** κ ≥ 0: 0 draws uniformly, large values nearly always the highest score. */
-  readonly inverseTemperature: number;
+  readonly priority: PrioritySettings;
+  /** Largest share of the capacity that the entries of one task may fill, in (0, 1]; at least one entry. */
+  readonly taskShare?: number;
 }
 
-/** The outcome of an insertion. */
-export type Admission = 'inserted' | 'updated' | 'refused';
+/** A score with its origin. */
+export interface Score {
+  /** S. */
+  readonly value: number;
+  /** Update that set the score, from 0. */
+  readonly scoredAt: number;
+  /** true: of a group that was drawn from the entry. false: inherited from the start that the entry was reached from. */
+  readonly measured: boolean;
+}
+
+/** The outcome of an insertion; `kept`: the entry keeps its measured score. */
+export type Admission = 'inserted' | 'updated' | 'kept' | 'refused';
 
 export interface BufferSlot<Entry> {
   readonly key: string;
   readonly entry: Entry;
   readonly score: number;
+  readonly scoredAt: number;
+  readonly measured: boolean;
   /** Number of the insertion: the slot with the smaller number is older. A new score does not change it. */
   readonly insertion: number;
 }
@@ -25,22 +42,29 @@ export interface BufferState<Entry> {
   readonly insertions: number;
 }
 
-export class Buffer<Entry> {
+export class Buffer<Entry extends { readonly taskId: string }> {
   readonly capacity: number;
-  private readonly inverseTemperature: number;
+  private readonly priority: PrioritySettings;
+  private readonly mostPerTask: number;
   private slots: BufferSlot<Entry>[] = [];
   private insertions = 0;
   private slotOfKey = new Map<string, number>();
-  private tree: LogSumTree;
+  private slotsOfTask = new Map<string, Set<number>>();
+  private readonly tree: LogSumTree;
+  /** Whether ranks have changed; the tree is rebuilt before the next draw. */
+  private isStale = false;
   private heap = this.emptyHeap();
 
-  constructor({ capacity, inverseTemperature }: BufferSettings) {
+  constructor({ capacity, priority, taskShare = 1 }: BufferSettings) {
     if (!Number.isSafeInteger(capacity) || capacity < 1) throw new RangeError(`buffer: capacity ${capacity}`);
+    const { inverseTemperature } = priority;
     if (!(inverseTemperature >= 0 && inverseTemperature < Infinity)) {
       throw new RangeError(`buffer: inverseTemperature ${inverseTemperature}`);
     }
+    if (!(taskShare > 0 && taskShare <= 1)) throw new RangeError(`buffer: taskShare ${taskShare}`);
     this.capacity = capacity;
-    this.inverseTemperature = inverseTemperature;
+    this.priority = priority;
+    this.mostPerTask = Math.max(1, Math.floor(taskShare * capacity));
     this.tree = new LogSumTree(capacity);
   }
 
@@ -53,26 +77,35 @@ export class Buffer<Entry> {
   }
 
   /**
-   * Admits every entry below capacity; at capacity one that scores at least the minimum, which it replaces. For a key
-   * that the buffer holds it updates the score and keeps entry and age.
+   * Admits every entry below capacity; at capacity one that scores at least the minimum, which it replaces. A task that
+   * fills its share competes with its own entries alone. A key that the buffer holds gets the new score and keeps entry
+   * and age; an inherited score does not replace a measured one.
    * @throws RangeError when the score is not finite.
    */
-  insert(key: string, entry: Entry, score: number): Admission {
-    if (!Number.isFinite(score)) throw new RangeError(`buffer: the score of ${key} is ${score}`);
+  insert(key: string, entry: Entry, score: Score): Admission {
+    const { value, scoredAt, measured } = score;
+    if (!Number.isFinite(value)) throw new RangeError(`buffer: the score of ${key} is ${value}`);
     const existing = this.slotOfKey.get(key);
     if (existing !== undefined) {
-      this.write(existing, { ...this.slot(existing), score });
+      if (this.slot(existing).measured && !measured) return 'kept';
+      this.rescore(key, score);
       return 'updated';
     }
-    const target = this.size < this.capacity ? this.size : this.evict(score);
+    const target = this.placeFor(entry.taskId, value);
     if (target === undefined) return 'refused';
-    this.write(target, { key, entry, score, insertion: this.insertions++ });
+    this.write(target, { key, entry, score: value, scoredAt, measured, insertion: this.insertions++ });
     return 'inserted';
   }
 
-  /** Draws entry i with probability softmax(κ·S_i). @throws RangeError while the buffer is empty. */
+  /** Gives the entry a new score; nothing happens when the buffer no longer holds it. */
+  rescore(key: string, { value, scoredAt, measured }: Score): void {
+    const at = this.slotOfKey.get(key);
+    if (at !== undefined) this.write(at, { ...this.slot(at), score: value, scoredAt, measured });
+  }
+
+  /** Draws an entry by its priority, in O(log N); ranks that changed are sorted once before. @throws RangeError while the buffer is empty. */
   draw(rng: Rng): BufferSlot<Entry> {
-    return this.slot(this.tree.draw(rng));
+    return this.slot(this.upToDate().draw(rng));
   }
 
   snapshot(): BufferState<Entry> {
@@ -89,170 +122,110 @@ export class Buffer<Entry> {
     }
     this.slots = [];
     this.slotOfKey = new Map();
-    this.tree = new LogSumTree(this.capacity);
+    this.slotsOfTask = new Map();
     this.heap = this.emptyHeap();
     slots.forEach((slot, at) => {
       this.write(at, slot);
     });
+    this.isStale = true;
     this.insertions = insertions;
   }
 
-  /** Reports fill and scores; 0 for the scores of an empty buffer. */
+  /** Reports fill, tasks and scores; 0 for the scores of an empty buffer. */
   metrics(): Record<`buffer/${string}`, number> {
     const scores = this.slots.map(({ score }) => score);
-    const total = scores.reduce((sum, score) => sum + score, 0);
     return {
       'buffer/size': this.size,
-      'buffer/score_mean': this.size === 0 ? 0 : total / this.size,
+      'buffer/tasks': this.slotsOfTask.size,
+      'buffer/score_mean': mean(scores),
       'buffer/score_max': scores.reduce((most, score) => Math.max(most, score), scores[0] ?? 0),
-      'buffer/score_min': scores.reduce((least, score) => Math.min(least, score), scores[0] ?? 0),
+      'buffer/score_min': this.size === 0 ? 0 : lowest(scores),
+      'buffer/measured_share': share(this.slots, ({ measured }) => measured),
     };
   }
 
-  /** Frees the slot of the minimum for a newcomer with this score; undefined when the newcomer scores less. */
-  private evict(score: number): number | undefined {
-    const minimum = this.heap.minimum() as number;
-    const lowest = this.slot(minimum);
+  /**
+   * Reports on how many entries the draws concentrate: 1/Σ p² over the entries' probabilities p, which is N when all are
+   * equal; and the probability of the task that is drawn most. 0 for an empty buffer.
+   */
+  concentration(): { readonly effective: number; readonly topTask: number } {
+    if (this.size === 0) return { effective: 0, topTask: 0 };
+    const tree = this.upToDate();
+    const ofTask = new Map<string, number>();
+    let squares = 0;
+    this.slots.forEach(({ entry: { taskId } }, at) => {
+      const probability = tree.probability(at);
+      squares += probability ** 2;
+      ofTask.set(taskId, (ofTask.get(taskId) ?? 0) + probability);
+    });
+    return { effective: 1 / squares, topTask: highest([...ofTask.values()]) };
+  }
+
+  /** Rebuilds the tree after a change. Every weight follows from the slots alone, so a restored buffer has the same tree. */
+  private upToDate(): LogSumTree {
+    if (this.isStale) {
+      const scores = this.slots.map(({ score }) => score);
+      this.tree.setAll(logWeights(scores, this.priority));
+      this.isStale = false;
+    }
+    return this.tree;
+  }
+
+  /** Finds the slot for a newcomer: a free one, or that of the minimum it may replace; undefined when it is refused. */
+  private placeFor(taskId: string, score: number): number | undefined {
+    const own = this.slotsOfTask.get(taskId);
+    if (own !== undefined && own.size >= this.mostPerTask) return this.replace(this.lowestOf(own), score);
+    return this.size < this.capacity ? this.size : this.replace(this.heap.minimum() as number, score);
+  }
+
+  /** Frees the slot for a newcomer with this score; undefined when the newcomer scores less than its entry. */
+  private replace(at: number, score: number): number | undefined {
     // A tie admits the newcomer (the paper's ≥): its score was measured on the current policy.
-    if (score < lowest.score) return undefined;
-    this.slotOfKey.delete(lowest.key);
-    return minimum;
+    return score < this.slot(at).score ? undefined : at;
+  }
+
+  private lowestOf(slots: ReadonlySet<number>): number {
+    return [...slots].reduce((least, at) => (this.precedes(at, least) ? at : least));
   }
 
   private write(at: number, slot: BufferSlot<Entry>): void {
-    const isNew = at === this.slots.length;
+    const replaced = this.slots[at];
+    if (replaced !== undefined) this.forget(at, replaced);
     this.slots[at] = slot;
     this.slotOfKey.set(slot.key, at);
-    this.tree.set(at, this.inverseTemperature * slot.score);
-    if (isNew) this.heap.add(at);
+    const ofTask = this.slotsOfTask.get(slot.entry.taskId);
+    if (ofTask === undefined) this.slotsOfTask.set(slot.entry.taskId, new Set([at]));
+    else ofTask.add(at);
+    this.reweigh(at, slot.score);
+    if (replaced === undefined) this.heap.add(at);
     else this.heap.changed(at);
   }
 
-  /** Orders the lowest score first; among equal scores the oldest. */
+  /** An absolute weight depends on its own score alone; a rank on all of them. */
+  private reweigh(at: number, score: number): void {
+    if (this.priority.kind === 'absolute') this.tree.set(at, this.priority.inverseTemperature * score);
+    else this.isStale = true;
+  }
+
+  private forget(at: number, { key, entry: { taskId } }: BufferSlot<Entry>): void {
+    this.slotOfKey.delete(key);
+    const ofTask = this.slotsOfTask.get(taskId);
+    ofTask?.delete(at);
+    if (ofTask?.size === 0) this.slotsOfTask.delete(taskId);
+  }
+
   private emptyHeap(): MinimumHeap {
-    return new MinimumHeap((a, b) => {
-      const left = this.slot(a);
-      const right = this.slot(b);
-      return left.score === right.score ? left.insertion < right.insertion : left.score < right.score;
-    });
+    return new MinimumHeap((a, b) => this.precedes(a, b));
+  }
+
+  /** Orders the lowest score first; among equal scores the oldest. */
+  private precedes(a: number, b: number): boolean {
+    const left = this.slot(a);
+    const right = this.slot(b);
+    return left.score === right.score ? left.insertion < right.insertion : left.score < right.score;
   }
 
   private slot(at: number): BufferSlot<Entry> {
     return this.slots[at] as BufferSlot<Entry>;
-  }
-}
-
-/**
- * Draws slot i with probability exp(w_i) / Σ_j exp(w_j) in O(log N) and changes a weight in O(log N).
- *
- * A sum tree that holds logarithms, so that no weight overflows or underflows at any inverse temperature. It recomputes
- * every parent from its two children: rounding errors do not accumulate, and equal leaves give an equal tree.
- */
-export class LogSumTree {
-  /** Node 1 is the root, node i has the children 2i and 2i + 1, the leaves come last. */
-  private readonly nodes: Float64Array;
-  private readonly firstLeaf: number;
-
-  constructor(slots: number) {
-    this.firstLeaf = 2 ** Math.ceil(Math.log2(Math.max(slots, 1)));
-    this.nodes = new Float64Array(2 * this.firstLeaf).fill(-Infinity);
-  }
-
-  set(slot: number, logWeight: number): void {
-    let node = this.firstLeaf + slot;
-    this.nodes[node] = logWeight;
-    for (node >>= 1; node >= 1; node >>= 1) this.nodes[node] = logSum(this.at(2 * node), this.at(2 * node + 1));
-  }
-
-  /** Draws a slot among those set. @throws RangeError when none is. */
-  draw(rng: Rng): number {
-    if (this.at(1) === -Infinity) throw new RangeError('draw: nothing to draw from');
-    let node = 1;
-    let share = rng.next();
-    while (node < this.firstLeaf) {
-      const left = this.at(2 * node);
-      const right = this.at(2 * node + 1);
-      const leftShare = 1 / (1 + Math.exp(right - left));
-      // Rounding can carry a share up to 1: the second test keeps the walk out of an empty right half.
-      const goesLeft = share < leftShare || right === -Infinity;
-      // Rescales the share to be uniform within the chosen half.
-      share = goesLeft ? share / leftShare : (share - leftShare) / (1 - leftShare);
-      node = 2 * node + (goesLeft ? 0 : 1);
-    }
-    return node - this.firstLeaf;
-  }
-
-  private at(node: number): number {
-    return this.nodes[node] as number;
-  }
-}
-
-/** log(e^a + e^b); −∞ is the logarithm of the weight 0. */
-function logSum(a: number, b: number): number {
-  const larger = Math.max(a, b);
-  return larger === -Infinity ? larger : larger + Math.log1p(Math.exp(Math.min(a, b) - larger));
-}
-
-/** Keeps the first slot of an order while the contents of slots change, in O(log N) per change. */
-export class MinimumHeap {
-  /** Slots in heap order, and for each slot its place there. */
-  private readonly heap: number[] = [];
-  private readonly places: number[] = [];
-
-  /** `precedes` must be a strict total order of the slots' present contents. */
-  constructor(private readonly precedes: (slot: number, other: number) => boolean) {}
-
-  add(slot: number): void {
-    this.put(slot, this.heap.length);
-    this.rise(slot);
-  }
-
-  /** Restores the order after the contents of `slot` have changed. */
-  changed(slot: number): void {
-    this.rise(slot);
-    this.sink(slot);
-  }
-
-  /** Returns the slot that precedes all others; undefined while the heap is empty. */
-  minimum(): number | undefined {
-    return this.heap[0];
-  }
-
-  private rise(slot: number): void {
-    for (let place = this.placeOf(slot); place > 0; place = this.placeOf(slot)) {
-      const parent = this.heap[(place - 1) >> 1] as number;
-      if (!this.precedes(slot, parent)) return;
-      this.swap(slot, parent);
-    }
-  }
-
-  private sink(slot: number): void {
-    for (let child = this.firstChild(slot); child !== undefined; child = this.firstChild(slot)) {
-      if (!this.precedes(child, slot)) return;
-      this.swap(slot, child);
-    }
-  }
-
-  /** Returns the child that precedes the other. */
-  private firstChild(slot: number): number | undefined {
-    const place = 2 * this.placeOf(slot) + 1;
-    const left = this.heap[place];
-    const right = this.heap[place + 1];
-    return left !== undefined && right !== undefined && this.precedes(right, left) ? right : left;
-  }
-
-  private swap(slot: number, other: number): void {
-    const place = this.placeOf(slot);
-    this.put(slot, this.placeOf(other));
-    this.put(other, place);
-  }
-
-  private put(slot: number, place: number): void {
-    this.heap[place] = slot;
-    this.places[slot] = place;
-  }
-
-  private placeOf(slot: number): number {
-    return this.places[slot] as number;
   }
 }

@@ -68,7 +68,7 @@ export async function rolloutGroups(
   first: number,
   rng: Rng,
 ): Promise<readonly Group[]> {
-  const { groupSize: size, sampling } = config;
+  const { groupSize: size, sampling, score } = config;
   const forEachStart = <Value>(rollOut: (options: RolloutOptions) => Promise<Value>): Promise<Value[]> =>
     together(outer, (signal) =>
       starts.map((start, at) =>
@@ -76,8 +76,10 @@ export async function rolloutGroups(
       ),
     );
   // A reward function of the whole batch waits for the last rollout; the others start with the first group.
-  if (!plan.functions.some(looksAtBatch)) return forEachStart((options) => rolloutGroup({ ...options, reward: plan }));
-  return rewardGroups(plan, family, await forEachStart(rolloutStart));
+  if (plan.functions.some(looksAtBatch)) {
+    return rewardGroups(plan, family, await forEachStart(rolloutStart), score);
+  }
+  return forEachStart((options) => rolloutGroup({ ...options, reward: plan, score }));
 }
 
 /** Selects the groups to train on; a refilled batch drops those without signal. */

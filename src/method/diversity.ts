@@ -3,7 +3,7 @@ import { defaultClamp } from '../config/schema.js';
 import type { Embedder, EmbeddingInput } from '../embedder/embedder.js';
 import { lastIterate } from '../history.js';
 import { promptText } from '../message.js';
-import { highest, mean } from '../stats.js';
+import { highest, mean, share } from '../stats.js';
 import { callPrompt } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
 import type { Group } from './group.js';
@@ -120,10 +120,35 @@ export async function measureDiversity(
   return groups.map((_, at) => Float64Array.from(factors.subarray(offsets[at], offsets[at + 1])));
 }
 
-/** Reports mean and maximum of d over a batch; nothing for a method without the bonus. */
-export function diversityMetrics(factors: readonly Float64Array[]): Record<string, number> {
-  const values = factors.flatMap((group) => [...group]);
-  return values.length === 0 ? {} : { 'diversity/mean': mean(values), 'diversity/max': highest(values) };
+/** The numbers of one group: A before the bonus, and d. */
+export interface BonusOfGroup {
+  readonly plain?: ArrayLike<number>;
+  readonly factors?: ArrayLike<number>;
+}
+
+/**
+ * Reports the effect of the bonus over a batch: mean and maximum of d, the share of rollouts with d at the clamp, the mean
+ * of A·d (that of A is 0), and the mean of d over better and over worse answers than their group's mean, each where there
+ * are some. Reports nothing for a method without the bonus.
+ */
+export function diversityMetrics(groups: readonly BonusOfGroup[], clamp: number): Record<string, number> {
+  const members = groups.flatMap(({ plain = [], factors = [] }) =>
+    Array.from(factors, (d, at) => ({ d, advantage: plain[at] ?? 0 })),
+  );
+  if (members.length === 0) return {};
+  const values = members.map(({ d }) => d);
+  const better = members.filter(({ advantage }) => advantage > 0);
+  const worse = members.filter(({ advantage }) => advantage < 0);
+  // The engine clamps in float32.
+  const bound = Math.fround(clamp);
+  return {
+    'diversity/mean': mean(values),
+    'diversity/max': highest(values),
+    'diversity/clamped_share': share(values, (d) => d >= bound),
+    'diversity/advantage_mean': mean(members.map(({ d, advantage }) => d * advantage)),
+    ...(better.length > 0 && { 'diversity/mean_better': mean(better.map(({ d }) => d)) }),
+    ...(worse.length > 0 && { 'diversity/mean_worse': mean(worse.map(({ d }) => d)) }),
+  };
 }
 
 // Distances between the starts of a batch: the paper's measure of task-space coverage.

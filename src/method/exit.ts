@@ -8,21 +8,26 @@ import {
   anyRecord,
   type Fields,
   flag,
+  type Kind,
   notNegative,
+  oneOf,
   positiveNumber,
+  record,
   required,
   requireFields,
   share,
   wholeNumber,
 } from '../arguments.js';
 import { TaskError } from '../errors.js';
-import { type History, historyKey, prefix } from '../history.js';
+import { depth, type History, historyKey, parent } from '../history.js';
 import type { Rng } from '../rng.js';
 import type { Task, TaskFamily } from '../task/task.js';
 import { BaseTasks, countBaseDraws, type OrderSettings, taskFields } from './base-tasks.js';
-import { Buffer, type BufferState } from './buffer.js';
+import { Buffer, type BufferState, type Score } from './buffer.js';
 import type { Curriculum, CurriculumState } from './curriculum.js';
-import { type Group, hasFailed } from './group.js';
+import { cutAtRandom, expand, partialHistories } from './expand.js';
+import type { Group } from './group.js';
+import type { PrioritySettings } from './priority.js';
 import type { Start } from './rollout.js';
 import { StartRecord, type StartRecordState } from './start-record.js';
 
@@ -36,32 +41,53 @@ export interface ExitCurriculumOptions {
   readonly capacity: number;
   /** B_min: replay begins at this size. */
   readonly minimumFill: number;
-  /** κ of softmax(κ·S). */
-  readonly inverseTemperature: number;
+  /** softmax(κ·R), R in (0, 1) the rank of S in the buffer (`rank`), or softmax(κ·S) (`absolute`). */
+  readonly priority: PrioritySettings;
+  /** Largest share of the buffer for the entries of one task, in (0, 1]; 1 by default. */
+  readonly taskShare?: number;
   /** p: probability that a start is drawn from the buffer. */
   readonly replayProbability: number;
   /** p_div: share of the replayed starts with the intent `diverge`. */
   readonly divergeProbability: number;
   /** true: stores histories with at least one iterate. false (method `curriculum`): stores base tasks only. */
   readonly expand: boolean;
+  /** Stores base tasks beside the histories; false by default. Without `expand` they are stored anyway. */
+  readonly baseStarts?: boolean;
 }
+
+const priorityFields: Fields<PrioritySettings> = {
+  kind: required(oneOf('rank', 'absolute')),
+  inverseTemperature: required(notNegative),
+};
+
+const taskShare: Kind = {
+  words: 'a share above 0, at most 1',
+  fits: (value) => typeof value === 'number' && value > 0 && value <= 1,
+};
 
 const optionFields: Fields<ExitCurriculumOptions> = {
   ...taskFields,
   family: required(anyRecord),
   capacity: required(positiveNumber),
   minimumFill: required(wholeNumber),
-  inverseTemperature: required(notNegative),
+  priority: required(record(priorityFields)),
+  taskShare,
   replayProbability: required(share),
   divergeProbability: required(share),
   expand: required(flag),
+  baseStarts: flag,
 };
 
-/** An entry of the buffer: a partial history of a task with the update that inserted it. */
+/** An entry of the buffer: a partial history of a task, with its place in the lineage. */
 interface Entry {
   readonly taskId: string;
   readonly history: History;
+  /** Update that inserted the entry, from 0. */
   readonly insertedAt: number;
+  /** Key of the history one answer earlier; null for a base task. */
+  readonly parent: string | null;
+  /** Iterates of the last turn. */
+  readonly depth: number;
 }
 
 export interface ExitCurriculumState extends CurriculumState {
@@ -88,7 +114,7 @@ export interface ExitCurriculumState extends CurriculumState {
  *   tasks: family.tasks('train'),
  *   capacity: 256,
  *   minimumFill: 64,
- *   inverseTemperature: 80,
+ *   priority: { kind: 'rank', inverseTemperature: 4 },
  *   replayProbability: 0.5,
  *   divergeProbability: 0.2,
  *   expand: true,
@@ -127,9 +153,8 @@ class ExitCurriculum implements Curriculum {
     groups.forEach((group, at) => {
       this.learn(group, rng.fork('observe', at));
     });
-    const starts = groups.map(({ start }) => start);
-    this.baseTasks.observe(starts);
-    this.record.observe(starts);
+    this.baseTasks.observe(groups.map(({ start }) => start));
+    this.record.observe(groups);
   }
 
   /** Selects a start from the buffer with probability p once |B| ≥ B_min, otherwise draws a base task. */
@@ -140,16 +165,22 @@ class ExitCurriculum implements Curriculum {
     return this.baseTasks.draw(rng, baseDraws);
   }
 
-  /** Inserts the start with its score S, and with the same score the histories that one member of its group reached. */
+  /**
+   * Gives the measured score S to the entry that was drawn and to the start, which may be a prefix of it, and lets the
+   * histories that one member reached inherit it. A group whose score is unknown changes nothing.
+   */
   private learn(group: Group, rng: Rng): void {
-    // When every member failed, the score is unknown.
-    if (group.rollouts.every(hasFailed)) return;
-    const { task, history } = group.start;
-    this.insert(task.id, history, group.score);
+    const { start, score: value } = group;
+    if (Number.isNaN(value)) return;
+    const measured: Score = { value, scoredAt: this.record.currentUpdate, measured: true };
+    // A draw of the entry is worth the score of a random prefix: this one is a sample of it.
+    if (start.origin !== undefined) this.buffer.rescore(start.origin.key, measured);
+    this.insert(start.task.id, start.history, measured);
     const expanded = this.options.expand ? expand(group, rng) : undefined;
     if (expanded === undefined) return;
-    this.insert(task.id, expanded, group.score);
-    for (const partial of partialHistories(expanded)) this.insert(task.id, partial, group.score);
+    for (const history of [expanded, ...partialHistories(expanded)]) {
+      this.insert(start.task.id, history, { ...measured, measured: false });
+    }
   }
 
   snapshot(): ExitCurriculumState {
@@ -175,15 +206,22 @@ class ExitCurriculum implements Curriculum {
   }
 
   metrics(): Record<string, number> {
-    return { ...this.record.metrics(), ...this.buffer.metrics() };
+    const { effective, topTask } = this.buffer.concentration();
+    return {
+      ...this.record.metrics(),
+      'curriculum/effective_starts': effective,
+      'curriculum/top_task_share': topTask,
+      ...this.buffer.metrics(),
+    };
   }
 
-  /** Draws entry i by softmax(κ·S_i), a uniform turn prefix t⁻ of its history and a uniform iterate k' of that turn. */
+  /** Draws an entry by its priority, a uniform turn prefix t⁻ of its history and a uniform iterate k' of that turn. */
   private select(rng: Rng): Start {
-    const { entry } = this.buffer.draw(rng);
+    const { key, entry, score, scoredAt, measured } = this.buffer.draw(rng);
     const task = this.baseTasks.find(entry.taskId);
     const history = cutAtRandom(entry.history, rng);
-    return { task, history, intent: this.drawIntent(history, rng), origin: { insertedAt: entry.insertedAt } };
+    const origin = { key, insertedAt: entry.insertedAt, score, scoredAt, measured };
+    return { task, history, intent: this.drawIntent(history, rng), origin };
   }
 
   /** Draws `diverge` with probability p_div, else `improve`; a base task can only be attempted. */
@@ -192,34 +230,26 @@ class ExitCurriculum implements Curriculum {
     return rng.next() < this.options.divergeProbability ? 'diverge' : 'improve';
   }
 
-  private insert(taskId: string, history: History, score: number): void {
-    const isBaseTask = history.turns.length === 0;
-    if (isBaseTask === this.options.expand) return;
-    const entry = { taskId, history, insertedAt: this.record.currentUpdate };
+  private insert(taskId: string, history: History, score: Score): void {
+    if (!this.stores(history)) return;
+    const before = parent(history);
+    const entry = {
+      taskId,
+      history,
+      insertedAt: this.record.currentUpdate,
+      parent: before === undefined ? null : historyKey(taskId, before),
+      depth: depth(history),
+    };
     this.buffer.insert(historyKey(taskId, history), entry, score);
+  }
+
+  private stores(history: History): boolean {
+    const { expand: storesHistories, baseStarts = false } = this.options;
+    return history.turns.length === 0 ? baseStarts || !storesHistories : storesHistories;
   }
 }
 
 function requireExitState(state: CurriculumState): ExitCurriculumState {
   if (state.kind === 'exit') return state as ExitCurriculumState;
   throw new TaskError(`a snapshot of the curriculum ${state.kind} cannot be restored here`, { kind: state.kind });
-}
-
-/** Cuts the history to τ_{t⁻}^{k'}, with t⁻ uniform over the turns and k' uniform over the iterates of that turn. */
-function cutAtRandom(history: History, rng: Rng): History {
-  if (history.turns.length === 0) return history;
-  const turns = 1 + rng.int(history.turns.length);
-  const iterates = history.turns[turns - 1]?.iterates.length ?? 0;
-  return prefix(history, turns, 1 + rng.int(iterates));
-}
-
-/** Draws m⁺: the history of one member, uniform among those that finished; undefined when none did. */
-function expand(group: Group, rng: Rng): History | undefined {
-  const finished = group.rollouts.filter(({ outcome }) => outcome.kind === 'finished');
-  return finished.length === 0 ? undefined : finished[rng.int(finished.length)]?.history;
-}
-
-/** Lists every per-turn partial history of m⁺, without m⁺ itself. */
-function partialHistories(history: History): History[] {
-  return history.turns.slice(1).map((_, turn) => prefix(history, turn + 1));
 }

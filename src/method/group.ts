@@ -1,5 +1,15 @@
 /** A group: the rollouts that share one start, their rewards, and the learnability score of the start. */
-import { abortSignal, anyRecord, type Kind, positiveNumber, record, required, requireParts } from '../arguments.js';
+import {
+  abortSignal,
+  anyRecord,
+  type Fields,
+  type Kind,
+  oneOf,
+  positiveNumber,
+  record,
+  required,
+  requireParts,
+} from '../arguments.js';
 import { ConfigError, type RewardError } from '../errors.js';
 import { samplingFields } from '../policy/generation.js';
 import {
@@ -11,11 +21,12 @@ import {
 } from '../reward/named.js';
 import { type Answered, improvementReward, type Reward } from '../reward/reward.js';
 import { rewardArgument } from '../reward/reward-kinds.js';
-import { populationVariance } from '../stats.js';
 import { requireFamily } from '../task/check.js';
 import type { TaskFamily } from '../task/task.js';
+import { dropsGroup, type Outcome, paperScore, type ScoreSettings } from './outcome.js';
 import { generatorPart, rngPart } from './part-kinds.js';
-import { type Outcome, type Rollout, type RolloutOptions, rolloutStart, type Start, withQuality } from './rollout.js';
+import { type Rollout, type RolloutOptions, rolloutStart, type Start, withQuality } from './rollout.js';
+import { scoreGroup } from './score.js';
 
 /** The G rollouts of one start, with their rewards and qualities (length G, in the order of the rollouts) and its score S. */
 export interface Group {
@@ -25,7 +36,7 @@ export interface Group {
   readonly rewards: Float64Array;
   /** Quality of every rollout in [0, 1]; NaN where it is unknown. */
   readonly qualities: Float64Array;
-  /** S: population variance of the known qualities, at most 0.25; 0 when all are unknown. */
+  /** S: population variance of the qualities, at most 0.25; NaN where too few of them are known. */
   readonly score: number;
   /** The rewards of each function. */
   readonly columns: readonly RewardColumn[];
@@ -42,6 +53,8 @@ export interface RewardPlan {
 export interface GroupOptions extends RolloutOptions {
   /** A single reward, or the named functions of a run. */
   readonly reward: Reward | RewardPlan;
+  /** Which bad answers the score counts; by default all, as quality 0. */
+  readonly score?: ScoreSettings;
 }
 
 /** A single reward, or a plan. */
@@ -49,6 +62,11 @@ const rewardOrPlan: Kind = {
   words: `${rewardArgument.words}, or a plan of rewards`,
   fits: (value) =>
     rewardArgument.fits(value) || (anyRecord.fits(value) && Array.isArray((value as RewardPlan).functions)),
+};
+
+const scoreFields: Fields<ScoreSettings> = {
+  overlong: required(oneOf('include', 'exclude')),
+  unreadable: required(oneOf('include', 'exclude')),
 };
 
 const groupParts = {
@@ -59,6 +77,7 @@ const groupParts = {
   sampling: required(record(samplingFields)),
   rng: required(rngPart),
   reward: required(rewardOrPlan),
+  score: record(scoreFields),
   signal: abortSignal,
 };
 
@@ -91,7 +110,8 @@ const groupParts = {
 export async function rolloutGroup(options: GroupOptions): Promise<Group> {
   requireParts('rolloutGroup', options, groupParts);
   requireFamily(options.family);
-  const [group] = await rewardGroups(rewardPlan(options.reward), options.family, [await rolloutStart(options)]);
+  const { reward, family, score } = options;
+  const [group] = await rewardGroups(rewardPlan(reward), family, [await rolloutStart(options)], score);
   return group as Group;
 }
 
@@ -128,6 +148,7 @@ export async function rewardGroups(
   plan: RewardPlan,
   family: Pick<TaskFamily, 'prompt' | 'measuredBy'>,
   rolledOut: readonly (readonly Rollout[])[],
+  score: ScoreSettings = paperScore,
 ): Promise<readonly Group[]> {
   const answered = rolledOut.map((rollouts) =>
     toAnswered(
@@ -147,6 +168,7 @@ export async function rewardGroups(
     return createGroup(
       finished,
       columns.map((column) => sliceColumn(column, first, next)),
+      score,
     );
   });
 }
@@ -198,30 +220,29 @@ function sliceColumn({ name, values, trouble }: RewardColumn, first: number, end
   return { name, values: values.subarray(first, end), trouble: trouble.subarray(first, end) };
 }
 
-function createGroup(finished: readonly Finished[], columns: readonly RewardColumn[]): Group {
+function createGroup(finished: readonly Finished[], columns: readonly RewardColumn[], settings: ScoreSettings): Group {
   const rollouts = finished.map(({ rollout }) => rollout);
-  const qualities = Float64Array.from(rollouts, ({ quality }) => quality);
-  const score = learnabilityScore(qualities.filter((quality) => !Number.isNaN(quality)));
-  const { start } = rollouts[0] as Rollout;
-  return { start, rollouts, rewards: Float64Array.from(finished, ({ reward }) => reward), qualities, score, columns };
+  return {
+    start: (rollouts[0] as Rollout).start,
+    rollouts,
+    rewards: Float64Array.from(finished, ({ reward }) => reward),
+    qualities: Float64Array.from(rollouts, ({ quality }) => quality),
+    score: scoreGroup(rollouts, settings),
+    columns,
+  };
 }
 
 /**
  * Whether the group can be trained on. Training drops the whole group when a member failed: a baseline over the surviving
- * members would be biased towards answers that do not break the task or the reward.
+ * members would be biased towards answers that do not break the task or the reward. A group without an answer has nothing to train on.
  */
-export function isTrainable(group: Group): boolean {
-  return !group.rollouts.some(hasFailed);
+export function isTrainable({ rollouts }: Group): boolean {
+  return !rollouts.some(hasFailed) && rollouts.some(({ turns }) => turns.length > 0);
 }
 
 /** Whether infrastructure failed, which leaves the quality of the answer unknown. */
 export function hasFailed(rollout: Rollout): boolean {
-  return rollout.outcome.kind === 'failed';
-}
-
-/** Computes S = (1/G) Σ (q_i − q̄)², the population variance of quality; 0 for fewer than two qualities. */
-export function learnabilityScore(qualities: ArrayLike<number>): number {
-  return populationVariance(Array.from(qualities));
+  return dropsGroup(rollout.outcome);
 }
 
 function failedAtReward(rollout: Rollout, error: RewardError): Rollout {

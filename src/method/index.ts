@@ -2,12 +2,14 @@
  * `exit-rl/method`: the parts of Algorithm 1, for your own curricula, estimators and training loops.
  */
 export {
+  depth,
   emptyHistory,
   type History,
   historyKey,
   type Intent,
   type Iterate,
   lastIterate,
+  prefix,
   type Turn,
 } from '../history.js';
 export { createRng, type Rng } from '../rng.js';
@@ -18,7 +20,10 @@ export { applyDiversity, plainDiversity } from './diversity.js';
 export { createExitCurriculum, type ExitCurriculumOptions } from './exit.js';
 export { type Group, type GroupOptions, rolloutGroup } from './group.js';
 export { type MethodName, methodNames } from './methods.js';
-export type { Outcome, Rollout, RolloutTurn, Start } from './rollout.js';
+export type { Outcome, ScoreSettings } from './outcome.js';
+export type { PrioritySettings } from './priority.js';
+export type { Rollout, RolloutTurn, Start, StartOrigin } from './rollout.js';
+export { learnabilityScore } from './score.js';
 export {
   type Demonstrated,
   type SupervisedOptions,

@@ -18,7 +18,10 @@ export interface MethodSettings {
   readonly diversityBonus: boolean;
 }
 
-/** Each row adds one ingredient to the row above: the ablations of the paper's results table. */
+/**
+ * The ablations of the paper's results table. Each row adds one ingredient to the row above, but `improve` takes base tasks out
+ * of the buffer, unless `buffer.baseStarts` keeps them there.
+ */
 export const methods = {
   grpo: { curriculum: 'uniform', expand: false, diverge: false, diversityBonus: false },
   curriculum: { curriculum: 'exit', expand: false, diverge: false, diversityBonus: false },

@@ -9,6 +9,7 @@ import type { Completion, Generated, GenerateRequest, Policy, Sampling } from '.
 import type { Rng } from '../rng.js';
 import { callPrompt, requireShare, requireVerdict } from '../task/check.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
+import type { Boundary, Outcome } from './outcome.js';
 
 /** The beginning of a rollout: a base task (`attempt`, empty history), or a partial history whose last turn is rewritten. */
 export interface Start<Data = unknown> {
@@ -19,26 +20,19 @@ export interface Start<Data = unknown> {
   readonly origin?: StartOrigin;
 }
 
-/** The buffer entry of a replayed start. */
+/** The buffer entry of a replayed start, as it was when the start was drawn. The start may be a prefix of the entry. */
 export interface StartOrigin {
+  /** Key of the entry. */
+  readonly key: string;
   /** Update that inserted the entry, from 0. */
   readonly insertedAt: number;
+  /** S of the entry. */
+  readonly score: number;
+  /** Update that set the score, from 0. */
+  readonly scoredAt: number;
+  /** Whether the score was measured by a group drawn from the entry, or inherited. */
+  readonly measured: boolean;
 }
-
-/** The part that failed a rollout. */
-export type Boundary = 'task' | 'policy' | 'reward';
-
-/**
- * `overlong`: a completion without terminator. `malformed`: an answer that the task could not read.
- * `unscored`: every reward function returned null for the answer; its advantage is 0 and no baseline includes it.
- * `failed`: infrastructure failed twice; the rollout has no quality and no reward.
- */
-export type Outcome =
-  | { readonly kind: 'finished' }
-  | { readonly kind: 'overlong' }
-  | { readonly kind: 'malformed' }
-  | { readonly kind: 'unscored' }
-  | { readonly kind: 'failed'; readonly boundary: Boundary; readonly detail: string };
 
 /** One generated turn of a rollout: the prompt as token ids, the completion, and the verifier's result for it. */
 export interface RolloutTurn {
@@ -84,8 +78,8 @@ export async function rolloutStart(options: RolloutOptions): Promise<readonly Ro
       completions.map((completion, member) => finishEpisode(options, member, { promptTokens, completion })),
     );
   } catch (error) {
-    const outcome = failedOutcome(error);
-    return Array.from({ length: size }, () => ({ start, turns: [], history: start.history, quality: NaN, outcome }));
+    const ended = await endEarly(options, [], start.history, error);
+    return Array.from({ length: size }, () => ended);
   }
 }
 
@@ -104,10 +98,38 @@ async function finishEpisode(options: RolloutOptions, member: number, first: Ans
       if (endsEpisode(family, history, verdict)) break;
       answer = await attemptNextTurn(options, member, history);
     }
-    const quality = await atBoundary('task', () => episodeQuality(family, start.task, history));
-    return { start, turns, history, quality, outcome: determineOutcome(turns) };
   } catch (error) {
-    return { start, turns, history, quality: NaN, outcome: failedOutcome(error) };
+    return endEarly(options, turns, history, error);
+  }
+  return measureEpisode(options, turns, history, determineOutcome(turns));
+}
+
+type EpisodeParts = Pick<RolloutOptions, 'family' | 'start'>;
+
+/** Ends an episode at an error. One whose next prompt does not fit the context keeps its quality so far. */
+async function endEarly(
+  parts: EpisodeParts,
+  turns: readonly RolloutTurn[],
+  history: History,
+  error: unknown,
+): Promise<Rollout> {
+  if (isContextFull(error)) return measureEpisode(parts, turns, history, { kind: 'overlong' });
+  return { start: parts.start, turns, history, quality: Number.NaN, outcome: failedOutcome(error) };
+}
+
+async function measureEpisode(
+  parts: EpisodeParts,
+  turns: readonly RolloutTurn[],
+  history: History,
+  outcome: Outcome,
+): Promise<Rollout> {
+  const { family, start } = parts;
+  try {
+    const measure = (): number => episodeQuality(family, start.task, history);
+    const quality = await atBoundary('task', measure, family.repeatable);
+    return { start, turns, history, quality, outcome };
+  } catch (error) {
+    return endEarly(parts, turns, history, error);
   }
 }
 
@@ -130,8 +152,8 @@ export interface AnswerContext extends Pick<RolloutOptions, 'policy' | 'family' 
 
 /**
  * Generates `n` completions of one prompt in one request.
- * @throws CancelledError when the signal fires, BoundaryFailure when task or policy fail twice, NativeError when the engine
- * fails.
+ * @throws CancelledError when the signal fires, ContextFull when the prompt of a history does not fit the context,
+ * BoundaryFailure when task or policy fail twice, NativeError when the engine fails.
  */
 export async function generateAnswers(
   { policy, family, task, sampling, signal }: AnswerContext,
@@ -139,17 +161,25 @@ export async function generateAnswers(
   n: number,
   stream: RequestStream,
 ): Promise<Generated> {
-  const prompt = await atBoundary('task', () => callPrompt(family, task, history, intent));
+  const prompt = await atBoundary('task', () => callPrompt(family, task, history, intent), true);
   const { addSpecialTokens = true } = family;
   // Rollouts are drawn from the policy that is trained, whatever its folder asks of generated text.
   const request = { prompt, addSpecialTokens, generationConfig: false, n, sampling, ...stream };
-  const generated = await atBoundary('policy', async () => {
-    if (signal?.aborted) throw new CancelledError();
-    const generating = policy.generate(signal ? { ...request, signal } : request);
-    const result = await generating.catch((error: unknown) => refusePrompt(family, task, prompt, error));
-    if (result.completions.length === n) return result;
-    throw new Error(`the policy returned ${result.completions.length} completions, ${n} were requested`);
-  });
+  const generated = await atBoundary(
+    'policy',
+    async () => {
+      if (signal?.aborted) throw new CancelledError();
+      const generating = policy.generate(signal ? { ...request, signal } : request);
+      const result = await generating.catch((error: unknown) => {
+        // A base task whose prompt is too long has no quality so far: it fails.
+        if (PromptTooLongError.isInstance(error) && history.turns.length > 0) throw new ContextFull(error);
+        return refusePrompt(family, task, prompt, error);
+      });
+      if (result.completions.length === n) return result;
+      throw new Error(`the policy returned ${result.completions.length} completions, ${n} were requested`);
+    },
+    true,
+  );
   if (generated.completions.some(({ finishReason }) => finishReason === 'abort')) throw new CancelledError();
   return generated;
 }
@@ -164,8 +194,9 @@ function refusePrompt(family: TaskFamily, task: Task, prompt: Prompt, error: unk
 
 /**
  * Verifies a completion. One without terminator gets quality 0 without a call of the verifier. A verifier that throws is
- * called once more with the same answer: sampling another answer would favour those that do not crash the verifier.
- * @throws BoundaryFailure when the verifier fails twice.
+ * called once more with the same answer where the family is `repeatable`: sampling another answer would favour those that do
+ * not crash the verifier.
+ * @throws BoundaryFailure when the verifier fails.
  */
 export async function verifyCompletion(
   family: TaskFamily,
@@ -175,15 +206,16 @@ export async function verifyCompletion(
   completion: Pick<Completion, 'text' | 'tokens' | 'finishReason'>,
 ): Promise<Verdict> {
   if (completion.finishReason === 'length') return { quality: 0, wellFormed: false };
-  return atBoundary('task', async () => {
+  const verify = async (): Promise<Verdict> => {
     const verdict = await family.verify(task, history, completion.text, intent, Array.from(completion.tokens));
     return requireVerdict(family, task, verdict);
-  });
+  };
+  return atBoundary('task', verify, family.repeatable);
 }
 
 /**
  * Returns the quality of the episode: the family's own measure, or the sum of the turns' current qualities divided by the
- * number of turns that the family has.
+ * number of turns that the family has. An episode that an answer of quality 1 ended early is divided by its own turns.
  * @throws TaskError when the quality is outside [0, 1].
  */
 export function episodeQuality(family: TaskFamily, task: Task, history: History): number {
@@ -193,7 +225,9 @@ export function episodeQuality(family: TaskFamily, task: Task, history: History)
 
 function meanTurnQuality(history: History, turns: number): number {
   const total = history.turns.reduce((sum, _, turn) => sum + (lastIterate(history, turn)?.quality ?? 0), 0);
-  return total / turns;
+  const last = lastIterate(history);
+  const isSolved = last?.done === true && last.quality === 1;
+  return total / (isSolved ? history.turns.length : turns);
 }
 
 /** Appends an answer to the history: an attempt opens a turn, a rewrite joins the iterates of the last turn. */
@@ -211,14 +245,19 @@ export function withQuality(rollout: Rollout, quality: number): Rollout {
 
 /** Converts a completion and its verdict to the iterate that the history stores. */
 export function toIterate(completion: Pick<Completion, 'text' | 'tokens'>, verdict: Verdict): Iterate {
-  const { quality, feedback } = verdict;
+  const { quality, feedback, done } = verdict;
   const iterate = { text: completion.text, tokens: Array.from(completion.tokens), quality };
-  return feedback === undefined ? iterate : { ...iterate, feedback };
+  return { ...iterate, ...(feedback !== undefined && { feedback }), ...(done === true && { done }) };
 }
 
 // A malformed answer ends the episode, because later turns would build on a history that cannot be read.
 function endsEpisode(family: TaskFamily, history: History, verdict: Verdict): boolean {
   return !verdict.wellFormed || verdict.done === true || history.turns.length >= family.turns;
+}
+
+/** Whether the overlong filter masks a turn: a completion without terminator, or the last one that fits the context. */
+export function isOverlong({ turns, outcome }: Rollout, at: number): boolean {
+  return turns[at]?.completion.finishReason === 'length' || (outcome.kind === 'overlong' && at === turns.length - 1);
 }
 
 function determineOutcome(turns: readonly RolloutTurn[]): Outcome {
@@ -236,19 +275,29 @@ class BoundaryFailure extends Error {
   }
 }
 
-/** Runs `work`, and once more when it throws. @throws BoundaryFailure when it throws again. */
-async function atBoundary<Value>(boundary: Boundary, work: () => Value | Promise<Value>): Promise<Value> {
+/** The prompt of the next answer does not fit the context: an episode ends there, and nothing failed. */
+class ContextFull extends Error {
+  constructor(cause: PromptTooLongError) {
+    super(cause.message, { cause });
+  }
+}
+
+/** Whether an answer was not generated because its history no longer fits the context. */
+export const isContextFull = (error: unknown): boolean => error instanceof ContextFull;
+
+/** Runs `work`, and once more when it throws and is `repeatable`. @throws BoundaryFailure when it throws again. */
+async function atBoundary<Value>(
+  boundary: Boundary,
+  work: () => Value | Promise<Value>,
+  repeatable = false,
+): Promise<Value> {
   try {
     return await work();
-  } catch (first) {
-    if (isFatal(first)) throw first;
+  } catch (error) {
+    if (isFatal(error) || isContextFull(error)) throw error;
+    if (!repeatable || PromptTooLongError.isInstance(error)) throw new BoundaryFailure(boundary, error);
   }
-  try {
-    return await work();
-  } catch (second) {
-    if (isFatal(second)) throw second;
-    throw new BoundaryFailure(boundary, second);
-  }
+  return atBoundary(boundary, work);
 }
 
 // An error of the engine concerns the whole run, except for a prompt that is too long.

@@ -1,7 +1,7 @@
 /** Metrics of a curriculum: of the starts of the last batch, and of the distinct starts of the whole run. */
 import { depth, historyKey, type Intent } from '../history.js';
 import { mean } from '../stats.js';
-import type { Start } from './rollout.js';
+import type { Group } from './group.js';
 
 /** A start of the batch. `turn` counts from 0; `depth` counts the iterates before the requested one. */
 interface ChosenStart {
@@ -9,8 +9,14 @@ interface ChosenStart {
   readonly fromBuffer: boolean;
   readonly turn: number;
   readonly depth: number;
-  /** Updates since the buffer took the entry. */
+  /** Updates since the buffer took the entry; 0 for a base task. */
   readonly age: number;
+  /** Updates since the entry got its score; 0 for a base task. */
+  readonly scoreAge: number;
+  /** The score with which the entry was drawn; absent for a base task. */
+  readonly storedScore?: number;
+  /** The score that its group measured; absent while it is unknown. */
+  readonly measuredScore?: number;
 }
 
 export interface StartRecordState {
@@ -33,24 +39,37 @@ export class StartRecord {
   }
 
   /** Records the starts of the batch and ends its update. */
-  observe(starts: readonly Start[]): void {
-    for (const { task, history } of starts) this.seen.add(historyKey(task.id, history));
-    this.batch = starts.map(({ history, intent, origin }) => ({
+  observe(groups: readonly Group[]): void {
+    for (const { task, history } of groups.map(({ start }) => start)) this.seen.add(historyKey(task.id, history));
+    this.batch = groups.map((group) => this.describe(group));
+    this.update += 1;
+  }
+
+  private describe({ start: { history, intent, origin }, score }: Group): ChosenStart {
+    return {
       intent,
       fromBuffer: origin !== undefined,
       turn: Math.max(0, history.turns.length - 1),
       depth: depth(history),
       age: this.update - (origin?.insertedAt ?? this.update),
-    }));
-    this.update += 1;
+      scoreAge: this.update - (origin?.scoredAt ?? this.update),
+      ...(origin && { storedScore: origin.score }),
+      ...(!Number.isNaN(score) && { measuredScore: score }),
+    };
   }
 
-  /** Reports depth, recency and turn as means over the starts drawn from the buffer; 0 when there are none. */
+  /**
+   * Reports depth, turn, ages and scores as means over the starts drawn from the buffer; 0 when there are none. The measured
+   * score is the mean over those that got one.
+   */
   metrics(): Record<`curriculum/${string}`, number> {
     const replayed = this.batch.filter(({ fromBuffer }) => fromBuffer);
     return {
       'curriculum/depth': mean(replayed.map((start) => start.depth)),
       'curriculum/recency': mean(replayed.map((start) => start.age)),
+      'curriculum/score_age': mean(replayed.map((start) => start.scoreAge)),
+      'curriculum/score_stored': mean(replayed.map(({ storedScore = 0 }) => storedScore)),
+      'curriculum/score_measured': mean(replayed.flatMap(({ measuredScore }) => measuredScore ?? [])),
       'curriculum/turn': mean(replayed.map((start) => start.turn)),
       'curriculum/share_attempt': this.intentShare('attempt'),
       'curriculum/share_improve': this.intentShare('improve'),

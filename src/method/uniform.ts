@@ -56,9 +56,8 @@ class UniformCurriculum implements Curriculum {
   }
 
   observe(groups: readonly Group[]): void {
-    const starts = groups.map(({ start }) => start);
-    this.baseTasks.observe(starts);
-    this.record.observe(starts);
+    this.baseTasks.observe(groups.map(({ start }) => start));
+    this.record.observe(groups);
   }
 
   snapshot(): UniformCurriculumState {

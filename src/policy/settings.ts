@@ -15,7 +15,7 @@ export const name = z.string().min(1);
 type Kind = { readonly kind: string };
 
 /** Types a union by `kind` so that the name of a kind abbreviates `{ kind }`, with its defaults. */
-const named = <Union extends z.ZodType<unknown, Kind>>(union: Union) =>
+export const named = <Union extends z.ZodType<unknown, Kind>>(union: Union) =>
   union as unknown as z.ZodType<z.output<Union>, z.input<Union> | z.input<Union>['kind']>;
 
 const low = share.default(0.2).meta({ trl: 'epsilon', was: 'objective.clipEpsilonLow' });

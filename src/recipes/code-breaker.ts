@@ -19,7 +19,7 @@ export const codeBreaker = (): RunConfigInput => ({
   advantage: { baseline: 'std', std: 'population', epsilon: 1e-4 },
   // With 256 buckets none of the 30 words collide: the vector is a one-hot colour per slot, and d does not depend on its scale.
   diversity: { clamp: 3, ngram: { dimension: 256, unit: 'word', minimumLength: 1, maximumLength: 1 } },
-  buffer: { capacity: 256, minimumFill: 64, inverseTemperature: 80 },
+  buffer: { capacity: 256, minimumFill: 64 },
   replayProbability: 0.5,
   divergeProbability: 0.2,
   // Training on overlong answers, with quality 0, teaches the policy to end its answers.

@@ -37,10 +37,27 @@ const learning: readonly Panel[] = [
   },
 ];
 
+/** Metrics of rewrites: whether the policy learns to improve. */
+const rewrites: readonly Panel[] = [
+  { metric: 'quality/attempt', title: 'Quality of attempts', note: 'mean, 0 to 1', show: [0] },
+  { metric: 'quality/improve', title: 'Quality of improvements', note: 'mean, 0 to 1', show: [0] },
+  { metric: 'gain/improve', title: 'Gain', note: 'quality over the previous answer, mean', show: [0] },
+  {
+    metric: 'repeated/improve',
+    title: 'Repeated answers',
+    note: '% of improvements, verbatim',
+    format: inPercent,
+    show: [0],
+  },
+];
+
 /** Metrics of the starts that the curriculum selects. */
 const starts: readonly Panel[] = [
   { metric: 'curriculum/depth', title: 'Depth', note: 'iterates in a start, mean', show: [0] },
   { metric: 'curriculum/recency', title: 'Recency', note: 'updates since a start was stored, mean', show: [0] },
+  { metric: 'curriculum/score_age', title: 'Age of scores', note: 'updates since a start was scored, mean', show: [0] },
+  { metric: 'curriculum/effective_starts', title: 'Effective starts', note: 'that the draws spread over', show: [0] },
+  { metric: 'curriculum/top_task_share', title: 'Top task', note: '% of the draws', format: inPercent, show: [0] },
   { metric: 'curriculum/turn', title: 'Starting turn', note: 'mean', show: [0] },
   { metric: 'curriculum/distinct_ratio', title: 'Distinct starts', note: 'relative to the base set', show: [0] },
   { metric: 'curriculum/pairwise_l2', title: 'Distance of starts', note: 'mean pairwise L2' },
@@ -49,6 +66,13 @@ const starts: readonly Panel[] = [
   { metric: 'buffer/score_mean', title: 'Score in the buffer', note: 'mean variance of quality', show: [0] },
   { metric: 'buffer/score_max', title: 'Best score', note: 'largest variance of quality', show: [0] },
   { metric: 'diversity/mean', title: 'Diversity bonus', note: 'factor d, mean' },
+  {
+    metric: 'diversity/clamped_share',
+    title: 'Clamped bonus',
+    note: '% of rollouts with d at its bound',
+    format: inPercent,
+    show: [0],
+  },
 ];
 
 /** Lists the k of the evaluations during training: `eval/solved_4` has one at 4. */
@@ -165,6 +189,7 @@ export function curveSections(runs: readonly RunData[]): string {
       panels(evaluationPanels(runs), runs),
     ),
     section('Starts', 'The starts that the curriculum selects, and the content of its buffer.', panels(starts, runs)),
+    section('Rewrites', 'The answers that the policy gives to a start with a previous answer.', panels(rewrites, runs)),
     section(
       'Intents',
       'Share of starts that request a first attempt, a better answer, or a different one.',

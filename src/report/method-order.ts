@@ -1,7 +1,7 @@
 /** Defines the order and the look of methods, which every table and plot shares. */
 import { methodNames } from '../method/methods.js';
 
-/** Rows of the comparison; each adds one ingredient to the one above. */
+/** Rows of the comparison, from the base to the full method. */
 const order: readonly string[] = ['base', ...methodNames];
 
 /** Sorts known methods in the paper's order, then others in the order given. */

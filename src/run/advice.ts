@@ -13,8 +13,15 @@ export function warnOfNoReplay(
   family: Pick<TaskFamily, 'turns'>,
   warn: (text: string) => void,
 ): void {
-  const { method, buffer, updates, startsPerBatch } = config;
+  const { method, buffer, updates, startsPerBatch, groupSize } = config;
   if (methods[method].curriculum === 'uniform') return;
+  if (groupSize === 1) {
+    warn(
+      'groupSize is 1, and the score of a start compares the answers of its group: no start is stored, and the run trains ' +
+        'as grpo does; set groupSize to at least 2, or method: grpo',
+    );
+    return;
+  }
   const storable = updates * startsPerBatch * family.turns;
   if (storable >= buffer.minimumFill) return;
   warn(
@@ -88,6 +95,45 @@ export function warnOfNoEnd(
   );
 }
 
+/** Share of answers with d at its bound, in one update, from which the run warns. */
+const mostlyClamped = 0.5;
+
+/** Warns at the first update in which the diversity bonus is mostly its bound. */
+export function createClampWarning({ diversity }: Pick<RunConfig, 'diversity'>, warn: (text: string) => void) {
+  let warned = false;
+  return (row: MetricsRow): void => {
+    const clamped = row['diversity/clamped_share'] ?? 0;
+    // A bound of at most 1 cannot amplify a step.
+    if (warned || clamped <= mostlyClamped || diversity.clamp <= 1) return;
+    warned = true;
+    warn(
+      `${Math.round(100 * clamped)} % of the answers of update ${row.update} have the diversity factor d at its bound, ` +
+        `diversity.clamp = ${diversity.clamp}: they are about equally far from the centre of their group, and the bonus makes the ` +
+        'update larger instead of telling them apart; set diversity.clamp to 1, choose a diversity.embedder that ' +
+        'separates such answers, or use method: diverge, which has no bonus',
+    );
+  };
+}
+
+/** Entries from which a buffer counts as filled, the share of them that counts as few, and the share of draws of one task that counts as many. */
+const collapse = { entries: 32, effectiveShare: 0.1, topTask: 0.5 };
+
+/** Warns at the first update in which replay draws few of the stored starts, or mostly those of one task. */
+export function createCollapseWarning({ buffer }: Pick<RunConfig, 'buffer'>, warn: (text: string) => void) {
+  let warned = false;
+  return (row: MetricsRow): void => {
+    const { 'buffer/size': size = 0, 'curriculum/effective_starts': effective = 0 } = row;
+    const topTask = row['curriculum/top_task_share'] ?? 0;
+    const isCollapsed = effective < collapse.effectiveShare * size || topTask > collapse.topTask;
+    if (warned || size < Math.max(collapse.entries, buffer.minimumFill) || !isCollapsed) return;
+    warned = true;
+    warn(
+      `after update ${row.update} the ${size} starts of the buffer count as ${effective.toFixed(1)}, and ${Math.round(100 * topTask)} % of ` +
+        'the replays are of one task; lower buffer.priority.inverseTemperature, or set buffer.taskShare, for example to 0.1',
+    );
+  };
+}
+
 /** Warns before the first update of settings with which a run cannot learn. */
 export function warnBeforeTraining(
   config: RunConfig,
@@ -100,7 +146,12 @@ export function warnBeforeTraining(
 
 /** Creates the warnings about finished updates. */
 export function createUpdateWarnings(config: RunConfig, warn: (text: string) => void): (row: MetricsRow) => void {
-  const watchers = [createCutOffWarning(config, warn), createEqualRewardsWarning(config, warn)];
+  const watchers = [
+    createCutOffWarning(config, warn),
+    createEqualRewardsWarning(config, warn),
+    createClampWarning(config, warn),
+    createCollapseWarning(config, warn),
+  ];
   return (row) => {
     for (const watch of watchers) watch(row);
   };

@@ -108,6 +108,7 @@ export async function loadPrompts({
   const { previousAnswer, templates, addSpecialTokens } = data;
   const options = { data: set, previousAnswer, templates, addSpecialTokens };
   if (verifier === undefined) return promptsFamily(options) as TaskFamily;
+  const { repeatable } = verifier;
   const { verifier: verify, close } = await loadVerifier(verifier);
-  return { ...(promptsFamily({ ...options, verifier: verify }) as TaskFamily), ...(close && { close }) };
+  return { ...(promptsFamily({ ...options, verifier: verify, repeatable }) as TaskFamily), ...(close && { close }) };
 }

@@ -2,6 +2,7 @@
 import { completionMetrics, countTokens, rewardMetrics, sortMetrics } from '../evaluation/group-metrics.js';
 import type { Group } from '../method/group.js';
 import type { UpdateMetrics } from '../policy/policy.js';
+import { intentMetrics } from './intent-metrics.js';
 
 /** One line of metrics.jsonl. Only `step_time` and `perf/*` differ between an uninterrupted run and a resumed one. */
 export type MetricsRow = { readonly update: number } & Readonly<Record<string, number>>;
@@ -41,6 +42,7 @@ export function summariseUpdate(summary: UpdateSummary): MetricsRow {
   return {
     update,
     ...rewardMetrics(groups),
+    ...intentMetrics(groups),
     ...sortMetrics(engine),
     ...completionMetrics(groups),
     learning_rate: learningRate,

@@ -11,7 +11,8 @@ import type { MetricsRow } from './metrics.js';
 
 export const stateName = 'state.json';
 // 2: a curriculum counts observed batches, and keeps no open one.
-const formatVersion = 2;
+// 3: entries of the buffer hold the age and the origin of their scores, and their parent.
+const formatVersion = 3;
 
 /** Counters of a run. Random streams need none, because the run's seed and the update's number determine each. */
 export interface Progress {

@@ -1,9 +1,9 @@
 /** Writes rollouts as lines of traces.jsonl, which show the exact completions of the policy. */
 
 import type { RunConfig } from '../config/parse.js';
-import { depth, historyKey } from '../history.js';
+import { depth, historyKey, parent } from '../history.js';
 import type { CreditedGroup } from '../method/advantage.js';
-import type { RolloutTurn } from '../method/rollout.js';
+import type { RolloutTurn, Start } from '../method/rollout.js';
 import type { MetricsRow } from './metrics.js';
 import type { Run } from './run.js';
 
@@ -22,20 +22,36 @@ function traceTurn({ completion, verdict, promptTokens }: RolloutTurn): object {
   };
 }
 
-function traceGroup(update: number, place: number, { group, advantages, factors }: CreditedGroup): object[] {
-  const { start, rollouts, rewards } = group;
-  const origin = {
-    task: start.task.id,
-    start: historyKey(start.task.id, start.history),
-    intent: start.intent,
-    turn: Math.max(0, start.history.turns.length - 1),
-    iteration: depth(start.history),
+/** The place of a start in its lineage, and the score of the entry that it was drawn from; null for a base task. */
+function traceStart(update: number, { task, history, intent, origin }: Start): object {
+  const before = parent(history);
+  return {
+    task: task.id,
+    start: historyKey(task.id, history),
+    parent: before === undefined ? null : historyKey(task.id, before),
+    entry: origin?.key ?? null,
+    intent,
+    turn: Math.max(0, history.turns.length - 1),
+    depth: depth(history),
+    stored_score: origin?.score ?? null,
+    // Entries count updates from 0.
+    score_age: origin === undefined ? null : update - 1 - origin.scoredAt,
+    score_origin: origin === undefined ? null : origin.measured ? 'measured' : 'inherited',
   };
-  return rollouts.map(({ turns, quality, outcome }, member) => ({
+}
+
+const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value);
+
+function traceGroup(update: number, place: number, { group, advantages, factors }: CreditedGroup): object[] {
+  const { start, rollouts, rewards, score } = group;
+  const origin = traceStart(update, start);
+  return rollouts.map(({ turns, history, quality, outcome }, member) => ({
     update,
     group: place,
     member,
     ...origin,
+    score: orNull(score),
+    reached: historyKey(start.task.id, history),
     quality,
     reward: rewards[member],
     advantage: advantages[member],

@@ -165,7 +165,7 @@ async function measureParts(training: Training, { groups, credited }: Updated): 
     ...samplingMetrics(groups, config),
     ...curriculum.metrics(),
     ...(await measureStartDistances(groups, family, embedder)),
-    ...diversityMetrics(credited.flatMap(({ factors }) => factors ?? [])),
+    ...diversityMetrics(credited, config.diversity.clamp),
     ...embedder.metrics?.(),
   };
 }

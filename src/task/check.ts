@@ -19,6 +19,7 @@ const requiredFields: Readonly<Record<string, Kind>> = {
 const optionalFields: Readonly<Record<string, Kind>> = {
   measuredBy: oneOf('verifier', 'rewards'),
   addSpecialTokens: flag,
+  repeatable: flag,
   openings: callback,
   close: callback,
   episodeQuality: callback,

@@ -38,6 +38,11 @@ export interface TaskFamily<Data = unknown> {
    * transformers' `tokenizer(text)` does.
    */
   readonly addSpecialTokens?: boolean;
+  /**
+   * True when `verify` and `episodeQuality` may be called twice for the same answer: after an error they then get one more
+   * call. False by default: a verifier may act on something, or take minutes.
+   */
+  readonly repeatable?: boolean;
   /** Returns the tasks of a split (`train`, `test`, or a name the family defines). The same call gives the same tasks. */
   tasks(split: string): readonly Task<Data>[];
   /**
@@ -61,6 +66,9 @@ export interface TaskFamily<Data = unknown> {
   openings?(task: Task<Data>): readonly { readonly text: string; readonly marks: string }[];
   /** Releases the family's resources, for example a verifier's thread; no call follows. */
   close?(): Promise<void>;
-  /** Returns the quality of a whole episode in [0, 1]; by default the sum of the turns' qualities divided by `turns`. */
+  /**
+   * Returns the quality of a whole episode in [0, 1]; by default the sum of the turns' qualities divided by `turns`, or by
+   * the turns played where an answer of quality 1 ended the episode (`done`).
+   */
   episodeQuality?(task: Task<Data>, history: History): number;
 }

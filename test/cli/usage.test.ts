@@ -82,7 +82,7 @@ describe('wrong usage exits with code 2 and one line', () => {
 describe('configuration', () => {
   const settings = { task: 'code-breaker', model: 'm', updates: 7, buffer: { capacity: 99, minimumFill: 3 } };
   const same = (config: Record<string, unknown>): void => {
-    expect(config).toMatchObject({ updates: 7, buffer: { capacity: 99, minimumFill: 3, inverseTemperature: 80 } });
+    expect(config).toMatchObject({ updates: 7, buffer: { capacity: 99, minimumFill: 3, taskShare: 1 } });
   };
 
   test('YAML, TOML, JSON, JavaScript and TypeScript give the same config', async () => {

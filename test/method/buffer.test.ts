@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Buffer } from '../../src/method/buffer.js';
+import { type Admission, Buffer, type BufferSettings } from '../../src/method/buffer.js';
+import type { PrioritySettings } from '../../src/method/priority.js';
 import { createRng } from '../../src/rng.js';
 
 interface Insertion {
@@ -15,9 +16,20 @@ const insertions: fc.Arbitrary<Insertion[]> = fc.array(
 );
 const capacities = fc.integer({ min: 1, max: 12 });
 
-const bufferOf = (capacity: number, inverseTemperature = 20): Buffer<string> =>
-  new Buffer({ capacity, inverseTemperature });
-const scoresOf = (buffer: Buffer<string>): Map<string, number> =>
+interface Entry {
+  readonly taskId: string;
+}
+
+const bufferOf = (
+  capacity: number,
+  inverseTemperature = 20,
+  kind: PrioritySettings['kind'] = 'absolute',
+  settings: Partial<BufferSettings> = {},
+): Buffer<Entry> => new Buffer({ capacity, priority: { kind, inverseTemperature }, ...settings });
+/** Inserts an entry of a task of its own, with a measured score. */
+const put = (buffer: Buffer<Entry>, key: string, value: number, measured = true, scoredAt = 0): Admission =>
+  buffer.insert(key, { taskId: key }, { value, scoredAt, measured });
+const scoresOf = (buffer: Buffer<Entry>): Map<string, number> =>
   new Map(buffer.snapshot().slots.map(({ key, score }) => [key, score]));
 
 /** Algorithm 1's rule written down as plainly as possible: a list in order of insertion. */
@@ -37,7 +49,7 @@ describe('insert', () => {
         const buffer = bufferOf(capacity);
         let plain: Insertion[] = [];
         for (const one of sequence) {
-          buffer.insert(one.key, one.key, one.score);
+          put(buffer, one.key, one.score);
           plain = insertPlainly(plain, one, capacity);
           expect(buffer.size).toBeLessThanOrEqual(capacity);
           expect(scoresOf(buffer)).toEqual(new Map(plain.map(({ key, score }) => [key, score])));
@@ -49,40 +61,51 @@ describe('insert', () => {
 
   test('admits every entry below capacity, even with score 0', () => {
     const buffer = bufferOf(2);
-    expect([buffer.insert('a', 'A', 0.2), buffer.insert('b', 'B', 0)]).toEqual(['inserted', 'inserted']);
+    expect([put(buffer, 'a', 0.2), put(buffer, 'b', 0)]).toEqual(['inserted', 'inserted']);
   });
 
   test('admits a tie at capacity, and evicts the oldest of equal minima', () => {
     const buffer = bufferOf(3);
-    for (const key of ['a', 'b', 'c']) buffer.insert(key, key, 0.1);
-    expect(buffer.insert('d', 'd', 0.1)).toBe('inserted');
+    for (const key of ['a', 'b', 'c']) put(buffer, key, 0.1);
+    expect(put(buffer, 'd', 0.1)).toBe('inserted');
     expect(buffer.has('a')).toBe(false);
-    expect(buffer.insert('e', 'e', 0.09)).toBe('refused');
+    expect(put(buffer, 'e', 0.09)).toBe('refused');
     expect([...scoresOf(buffer).keys()].sort()).toEqual(['b', 'c', 'd']);
   });
 
   test('a new score updates the entry in place, without a duplicate or a new age', () => {
     const buffer = bufferOf(2);
-    buffer.insert('a', 'first', 0.1);
-    buffer.insert('b', 'b', 0.1);
-    expect(buffer.insert('a', 'second', 0.1)).toBe('updated');
+    put(buffer, 'a', 0.1);
+    put(buffer, 'b', 0.1);
+    expect(buffer.insert('a', { taskId: 'other' }, { value: 0.1, scoredAt: 4, measured: true })).toBe('updated');
     expect(buffer.size).toBe(2);
-    expect(buffer.snapshot().slots[0]).toEqual({ key: 'a', entry: 'first', score: 0.1, insertion: 0 });
-    buffer.insert('c', 'c', 0.1);
+    expect(buffer.snapshot().slots[0]).toMatchObject({ key: 'a', entry: { taskId: 'a' }, scoredAt: 4, insertion: 0 });
+    put(buffer, 'c', 0.1);
     expect(buffer.has('a')).toBe(false);
   });
 
   test('evicts an entry with a lowered score next, and keeps one with a raised score', () => {
     const buffer = bufferOf(2);
-    buffer.insert('a', 'a', 0.2);
-    buffer.insert('b', 'b', 0.1);
-    buffer.insert('b', 'b', 0.25);
-    buffer.insert('c', 'c', 0.2);
+    put(buffer, 'a', 0.2);
+    put(buffer, 'b', 0.1);
+    put(buffer, 'b', 0.25);
+    put(buffer, 'c', 0.2);
     expect([...scoresOf(buffer).keys()]).toEqual(['c', 'b']);
   });
 
+  test('an inherited score does not replace a measured one, a measured one replaces any', () => {
+    const buffer = bufferOf(2);
+    put(buffer, 'a', 0.1, false);
+    expect(put(buffer, 'a', 0.2, false)).toBe('updated');
+    expect(put(buffer, 'a', 0.05, true)).toBe('updated');
+    expect(put(buffer, 'a', 0.2, false)).toBe('kept');
+    expect(scoresOf(buffer).get('a')).toBe(0.05);
+    expect(put(buffer, 'a', 0.01, true)).toBe('updated');
+    expect(scoresOf(buffer).get('a')).toBe(0.01);
+  });
+
   test('refuses scores that are not finite', () => {
-    for (const score of [Number.NaN, Infinity]) expect(() => bufferOf(2).insert('a', 'a', score)).toThrow(RangeError);
+    for (const score of [Number.NaN, Infinity]) expect(() => put(bufferOf(2), 'a', score)).toThrow(RangeError);
   });
 });
 
@@ -93,7 +116,7 @@ describe('draw', () => {
     (inverseTemperature) => {
       const buffer = bufferOf(16, inverseTemperature);
       const filler = createRng(2);
-      for (let i = 0; i < 400; i++) buffer.insert(String(filler.int(60)), '', filler.int(26) / 100);
+      for (let i = 0; i < 400; i++) put(buffer, String(filler.int(60)), filler.int(26) / 100);
       const { slots } = buffer.snapshot();
       const weights = slots.map(({ score }) => Math.exp(inverseTemperature * score));
       const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -116,9 +139,9 @@ describe('draw', () => {
   test('stays exact after a million changes of score', () => {
     const drifted = bufferOf(8, 1000);
     const filler = createRng(4);
-    for (let i = 0; i < 1_000_000; i++) drifted.insert(String(i & 7), '', i < 999_992 ? filler.next() : (i & 7) / 32);
+    for (let i = 0; i < 1_000_000; i++) put(drifted, String(i & 7), i < 999_992 ? filler.next() : (i & 7) / 32);
     const fresh = bufferOf(8, 1000);
-    for (let i = 0; i < 8; i++) fresh.insert(String(i), '', i / 32);
+    for (let i = 0; i < 8; i++) put(fresh, String(i), i / 32);
     const [one, other] = [createRng(5), createRng(5)];
     for (let i = 0; i < 1000; i++) expect(drifted.draw(one).key).toBe(fresh.draw(other).key);
   });
@@ -131,7 +154,7 @@ describe('draw', () => {
     ]) {
       const buffer = bufferOf(5, 1e6);
       scores.forEach((score, i) => {
-        buffer.insert(String(i), '', score);
+        put(buffer, String(i), score);
       });
       const highest = Math.max(...scores);
       const rng = createRng(6);
@@ -145,7 +168,7 @@ describe('draw', () => {
         const buffer = bufferOf(capacity, 500);
         const rng = createRng(seed);
         for (const { key, score } of sequence) {
-          buffer.insert(key, key, score);
+          put(buffer, key, score);
           expect(buffer.has(buffer.draw(rng).key)).toBe(true);
         }
       }),
@@ -162,13 +185,13 @@ describe('snapshot and restore', () => {
     fc.assert(
       fc.property(capacities, insertions, insertions, fc.integer(), (capacity, before, after, seed) => {
         const original = bufferOf(capacity);
-        for (const { key, score } of before) original.insert(key, key, score);
+        for (const { key, score } of before) put(original, key, score);
         const restored = bufferOf(capacity);
-        restored.insert('left over', '', 1);
+        put(restored, 'left over', 1);
         restored.restore(JSON.parse(JSON.stringify(original.snapshot())));
         const [one, other] = [createRng(seed), createRng(seed)];
         for (const { key, score } of after) {
-          expect(restored.insert(key, key, score)).toBe(original.insert(key, key, score));
+          expect(put(restored, key, score)).toBe(put(original, key, score));
           expect(restored.draw(other)).toEqual(original.draw(one));
         }
         expect(restored.snapshot()).toEqual(original.snapshot());
@@ -178,29 +201,32 @@ describe('snapshot and restore', () => {
 
   test('a snapshot does not change with its buffer', () => {
     const buffer = bufferOf(2);
-    buffer.insert('a', 'a', 0.1);
+    put(buffer, 'a', 0.1);
     const snapshot = buffer.snapshot();
-    buffer.insert('b', 'b', 0.2);
-    buffer.insert('a', 'a', 0.25);
-    expect(snapshot.slots).toEqual([{ key: 'a', entry: 'a', score: 0.1, insertion: 0 }]);
+    put(buffer, 'b', 0.2);
+    put(buffer, 'a', 0.25);
+    expect(snapshot.slots).toEqual([
+      { key: 'a', entry: { taskId: 'a' }, score: 0.1, scoredAt: 0, measured: true, insertion: 0 },
+    ]);
   });
 
   test('refuses a snapshot larger than the capacity', () => {
     const large = bufferOf(3);
-    for (const key of ['a', 'b', 'c']) large.insert(key, key, 0.1);
+    for (const key of ['a', 'b', 'c']) put(large, key, 0.1);
     expect(() => bufferOf(2).restore(large.snapshot())).toThrow(RangeError);
   });
 });
 
 test('metrics report fill and scores', () => {
   const buffer = bufferOf(4);
-  const zero = { 'buffer/size': 0, 'buffer/score_mean': 0, 'buffer/score_max': 0, 'buffer/score_min': 0 };
-  expect(buffer.metrics()).toEqual(zero);
-  buffer.insert('a', 'a', 0.05);
-  buffer.insert('b', 'b', 0.15);
+  expect(Object.values(buffer.metrics())).toEqual([0, 0, 0, 0, 0, 0]);
+  put(buffer, 'a', 0.05);
+  put(buffer, 'b', 0.15, false);
   const [mean, max, min] = [expect.closeTo(0.1), 0.15, 0.05];
   expect(buffer.metrics()).toEqual({
     'buffer/size': 2,
+    'buffer/tasks': 2,
+    'buffer/measured_share': 0.5,
     'buffer/score_mean': mean,
     'buffer/score_max': max,
     'buffer/score_min': min,
@@ -211,8 +237,8 @@ test('a draw and an insertion of a full buffer read O(log N) entries', () => {
   // Reads of scores are counted: times would be noise on a busy machine.
   const steps = (capacity: number): number => {
     let reads = 0;
-    const buffer = new Buffer<number>({ capacity, inverseTemperature: 1 });
-    for (let i = 0; i < capacity; i++) buffer.insert(String(i), i, (i * 7919) % capacity);
+    const buffer = bufferOf(capacity, 1);
+    for (let i = 0; i < capacity; i++) put(buffer, String(i), (i * 7919) % capacity);
     const { slots } = buffer.snapshot();
     const counted = slots.map((slot) => ({
       ...slot,
@@ -223,7 +249,7 @@ test('a draw and an insertion of a full buffer read O(log N) entries', () => {
     }));
     buffer.restore({ slots: counted, insertions: capacity });
     reads = 0;
-    for (let i = 0; i < 100; i++) buffer.insert(`new ${i}`, i, capacity + i);
+    for (let i = 0; i < 100; i++) put(buffer, `new ${i}`, capacity + i);
     return reads / 100;
   };
   expect(steps(4096)).toBeLessThan(12 * 12);

@@ -14,8 +14,10 @@ describe('nextBatch', () => {
     const state = stateOf(curriculum);
     const slot = {
       key: historyKey(task.id, history),
-      entry: { taskId: task.id, history, insertedAt: 0 },
+      entry: { taskId: task.id, history, insertedAt: 0, parent: null, depth: 1 },
       score: 0.1,
+      scoredAt: 0,
+      measured: false,
       insertion: 0,
     };
     curriculum.restore({ ...state, buffer: { slots: [slot], insertions: 1 } } as ExitCurriculumState);

@@ -15,17 +15,16 @@ import {
 import { oneRung } from '../support/ladder.js';
 
 describe('Algorithm 1 on a task of three turns', () => {
-  test('stores only histories of observed groups, each with the score of a group that produced it', async () => {
+  test('stores only histories of observed groups, each with the score of a group that produced it or was drawn from it', async () => {
     const curriculum = create({ capacity: 1000, replayProbability: 0.7 });
     const groups = await runUpdates(curriculum, 40);
     const scores = new Map<string, number[]>();
     for (const { start, rollouts, score } of groups) {
       const members = rollouts.filter(({ outcome }) => outcome.kind === 'finished');
       const partial = members.flatMap(({ history }) => history.turns.map((_, t) => prefix(history, t + 1)));
-      for (const history of [start.history, ...partial].filter(({ turns }) => turns.length > 0)) {
-        const key = historyKey(start.task.id, history);
-        scores.set(key, [...(scores.get(key) ?? []), score]);
-      }
+      const histories = [start.history, ...partial].filter(({ turns }) => turns.length > 0);
+      const keys = histories.map((history) => historyKey(start.task.id, history));
+      for (const key of [start.origin?.key ?? [], keys].flat()) scores.set(key, [...(scores.get(key) ?? []), score]);
     }
     expect(storedIn(curriculum).length).toBeGreaterThan(100);
     for (const { key, score } of storedIn(curriculum)) expect(scores.get(key)).toContain(score);

@@ -1,11 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { emptyHistory } from '../../src/history.js';
-import { type Group, type GroupOptions, isTrainable, learnabilityScore, rolloutGroup } from '../../src/method/group.js';
+import { nativeError } from '../../src/errors.js';
+import { emptyHistory, openTurn } from '../../src/history.js';
+import { type Group, type GroupOptions, isTrainable, rolloutGroup } from '../../src/method/group.js';
+import { learnabilityScore } from '../../src/method/score.js';
 import { createRng } from '../../src/rng.js';
 import type { Task, TaskFamily } from '../../src/task/task.js';
 import { ladderTasks, oneRung } from '../support/ladder.js';
-import { scriptedPolicy } from '../support/scripted-policy.js';
+import { completionOf, scriptedPolicy } from '../support/scripted-policy.js';
 
 // Answer i earns quality (9 − i) / 9: the hidden digit is 0.
 const task = ladderTasks[0] as Task;
@@ -38,8 +40,8 @@ describe('rolloutGroup', () => {
     expect(isTrainable(group)).toBe(true);
   });
 
-  test('scores a group of one and equal answers 0', async () => {
-    expect((await rollOut({ size: 1 })).score).toBe(0);
+  test('scores equal answers 0, and leaves a group of one without a score', async () => {
+    expect((await rollOut({ size: 1 })).score).toBeNaN();
     expect((await rollOut({ policy: scriptedPolicy(() => '4') })).score).toBe(0);
   });
 
@@ -63,12 +65,40 @@ describe('rolloutGroup', () => {
     expect(group.score).toBeCloseTo(2 / 3 / 81);
   });
 
-  test('scores the start 0 when all members failed', async () => {
+  test('leaves out members without a reward, and the score unknown when they are most', async () => {
+    const nullFor =
+      (texts: string[]) =>
+      ({ text }: { text: string }) =>
+        texts.includes(text) ? null : 1;
+    expect((await rollOut({ reward: nullFor(['0', '1', '2', '3']) })).score).toBeNaN();
+    expect((await rollOut({ reward: nullFor(['1', '2', '3']) })).score).toBeNaN();
+    // Answers 2 and 3: qualities 7/9 and 6/9.
+    expect((await rollOut({ reward: nullFor(['0', '1']) })).score).toBeCloseTo(0.25 / 81);
+  });
+
+  test('counts overlong answers in the score as the settings say', async () => {
+    const policy = scriptedPolicy((_, completion) => (completion === 0 ? completionOf('0', 'length') : '0'));
+    expect((await rollOut({ policy })).score).toBeCloseTo(3 / 16);
+    const score = { overlong: 'exclude', unreadable: 'include' } as const;
+    expect((await rollOut({ policy, score })).score).toBe(0);
+  });
+
+  test('does not train on a rewrite whose prompt does not fit the context, and scores it 0', async () => {
+    const policy = scriptedPolicy(() => {
+      throw nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens');
+    });
+    const history = openTurn(emptyHistory, { text: '4', tokens: [52], quality: 0.5 });
+    const group = await rollOut({ policy, start: { task, history, intent: 'improve' } });
+    expect(group).toMatchObject({ score: 0, rollouts: [{ outcome: { kind: 'overlong' }, quality: 0.5 }, {}, {}, {}] });
+    expect(isTrainable(group)).toBe(false);
+  });
+
+  test('leaves the score unknown when all members failed', async () => {
     const policy = scriptedPolicy(() => {
       throw new Error('down');
     });
     const group = await rollOut({ policy });
-    expect(group).toMatchObject({ score: 0, rollouts: { length: 4 } });
+    expect(group).toMatchObject({ score: Number.NaN, rollouts: { length: 4 } });
     expect([...group.rewards, ...group.qualities].every(Number.isNaN)).toBe(true);
     expect(isTrainable(group)).toBe(false);
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LogSumTree } from '../../src/method/buffer.js';
+import { LogSumTree } from '../../src/method/log-sum-tree.js';
 import { createRng, type Rng } from '../../src/rng.js';
 
 /** A stream that draws one number for ever. */

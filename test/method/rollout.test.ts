@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CancelledError, nativeError } from '../../src/errors.js';
 import { append, emptyHistory, openTurn } from '../../src/history.js';
+import { assembleBatch } from '../../src/method/batch.js';
 import { type Rollout, type RolloutOptions, rolloutStart, type Start } from '../../src/method/rollout.js';
 import type { GenerateRequest } from '../../src/policy/policy.js';
 import { createRng } from '../../src/rng.js';
@@ -69,7 +70,27 @@ describe('an episode', () => {
   test('ends early when a verdict has done: true', async () => {
     const family: TaskFamily = { ...ladder, verify: () => ({ quality: 1, wellFormed: true, done: true }) };
     const [rollout] = await rollOut(scriptedPolicy(digitScript), { family });
-    expect(rollout).toMatchObject({ turns: { length: 1 }, quality: 1 / 3, outcome: { kind: 'finished' } });
+    expect(rollout).toMatchObject({ turns: { length: 1 }, outcome: { kind: 'finished' } });
+    expect(rollout?.history.turns[0]?.iterates[0]).toMatchObject({ done: true });
+  });
+
+  test.each([
+    ['by a right answer is divided by its own turns', [1, 1], true, 1],
+    ['by a right answer after a wrong one is divided by its own turns', [0.5, 1], true, 0.75],
+    ['by a wrong answer is divided by all turns', [1, 0], true, 1 / 3],
+    ['by an answer that is partly right is divided by all turns', [1, 0.5], true, 0.5],
+    ['at its last turn is divided by all turns', [1, 1, 1], true, 1],
+  ])('that ends %s', async (_, qualities, done, expected) => {
+    const family: TaskFamily = {
+      ...ladder,
+      verify: (_task, { turns }) => ({
+        quality: qualities[turns.length] as number,
+        wellFormed: true,
+        ...(turns.length === qualities.length - 1 && { done }),
+      }),
+    };
+    const [rollout] = await rollOut(scriptedPolicy(digitScript), { family });
+    expect(rollout).toMatchObject({ turns: { length: qualities.length }, quality: expected });
   });
 
   test('takes its quality from the family’s episodeQuality', async () => {
@@ -104,10 +125,45 @@ describe('bad rollouts are data', () => {
     expect(rollouts[0]).toMatchObject({ outcome: { kind: 'overlong' }, quality: 0 });
   });
 
-  test('a verifier that throws once is called again with the same answer', async () => {
+  test.each([undefined, false])(
+    'a verifier that throws is not called again with `repeatable: %s`',
+    async (repeatable) => {
+      let calls = 0;
+      const verify = () => (++calls === 1 ? fail('busy') : { quality: 1, wellFormed: true });
+      const family: TaskFamily = { ...oneRung, verify, ...(repeatable !== undefined && { repeatable }) };
+      const [rollout] = await rollOut(
+        scriptedPolicy(() => '7'),
+        { family, size: 1 },
+      );
+      expect(calls).toBe(1);
+      expect(rollout).toMatchObject({
+        quality: Number.NaN,
+        outcome: { kind: 'failed', boundary: 'task', detail: 'busy' },
+      });
+    },
+  );
+
+  test('a quality of the episode that throws is measured again where that is repeatable', async () => {
+    for (const [repeatable, calls] of [
+      [false, 1],
+      [true, 2],
+    ] as const) {
+      let measured = 0;
+      const episodeQuality = () => (++measured === 1 ? fail('busy') : 1);
+      const family: TaskFamily = { ...oneRung, episodeQuality, repeatable };
+      const [rollout] = await rollOut(
+        scriptedPolicy(() => '7'),
+        { family, size: 1 },
+      );
+      expect([measured, rollout?.outcome.kind]).toEqual([calls, repeatable ? 'finished' : 'failed']);
+    }
+  });
+
+  test('a repeatable verifier that throws once is called again with the same answer', async () => {
     const answers: string[] = [];
     const family: TaskFamily = {
       ...oneRung,
+      repeatable: true,
       verify: (_task, _history, answer) => {
         answers.push(answer);
         return answers.length === 1 ? fail('busy') : { quality: 1, wellFormed: true };
@@ -168,9 +224,65 @@ describe('bad rollouts are data', () => {
     });
   });
 
-  test('a prompt that is too long fails its group', async () => {
-    const policy = scriptedPolicy(() => raise(nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens')));
-    expect((await rollOut(policy))[0]?.outcome).toMatchObject({ kind: 'failed', boundary: 'policy' });
+  describe('a prompt that does not fit the context', () => {
+    const tooLong = () => raise(nativeError('PROMPT_TOO_LONG', 'the prompt has 9 tokens'));
+    const quality = (turns: readonly { verdict: { quality: number } }[]) =>
+      turns.reduce((sum, { verdict }) => sum + verdict.quality, 0) / 3;
+
+    test('at a later turn ends the episode, overlong, with its quality so far', async () => {
+      const policy = scriptedPolicy(({ prompt }, completion) =>
+        String(prompt).includes('turn 2') && completion === 0 ? tooLong() : '2',
+      );
+      const rollouts = await rollOut(policy);
+      expect(policy.requests).toHaveLength(1 + 4 + 4);
+      for (const rollout of rollouts) {
+        expect(rollout).toMatchObject({
+          outcome: { kind: 'overlong' },
+          turns: { length: 2 },
+          history: { turns: { length: 2 } },
+        });
+        expect(rollout.quality).toBeCloseTo(quality(rollout.turns));
+        expect(rollout.quality).toBeGreaterThan(0);
+      }
+    });
+
+    test('keeps the other members of the group', async () => {
+      let requests = 0;
+      const rollouts = await rollOut(scriptedPolicy(({ n }) => (n === 1 && ++requests === 1 ? tooLong() : '2')));
+      expect(rollouts.map(({ outcome }) => outcome.kind).sort()).toEqual([
+        'finished',
+        'finished',
+        'finished',
+        'overlong',
+      ]);
+    });
+
+    test('of a rewrite leaves the quality as it was: every member is overlong, without a turn', async () => {
+      const history = openTurn(emptyHistory, iterate('2'));
+      const start: Start = { task, history, intent: 'improve' };
+      for (const rollout of await rollOut(scriptedPolicy(tooLong), { start, family: oneRung })) {
+        expect(rollout).toMatchObject({ outcome: { kind: 'overlong' }, turns: { length: 0 }, history, quality: 0.5 });
+      }
+    });
+
+    test('of a base task fails its group, after one request', async () => {
+      const policy = scriptedPolicy(tooLong);
+      expect((await rollOut(policy))[0]?.outcome).toMatchObject({ kind: 'failed', boundary: 'policy' });
+      expect(policy.requests).toHaveLength(1);
+    });
+
+    test('masks the last turn that fits, and no other, when overlong answers are filtered', async () => {
+      const policy = scriptedPolicy(({ prompt }) => (String(prompt).includes('turn 2') ? tooLong() : '2'));
+      const rollouts = await rollOut(policy, { size: 1 });
+      const numbers = Float64Array.of(0);
+      const group = { start: baseTask, rollouts, rewards: numbers, qualities: numbers, score: 0, columns: [] };
+      const masks = (overlongFilter: boolean) =>
+        assembleBatch([{ group, advantages: Float64Array.of(1) }], overlongFilter).sequences.map(
+          ({ mask }) => mask?.[0],
+        );
+      expect(masks(true)).toEqual([undefined, 0]);
+      expect(masks(false)).toEqual([undefined, undefined]);
+    });
   });
 
   test('a failure at a later turn keeps the earlier turns', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/parse.js';
 import {
+  createClampWarning,
+  createCollapseWarning,
   createCutOffWarning,
   createEqualRewardsWarning,
   createUpdateWarnings,
@@ -22,6 +24,13 @@ describe('the warning about replay', () => {
     const [warning, ...others] = warningsOf({ method: 'exit', updates: 3, startsPerBatch: 3 });
     expect(others).toEqual([]);
     expect(warning).toMatch(/begins at 128 stored starts, and this run can store 9.*buffer\.minimumFill/);
+  });
+
+  test('says that a group of one scores no start', () => {
+    expect(warningsOf({ method: 'exit', groupSize: 1 })).toEqual([
+      expect.stringMatching(/groupSize is 1.*no start is stored/),
+    ]);
+    expect(warningsOf({ method: 'grpo', groupSize: 1 })).toEqual([]);
   });
 
   test('is not due where the run can store enough, over all turns, or never replays', () => {
@@ -86,5 +95,49 @@ describe('the warning about equal rewards', () => {
     const warn = createUpdateWarnings(config({}), (text) => warnings.push(text));
     for (const update of [1, 2, 3]) warn({ update, frac_reward_zero_std: 1, 'completions/clipped_ratio': 1 });
     expect(warnings).toHaveLength(2);
+  });
+});
+
+describe('the warning about the diversity bonus', () => {
+  const warningsOf = (shares: readonly number[], changes: object = {}): string[] => {
+    const warnings: string[] = [];
+    const warn = createClampWarning(config(changes), (text) => warnings.push(text));
+    for (const [at, share] of shares.entries()) warn({ update: at + 1, 'diversity/clamped_share': share });
+    return warnings;
+  };
+
+  test('comes once, when more than half of a batch is at the clamp, with cures', () => {
+    const expected = expect.stringMatching(/^60 % of the answers of update 3 .*diversity\.clamp = 3.*clamp to 1/);
+    expect(warningsOf([0.2, 0.5, 0.6, 1])).toEqual([expected]);
+  });
+
+  test('is not due where the clamp amplifies nothing, or without a bonus', () => {
+    expect(warningsOf([1], { diversity: { clamp: 1 } })).toEqual([]);
+    const warnings: string[] = [];
+    createClampWarning(config({}), (text) => warnings.push(text))({ update: 1 });
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('the warning about replay that collapses', () => {
+  const warningsOf = (changes: object, ...rows: readonly [size: number, effective: number, topTask: number][]) => {
+    const warnings: string[] = [];
+    const warn = createCollapseWarning(config(changes), (text) => warnings.push(text));
+    for (const [at, [size, effective, topTask]] of rows.entries()) {
+      const [few, top] = ['curriculum/effective_starts', 'curriculum/top_task_share'];
+      warn({ update: at + 1, 'buffer/size': size, [few]: effective, [top]: topTask });
+    }
+    return warnings;
+  };
+
+  test('comes once, for few effective starts or one task, with cures', () => {
+    const expected = expect.stringMatching(/update 2 the 200 starts of the buffer count as 3\.1, and 20 %.*taskShare/);
+    expect(warningsOf({}, [200, 60, 0.1], [200, 3.1, 0.2], [200, 3, 0.2])).toEqual([expected]);
+    expect(warningsOf({}, [200, 60, 0.51])).toEqual([expect.stringMatching(/51 % of the replays are of one task/)]);
+  });
+
+  test('is not due before replay begins, or in a small buffer', () => {
+    expect(warningsOf({}, [127, 2, 0.9])).toEqual([]);
+    expect(warningsOf({ buffer: { capacity: 24, minimumFill: 3 } }, [24, 1, 1])).toEqual([]);
   });
 });

@@ -133,7 +133,8 @@ describe('trainRun refuses', () => {
 });
 
 describe('an argument that is absent or misspelt is refused by', () => {
-  const exit = { family, tasks, capacity: 4, minimumFill: 1, inverseTemperature: 1, expand: true };
+  const priority = { kind: 'rank', inverseTemperature: 1 };
+  const exit = { family, tasks, capacity: 4, minimumFill: 1, priority, expand: true };
   const share = { replayProbability: 0.5, divergeProbability: 0 };
   const ngram = { dimension: 8, unit: 'word', minimumLength: 1, maximumLength: 2 };
 

@@ -4,7 +4,8 @@ import type { History } from '../../src/history.js';
 import type { Curriculum } from '../../src/method/curriculum.js';
 import { createExitCurriculum, type ExitCurriculumOptions, type ExitCurriculumState } from '../../src/method/exit.js';
 import { type Group, rolloutGroup } from '../../src/method/group.js';
-import type { Outcome, Rollout, Start } from '../../src/method/rollout.js';
+import type { Outcome } from '../../src/method/outcome.js';
+import type { Rollout, Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
 import type { Task, TaskFamily } from '../../src/task/task.js';
 import { deepFreeze } from './arbitraries.js';
@@ -16,7 +17,7 @@ const defaults: ExitCurriculumOptions = {
   tasks: ladderTasks,
   capacity: 32,
   minimumFill: 4,
-  inverseTemperature: 20,
+  priority: { kind: 'absolute', inverseTemperature: 20 },
   replayProbability: 0.5,
   divergeProbability: 0.2,
   expand: true,

@@ -92,5 +92,6 @@ export function codeBreaker(options: CodeBreakerOptions = {}): CodeBreaker {
     drawn.set(split, tasks);
     return tasks;
   };
-  return { name: 'code-breaker', turns: 1, addSpecialTokens: false, tasks: readSplit, prompt, verify, openings };
+  const shape = { turns: 1, repeatable: true, addSpecialTokens: false };
+  return { name: 'code-breaker', ...shape, tasks: readSplit, prompt, verify, openings };
 }
