@@ -89,6 +89,8 @@ async function runTrain(command: Command, source: string | undefined, flags: Fla
       ...givenOptions({ out, resume }),
     });
     await printResult(result, json);
+    // The warning said so: a script must not take it for a success.
+    if (result.finished && result.trained === 0) process.exitCode = 1;
     const code = stop.exitCode();
     // Everything is closed; an abandoned verifier may still run for minutes.
     if (code !== undefined) process.exit(code);

@@ -1,7 +1,9 @@
 /** Turns the rows of a data file into single-turn tasks: attempts use the row's prompt, rewrites add the previous answer. */
+import { TaskError } from '../errors.js';
 import type { History, Intent } from '../history.js';
 import type { Prompt } from '../message.js';
 import { type PromptTemplates, promptFromMessages, promptFromTemplates } from '../prompt.js';
+import { describeValue } from '../shown.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 import type { DataSet } from './load-data.js';
 import type { DataRow } from './row.js';
@@ -58,8 +60,12 @@ function rewrite(prompt: Prompt, history: History, intent: Intent, options: Prom
 }
 
 async function verify(verifier: Verifier, { data }: Task<RowData>, text: string): Promise<Verdict> {
-  const verification = await verifier({ ...data, text });
-  return { wellFormed: true, ...(typeof verification === 'number' ? { quality: verification } : verification) };
+  const verification: unknown = await verifier({ ...data, text });
+  if (typeof verification === 'number') return { wellFormed: true, quality: verification };
+  if (typeof verification === 'object' && verification !== null)
+    return { wellFormed: true, ...(verification as Omit<Verdict, 'wellFormed'>) };
+  const found = describeValue(verification);
+  throw new TaskError(`the verifier returned ${found}; it must return a quality in [0, 1], or { quality, feedback }`);
 }
 
 /**

@@ -76,11 +76,15 @@ describe('reward functions', () => {
     ['rejects', async () => fail('no net'), /threw: no net/],
     ['returns NaN', () => Number.NaN, /returned NaN/],
     ['returns infinity', () => Number.NEGATIVE_INFINITY, /returned -Infinity/],
-    ['returns a text', () => '1' as unknown as number, /returned 1, not a finite number/],
+    [
+      'returns a text',
+      () => '1' as unknown as number,
+      /returned the text '1' \(task task\), not a number: write Number/,
+    ],
     ['throws for the group', { group: () => fail('no disk') }, /threw: no disk/],
-    ['returns too few', { group: () => [1, 2] }, /2 rewards for 3 rollouts/],
-    ['returns too many', { group: () => [1, 2, 3, 4] }, /4 rewards for 3 rollouts/],
-    ['returns nothing', { group: () => undefined as unknown as number[] }, /threw/],
+    ['returns too few', { group: () => [1, 2] }, /2 rewards for 3 completions/],
+    ['returns too many', { group: () => [1, 2, 3, 4] }, /4 rewards for 3 completions/],
+    ['returns nothing', { group: () => undefined as unknown as number[] }, /returned undefined, not a list/],
   ])('one that %s gives errors, never numbers', async (_, reward, message) => {
     const rewards = await call(reward, group);
     expect(rewards).toHaveLength(3);

@@ -27,7 +27,7 @@ test('a run without checkpoint is refused', async () => {
 
 test.skipIf(missingEngine !== undefined)('a run leads to its latest checkpoint, which is verified', async () => {
   const out = join(folder, 'run');
-  const sizes = { updates: 2, startsPerBatch: 2, groupSize: 1, sampling: { maxNewTokens: 4 }, threads: 1 } as const;
+  const sizes = { updates: 2, startsPerBatch: 2, groupSize: 2, sampling: { maxNewTokens: 4 }, threads: 1 } as const;
   const checkpoint = { every: 1, keep: 2 };
   const config = {
     task: 'code-breaker',
