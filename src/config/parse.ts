@@ -5,6 +5,7 @@
 
 import { ConfigError, type ConfigProblem } from '../errors.js';
 import type { Source } from './alias.js';
+import { aliases } from './aliases.js';
 import type { ConfigInput } from './define.js';
 import { isPlainObject, type Layer, layerProblem, mergeLayers } from './layer.js';
 import { nameOrigin, Origins } from './origins.js';
@@ -39,7 +40,9 @@ export function parseSources(sources: readonly Source[], { hasRewards = false }:
   settleKinds(input, mixed, origins);
   const parsed = (hasRewards ? rewardedRunSchema : runSchema).safeParse(input);
   if (!parsed.success) mixed.push(...listProblems(parsed.error, input));
-  problems.push(...mixed.map((problem) => origins.name(problem)));
+  // The key of a name that could not be translated is not missing.
+  const named = new Set(problems.map(({ key }) => aliases()[key]?.to));
+  problems.push(...mixed.filter(({ key }) => !named.has(key)).map((problem) => origins.name(problem)));
   if (!parsed.success || problems.length > 0) throw configError(problems, sources);
   return parsed.data;
 }

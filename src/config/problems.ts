@@ -82,11 +82,14 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 /** Whether the schema wrote the message, rather than zod. */
 const isOurs = ({ code, message }: z.core.$ZodIssue): boolean => code === 'custom' || message.startsWith('is required');
 
+/** A reward function is a built-in name or a file. */
+const isRewardName = (key: string): boolean => /^rewards\.\d+\.builtIn$/.test(key);
+
 function wrongValue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem {
   const key = issue.path.join('.');
   const value = valueAt(input, issue.path);
   if (value === undefined) return { key, message: isOurs(issue) ? issue.message : 'is required' };
-  const message = wordIssue(issue, value);
+  const message = wordIssue(issue, value) + (isRewardName(key) ? ', or name a file .ts/.js' : '');
   const choices = listChoices(issue);
   if (choices === undefined || typeof value !== 'string') return { key, message };
   const suggestion = nearest(value, choices);
