@@ -1,12 +1,14 @@
 /** JSON without silent losses: whole numbers that JavaScript would round, and keys that are given twice, are refused. */
 
+import { shortened } from '../shown.js';
+
 /** A number whose value would not be the written one. */
 export class WrongNumber extends Error {
   constructor(
     readonly written: string,
     rule = 'is beyond 2^53 − 1, the largest whole number that is kept exactly',
   ) {
-    super(`${written} ${rule}`);
+    super(`${shortened(written)} ${rule}`);
   }
 }
 

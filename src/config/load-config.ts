@@ -31,6 +31,9 @@ const environmentKeys = {
   EXIT_RL_THREADS: 'threads',
 } as const;
 
+/** The settings that a script passes as flags. */
+const flagSource = (layer: Layer): Source => ({ layer, label: 'flags', typed: new Map() });
+
 const moduleExtensions = new Set(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs']);
 
 /** The settings of the environment. An empty variable counts as absent. */
@@ -146,7 +149,7 @@ export async function loadRunSources(path: string, { environment = {}, flags }: 
 export async function loadConfig(options: ConfigSource): Promise<RunConfig> {
   requireFields<ConfigSource>('loadConfig', options, sourceFields);
   const { source, environment = {}, flags = {} } = options;
-  return loadSources(source, { environment, flags: { layer: flags, label: 'flags' } });
+  return loadSources(source, { environment, flags: flagSource(flags) });
 }
 
 type RunChanges = Pick<ConfigSource, 'environment' | 'flags'>;
@@ -169,5 +172,5 @@ export async function loadRunConfig(path: string, changes: RunChanges): Promise<
   requireArgument('loadRunConfig', { path }, text);
   requireFields<RunChanges>('loadRunConfig', changes, changeFields);
   const { environment = {}, flags = {} } = changes;
-  return loadRunSources(path, { environment, flags: { layer: flags, label: 'flags' } });
+  return loadRunSources(path, { environment, flags: flagSource(flags) });
 }

@@ -17,7 +17,7 @@ const keptText = (text: string, read: unknown): Written => new Written([text], {
 
 /** Parses a document of YAML, whose JSON is a part. @throws Error with line and column. */
 function parseDocument({ parseDocument: parse }: Yaml, text: string) {
-  const document = parse(text, { merge: true, intAsBigInt: true, logLevel: 'silent' });
+  const document = parse(text, { merge: true, intAsBigInt: true, logLevel: 'error' });
   const [problem] = [...document.errors, ...document.warnings];
   if (problem) throw problem;
   return document;
