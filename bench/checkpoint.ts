@@ -65,7 +65,7 @@ async function main() {
   const save = async (asynchronous: boolean): Promise<Saved> => {
     const saver = createSaver({ run, policy, settings: { every: 1, keep: 2, asynchronous } });
     update += 1;
-    const progress = { update, tokens: 0, nonFinite: 0 };
+    const progress = { update, trained: update, tokens: 0, nonFinite: 0 };
     const began = performance.now();
     const pause = await secondsOf(() => saver.save({ progress, curriculum }));
     const folder = await saver.finish();

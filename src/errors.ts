@@ -87,6 +87,8 @@ export interface ConfigProblem {
   readonly key: string;
   readonly message: string;
   readonly hint?: string;
+  /** Where the value comes from: a flag as typed, an environment variable, a file, a recipe, or `default`. */
+  readonly source?: string;
 }
 
 /** Code `CONFIG`. Lists all problems of a config at once, before any model loads. */
@@ -108,9 +110,11 @@ const mostShown = { problems: 50, keyLength: 200 } as const;
 function describeProblems(problems: readonly ConfigProblem[], file?: string): string {
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
   const shown = problems.slice(0, mostShown.problems);
-  const lines = shown.map(({ key, message, hint }) => {
+  const lines = shown.map(({ key, message, hint, source }) => {
     const name = key.length > mostShown.keyLength ? `${key.slice(0, mostShown.keyLength)}…` : key;
-    return `  ${name}: ${message}${hint ? ` (${hint})` : ''}`;
+    // The file stands above its problems.
+    const origin = file !== undefined && source?.startsWith(file) ? source.slice(file.length + 2) : source;
+    return `  ${name}: ${message}${hint ? ` (${hint})` : ''}${origin ? ` [${origin}]` : ''}`;
   });
   const left = problems.length - shown.length;
   return [file ? `${file}: ${count}` : count, ...lines, ...(left > 0 ? [`  … and ${left} more`] : [])].join('\n');

@@ -1,10 +1,11 @@
 """Makes test/golden/trl-fields.json: every option of TRL's GRPO command, with its default: GRPOConfig (transformers'
-TrainingArguments among its fields), ModelConfig and ScriptArguments. Versions in common.py."""
+TrainingArguments among its fields), ModelConfig, GRPOScriptArguments and DatasetMixtureConfig. Versions in common.py."""
 
 import dataclasses
 import warnings
 
-from trl import GRPOConfig, ModelConfig, ScriptArguments
+from trl import DatasetMixtureConfig, GRPOConfig, ModelConfig
+from trl.scripts.grpo import GRPOScriptArguments
 
 from common import write_json
 
@@ -18,7 +19,7 @@ def default(field):
 
 def main():
     warnings.simplefilter("ignore")
-    classes = (GRPOConfig, ModelConfig, ScriptArguments)
+    classes = (GRPOConfig, ModelConfig, GRPOScriptArguments, DatasetMixtureConfig)
     write_json("trl-fields.json", {kind.__name__: {field.name: default(field) for field in dataclasses.fields(kind)} for kind in classes})
 
 

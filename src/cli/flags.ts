@@ -1,4 +1,5 @@
 /** Reads and validates the flags of commands. */
+import type { Command } from 'cac';
 import { UsageError } from '../errors.js';
 
 export type Flags = Readonly<Record<string, unknown>>;
@@ -6,7 +7,7 @@ export type Flags = Readonly<Record<string, unknown>>;
 /** Reads a whole number of at least `minimum`. @throws UsageError that names the flag. */
 export function wholeNumber(flags: Flags, name: string, fallback: number, minimum = 0): number {
   const value = flags[name] ?? fallback;
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= minimum) return value;
+  if (Number.isSafeInteger(value) && (value as number) >= minimum) return value as number;
   throw new UsageError(`--${dashed(name)} takes a whole number of at least ${minimum}, not ${String(value)}`);
 }
 
@@ -28,6 +29,18 @@ export function joinDashes(argv: readonly string[]): string[] {
   }
   return joined;
 }
+
+/** The options that a command declares, by name and with dashes; true for one that takes a value. */
+export function commandOptions({ options, cli }: Command): ReadonlyMap<string, boolean> {
+  // `--<key> <value>` stands for the flags of the config.
+  const declared = [...options, ...cli.globalCommand.options].filter(({ rawName }) => !rawName.startsWith('--<'));
+  const named = declared.flatMap(({ rawName, isBoolean }) =>
+    (rawName.match(/--?[\w-]+/g) ?? []).map((name) => [name.replace(/^-+/, ''), !isBoolean] as const),
+  );
+  return new Map(named.flatMap(([name, takes]) => [[name, takes] as const, [camelCased(name), takes] as const]));
+}
+
+const camelCased = (name: string): string => name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 /** Returns the text after `--name` as it was typed: the parser converts texts like 007 to numbers. */
 export function textFlag(argv: readonly string[], name: string): string | undefined {

@@ -49,9 +49,18 @@ function unknownCommand(cli: CAC): UsageError {
   return new UsageError(`no command \`${name}\`${meant ? `, did you mean \`${meant}\`?` : `: ${names.join(', ')}`}`);
 }
 
+/** The words that the parser sees: of `train` without the flags of the config, whose types the schema decides. */
+async function parserWords(cli: CAC, argv: readonly string[]): Promise<string[]> {
+  const command = cli.commands.find(({ name }) => name === 'train' && name === argv[2]);
+  if (command === undefined) return joinDashes(argv);
+  const { readTrainLine } = await import('./train-line.js');
+  const { source, command: own } = readTrainLine(command, argv);
+  return [...argv.slice(0, 3), ...(source === undefined ? [] : [source]), ...joinDashes(own)];
+}
+
 async function run(argv: readonly string[]): Promise<void> {
   const cli = createCli();
-  cli.parse(joinDashes(argv), { run: false });
+  cli.parse(await parserWords(cli, argv), { run: false });
   if (cli.options.help || cli.options.version) return;
   if (cli.matchedCommand === undefined) throw unknownCommand(cli);
   requireWorkingFolder();

@@ -2,7 +2,7 @@
 import type { RunConfig } from '../config/parse.js';
 import { UsageError } from '../errors.js';
 import type { PolicyChoice } from '../run/assemble.js';
-import { type Flags, textFlag, wholeNumber } from './flags.js';
+import { type Flags, textFlag } from './flags.js';
 
 /** Names of a model for `--model`, in every command; docs/inputs.md says what each means. */
 export const modelWords = 'a model, run, checkpoint or adapter folder, or owner/name that was fetched';
@@ -13,17 +13,37 @@ export const adapterHelp = 'Adapter for that model: a PEFT folder, or a run with
 
 const dtypes: readonly RunConfig['dtype'][] = ['auto', 'float32', 'bfloat16'];
 
-function dtypeOf(value: unknown): RunConfig['dtype'] {
+/** A setting with the flag or the variable that gave it. */
+interface Setting {
+  readonly name: string;
+  readonly value: unknown;
+}
+
+/** The flag, else the variable; an empty variable counts as absent. */
+function given(flags: Flags, key: 'device' | 'dtype' | 'threads', fallback: unknown): Setting {
+  if (flags[key] !== undefined) return { name: `--${key}`, value: flags[key] };
+  const name = `EXIT_RL_${key.toUpperCase()}`;
+  return { name, value: process.env[name] || fallback };
+}
+
+function dtypeOf({ name, value }: Setting): RunConfig['dtype'] {
   const found = dtypes.find((dtype) => dtype === value);
   if (found !== undefined) return found;
-  throw new UsageError(`--dtype is ${dtypes.join(', ')}, not ${String(value)}`);
+  throw new UsageError(`${name} is ${dtypes.join(', ')}, not ${String(value)}`);
+}
+
+function countOf({ name, value }: Setting): number {
+  const count = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (Number.isSafeInteger(count) && (count as number) >= 0) return count as number;
+  throw new UsageError(`${name} takes a whole number of at least 0, not ${String(value)}`);
 }
 
 /** Device, dtype, threads and adapter as flags of a command that trains nothing. */
 export function policyChoice(flags: Flags): PolicyChoice {
-  const { device = process.env.EXIT_RL_DEVICE ?? 'auto', dtype = process.env.EXIT_RL_DTYPE ?? 'auto' } = flags;
-  const threads = wholeNumber(flags, 'threads', Number(process.env.EXIT_RL_THREADS ?? 0));
+  const device = String(given(flags, 'device', 'auto').value);
+  const dtype = dtypeOf(given(flags, 'dtype', 'auto'));
+  const threads = countOf(given(flags, 'threads', 0));
   const adapter = textFlag(process.argv, 'adapter');
-  const choice = { device: String(device), dtype: dtypeOf(dtype), threads, trainable: false };
+  const choice = { device, dtype, threads, trainable: false };
   return { ...choice, ...(adapter !== undefined && { adapter }) };
 }

@@ -1,8 +1,7 @@
 /** `exit-rl train`: one run, from a recipe or a config file, or resumed from its folder. */
 import { join } from 'node:path';
-import type { CAC } from 'cac';
-import { isPlainObject } from '../config/layer.js';
-import type { ConfigSource } from '../config/load-config.js';
+import type { CAC, Command } from 'cac';
+import type { FlagLine } from '../config/flag-line.js';
 import type { RunConfig } from '../config/parse.js';
 import { UsageError } from '../errors.js';
 import type { MetricsRow } from '../run/metrics.js';
@@ -12,39 +11,20 @@ import { type Flags, givenOptions, listFlag, textFlag } from './flags.js';
 import { onClosedOutput, printJson, printLine, say } from './output.js';
 import { stopOnSignals } from './signals.js';
 
-const commandFlags = new Set(['--', 'out', 'resume', 'dryRun', 'json', 'allowChange', 'help', 'h']);
-
-/** Converts 'true' and 'false' to booleans: the parser converts numbers only. */
-function withBooleans(value: unknown): unknown {
-  if (value === 'true' || value === 'false') return value === 'true';
-  return isPlainObject(value)
-    ? Object.fromEntries(Object.entries(value).map(([key, child]) => [key, withBooleans(child)]))
-    : value;
-}
-
-/** Returns the flags that belong to the config: all but those of the command itself. */
-function configFlags(flags: Flags): Record<string, unknown> {
-  const entries = Object.entries(flags).filter(([key]) => !commandFlags.has(key));
-  return Object.fromEntries(entries.map(([key, value]) => [key, withBooleans(value)]));
-}
-
-async function loadNew(config: ConfigSource): Promise<RunConfig> {
-  const { loadConfig } = await import('../config/load-config.js');
-  return loadConfig(config);
-}
-
-async function loadResumed(path: string, changes: ConfigSource): Promise<RunConfig> {
+async function resolveConfig(
+  source: string | undefined,
+  resume: string | undefined,
+  flags: FlagLine,
+): Promise<RunConfig> {
+  const { loadSources } = await import('../config/load-config.js');
   const { readRunConfig } = await import('../run/run-config.js');
-  return readRunConfig(path, changes);
-}
-
-async function resolveConfig(source: string | undefined, resume: string | undefined, flags: Flags): Promise<RunConfig> {
-  if (source === undefined && resume === undefined && flags.model === undefined)
+  const named = ['model', 'model_name_or_path', 'recipe'].some((key) => flags.layer[key] !== undefined);
+  if (source === undefined && resume === undefined && !named)
     throw new UsageError('train needs a recipe, a config file, --model or --resume');
   if (source !== undefined && resume !== undefined)
     throw new UsageError('--resume takes the config from the run folder');
-  const changes = { environment: process.env, flags: configFlags(flags) };
-  const config = await (resume === undefined ? loadNew({ source, ...changes }) : loadResumed(resume, changes));
+  const changes = { environment: process.env, flags };
+  const config = resume === undefined ? await loadSources(source, changes) : await readRunConfig(resume, changes);
   const { resolvePaths } = await import('../run/assemble.js');
   return resolvePaths(config);
 }
@@ -89,9 +69,10 @@ async function dryRun(config: RunConfig): Promise<void> {
   return printLine(JSON.stringify(withUpdates(config, family), null, 2));
 }
 
-async function runTrain(source: string | undefined, flags: Flags): Promise<void> {
+async function runTrain(command: Command, source: string | undefined, flags: Flags): Promise<void> {
   const resume = textFlag(process.argv, 'resume');
-  const config = await resolveConfig(source, resume, flags);
+  const { readTrainLine } = await import('./train-line.js');
+  const config = await resolveConfig(source, resume, readTrainLine(command, process.argv));
   if (flags.dryRun) return dryRun(config);
   const out = textFlag(process.argv, 'out');
   const stop = stopOnSignals('stopping at a safe point and saving; press again to leave at once');
@@ -109,6 +90,8 @@ async function runTrain(source: string | undefined, flags: Flags): Promise<void>
       ...givenOptions({ out, resume }),
     });
     await printResult(result, json);
+    // The warning said so: a script must not take it for a success.
+    if (result.finished && result.trained === 0) process.exitCode = 1;
     const code = stop.exitCode();
     // Everything is closed; an abandoned verifier may still run for minutes.
     if (code !== undefined) process.exit(code);
@@ -118,7 +101,7 @@ async function runTrain(source: string | undefined, flags: Flags): Promise<void>
 }
 
 export function registerTrain(cli: CAC): void {
-  cli
+  const command = cli
     .command(
       'train [recipe-or-config]',
       'Train a model with one of the methods grpo, curriculum, improve, diverge, exit',
@@ -136,6 +119,6 @@ export function registerTrain(cli: CAC): void {
     .example('  $ exit-rl train run.yaml --updates 50 --dry-run')
     .example('  $ exit-rl train examples/data-file/config.yaml    # a data file, reward functions, any model folder')
     .example('  $ exit-rl train --model ./Qwen2.5-0.5B-Instruct --data.train gsm8k/ --data.chat --rewards rewards.ts')
-    .allowUnknownOptions()
-    .action(runTrain);
+    .allowUnknownOptions();
+  command.action((source: string | undefined, flags: Flags) => runTrain(command, source, flags));
 }

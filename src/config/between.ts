@@ -9,7 +9,7 @@ type EvaluationKey = 'every' | 'atEnd' | 'atStart' | 'iterations' | 'at';
 export interface Related {
   readonly dynamicSampling?: unknown;
   readonly reward?: unknown;
-  readonly advantage?: { readonly aggregation?: unknown; readonly baseline?: unknown } | undefined;
+  readonly advantage?: Readonly<Partial<Record<'aggregation' | 'baseline' | 'groupOfOne', unknown>>> | undefined;
   readonly updates?: unknown;
   readonly passes?: unknown;
   readonly task?: string | undefined;
@@ -182,6 +182,13 @@ export const rules: readonly Rule[] = [
     message:
       'corrects the difference between behaviour policy and trainer, which oldPolicy: behaviour does not compute; choose one',
     holds: ({ objective }) => objective?.oldPolicy !== 'behaviour' || (objective.correction?.kind ?? 'none') === 'none',
+  },
+  {
+    key: 'groupSize',
+    message:
+      "a group of one has nothing to compare with, so every advantage is 0; set at least 2, or advantage.groupOfOne: 'reward' without `normalise-then-sum`",
+    holds: ({ groupSize, advantage }) =>
+      groupSize !== 1 || (advantage?.groupOfOne === 'reward' && !sumsLast(advantage)),
   },
   {
     key: 'objective.miniBatches',

@@ -5,8 +5,11 @@ import { anyRecord, type Fields, requireArgument, requireFields, text } from '..
 import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { recipes } from '../recipes/index.js';
+import type { Source } from './alias.js';
 import { isPlainObject, type Layer } from './layer.js';
-import { parseLayers, type RunConfig } from './parse.js';
+import { parseSources, type RunConfig } from './parse.js';
+import { readJson, readToml, readYaml } from './read-file.js';
+import { Written } from './written.js';
 
 /** The sources of a run's config; flags override the environment, which overrides the file or recipe. */
 export interface ConfigSource {
@@ -28,19 +31,19 @@ const environmentKeys = {
   EXIT_RL_THREADS: 'threads',
 } as const;
 
+/** The settings that a script passes as flags. */
+const flagSource = (layer: Layer): Source => ({ layer, label: 'flags', typed: new Map() });
+
+/** No setting. */
+export const noFlags: Source = flagSource({});
+
 const moduleExtensions = new Set(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs']);
 
-function toNumberIfNumeric(text: string): string | number {
-  return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
-}
-
-function environmentLayer(environment: Readonly<Record<string, string | undefined>>): Layer {
-  const layer: Layer = {};
-  for (const [variable, key] of Object.entries(environmentKeys)) {
-    const value = environment[variable];
-    if (value !== undefined && value !== '') layer[key] = key === 'model' ? value : toNumberIfNumeric(value);
-  }
-  return layer;
+/** The settings of the environment. An empty variable counts as absent. */
+function environmentSource(environment: Readonly<Record<string, string | undefined>>): Source {
+  const given = Object.entries(environmentKeys).filter(([variable]) => (environment[variable] ?? '') !== '');
+  const layer = given.map(([variable, key]) => [key, new Written([environment[variable] ?? ''])] as const);
+  return { layer: Object.fromEntries(layer), typed: new Map(given.map(([variable, key]) => [key, variable])) };
 }
 
 const noDefault = 'the module has no default export; write `export default { … }`';
@@ -61,9 +64,8 @@ async function parseFile(file: string, extension: string): Promise<unknown> {
   const { size } = await stat(file);
   if (size > largestBytes) throw new Error(`it has ${size} bytes; a config has at most ${largestBytes}`);
   const text = await readFile(file, 'utf8');
-  if (extension === '.json') return JSON.parse(text);
-  if (extension === '.toml') return (await import('smol-toml')).parse(text);
-  return (await import('yaml')).parse(text);
+  if (extension === '.json') return readJson(text);
+  return extension === '.toml' ? readToml(text) : readYaml(text);
 }
 
 function fileProblem(file: string, message: string, hint?: string): ConfigError {
@@ -88,21 +90,52 @@ async function readConfigFile(file: string): Promise<Layer> {
   return parsed;
 }
 
-async function recipeLayer(name: string, file?: string): Promise<Layer> {
+function recipeSource(name: string, file?: string): Source {
   const recipe = Object.hasOwn(recipes, name) ? recipes[name] : undefined;
-  if (recipe !== undefined) return { ...recipe(), recipe: name };
+  if (recipe !== undefined) return { layer: { ...recipe(), recipe: name }, label: `recipe ${name}` };
   const suggestion = nearest(name, Object.keys(recipes));
   const message = `there is no recipe \`${name}\`; choose one of ${Object.keys(recipes).join(', ')}`;
   const problem = { key: 'recipe', message };
   throw new ConfigError([suggestion ? { ...problem, hint: `did you mean \`${suggestion}\`?` } : problem], file);
 }
 
-/** Loads the layers of a recipe name or file, lowest first; a file may name the recipe that it starts from. */
-async function sourceLayers(source: string): Promise<Layer[]> {
-  if (Object.hasOwn(recipes, source)) return [await recipeLayer(source)];
+/** The name of the recipe that a layer starts from. */
+function recipeOf({ recipe }: Layer): string | undefined {
+  const name = recipe instanceof Written ? recipe.words[0] : recipe;
+  return typeof name === 'string' ? name : undefined;
+}
+
+/** Loads the settings of a recipe name or file, lowest first; a file may name the recipe that it starts from. */
+async function loadSource(source: string): Promise<Source[]> {
+  if (Object.hasOwn(recipes, source)) return [recipeSource(source)];
   const layer = await readConfigFile(source);
-  const recipe = layer.recipe;
-  return typeof recipe === 'string' ? [await recipeLayer(recipe, source), layer] : [layer];
+  const recipe = recipeOf(layer);
+  return [...(recipe === undefined ? [] : [recipeSource(recipe, source)]), { layer, label: source }];
+}
+
+/** Settings of the environment and of flags, which override a file. */
+export interface Changes {
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly flags: Source;
+}
+
+/** Loads a config as `loadConfig` does, with flags that keep what the user typed. @throws ConfigError */
+export async function loadSources(
+  source: string | undefined,
+  { environment = {}, flags }: Changes,
+): Promise<RunConfig> {
+  const loaded = source === undefined ? [] : await loadSource(source);
+  const named = source === undefined ? recipeOf(flags.layer) : undefined;
+  const recipe = named === undefined ? [] : [recipeSource(named)];
+  return parseSources([...loaded, ...recipe, environmentSource(environment), flags]);
+}
+
+/** Loads the config of a run folder as `loadRunConfig` does, with flags that keep what the user typed. @throws ConfigError */
+export async function loadRunSources(path: string, { environment = {}, flags }: Changes): Promise<RunConfig> {
+  const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
+  const file = join(run, 'config.json');
+  const saved = { layer: await readConfigFile(file), label: file };
+  return parseSources([saved, environmentSource(environment), flags]);
 }
 
 /**
@@ -119,14 +152,10 @@ async function sourceLayers(source: string): Promise<Layer[]> {
 export async function loadConfig(options: ConfigSource): Promise<RunConfig> {
   requireFields<ConfigSource>('loadConfig', options, sourceFields);
   const { source, environment = {}, flags = {} } = options;
-  const layers = source === undefined ? [] : await sourceLayers(source);
-  const named = flags.recipe;
-  if (typeof named === 'string' && source === undefined) layers.push(await recipeLayer(named));
-  const isFile = source !== undefined && !Object.hasOwn(recipes, source);
-  return parseLayers([...layers, environmentLayer(environment), flags], isFile ? source : undefined);
+  return loadSources(source, { environment, flags: flagSource(flags) });
 }
 
-type Changes = Pick<ConfigSource, 'environment' | 'flags'>;
+type RunChanges = Pick<ConfigSource, 'environment' | 'flags'>;
 
 const { source: _, ...changeFields } = sourceFields;
 
@@ -142,11 +171,9 @@ const { source: _, ...changeFields } = sourceFields;
  * const { path } = await trainRun(small, { evaluate: false, warn: () => {} });
  * console.log((await loadRunConfig(path, { flags: { updates: 2 } })).updates); // 2
  */
-export async function loadRunConfig(path: string, changes: Changes): Promise<RunConfig> {
+export async function loadRunConfig(path: string, changes: RunChanges): Promise<RunConfig> {
   requireArgument('loadRunConfig', { path }, text);
-  requireFields<Changes>('loadRunConfig', changes, changeFields);
+  requireFields<RunChanges>('loadRunConfig', changes, changeFields);
   const { environment = {}, flags = {} } = changes;
-  const run = /^checkpoint-\d+$/.test(basename(path)) ? dirname(path) : path;
-  const file = join(run, 'config.json');
-  return parseLayers([await readConfigFile(file), environmentLayer(environment), flags], file);
+  return loadRunSources(path, { environment, flags: flagSource(flags) });
 }

@@ -4,27 +4,67 @@
  */
 
 import { ConfigError, type ConfigProblem } from '../errors.js';
-import { resolveAliases } from './aliases.js';
+import type { Source } from './alias.js';
+import { aliases } from './aliases.js';
 import type { ConfigInput } from './define.js';
 import { isPlainObject, type Layer, layerProblem, mergeLayers } from './layer.js';
+import { nameOrigin, Origins } from './origins.js';
 import { listProblems } from './problems.js';
+import { resolveSources } from './resolve.js';
 import { type RunConfig, rewardedRunSchema, runSchema } from './schema.js';
 import { settleKinds } from './unions.js';
 
 export type { RunConfig, RunConfigInput } from './schema.js';
 
-/** Merges layers, lowest first, and checks the result. @throws ConfigError with every problem found. */
-export function parseLayers(layers: readonly Layer[], file?: string, { hasRewards = false } = {}): RunConfig {
-  const unusable = layers.map((layer) => layerProblem(layer)).find((problem) => problem !== undefined);
-  if (unusable !== undefined) throw new ConfigError([{ key: 'config', message: unusable }], file);
+interface ParseOptions {
+  /** true: a script passes reward functions beside the config. */
+  readonly hasRewards?: boolean;
+}
+
+/** Merges plain layers, lowest first, and checks the result. @throws ConfigError with every problem found. */
+export function parseLayers(layers: readonly Layer[], file?: string, options: ParseOptions = {}): RunConfig {
+  const named = (layer: Layer): Source => (file === undefined ? { layer } : { layer, label: file });
+  return parseSources(layers.map(named), options);
+}
+
+/** Merges the settings of all sources, lowest first, and checks the result. @throws ConfigError with every problem found. */
+export function parseSources(sources: readonly Source[], { hasRewards = false }: ParseOptions = {}): RunConfig {
+  requireLayers(sources);
   const problems: ConfigProblem[] = [];
-  const borrowed = new Set<string>();
-  const input = layers.map((layer) => resolveAliases(layer, problems, borrowed)).reduce(mergeLayers, {});
-  settleKinds(input, problems, borrowed);
+  const resolved = resolveSources(sources, (rank, found) => {
+    problems.push(...found.map((problem) => withSource(problem, sources[rank])));
+  });
+  const origins = new Origins(resolved);
+  const input = resolved.map(({ layer }) => layer).reduce(mergeLayers, {});
+  const mixed: ConfigProblem[] = [];
+  settleKinds(input, mixed, origins);
   const parsed = (hasRewards ? rewardedRunSchema : runSchema).safeParse(input);
-  if (!parsed.success) problems.push(...listProblems(parsed.error, input));
-  if (!parsed.success || problems.length > 0) throw new ConfigError(problems, file);
+  if (!parsed.success) mixed.push(...listProblems(parsed.error, input));
+  // The key of a name that could not be translated is not missing.
+  const named = new Set(problems.map(({ key }) => aliases()[key]?.to));
+  problems.push(...mixed.filter(({ key }) => !named.has(key)).map((problem) => origins.name(problem)));
+  if (!parsed.success || problems.length > 0) throw configError(problems, sources);
   return parsed.data;
+}
+
+function withSource(problem: ConfigProblem, source: Source | undefined): ConfigProblem {
+  const origin = source && nameOrigin(source, problem.key, problem.key);
+  return origin === undefined ? problem : { ...problem, source: origin };
+}
+
+function requireLayers(sources: readonly Source[]): void {
+  for (const source of sources) {
+    const problem = layerProblem(source.layer);
+    if (problem !== undefined) throw configError([withSource(problem, source)], sources);
+  }
+}
+
+/** The file of a config is the subject of the message where all problems are its own. */
+function configError(problems: readonly ConfigProblem[], sources: readonly Source[]): ConfigError {
+  const [file] = sources.flatMap(({ label, typed }) => (label === undefined || typed ? [] : [label])).slice(-1);
+  const isOfFile = ({ source }: ConfigProblem): boolean =>
+    source === undefined || source === file || source.startsWith(`${file}: `);
+  return new ConfigError(problems, problems.every(isOfFile) ? file : undefined);
 }
 
 /**

@@ -6,7 +6,7 @@ import { aliases } from './aliases.js';
 import { isPlainObject } from './layer.js';
 import { batchAliases } from './objective-aliases.js';
 import { schemaRows } from './rows.js';
-import { switchNames } from './run-aliases.js';
+import { switchTakes } from './run-aliases.js';
 import { refusedNames } from './trl-options.js';
 import { listChoices, wordIssue } from './wording.js';
 
@@ -18,9 +18,7 @@ export function knownKeys(): readonly string[] {
     ...schemaRows().rows.map(({ path }) => path),
     ...Object.keys(aliases()),
     ...batchAliases,
-    'sync_ref_model',
-    'use_peft',
-    ...switchNames,
+    ...Object.keys(switchTakes),
     ...refusedNames,
   ];
   return known;
@@ -31,6 +29,7 @@ const lastWord = (path: string): string => path.slice(path.lastIndexOf('.') + 1)
 /** Names of other programs, or short forms, that no spelling leads to. */
 const otherNames: Readonly<Record<string, string>> = {
   lr: 'optimizer.learningRate',
+  r: 'lora.rank',
   batchsize: 'startsPerBatch',
 };
 
@@ -83,11 +82,14 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 /** Whether the schema wrote the message, rather than zod. */
 const isOurs = ({ code, message }: z.core.$ZodIssue): boolean => code === 'custom' || message.startsWith('is required');
 
+/** A reward function is a built-in name or a file. */
+const isRewardName = (key: string): boolean => /^rewards\.\d+\.builtIn$/.test(key);
+
 function wrongValue(issue: z.core.$ZodIssue, input: unknown): ConfigProblem {
   const key = issue.path.join('.');
   const value = valueAt(input, issue.path);
   if (value === undefined) return { key, message: isOurs(issue) ? issue.message : 'is required' };
-  const message = wordIssue(issue, value);
+  const message = wordIssue(issue, value) + (isRewardName(key) ? ', or name a file .ts/.js' : '');
   const choices = listChoices(issue);
   if (choices === undefined || typeof value !== 'string') return { key, message };
   const suggestion = nearest(value, choices);

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { z } from 'zod';
 import { count, name, notNegative } from '../policy/settings.js';
 import { builtInNames } from '../reward/load-rewards.js';
-import { parseEntry } from './run-aliases.js';
+import { parseEntry } from './reward-aliases.js';
 
 const moduleFile = /\.[cm]?[jt]s$/;
 

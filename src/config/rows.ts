@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { isPlainObject } from './layer.js';
 import { runSchema } from './schema.js';
+import { readTakes, type Takes } from './takes.js';
 
 export interface Row {
   readonly path: string;
@@ -11,6 +12,11 @@ export interface Row {
   readonly was: readonly string[];
   /** true: null is a value. Elsewhere null means TRL's default. */
   readonly takesNull: boolean;
+  readonly takes: Takes;
+  /** true: a config may lack the key, and the schema has no default. */
+  readonly isOptional: boolean;
+  /** The default; undefined for a section, and for a key without one. */
+  readonly fallback: unknown;
 }
 
 /** A section whose keys depend on its `kind`. */
@@ -33,9 +39,11 @@ const nodesIn = (list: unknown): readonly Node[] => (Array.isArray(list) ? list.
 const texts = (value: unknown): readonly string[] => [value ?? []].flat().map(String);
 const readProperties = ({ properties }: Node): Node => (isPlainObject(properties) ? properties : {});
 
-function toRow(path: string, node: Node): Row {
+function toRow(path: string, node: Node, isRequired: boolean): Row {
   const takesNull = nodesIn(node.anyOf).some(({ type }) => type === 'null');
-  return { path, trl: texts(node.trl), was: texts(node.was), takesNull };
+  const isOptional = !isRequired && node.default === undefined;
+  const fallback = isPlainObject(node.default) ? undefined : node.default;
+  return { path, trl: texts(node.trl), was: texts(node.was), takesNull, takes: readTakes(node), isOptional, fallback };
 }
 
 function toUnion(path: string, node: Node): Union {
@@ -59,7 +67,7 @@ function readSchema(): Schema {
     for (const child of inside) visit(child, path);
     for (const [key, child] of Object.entries(readProperties(node))) {
       if (!isPlainObject(child)) continue;
-      rows.push(toRow(prefix + key, child));
+      rows.push(toRow(prefix + key, child, texts(node.required).includes(key)));
       visit(child, prefix + key);
     }
   };

@@ -1,7 +1,8 @@
 /** Translates the names of transformers' TrainingArguments and TRL's GRPOConfig for length, evaluation, saving and logging. */
-import type { ConfigProblem } from '../errors.js';
-import { type Alias, choice, type Translation } from './alias.js';
-import { type Layer, removePath, setPath } from './layer.js';
+import { type Alias, choice, type Given, type Translation } from './alias.js';
+import { Undo } from './layer.js';
+import { rewardFunctions } from './reward-aliases.js';
+import { type Takes, takesAny, takesFlag, takesNumber, takesText, takesTexts } from './takes.js';
 
 /** Translates trackers: metrics are written to files, and TensorBoard is the only tracker that reads one. */
 const reportTo: Translation = (value) => {
@@ -13,65 +14,95 @@ const reportTo: Translation = (value) => {
   };
 };
 
+/** False leaves every other device. */
+const onlyCpu = { takes: takesFlag, translate: choice({ true: 'cpu', false: new Undo((lower) => lower === 'cpu') }) };
+
+const precisions = choice({
+  auto: 'auto',
+  ...{ bfloat16: 'bfloat16', 'torch.bfloat16': 'bfloat16', bf16: 'bfloat16' },
+  ...{ float32: 'float32', 'torch.float32': 'float32', fp32: 'float32' },
+});
+
 export const runAliases: Readonly<Record<string, Alias>> = {
-  report_to: { to: 'tensorboard', translate: reportTo },
-  bf16: { to: 'dtype', translate: choice({ true: 'bfloat16', false: 'float32' }) },
-  use_cpu: { to: 'device', translate: choice({ true: 'cpu', false: undefined }) },
+  report_to: { to: 'tensorboard', takes: takesTexts, translate: reportTo },
+  bf16: { to: 'dtype', takes: takesFlag, translate: choice({ true: 'bfloat16', false: 'float32' }) },
+  torch_dtype: { to: 'dtype', takes: takesText, translate: precisions },
+  use_cpu: { to: 'device', ...onlyCpu },
+  no_cuda: { to: 'device', ...onlyCpu },
   // -1 leaves the number of updates to the passes.
-  max_steps: { to: 'updates', translate: (value) => ({ value: Number(value) === -1 ? undefined : value }) },
+  max_steps: { to: 'updates', translate: (value) => ({ value: Number(value) === -1 ? new Undo() : value }) },
+  reward_funcs: { to: 'rewards', takes: takesTexts, translate: rewardFunctions },
 };
 
-/** The path and value that each value of TRL's switch sets; `undefined` sets nothing. */
-interface Switch {
-  readonly key: string;
-  readonly values: Readonly<Record<string, readonly [path: string, value: unknown] | undefined>>;
+/** The path and value that a value of TRL's switch sets; `undefined` sets nothing. */
+type Setting = readonly [path: string, value: unknown] | undefined;
+
+export interface Switch {
+  readonly takes: Takes;
+  /** The setting of each value. `given` has the settings of all layers. */
+  readonly values: Readonly<Record<string, (given: Given) => Setting>>;
+  /** Values that override TRL's other names of the same layer: `log_completions: false` prints nothing. */
+  readonly off: readonly string[];
 }
 
-const switches: readonly Switch[] = [
-  { key: 'shuffle_dataset', values: { true: ['taskOrder', 'shuffled'], false: ['taskOrder', 'sequential'] } },
-  { key: 'eval_strategy', values: { no: ['evaluation.every', 0], steps: undefined } },
-  // `best` saves after the best evaluation so far, as every run with `best.metric` does.
-  { key: 'save_strategy', values: { no: ['checkpoint.every', 0], best: ['checkpoint.every', 0], steps: undefined } },
-  { key: 'load_best_model_at_end', values: { true: ['best.metric', 'eval_reward'], false: undefined } },
-  { key: 'log_completions', values: { true: ['logCompletions', 4], false: undefined } },
-];
+const nothing = (): Setting => undefined;
+const set = (path: string, value: unknown) => (): Setting => [path, value];
 
-export const switchNames: readonly string[] = [...switches.map(({ key }) => key), 'reward_weights'];
+/** Sets the value unless the path has one that is not 0. */
+const unlessSet =
+  (path: string, value: (given: Given) => unknown) =>
+  (given: Given): Setting =>
+    given.at(path) ? undefined : [path, value(given)];
 
-/** Moves TRL's list of weights into the entries of `rewards`. */
-function translateWeights(layer: Layer, problems: ConfigProblem[]): void {
-  const key = 'reward_weights';
-  const weights = removePath(layer, key);
-  if (weights === undefined || weights === null) return;
-  const { rewards } = layer;
-  if (!Array.isArray(weights) || !Array.isArray(rewards) || weights.length !== rewards.length) {
-    problems.push({ key, message: 'needs one weight for each entry of `rewards`, in the same place' });
-    return;
-  }
-  layer.rewards = rewards.map((entry: unknown, at) => {
-    const settings = typeof entry === 'object' && entry !== null ? entry : parseEntry(entry);
-    return { ...settings, weight: weights[at] as unknown };
-  });
-}
+/** Undoes a 0 of a lower layer. */
+const notZero = (path: string) => set(path, new Undo((lower) => lower === 0));
 
-/** Parses a text as a file, by its extension, as a file with the name of its export (`rewards.ts#accuracy`), or as built-in. */
-export function parseEntry(
-  entry: unknown,
-): { readonly file: unknown; readonly export?: string } | { readonly builtIn: unknown } {
-  const [, file, name] = /^(.+\.[cm]?[jt]s)#([\p{L}_$][\p{L}\p{N}_$]*)$/u.exec(String(entry)) ?? [];
-  if (file !== undefined && name !== undefined) return { file, export: name };
-  return /\.[cm]?[jt]s$/.test(String(entry)) ? { file: entry } : { builtIn: entry };
-}
+const never = set('evaluation.every', 0);
+const noneSaved = set('checkpoint.every', 0);
 
-/** Rewrites switches in place; our own key in the same layer overrides the value of a switch. */
-export function translateSwitches(layer: Layer, problems: ConfigProblem[]): void {
-  for (const { key, values } of switches) {
-    const value = removePath(layer, key);
-    if (value === undefined) continue;
-    const meant = values[String(value)];
-    if (!Object.hasOwn(values, String(value))) {
-      problems.push({ key, message: `${JSON.stringify(value)} is not one of ${Object.keys(values).join(', ')}` });
-    } else if (meant !== undefined) setPath(layer, ...meant);
-  }
-  translateWeights(layer, problems);
-}
+export const switches: Readonly<Record<string, Switch>> = {
+  shuffle_dataset: {
+    takes: takesFlag,
+    values: { true: set('taskOrder', 'shuffled'), false: set('taskOrder', 'sequential') },
+    off: [],
+  },
+  eval_strategy: {
+    takes: takesText,
+    // YAML 1.1 reads `no` as false. Without eval_steps transformers takes logging_steps, whose default is 10 in TRL.
+    values: {
+      no: never,
+      false: never,
+      steps: unlessSet('evaluation.every', (given) => given.at('logEvery') ?? 10),
+    },
+    off: ['no', 'false'],
+  },
+  save_strategy: {
+    takes: takesText,
+    // `best` saves after the best evaluation so far, as every run with `best.metric` does.
+    values: { no: noneSaved, false: noneSaved, best: noneSaved, steps: notZero('checkpoint.every') },
+    off: ['no', 'false', 'best'],
+  },
+  load_best_model_at_end: {
+    takes: takesFlag,
+    values: { true: unlessSet('best.metric', () => 'eval_reward'), false: nothing },
+    off: [],
+  },
+  log_completions: {
+    takes: takesFlag,
+    values: { true: unlessSet('logCompletions', () => 4), false: set('logCompletions', 0) },
+    off: ['false'],
+  },
+  sync_ref_model: {
+    takes: takesFlag,
+    values: { true: notZero('reference.blendEvery'), false: set('reference.blendEvery', 0) },
+    off: ['false'],
+  },
+  use_peft: { takes: takesFlag, values: { true: set('lora', {}), false: set('lora', new Undo()) }, off: ['false'] },
+};
+
+/** The types of names that `switches` and `translateWeights` read. */
+export const switchTakes: Readonly<Record<string, Takes>> = {
+  ...Object.fromEntries(Object.entries(switches).map(([name, { takes }]) => [name, takes])),
+  reward_weights: { list: takesNumber },
+  generation_kwargs: takesAny,
+};

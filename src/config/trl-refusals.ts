@@ -145,12 +145,20 @@ export const refusals: readonly Refusal[] = [
     because: 'data is read from files',
     instead: 'name them in data.train and data.test, or hold out a share with data.testShare',
     options: {
+      datasets: [[]],
+      streaming: [false],
+      test_split_size: [],
       dataset_name: [],
       dataset_config: [],
       dataset_train_split: ['train'],
       dataset_test_split: ['test'],
       dataset_streaming: [false],
     },
+  },
+  {
+    because: 'rewards are functions',
+    instead: 'write a function in a file .ts/.js that asks the reward model, and name it in rewards',
+    options: { reward_model_name_or_path: [] },
   },
   {
     because: 'a task family decides how many turns an episode has',

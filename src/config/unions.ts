@@ -14,11 +14,17 @@ export function writeOutKinds(layer: Layer): void {
 const kindsWith = ({ keys }: Union, key: string): string[] =>
   [...keys].flatMap(([kind, own]) => (own.has(key) ? [kind] : []));
 
+/** The place of the layer that set a path by another program's name, and that of the layer that set it at all. */
+export interface Ranks {
+  borrowed(path: string): number | undefined;
+  of(path: string): number;
+}
+
 /**
- * Gives a section without a `kind` the default one, and refuses keys of another kind. Drops `borrowed` keys of another kind,
- * which an alias set: TRL, too, reads `sapo_temperature_pos` only with `loss_type: sapo`.
+ * Gives a section without a `kind` the default one, and refuses keys of another kind. Drops keys of another kind that an alias
+ * set in the layer of the kind or below: TRL, too, reads `sapo_temperature_pos` only with `loss_type: sapo`.
  */
-export function settleKinds(input: Layer, problems: ConfigProblem[], borrowed: ReadonlySet<string>): void {
+export function settleKinds(input: Layer, problems: ConfigProblem[], ranks: Ranks): void {
   for (const union of schemaRows().unions) {
     const section = readPath(input, union.path);
     if (!isPlainObject(section)) continue;
@@ -30,7 +36,8 @@ export function settleKinds(input: Layer, problems: ConfigProblem[], borrowed: R
       if (kinds.length === 0) continue;
       delete section[key];
       const path = `${union.path}.${key}`;
-      if (borrowed.has(path)) continue;
+      const borrowed = ranks.borrowed(path);
+      if (borrowed !== undefined && borrowed <= Math.max(0, ranks.of(`${union.path}.kind`))) continue;
       const named = kinds.map((kind) => `\`${kind}\``).join(' or ');
       problems.push({ key: path, message: `belongs to the kind ${named}, not to \`${String(section.kind)}\`` });
     }

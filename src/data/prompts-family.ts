@@ -1,6 +1,5 @@
 /** Turns the rows of a data file into single-turn tasks: attempts use the row's prompt, rewrites add the previous answer. */
-
-import { DataError } from '../errors.js';
+import { DataError, TaskError } from '../errors.js';
 import { parseExact, plainNumbers } from '../exact-json.js';
 import type { History, Intent } from '../history.js';
 import { type Conversation, type Message, type Prompt, promptMessages } from '../message.js';
@@ -116,8 +115,12 @@ function rewrite(prompt: Prompt, history: History, intent: Intent, options: Prom
 }
 
 async function verify(verifier: Verifier, { data }: Task<RowData>, text: string): Promise<Verdict> {
-  const verification = await verifier({ ...data, prompt: plainNumbers(data.prompt) as Prompt, text });
-  return { wellFormed: true, ...(typeof verification === 'number' ? { quality: verification } : verification) };
+  const verification: unknown = await verifier({ ...data, prompt: plainNumbers(data.prompt) as Prompt, text });
+  if (typeof verification === 'number') return { wellFormed: true, quality: verification };
+  if (typeof verification === 'object' && verification !== null)
+    return { wellFormed: true, ...(verification as Omit<Verdict, 'wellFormed'>) };
+  const found = describeValue(verification);
+  throw new TaskError(`the verifier returned ${found}; it must return a quality in [0, 1], or { quality, feedback }`);
 }
 
 /**

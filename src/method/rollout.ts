@@ -7,6 +7,7 @@ import { append, type History, type Intent, type Iterate, lastIterate, openTurn,
 import { type Prompt, promptMessages } from '../message.js';
 import type { Completion, Generated, GenerateRequest, Policy, Sampling } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
+import { thrownMessage } from '../shown.js';
 import { callPrompt, requireShare, requireVerdict } from '../task/check.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 import type { Boundary, Outcome } from './outcome.js';
@@ -271,7 +272,7 @@ class BoundaryFailure extends Error {
     readonly boundary: Boundary,
     cause: unknown,
   ) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    super(thrownMessage(cause), { cause });
   }
 }
 

@@ -22,6 +22,7 @@ interface Answer {
   readonly answer?: unknown;
   readonly error?: string;
   readonly ready?: true;
+  readonly hint?: string;
   readonly failed?: string;
 }
 
@@ -41,6 +42,8 @@ export class IsolatedFunction {
   private worker: Worker | undefined;
   private queue: Promise<unknown> = Promise.resolve();
   private calls = 0;
+  /** The end of a message about the function, where its parameters are those of TRL; known once it has started. */
+  hint = '';
 
   constructor(private readonly options: IsolatedOptions) {}
 
@@ -85,7 +88,8 @@ export class IsolatedFunction {
     };
     worker.on('error', ended).on('exit', ended);
     // An idle thread keeps no process alive.
-    const { failed } = await this.awaitAnswer(worker, startSeconds, () => {});
+    const { failed, hint = '' } = await this.awaitAnswer(worker, startSeconds, () => {});
+    this.hint = hint;
     worker.unref();
     if (failed === undefined) return worker;
     await this.close();

@@ -7,8 +7,9 @@ import { exactMatch, repetitionPenalty, softOverlong, thinkFormat } from './buil
 import { IsolatedFunction } from './isolated.js';
 import { moduleFunction } from './module.js';
 import type { NamedReward } from './named.js';
-import type { Reward, RewardFunction } from './reward.js';
+import type { Answered, Reward } from './reward.js';
 import { type RewardBatch, rewardBatch } from './reward-batch.js';
+import { signatureHint, withHint } from './signature.js';
 
 /** One entry of the config's `rewards` with every default filled in. */
 export interface RewardSettings {
@@ -68,15 +69,17 @@ function toSingle(batch: RewardBatch): Record<string, unknown> {
   };
 }
 
-/** Wraps the user's function as a reward of the scope that the config names. */
-function toReward(call: BatchCall, scope: RewardSettings['scope']): Reward {
+/** Wraps the user's function as a reward of the scope that the config names; `hint` ends messages about it. */
+function toReward(call: BatchCall, scope: RewardSettings['scope'], hint: string): Reward {
   switch (scope) {
     case 'batch':
-      return { batch: call as (batch: RewardBatch) => number[] };
+      return { batch: withHint((batch: RewardBatch) => call(batch) as number[], hint) };
     case 'group':
-      return { group: (answered) => call(rewardBatch(answered)) as number[] };
-    case 'rollout':
-      return ((answered) => call(toSingle(rewardBatch([answered])) as unknown as RewardBatch)) as RewardFunction;
+      return { group: withHint((answered: readonly Answered[]) => call(rewardBatch(answered)) as number[], hint) };
+    case 'rollout': {
+      const one = (answered: Answered) => call(toSingle(rewardBatch([answered])) as unknown as RewardBatch) as number;
+      return withHint(one, hint);
+    }
     default:
       return scope satisfies never;
   }
@@ -93,13 +96,14 @@ async function loadIsolated(
 ): Promise<LoadedReward> {
   const thread = new IsolatedFunction({ ...source, timeoutSeconds: settings.timeoutSeconds });
   await thread.start();
-  return { reward: toReward((batch) => thread.call(batch), settings.scope), thread };
+  return { reward: toReward((batch) => thread.call(batch), settings.scope, thread.hint), thread };
 }
 
 async function loadFile(settings: RewardSettings, file: string): Promise<LoadedReward> {
   const source = { file: resolve(file), ...(settings.export !== undefined && { name: settings.export }) };
   if (settings.isolated) return loadIsolated(settings, source);
-  return { reward: toReward((await moduleFunction(source)) as BatchCall, settings.scope) };
+  const call = await moduleFunction(source);
+  return { reward: toReward(call as BatchCall, settings.scope, signatureHint(call)) };
 }
 
 async function loadBuiltIn(settings: RewardSettings, name: BuiltInName): Promise<LoadedReward> {

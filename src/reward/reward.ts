@@ -34,17 +34,20 @@ export type RewardValue = number | null;
  */
 export type RewardKind = 'quality' | 'improvement';
 
+/** The values that a function may return: true and false are 1 and 0, undefined is null, as in TRL. */
+export type RewardReturn = RewardValue | boolean | undefined;
+
 /** Returns the reward of one rollout. */
-export type RewardFunction = (answered: Answered) => Awaitable<RewardValue>;
+export type RewardFunction = (answered: Answered) => Awaitable<RewardReturn>;
 
 /** Rewards a whole group at once: one value per rollout, in the same order. */
 export interface GroupReward {
-  readonly group: (answered: readonly Answered[]) => Awaitable<ArrayLike<RewardValue>>;
+  readonly group: (answered: readonly Answered[]) => Awaitable<ArrayLike<RewardReturn>>;
 }
 
 /** Rewards all rollouts of an update at once, as TRL calls its reward functions: lists in, a list out. */
 export interface BatchReward {
-  readonly batch: (batch: RewardBatch) => Awaitable<ArrayLike<RewardValue>>;
+  readonly batch: (batch: RewardBatch) => Awaitable<ArrayLike<RewardReturn>>;
 }
 
 /** The reward that training maximises: a built-in kind, or a function of one rollout, of a group, or of the whole batch. */

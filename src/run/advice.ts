@@ -46,21 +46,14 @@ export function createCutOffWarning({ sampling }: Pick<RunConfig, 'sampling'>, w
 
 /** Warns before the first update of a run whose groups all have equal rewards by their settings. */
 export function warnOfNoComparison(
-  { groupSize, advantage, sampling }: Pick<RunConfig, 'groupSize' | 'advantage' | 'sampling'>,
+  { groupSize, sampling }: Pick<RunConfig, 'groupSize' | 'sampling'>,
   warn: (text: string) => void,
 ): void {
-  if (groupSize === 1) {
-    if (advantage.groupOfOne === 'reward') return;
-    warn(
-      `groupSize is 1, and the baseline \`${advantage.baseline}\` compares the answers of a group: every advantage is 0; ` +
-        "set groupSize to at least 2, or advantage.groupOfOne: 'reward'",
-    );
-  } else if (sampling.temperature === 0) {
-    warn(
-      'sampling.temperature is 0, so the answers of a group are equal and every advantage is 0; ' +
-        'set sampling.temperature above 0, for example to 1',
-    );
-  }
+  if (groupSize === 1 || sampling.temperature !== 0) return;
+  warn(
+    'sampling.temperature is 0, so the answers of a group are equal and every advantage is 0; ' +
+      'set sampling.temperature above 0, for example to 1',
+  );
 }
 
 /** Consecutive updates with equal rewards in every group from which the run warns. */
@@ -70,7 +63,7 @@ const equalLimit = 3;
 export function createEqualRewardsWarning({ groupSize }: Pick<RunConfig, 'groupSize'>, warn: (text: string) => void) {
   let inARow = 0;
   return (row: MetricsRow): void => {
-    // The warning before the first update covers groups of one.
+    // A group of one is trained on its reward.
     if (groupSize === 1 || inARow === equalLimit) return;
     inARow = row.frac_reward_zero_std === 1 ? inARow + 1 : 0;
     if (inARow < equalLimit) return;

@@ -266,7 +266,7 @@ async function findSubject(options: EvaluateRunOptions): Promise<Subject> {
   // A named checkpoint is not the run: its evaluation is not that of the run's report.
   const own = run !== undefined && resolve(run) === resolve(model) ? join(run, 'evaluation.json') : undefined;
   const out = options.out ?? own;
-  const found = run === undefined || options.config ? modelConfig(options, folder, task) : await readRunConfig(run, {});
+  const found = run === undefined || options.config ? modelConfig(options, folder, task) : await readRunConfig(run);
   const config = task === undefined ? found : { ...found, task };
   return { folder, config, ...(adapter !== undefined && { adapter }), ...(out !== undefined && { out }) };
 }

@@ -1,5 +1,5 @@
 /** Reads the config of a run, after the check that the path names one. */
-import { type ConfigSource, loadRunConfig } from '../config/load-config.js';
+import { type Changes, loadRunSources, noFlags } from '../config/load-config.js';
 import type { RunConfig } from '../config/parse.js';
 import { listCheckpoints, splitRunPath } from '../disk/checkpoint-folders.js';
 import { realDisk, runFolderError } from '../disk/disk.js';
@@ -21,13 +21,10 @@ async function otherVersion(path: string): Promise<string | undefined> {
  * Loads the config of a run folder or of one of its checkpoints; `environment` and `flags` override it.
  * @throws RunFolderError when the path names no run, or one whose config another version wrote; ConfigError.
  */
-export async function readRunConfig(
-  path: string,
-  changes: Pick<ConfigSource, 'environment' | 'flags'>,
-): Promise<RunConfig> {
+export async function readRunConfig(path: string, changes: Changes = { flags: noFlags }): Promise<RunConfig> {
   await requireRun(path);
   try {
-    return await loadRunConfig(path, changes);
+    return await loadRunSources(path, changes);
   } catch (error) {
     if (!ConfigError.isInstance(error)) throw error;
     const version = await otherVersion(path);

@@ -18,6 +18,8 @@ const formatVersion = 3;
 export interface Progress {
   /** Finished updates. */
   update: number;
+  /** Updates that changed the weights. */
+  trained: number;
   /** Tokens of all batches, prompts included. */
   tokens: number;
   /** Consecutive updates that the engine refused because a number was not finite. */

@@ -16,6 +16,8 @@ import { loadRunPolicy, openParts, type RunParts, resolvePaths } from './assembl
 import { type EvaluationReport, evaluatePolicy, writeEvaluation } from './evaluate-run.js';
 import { isFailedStart } from './failed-start.js';
 import { periodicEvaluation } from './periodic-evaluation.js';
+import { checkPrompts } from './prompt-check.js';
+import { watchRewards } from './reward-advice.js';
 import { openRun, type Run, requireKnownChanges } from './run.js';
 import { claimFolder, isTaken } from './run-folder.js';
 import { type TrainResult, train } from './train.js';
@@ -90,8 +92,10 @@ export interface TrainRunResult extends TrainResult {
 
 /**
  * Trains a run from its config: reads data and reward functions, opens and locks the run folder, loads the policy, trains
- * with the evaluations and checkpoints of the config, evaluates the result, writes the report, closes everything.
- * @throws ConfigError for a wrong config, DataError for unreadable data, ModelFolderError for an unreadable model,
+ * with the evaluations and checkpoints of the config, evaluates the result, writes the report, closes everything. A run that
+ * learnt nothing returns `trained: 0`, with a warning.
+ * @throws PromptTooLongError when no prompt leaves room for an answer, RewardError or TaskError when no answer of the first
+ * update could be used, ConfigError for a wrong config, DataError for unreadable data, ModelFolderError for an unreadable model,
  * RunFolderError when the folder is in use or holds another run, InvalidRequestError for an option that is unknown or wrong.
  *
  * @example
@@ -181,10 +185,12 @@ async function trainWith(
   const warn = options.warn ?? warnOnStderr;
   warnBeforeTraining(config, family, warn);
   warnOfNoEnd(policy.info().endTokenIds, config, warn);
+  if (update === 0) await checkPrompts(policy, family, config.sampling.maxNewTokens, warn);
+  const watch = watchRewards(rewards, family.measuredBy === 'rewards', warn);
   const warnOfUpdate = createUpdateWarnings(config, warn);
   const observer = (await onBegin?.({ path, config, family, update })) ?? {};
   try {
-    return await train({
+    const result = await train({
       config,
       policy,
       family,
@@ -197,6 +203,7 @@ async function trainWith(
         observer.onUpdate?.(row);
       },
       onGroups: (groups, at) => {
+        watch.see(groups);
         options.onGroups?.(groups, at);
         observer.onGroups?.(groups, at);
       },
@@ -204,10 +211,16 @@ async function trainWith(
       ...(embedder && { embedder }),
       ...(signal && { signal }),
     });
+    watch.finish();
+    if (result.finished && result.trained === 0) warn(nothingTrained);
+    return result;
   } finally {
     observer.finish?.();
   }
 }
+
+const nothingTrained =
+  'nothing was trained: no update changed the weights, because no group had answers with different rewards';
 
 /** Chooses the reward functions: those of the script override those of the config. */
 function chooseRewards({ reward, rewards }: Overrides, configured: readonly NamedReward[]): readonly NamedReward[] {

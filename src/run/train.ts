@@ -25,6 +25,8 @@ export type { TrainOptions } from './training.js';
 export interface TrainResult {
   /** Finished updates, those of a resumed run included. */
   readonly updates: number;
+  /** Updates that changed the weights; 0 after a run in which nothing could be learnt, for example from equal rewards. */
+  readonly trained: number;
   /** True when the signal cancelled the evaluation after the last update; a resumed run makes it first. */
   readonly unevaluated: boolean;
   /** False when the signal ended training early; true also when early stopping ended it. */
@@ -68,9 +70,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const metrics = await makeUpdates(training);
     if (progress.update > 0) await saver?.save(savedState(training));
     const checkpoint = await saver?.finish();
-    const { update: updates, best } = progress;
+    const { update: updates, trained, best } = progress;
     return {
       updates,
+      trained,
       finished: isOver(training),
       unevaluated: progress.unevaluated !== undefined,
       ...(metrics && { metrics }),
@@ -125,13 +128,14 @@ async function makeUpdate(training: Training, number: number): Promise<{ row: Me
   };
   const updated = await update({ ...training, onGroups }, number, training.progress.entropy);
   const ended = performance.now();
-  countUpdate(training.progress, number, updated);
+  const { learningRate } = updateSettings(training.config, number);
+  countUpdate(training.progress, number, updated, learningRate);
   const parts = await measureParts(training, updated);
   const row = summariseUpdate({
     update: number,
     groups: updated.groups,
     engine: updated.metrics,
-    learningRate: updateSettings(training.config, number).learningRate,
+    learningRate,
     tokens: training.progress.tokens,
     durations: {
       rolloutSeconds: (rolledOut - began) / 1000,
@@ -148,9 +152,15 @@ async function makeUpdate(training: Training, number: number): Promise<{ row: Me
 const nonFiniteLimit = 3;
 
 /** Advances the counters. @throws NonFiniteError at the third refused update in a row; single bad batches are skipped. */
-function countUpdate(progress: Progress, number: number, { groups, metrics, refused }: Updated): void {
+function countUpdate(
+  progress: Progress,
+  number: number,
+  { groups, metrics, refused }: Updated,
+  learningRate: number,
+): void {
   if (refused && ++progress.nonFinite >= nonFiniteLimit) throw refused;
   if (metrics) {
+    if (metrics.grad_norm !== 0 && learningRate > 0) progress.trained++;
     Object.assign(progress, entropyState(metrics));
     progress.nonFinite = 0;
   }

@@ -7,8 +7,9 @@ import { RewardError, TaskError } from '../errors.js';
 import { createCurriculum } from '../method/choose-curriculum.js';
 import type { Curriculum } from '../method/curriculum.js';
 import { createRewardPlan, type Group, hasFailed, isTrainable, type RewardPlan } from '../method/group.js';
-import type { Outcome } from '../method/outcome.js';
+import type { Boundary, Outcome } from '../method/outcome.js';
 import { completeConfig, curriculumPart, embedderPart, policyPart } from '../method/part-kinds.js';
+import type { Rollout } from '../method/rollout.js';
 import type { TrainSettings } from '../method/train-settings.js';
 import { type Policy, trainingFile } from '../policy/policy.js';
 import type { NamedReward } from '../reward/named.js';
@@ -87,12 +88,13 @@ export async function beginTraining(options: TrainOptions): Promise<Training> {
   const { config, policy, run } = options;
   const family = requireFamily(options.family);
   const curriculum = options.curriculum ?? createCurriculum(config, family);
-  const progress: Progress = { update: 0, tokens: 0, nonFinite: 0 };
+  const progress: Progress = { update: 0, trained: 0, tokens: 0, nonFinite: 0 };
   if (run?.resumed) {
     const { checkpoint, state } = run.resumed;
     await policy.loadTraining(`${checkpoint}/${trainingFile}`);
     curriculum.restore(state.curriculum);
-    Object.assign(progress, state.progress);
+    // A checkpoint of an earlier version counts no changes of the weights.
+    Object.assign(progress, { trained: state.progress.update }, state.progress);
   }
   const saver =
     run &&
@@ -115,27 +117,43 @@ export async function beginTraining(options: TrainOptions): Promise<Training> {
   };
 }
 
-// The stall guard ends a run with an error when several updates in a row have no trainable group.
+// The stall guard ends a run with an error when its first update had only failures, or several in a row had no trainable
+// group.
 
 /** Consecutive updates without a trainable group after which training stops. */
 const stallLimit = 3;
 
 type Failed = Extract<Outcome, { readonly kind: 'failed' }>;
 
+const rolloutsOf = (groups: readonly Group[]): readonly Rollout[] => groups.flatMap(({ rollouts }) => rollouts);
+
 function firstFailedRollout(groups: readonly Group[]): Failed | undefined {
-  const failed = groups.flatMap(({ rollouts }) => rollouts).find(hasFailed);
+  const failed = rolloutsOf(groups).find(hasFailed);
   return failed?.outcome.kind === 'failed' ? failed.outcome : undefined;
+}
+
+/** Whether the part that failed also worked. The task is not asked about an overlong answer. */
+const hasWorked = (boundary: Boundary, groups: readonly Group[]): boolean =>
+  rolloutsOf(groups).some(({ outcome: { kind } }) => kind !== 'failed' && (kind !== 'overlong' || boundary !== 'task'));
+
+function stallError({ boundary, detail }: Failed, when: string): Error {
+  const message = `${when}; nothing was trained; the ${boundary} failed: ${detail}`;
+  return boundary === 'reward' ? new RewardError(message, { detail }) : new TaskError(message, { boundary, detail });
 }
 
 /** Creates a function that checks the groups of each update. @throws RewardError or TaskError with the first failure. */
 export function createStallGuard(): (groups: readonly Group[]) => void {
+  let isFirst = true;
   let inARow = 0;
   return (groups) => {
-    const failure = groups.some(isTrainable) ? undefined : firstFailedRollout(groups);
-    inARow = failure === undefined ? 0 : inARow + 1;
-    if (failure === undefined || inARow < stallLimit) return;
-    const { boundary, detail } = failure;
-    const message = `in ${stallLimit} consecutive updates every group failed; nothing was trained; the ${boundary} failed: ${detail}`;
-    throw boundary === 'reward' ? new RewardError(message, { detail }) : new TaskError(message, { boundary, detail });
+    const failure = firstFailedRollout(groups);
+    // A function that never worked is wrong, rather than its service out of reach.
+    if (failure && isFirst && !hasWorked(failure.boundary, groups)) {
+      throw stallError(failure, 'in the first update no answer could be used');
+    }
+    isFirst = false;
+    inARow = failure === undefined || groups.some(isTrainable) ? 0 : inARow + 1;
+    if (failure && inARow >= stallLimit)
+      throw stallError(failure, `in ${stallLimit} consecutive updates every group failed`);
   };
 }

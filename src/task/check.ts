@@ -5,7 +5,7 @@ import { ConfigError, type ConfigProblem, TaskError } from '../errors.js';
 import type { History, Intent } from '../history.js';
 import type { Prompt } from '../message.js';
 import { editDistance, nearest } from '../nearest.js';
-import { describeValue } from '../shown.js';
+import { describeValue, thrownMessage } from '../shown.js';
 import type { Task, TaskFamily, Verdict } from './task.js';
 
 const requiredFields: Readonly<Record<string, Kind>> = {
@@ -126,9 +126,15 @@ function describeFault(verdict: Fields): string | undefined {
   return undefined;
 }
 
+/** Names what `verify` returned in place of a verdict, and how to return one. */
+function noVerdict(returned: unknown): string {
+  const [quality, wellFormed] = typeof returned === 'number' ? [returned, 'true'] : ['…', '…'];
+  return `verify returned ${describeValue(returned)}, not a verdict: return { quality: ${quality}, wellFormed: ${wellFormed} }`;
+}
+
 /** Returns the verdict. @throws TaskError when a field is wrong or misspelt, or the quality is outside [0, 1]. */
 export function requireVerdict(family: Pick<TaskFamily, 'name'>, task: Task, verdict: unknown): Verdict {
-  const fault = isObject(verdict) ? describeFault(verdict) : `verify returned ${describeValue(verdict)}, not a verdict`;
+  const fault = isObject(verdict) ? describeFault(verdict) : noVerdict(verdict);
   const taskId = task.id;
   if (fault !== undefined) throw new TaskError(`${family.name}: ${fault} (task ${taskId})`, { taskId });
   const checked = verdict as Verdict;
@@ -143,8 +149,7 @@ export function callPrompt(family: Prompting, task: Task, history: History, inte
   try {
     return family.prompt(task, history, intent);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const message = `${family.name ?? 'the family'}: prompt failed for task ${task.id}: ${reason}`;
+    const message = `${family.name ?? 'the family'}: prompt failed for task ${task.id}: ${thrownMessage(error)}`;
     throw new TaskError(message, { taskId: task.id }, { cause: error });
   }
 }

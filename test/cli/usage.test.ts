@@ -113,14 +113,16 @@ describe('configuration', () => {
     });
   });
 
-  test('three mistakes in file and flags are reported together, with the file', async () => {
+  test('three mistakes in file and flags are reported together, each with its source', async () => {
     const path = await file('wrong.yaml', 'task: code-breaker\nmodel: m\ngroupSiz: 8\nmethod: exti\n');
     const { stderr, code } = await runCli(['train', path, '--optimizer.learningRate=-1', '--dry-run']);
     expect(code).toBe(2);
-    expect(stderr).toContain('wrong.yaml: 3 problems');
-    expect(stderr).toContain('groupSiz: unknown option (did you mean `groupSize`?)');
-    expect(stderr).toContain('(did you mean `exit`?)');
-    expect(stderr).toContain('optimizer.learningRate: -1 is not allowed');
+    expect(stderr).toContain('error: 3 problems');
+    expect(stderr).toContain(`groupSiz: unknown option (did you mean \`groupSize\`?) [${path}]`);
+    expect(stderr).toContain(`(did you mean \`exit\`?) [${path}]`);
+    expect(stderr).toMatch(/optimizer\.learningRate: -1 is not allowed.* \[--optimizer\.learningRate\]/);
+    const { stderr: ofFile } = await runCli(['train', path, '--dry-run']);
+    expect(ofFile).toContain('wrong.yaml: 2 problems');
   });
 
   test.each([

@@ -74,7 +74,9 @@ describe("TRL's names", () => {
   test('use_peft: true takes the defaults, false overrides the other names, and anything but a boolean is refused', () => {
     expect(parseConfig({ ...base, use_peft: true }).lora).toEqual(defaults);
     expect(parseConfig({ ...base, use_peft: false, lora_r: 8 }).lora).toBeUndefined();
-    expect(problems({ use_peft: 'yes' })).toEqual([{ key: 'use_peft', message: 'must be true or false' }]);
+    expect(problems({ use_peft: 'yes' })).toEqual([
+      { key: 'use_peft', message: "must be true or false, not the text 'yes'" },
+    ]);
   });
 });
 

@@ -77,7 +77,7 @@ describe('a run of another version', () => {
     const config = { task: 'code-breaker', model: 'm', method: 'exit', teleport: true };
     const run = make('run', { 'config.json': JSON.stringify(config), 'metrics.jsonl': '' });
     make('run/checkpoint-3', { 'manifest.json': manifest(), 'state.json': '{}' });
-    const refusal = readRunConfig(run, {});
+    const refusal = readRunConfig(run);
     await expect(refusal).rejects.toBeInstanceOf(RunFolderError);
     await expect(refusal).rejects.toThrow(/exit-rl 9\.9\.9 wrote this run[\s\S]*teleport/);
   });

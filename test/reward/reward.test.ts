@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { RewardError } from '../../src/errors.js';
 import { append, emptyHistory, type Intent, type Iterate, openTurn } from '../../src/history.js';
 import { callReward, type RewardResult } from '../../src/reward/call.js';
+import { namedReward } from '../../src/reward/named.js';
 import { type Answered, improvementReward, type Reward } from '../../src/reward/reward.js';
 
 const iterate = (quality: number): Iterate => ({ text: String(quality), tokens: [], quality });
@@ -76,11 +77,39 @@ describe('reward functions', () => {
     ['rejects', async () => fail('no net'), /threw: no net/],
     ['returns NaN', () => Number.NaN, /returned NaN/],
     ['returns infinity', () => Number.NEGATIVE_INFINITY, /returned -Infinity/],
-    ['returns a text', () => '1' as unknown as number, /returned 1, not a finite number/],
+    [
+      'returns a text',
+      () => '1' as unknown as number,
+      /returned the text '1' \(task task\), not a number: write Number/,
+    ],
     ['throws for the group', { group: () => fail('no disk') }, /threw: no disk/],
-    ['returns too few', { group: () => [1, 2] }, /2 rewards for 3 rollouts/],
-    ['returns too many', { group: () => [1, 2, 3, 4] }, /4 rewards for 3 rollouts/],
-    ['returns nothing', { group: () => undefined as unknown as number[] }, /threw/],
+    ['returns too few', { group: () => [1, 2] }, /2 rewards for 3 completions/],
+    ['returns too many', { group: () => [1, 2, 3, 4] }, /4 rewards for 3 completions/],
+    [
+      'returns a bigint',
+      () => 1n as unknown as number,
+      /returned the bigint 1n \(task task\), not a number: write Number/,
+    ],
+    ['returns an object', () => ({ score: 1 }) as unknown as number, /returned an object \(task task\), not a number$/],
+    ['throws nothing', () => raise(undefined), /the reward function threw: undefined$/],
+    ['throws a text', () => raise('no disk'), /threw: the text 'no disk'$/],
+    ['rejects with a text', async () => raise('no net'), /threw: the text 'no net'$/],
+    [
+      'throws an error without a message',
+      () => raise(new TypeError()),
+      /threw: an error of TypeError without a message$/,
+    ],
+    [
+      "has TRL's parameters",
+      { batch: ((completions: string[], _kwargs: object) => completions.map(() => 1)) as never },
+      /threw: .*; functions get one object: write \(\{ completions(, _kwargs)? \}\) => … in place of \(completions, _kwargs\)$/,
+    ],
+    [
+      'returns a text for the batch',
+      { batch: () => '111' as never },
+      /returned the text '111', not a list with one number for each/,
+    ],
+    ['returns nothing', { group: () => undefined as unknown as number[] }, /returned undefined, not a list/],
   ])('one that %s gives errors, never numbers', async (_, reward, message) => {
     const rewards = await call(reward, group);
     expect(rewards).toHaveLength(3);
@@ -88,6 +117,21 @@ describe('reward functions', () => {
       expect(RewardError.isInstance(error)).toBe(true);
       expect(String(error)).toMatch(message);
     }
+  });
+
+  test('true and false are 1 and 0, null and undefined no reward, as in TRL', async () => {
+    const values = [true, false, undefined] as unknown as number[];
+    expect(await call({ group: () => values }, group)).toEqual([1, 0, null]);
+    expect(await call((() => undefined) as unknown as Reward, group)).toEqual([null, null, null]);
+    expect(await call((() => true) as unknown as Reward, group)).toEqual([1, 1, 1]);
+  });
+
+  test('a message names the function, the place and the task', async () => {
+    const named = namedReward({ batch: () => [1, '0.5', 1] as number[] }, { name: 'accuracy' });
+    const [, second] = await callReward(named, group);
+    expect(String(second)).toMatch(
+      /^RewardError: the reward function `accuracy` returned the text '0\.5' for completion 2 of 3/,
+    );
   });
 
   test('one invalid reward fails only its own rollout', async () => {
@@ -99,6 +143,10 @@ describe('reward functions', () => {
     expect(RewardError.isInstance(alone[2])).toBe(true);
   });
 });
+
+function raise(thrown: unknown): never {
+  throw thrown;
+}
 
 function fail(message: string): never {
   throw new Error(message);

@@ -55,8 +55,7 @@ describe('the warning about groups without comparison', () => {
     return warnings;
   };
 
-  test('names a group of one and a temperature of 0, with the fix', () => {
-    expect(warningsOf({ groupSize: 1 })).toEqual([expect.stringMatching(/groupSize is 1.*`std`.*at least 2/)]);
+  test('names a temperature of 0, with the fix', () => {
     expect(warningsOf({ sampling: { temperature: 0 } })).toEqual([expect.stringMatching(/temperature is 0.*above 0/)]);
   });
 
@@ -67,7 +66,9 @@ describe('the warning about groups without comparison', () => {
 
   test('comes before the first update', () => {
     const warnings: string[] = [];
-    warnBeforeTraining(config({ groupSize: 1, method: 'grpo' }), { turns: 1 }, (text) => warnings.push(text));
+    warnBeforeTraining(config({ sampling: { temperature: 0 }, method: 'grpo' }), { turns: 1 }, (text) =>
+      warnings.push(text),
+    );
     expect(warnings).toHaveLength(1);
   });
 });
@@ -87,7 +88,7 @@ describe('the warning about equal rewards', () => {
 
   test('is not due where one group differs in between, nor for groups of one', () => {
     expect(warningsOf([1, 1, 0.9, 1, 1, 0])).toEqual([]);
-    expect(warningsOf([1, 1, 1, 1], { groupSize: 1 })).toEqual([]);
+    expect(warningsOf([1, 1, 1, 1], { groupSize: 1, advantage: { groupOfOne: 'reward' } })).toEqual([]);
   });
 
   test('is one of the warnings about updates', () => {

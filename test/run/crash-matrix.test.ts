@@ -69,7 +69,7 @@ async function checkGoingOn(run: Run): Promise<void> {
   });
   await run.folder.metrics.append([{ update }]);
   const saver = createSaver({ run, policy: { snapshot }, settings: scenario.config.checkpoint });
-  await saver.save({ progress: { update, tokens: 0, nonFinite: 0 }, curriculum: { kind: 'uniform' } });
+  await saver.save({ progress: { update, trained: update, tokens: 0, nonFinite: 0 }, curriculum: { kind: 'uniform' } });
   await saver.finish();
   await run.close();
   expect((await latestCheckpoint(scenario.run, () => {}, disk))?.update).toBe(update);

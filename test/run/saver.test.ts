@@ -31,7 +31,7 @@ const open = (changes: Partial<OpenRunOptions> = {}): Promise<Run> => {
 };
 
 const stateAt = (update: number): SavedState => ({
-  progress: { update, tokens: update, nonFinite: 0 },
+  progress: { update, trained: update, tokens: update, nonFinite: 0 },
   curriculum: { kind: 'uniform' },
 });
 
@@ -61,7 +61,7 @@ describe('asynchronous saving', () => {
     const { policy, snapshot, releases } = heldPolicy();
     const saver = createSaver({ run, policy: { snapshot }, settings });
     policy.weights[3] = 7;
-    const progress = { update: 1, tokens: 5, nonFinite: 0 };
+    const progress = { update: 1, trained: 1, tokens: 5, nonFinite: 0 };
     await saver.save({ progress, curriculum: { kind: 'uniform' } });
     policy.weights[3] = 8;
     progress.tokens = 6;

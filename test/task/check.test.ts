@@ -83,7 +83,10 @@ test.each([
   [{ quality: 1 }, "the verdict's wellFormed must be true or false, not undefined"],
   [{ quality: 1, wellFormed: true, feedback: 5 }, "the verdict's feedback must be a text, not 5"],
   [{ quality: 1, wellFormed: true, feedbck: 'a' }, 'unknown field `feedbck`; did you mean `feedback`?'],
-  [undefined, 'verify returned undefined, not a verdict'],
+  [undefined, 'mine: verify returned undefined, not a verdict: return { quality: …, wellFormed: … } (task one)'],
+  [0.5, 'verify returned 0.5, not a verdict: return { quality: 0.5, wellFormed: true }'],
+  [true, 'verify returned true, not a verdict'],
+  [{ quality: 1n, wellFormed: true }, "the verdict's quality must be a number, not the bigint 1n"],
 ])('a wrong verdict fails the rollout: %#', async (verdict, message) => {
   await expect(verdictOf(verdict)).rejects.toThrow(message);
 });
