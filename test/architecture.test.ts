@@ -19,6 +19,7 @@ const levels: readonly (readonly string[])[] = [
     'src/history',
     'src/message',
     'src/nearest',
+    'src/exact-json',
     'src/nesting',
     'src/ragged',
     'src/safetensors',
