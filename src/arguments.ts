@@ -14,6 +14,8 @@ export interface Kind {
   readonly members?: Kind;
   /** Chooses the kind for a value. */
   readonly choose?: (value: unknown) => Kind | undefined;
+  /** Finds what is wrong within a value that fits. */
+  readonly problems?: (value: unknown) => readonly Problem[];
   /** True when the field may not be absent. */
   readonly isRequired?: boolean;
 }
@@ -98,7 +100,7 @@ export const required = (kind: Kind): Kind => ({ ...kind, isRequired: true });
 type Renamed = Readonly<Record<string, string>>;
 
 /** One wrong key: its path, and the reason with the fix. */
-interface Problem {
+export interface Problem {
   readonly key: string;
   readonly reason: string;
 }
@@ -152,6 +154,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 function findProblems(kind: Kind, value: unknown, key: string, elsewhere: Renamed = {}): readonly Problem[] {
   if (!kind.fits(value)) return [{ key, reason: `must be ${kind.words}, not ${describeValue(value)}` }];
   const { fields, members, choose } = kind;
+  if (kind.problems) return kind.problems(value).map((problem) => ({ ...problem, key: `${key}${problem.key}` }));
   if (members) return memberProblems(members, value as readonly unknown[], key, elsewhere);
   if (fields) return fieldProblems(fields, value as Readonly<Record<string, unknown>>, key, elsewhere);
   const chosen = choose?.(value);
@@ -192,7 +195,7 @@ function fieldProblems(
   return problems;
 }
 
-const isPlain = ({ fields, members, choose }: Kind): boolean => !fields && !members && !choose;
+const isPlain = ({ fields, members, choose, problems }: Kind): boolean => !fields && !members && !choose && !problems;
 
 /** Explains an unknown key: it belongs in a nested object, is another library's name, or is misspelt. */
 function unknownReason(key: string, fields: FieldKinds, elsewhere: Renamed): string {

@@ -4,7 +4,7 @@
  */
 import { anyRecord, type Kind, listOf, oneOf, required, requireParts, text } from './arguments.js';
 import { ConfigError, type ConfigProblem } from './errors.js';
-import { type History, type Intent, lastIterate } from './history.js';
+import { type History, type Intent, type Iterate, lastIterate } from './history.js';
 import type { Message } from './message.js';
 import { nearest } from './nearest.js';
 
@@ -101,7 +101,8 @@ export interface MessagePrompt extends Omit<PromptContent, 'question'> {
 
 /**
  * Builds the chat prompt of a single-turn task. An attempt answers `messages`. A rewrite appends the last answer as the
- * assistant's turn, with its generated token ids, and the request to rewrite it.
+ * assistant's turn, with its generated token ids, and the request to rewrite it. An answer that continues the last message
+ * is joined with it as text.
  *
  * @throws ConfigError for an unknown template or placeholder, InvalidRequestError for a missing part.
  * @example
@@ -122,8 +123,14 @@ export function promptFromMessages(
   const previous = lastIterate(history);
   if (intent === 'attempt' || previous === undefined) return messages;
   const request = promptFromTemplates({ question: '', history, intent }, { ...messageTemplates, ...templates }).trim();
-  const { text, tokens } = previous;
-  return [...messages, { role: 'assistant', content: text, tokens }, { role: 'user', content: request }];
+  return [...withAnswer(messages, previous), { role: 'user', content: request }];
+}
+
+/** The conversation with the answer: a turn of its own, or the rest of the assistant's turn that it continues. */
+function withAnswer(messages: readonly Message[], { text, tokens }: Iterate): readonly Message[] {
+  const last = messages.at(-1);
+  if (last?.role !== 'assistant') return [...messages, { role: 'assistant', content: text, tokens }];
+  return [...messages.slice(0, -1), { ...last, content: `${last.content ?? ''}${text}` }];
 }
 
 function earlierTurn(texts: PromptTemplates, history: History, turn: number): string {

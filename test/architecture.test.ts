@@ -25,7 +25,7 @@ const levels: readonly (readonly string[])[] = [
     'src/safetensors',
     'src/shown',
   ],
-  /*  1 */ ['src/abort', 'src/arguments', 'src/initial-weights', 'src/libtorch', 'src/task'],
+  /*  1 */ ['src/abort', 'src/arguments', 'src/initial-weights', 'src/libtorch', 'src/read-messages', 'src/task'],
   /*  2 */ ['src/hub', 'src/native', 'src/prompt', 'src/reward', 'src/shipped-models', 'src/task/check'],
   /*  3 */ ['src/chat', 'src/data'],
   /*  4 */ ['src/policy'],

@@ -6,9 +6,9 @@ import { concat, offsetsOf } from '../ragged.js';
 import { createGuard, type Guard } from './guard.js';
 import { type TemplateRenderer, templateRenderer } from './renderer.js';
 import { type GeneratedTurn, spliceTurns } from './splice.js';
-import { type ChatOptions, chooseTemplate, renderRequest, templateMessage } from './template.js';
+import { type ChatOptions, chooseTemplate, renderRequest, requireMessages, templateMessage } from './template.js';
 import type { ChatFiles } from './template-files.js';
-import { type Marks, mapTexts, marksFor } from './template-marks.js';
+import { jsonOf, type Marks, mapTexts, marksFor } from './template-marks.js';
 
 /** A tokenizer and the chat template that belongs to it. */
 export interface Chat {
@@ -37,11 +37,11 @@ export function createChat(parts: ChatParts): Chat {
     return guard;
   };
   return {
-    render: (messages, options = {}) => renderPlain(parts, renderer, messages, options),
+    render: async (messages, options = {}) => renderPlain(parts, renderer, requireMessages(messages), options),
     encode: async (messages, options = {}) => {
       const template = chooseTemplate(parts.files, options);
-      const conversation = new Conversation(parts, renderer, guardFor(template), messages, options);
-      return conversation.encode();
+      const read = requireMessages(messages);
+      return new MarkedConversation(parts, renderer, guardFor(template), read, options).encode();
     },
   };
 }
@@ -55,13 +55,14 @@ async function renderPlain(
   const end = marksFor([messages, options]).end;
   const opened = options.continueFinalMessage ? openFinal(messages, end) : messages;
   const text = await renderer.render(renderRequest(files, opened.map(templateMessage), options));
-  return options.continueFinalMessage ? cutAtOpening(text, end, String(messages.at(-1)?.content)) : text;
+  return options.continueFinalMessage ? cutAtOpening(text, end, messages.at(-1)?.content ?? '') : text;
 }
 
 /** Appends the mark and a space to the last message's text: the space shows whether the template trims. */
 function openFinal(messages: readonly Message[], mark: string): readonly Message[] {
   const last = messages.at(-1);
   if (last === undefined) throw new ChatTemplateError('there is no final message to continue');
+  if (typeof last.content !== 'string') throw new ChatTemplateError('the final message has no content to continue');
   return [...messages.slice(0, -1), { ...last, content: `${last.content}${mark} ` }];
 }
 
@@ -76,7 +77,8 @@ function cutAtOpening(text: string, mark: string, content: string): string {
 
 const withoutSpace = (text: string): string => text.replaceAll(/\s+/g, '');
 
-class Conversation {
+/** One conversation on its way to ids. */
+class MarkedConversation {
   private readonly marks: Marks;
   private readonly options: ChatOptions;
   private readonly turns = new Map<number, GeneratedTurn>();
@@ -99,7 +101,7 @@ class Conversation {
       ...(variables && { variables: guardIn(variables) as Record<string, unknown> }),
     };
     messages.forEach((message, number) => {
-      if (message.tokens !== undefined) this.turns.set(number, this.generatedTurn(message.tokens));
+      if (message.tokens) this.turns.set(number, this.generatedTurn(message.tokens));
     });
     this.guarded = messages.map((message, number) => ({
       ...(guardIn(templateMessage(message)) as Record<string, unknown>),
@@ -131,7 +133,9 @@ class Conversation {
   private async renderMarked(kept: ReadonlyMap<number, string> = new Map()): Promise<string> {
     const { end } = this.marks;
     const open = this.options.continueFinalMessage ? this.messages.length - 1 : -1;
+    if (open >= 0 && !this.turns.has(open)) openFinal(this.messages, end);
     const marked = this.guarded.map((message, number) => {
+      if (!this.turns.has(number) && number !== open) return message;
       const text = kept.get(number) ?? String(message.content);
       const content = this.turns.has(number) ? `${text}${end}${number}${end}` : text;
       return { ...message, content: number === open ? `${content}${this.marks.splice} ` : content };
@@ -143,7 +147,7 @@ class Conversation {
   /** Marks must not change what the template makes of the messages, but for white space that it trims. */
   private async requireSameText(rendered: string): Promise<void> {
     const { guard } = this.marks;
-    if (this.turns.size === 0 && !JSON.stringify([this.guarded, this.options]).includes(guard)) return;
+    if (this.turns.size === 0 && !jsonOf([this.guarded, this.options]).includes(guard)) return;
     const plain = this.messages.map((message, number) => {
       const content = this.turns.get(number)?.text.replaceAll(guard, '');
       return content === undefined ? message : { ...message, content };

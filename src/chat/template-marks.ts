@@ -3,6 +3,7 @@
  * found in what the template made of it.
  */
 import { ChatTemplateError } from '../errors.js';
+import { ExactNumber, formatExact } from '../exact-json.js';
 import { isTooDeep } from '../nesting.js';
 
 /** Three characters that the conversation itself does not hold. */
@@ -20,12 +21,13 @@ const noncharacters = Array.from({ length: 32 }, (_, index) => String.fromCharCo
 /** Deeper arguments of tools are an accident or an attack: what walks them calls itself. */
 const mostDepth = 128;
 
-function jsonOf(conversation: unknown): string {
+/** The conversation as JSON with every digit of its numbers. @throws ChatTemplateError where it is too deep. */
+export function jsonOf(conversation: unknown): string {
   if (isTooDeep(conversation, mostDepth)) {
     throw new ChatTemplateError(`the messages, tools or variables are nested more than ${mostDepth} deep`);
   }
   try {
-    return JSON.stringify(conversation);
+    return formatExact(conversation);
   } catch (error) {
     const reason = (error as Error).message;
     throw new ChatTemplateError(
@@ -48,6 +50,6 @@ export function marksFor(conversation: unknown): Marks {
 export function mapTexts(value: unknown, change: (text: string) => string): unknown {
   if (typeof value === 'string') return change(value);
   if (Array.isArray(value)) return value.map((one) => mapTexts(one, change));
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return value;
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, mapTexts(one, change)]));
 }

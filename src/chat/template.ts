@@ -2,6 +2,7 @@
 import { anyRecord, type Fields, flag, listOf, text } from '../arguments.js';
 import { ChatTemplateError } from '../errors.js';
 import type { Message } from '../message.js';
+import { describeProblem, readMessages } from '../read-messages.js';
 import type { RenderRequest } from './renderer.js';
 import type { ChatFiles } from './template-files.js';
 
@@ -34,10 +35,34 @@ export const chatFields: Fields<ChatOptions> = {
 /** The day that Llama's templates fall back to. */
 const defaultDate = '2024-07-26';
 
-/** A message as templates know it. Ids bring the calls of a turn as they were made. */
-export function templateMessage({ role, content, toolCalls, name, tokens }: Message): Record<string, unknown> {
-  const calls = tokens === undefined ? toolCalls?.map((call) => ({ type: 'function', function: call })) : undefined;
-  return { role, content, ...(calls && { tool_calls: calls }), ...(name !== undefined && { name }) };
+/** The names of an assistant's thinking; a template that reads one of them gets what a message has under another. */
+const thinkingNames = ['reasoning_content', 'thinking', 'reasoning'];
+
+/**
+ * A message as transformers 5 shows it to templates: keys that are null are absent, and thinking stands under
+ * `reasoning_content` and `thinking`, whatever its name. The ids of a turn bring its thinking and its calls as they were made.
+ */
+export function templateMessage({ tokens, ...message }: Message): Readonly<Record<string, unknown>> {
+  const inIds: readonly string[] = tokens ? ['tool_calls', ...thinkingNames] : [];
+  const entries = Object.entries(message).filter(([key, value]) => (value ?? null) !== null && !inIds.includes(key));
+  const shown: Readonly<Record<string, unknown>> = Object.fromEntries(entries);
+  const name = thinkingNames.find((one) => Object.hasOwn(shown, one));
+  if (name === undefined) return shown;
+  const thinking = shown[name];
+  const before = Object.hasOwn(shown, 'thinking') ? [] : [['thinking', thinking]];
+  const others = entries.map(([key, value]) => [key, key === 'reasoning_content' ? thinking : value]);
+  const after = Object.hasOwn(shown, 'reasoning_content') ? [] : [['reasoning_content', thinking]];
+  return Object.fromEntries([...before, ...others, ...after]);
+}
+
+/** The messages as the reader of every source reads them. @throws ChatTemplateError that names the message. */
+export function requireMessages(messages: readonly Message[]): readonly Message[] {
+  const read = readMessages(messages);
+  const [problem] = read.problems;
+  if (problem === undefined) return read.messages;
+  const { at, key, role } = problem;
+  const fields = { message: at, key, ...(role !== undefined && { role }) };
+  throw new ChatTemplateError(read.problems.map(describeProblem).join('\n'), fields);
 }
 
 /** As transformers chooses: by name, else `tool_use` where there are tools and such a template, else `default`. */

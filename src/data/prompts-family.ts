@@ -1,7 +1,11 @@
 /** Turns the rows of a data file into single-turn tasks: attempts use the row's prompt, rewrites add the previous answer. */
+
+import { DataError } from '../errors.js';
+import { parseExact } from '../exact-json.js';
 import type { History, Intent } from '../history.js';
-import type { Prompt } from '../message.js';
+import { type Conversation, type Message, type Prompt, promptMessages } from '../message.js';
 import { type PromptTemplates, promptFromMessages, promptFromTemplates } from '../prompt.js';
+import { describeValue } from '../shown.js';
 import type { Task, TaskFamily, Verdict } from '../task/task.js';
 import type { DataSet } from './load-data.js';
 import type { DataRow } from './row.js';
@@ -36,9 +40,45 @@ export interface PromptsOptions {
 }
 
 function createTasks(split: string, rows: readonly DataRow[]): readonly Task<RowData>[] {
-  return rows.map(({ prompt, columns }, at) =>
-    Object.freeze({ id: `${split}-${at + 1}`, data: { ...columns, prompt } }),
-  );
+  return rows.map(({ prompt, columns }, at) => {
+    const id = `${split}-${at + 1}`;
+    const data = { ...columns, prompt };
+    promptOf(data, id);
+    return Object.freeze({ id, data });
+  });
+}
+
+const isTool = (tool: unknown): tool is object => typeof tool === 'object' && tool !== null && !Array.isArray(tool);
+
+function refuseTools(id: string, reason: string): never {
+  const hint = 'give a list of tools as the API of OpenAI takes them, or its JSON as text';
+  throw new DataError([{ file: `task ${id}`, message: `\`tools\` ${reason}`, hint }]);
+}
+
+/** Reads the tools of a row: a list, its JSON as text, or null. @throws DataError. */
+function readTools(given: unknown, id: string): readonly object[] | undefined {
+  if (given === undefined || given === null || given === '') return undefined;
+  const tools = typeof given === 'string' ? parseTools(given, id) : given;
+  if (Array.isArray(tools) && tools.every(isTool)) return tools;
+  refuseTools(id, `must be a list of objects, not ${describeValue(tools)}`);
+}
+
+function parseTools(text: string, id: string): unknown {
+  try {
+    return parseExact(text);
+  } catch (error) {
+    refuseTools(id, `is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** A row's prompt with its tools; a conversation that ends with the assistant is continued, as in TRL. */
+function promptOf({ prompt, tools }: RowData, id: string): Prompt {
+  const messages = promptMessages(prompt);
+  if (messages === undefined) return prompt;
+  const own = readTools(tools, id);
+  const continued = messages.at(-1)?.role === 'assistant';
+  if (own === undefined && !continued) return messages;
+  return { messages, ...(own && { tools: own }), ...(continued && { continueFinalMessage: true }) };
 }
 
 /** Drops templates that are undefined. */
@@ -46,15 +86,27 @@ function dropUndefined(templates: NonNullable<PromptsOptions['templates']>): Par
   return Object.fromEntries(Object.entries(templates).filter(([, text]) => text !== undefined));
 }
 
+/** The conversation with these messages; one that ends with another role begins a turn of the assistant. */
+function withMessages(prompt: Exclude<Prompt, string>, messages: readonly Message[]): Prompt {
+  if (!('messages' in prompt)) return messages;
+  const { continueFinalMessage, ...others }: Conversation = prompt;
+  const continued = continueFinalMessage && messages.at(-1)?.role === 'assistant';
+  return { ...others, messages, ...(continued && { continueFinalMessage }) };
+}
+
 function rewrite(prompt: Prompt, history: History, intent: Intent, options: PromptsOptions): Prompt {
-  const { previousAnswer } = options;
   const templates = dropUndefined(options.templates ?? {});
   const renderText = (question: string): string => promptFromTemplates({ question, history, intent }, templates);
   if (typeof prompt === 'string') return renderText(prompt);
-  if (previousAnswer === 'messages') return promptFromMessages({ messages: prompt, history, intent }, templates);
-  const last = prompt.at(-1);
-  if (last === undefined) return prompt;
-  return [...prompt.slice(0, -1), { ...last, content: renderText(last.content) }];
+  const messages = promptMessages(prompt) ?? [];
+  if (options.previousAnswer === 'messages') {
+    return withMessages(prompt, promptFromMessages({ messages, history, intent }, templates));
+  }
+  const asked = messages.findLastIndex(({ role }) => role !== 'assistant');
+  const quoted = messages.map((message, at) =>
+    at === asked ? { ...message, content: renderText(message.content ?? '') } : message,
+  );
+  return withMessages(prompt, quoted);
 }
 
 async function verify(verifier: Verifier, { data }: Task<RowData>, text: string): Promise<Verdict> {
@@ -88,8 +140,10 @@ export function promptsFamily(options: PromptsOptions): TaskFamily<RowData> {
     turns: 1,
     measuredBy: verifier ? 'verifier' : 'rewards',
     tasks: (split) => (Object.hasOwn(splits, split) ? (splits[split] ?? []) : []),
-    prompt: ({ data: { prompt } }, history, intent) =>
-      intent === 'attempt' ? prompt : rewrite(prompt, history, intent, options),
+    prompt: ({ id, data }, history, intent) => {
+      const prompt = promptOf(data, id);
+      return intent === 'attempt' ? prompt : rewrite(prompt, history, intent, options);
+    },
     verify: (task, _history, answer) => {
       if (answer.trim() === '') return { quality: 0, wellFormed: false };
       return verifier ? verify(verifier, task, answer) : { quality: 0, wellFormed: true };

@@ -4,7 +4,7 @@
  */
 import { CancelledError, InvalidRequestError, NativeError, PromptTooLongError } from '../errors.js';
 import { append, type History, type Intent, type Iterate, lastIterate, openTurn, withLastQuality } from '../history.js';
-import type { Prompt } from '../message.js';
+import { type Prompt, promptMessages } from '../message.js';
 import type { Completion, Generated, GenerateRequest, Policy, Sampling } from '../policy/policy.js';
 import type { Rng } from '../rng.js';
 import { callPrompt, requireShare, requireVerdict } from '../task/check.js';
@@ -154,7 +154,8 @@ export async function generateAnswers(
 
 /** Rethrows an error of the policy, for an empty prompt with family and task: some tokenizers add a token to it. */
 function refusePrompt(family: TaskFamily, task: Task, prompt: Prompt, error: unknown): never {
-  if (prompt.length !== 0 || !InvalidRequestError.isInstance(error)) throw error;
+  const isEmpty = prompt === '' || promptMessages(prompt)?.length === 0;
+  if (!isEmpty || !InvalidRequestError.isInstance(error)) throw error;
   const message = `${family.name}: the prompt of task ${task.id} is empty`;
   throw new InvalidRequestError(error.code, message, { ...error.fields, taskId: task.id }, { cause: error });
 }

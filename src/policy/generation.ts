@@ -10,7 +10,6 @@ import {
   type Kind,
   listOf,
   number,
-  oneOf,
   record,
   required,
   requireFields,
@@ -18,7 +17,8 @@ import {
   wholeNumber,
 } from '../arguments.js';
 import { type ChatOptions, chatFields } from '../chat/template.js';
-import type { Message, ToolCall } from '../message.js';
+import type { Conversation } from '../message.js';
+import { readMessages } from '../read-messages.js';
 import type { GenerateRequest, Sampling } from './policy.js';
 import type { PromptOrTokens } from './prompt-encoder.js';
 import { defaultSampling } from './sampling.js';
@@ -62,24 +62,29 @@ export const samplingFields: Fields<Sampling> = {
   includeStopText: flag,
 };
 
-const toolCallFields: Fields<ToolCall> = { name: required(text), arguments: required(anyRecord) };
-
-const messageFields: Fields<Message> = {
-  role: required(oneOf('system', 'user', 'assistant', 'tool')),
-  content: required(text),
-  tokens: listOf(wholeNumber),
-  toolCalls: listOf(record(toolCallFields)),
-  name: text,
+/** A list of messages. */
+export const messagesKind: Kind = {
+  words: 'a list of messages',
+  fits: Array.isArray,
+  problems: (list) =>
+    readMessages(list as readonly unknown[]).problems.map(({ at, key, reason }) => ({
+      key: key === '' ? `[${at}]` : `[${at}].${key}`,
+      reason,
+    })),
 };
 
-/** A conversation. */
-export const messagesKind: Kind = listOf(record(messageFields));
+const conversationFields: Fields<Conversation> = {
+  messages: required(messagesKind),
+  tools: listOf(anyRecord),
+  continueFinalMessage: flag,
+};
 
 const tokenIds = listOf(wholeNumber);
 
 /** A text, a conversation, or token ids. */
-export const promptKind: Kind = chosenBy('a text, a list of messages, or token ids', (prompt) => {
+export const promptKind: Kind = chosenBy('a text, a list of messages, a conversation, or token ids', (prompt) => {
   if (Array.isArray(prompt)) return typeof prompt[0] === 'object' ? messagesKind : tokenIds;
+  if (anyRecord.fits(prompt)) return record(conversationFields);
   return [text, int32Array].find((kind) => kind.fits(prompt));
 });
 

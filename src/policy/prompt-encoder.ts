@@ -2,14 +2,22 @@
 import { type Chat, createChat } from '../chat/conversation.js';
 import type { ChatOptions } from '../chat/template.js';
 import { readChatFiles } from '../chat/template-files.js';
-import type { Message, Prompt } from '../message.js';
+import type { Conversation, Message, Prompt } from '../message.js';
 import { crossing, type NativeTokenizer } from '../native.js';
 
-/** A prompt of a policy: a text, messages, or token ids. */
+/** A prompt of a policy: a text, messages, messages with their tools, or token ids. */
 export type PromptOrTokens = Prompt | readonly number[] | Int32Array;
 
 function isTokens(prompt: Exclude<PromptOrTokens, string>): prompt is readonly number[] | Int32Array {
+  if ('messages' in prompt) return false;
   return prompt.length === 0 || typeof prompt[0] === 'number';
+}
+
+/** Splits a prompt into its messages and the options that it brings, which override those of the request. */
+function splitConversation(prompt: Exclude<Prompt, string>): [readonly Message[], ChatOptions] {
+  if (!('messages' in prompt)) return [prompt, {}];
+  const { messages, ...options } = prompt satisfies Conversation;
+  return [messages, options];
 }
 
 /** Encodes prompts for one tokenizer and its chat template. */
@@ -49,8 +57,9 @@ export class PromptEncoder {
     return crossing(() => this.tokenizer.encodeText(text));
   }
 
-  private async encodeMessages(messages: readonly Message[], options?: ChatOptions): Promise<Int32Array> {
-    return this.ownChat().encode(messages, this.complete(options));
+  private async encodeMessages(prompt: Exclude<Prompt, string>, options?: ChatOptions): Promise<Int32Array> {
+    const [messages, own] = splitConversation(prompt);
+    return this.ownChat().encode(messages, { ...this.complete(options), ...own });
   }
 
   private complete(options: ChatOptions = {}): ChatOptions {

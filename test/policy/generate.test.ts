@@ -60,9 +60,9 @@ describe.skipIf(missingEngine !== undefined)('a request that leaves options out'
 });
 
 describe.skipIf(missingEngine !== undefined)('a wrong request is refused with its key and the fix', () => {
-  const call = { role: 'assistant', content: '', toolCalls: [{ name: 'f' }] };
+  const call = { role: 'assistant', content: '', toolCalls: [{ name: 'f', arguments: '{' }] };
   test.each([
-    [{}, 'prompt', 'is missing; it must be a text, a list of messages, or token ids'],
+    [{}, 'prompt', 'is missing; it must be a text, a list of messages, a conversation, or token ids'],
     [{ promt: 'Hi', prompt: 'Hi' }, 'promt', 'did you mean `prompt`?'],
     [{ prompt: 'Hi', temperature: 1 }, 'temperature', 'write `sampling: { temperature: … }`'],
     [{ prompt: 'Hi', max_new_tokens: 8 }, 'max_new_tokens', 'did you mean `sampling.maxNewTokens`?'],
@@ -72,10 +72,10 @@ describe.skipIf(missingEngine !== undefined)('a wrong request is refused with it
     [{ prompt: 'Hi', n: 1.5 }, 'n', 'not 1.5'],
     [{ prompt: 'Hi', sampling: { maxNewTokens: 2 ** 32 } }, 'sampling.maxNewTokens', 'not 4294967296'],
     [{ prompt: 'Hi', seed: 2 ** 53 }, 'seed', 'must be a whole number of at least 0'],
-    [{ prompt: 7 }, 'prompt', 'must be a text, a list of messages, or token ids, not 7'],
+    [{ prompt: 7 }, 'prompt', 'must be a text, a list of messages, a conversation, or token ids, not 7'],
     [{ prompt: [1, 'two'] }, 'prompt[1]', "not the text 'two'"],
-    [{ prompt: [{ role: 'usr', content: '' }] }, 'prompt[0].role', "not the text 'usr'"],
-    [{ prompt: [call] }, 'prompt[0].toolCalls[0].arguments', 'is missing'],
+    [{ prompt: [{ role: 'usr', content: '' }] }, 'prompt[0].role', "did you mean 'user'?"],
+    [{ prompt: [call] }, 'prompt[0].toolCalls[0].arguments', 'is not JSON'],
     [{ prompt: 'Hi', chat: { tool: [] } }, 'chat.tool', 'did you mean `tools`?'],
     [{ prompt: 'Hi', signal: 5 }, 'signal', 'must be an AbortSignal, not 5'],
   ])('%j', async (request, key, reason) => {
