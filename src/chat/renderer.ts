@@ -49,8 +49,12 @@ const mostAsked = 1 << 26;
 
 /** The arguments of Node that start the compiled child, or its TypeScript source where the sources themselves run. */
 function childArguments(): readonly string[] {
-  if (!import.meta.url.endsWith('.ts')) return [fileURLToPath(new URL('./child.js', import.meta.url))];
-  return ['--import', import.meta.resolve('jiti/register'), fileURLToPath(new URL('./child.ts', import.meta.url))];
+  if (!import.meta.url.endsWith('.ts')) return [fileURLToPath(new URL('./render-process.js', import.meta.url))];
+  return [
+    '--import',
+    import.meta.resolve('jiti/register'),
+    fileURLToPath(new URL('./render-process.ts', import.meta.url)),
+  ];
 }
 
 function refused(source: string, reason: string): ChatTemplateError {

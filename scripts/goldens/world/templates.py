@@ -15,6 +15,7 @@ from transformers.utils import chat_template_utils
 from transformers.utils.chat_template_utils import _compile_jinja_template, _normalize_chat_messages, render_jinja_template
 
 from template_expressions import KINDS, VARIABLES
+from template_random import Expressions
 
 ROOT = Path(__file__).resolve().parents[3]
 ROWS = ROOT / "test" / "world" / "template"
@@ -125,6 +126,17 @@ def conversation(template, name, messages, options):
         return row, {"error": f"{type(error).__name__}: {error}".split("\n")[0]}
 
 
+def write_random(seed):
+    expressions = Expressions(seed)
+    templates = [expressions.template() for _ in range(250)]
+    # Python's filter `indent` changes a list that it is given.
+    results = [(template, rendered(template, json.loads(json.dumps(VARIABLES)))) for template in templates]
+    kept = [(template, result) for template, result in results if " at 0x" not in result.get("text", "") and len(str(result)) < 2000]
+    source = f"Random expressions (template_random.py, seed {seed}), as {VERSIONS} renders them."
+    given = {"templates": [template for template, _ in kept], "variables": json.dumps(VARIABLES, ensure_ascii=False)}
+    write(f"random-{seed}", source, given, [result for _, result in kept])
+
+
 def main():
     ROWS.mkdir(parents=True, exist_ok=True)
     for old in ROWS.glob("*.json"):
@@ -139,6 +151,8 @@ def main():
         source = f"Expressions of chat templates, as {VERSIONS} renders them."
         write(f"expression-{kind}", source, {"templates": templates, "variables": json.dumps(VARIABLES, ensure_ascii=False)}, results)
     print(count, "expressions in", len(KINDS), "kinds")
+    for seed in range(4):
+        write_random(seed)
     for file in sorted((Path(trl.__file__).parent / "chat_templates").glob("*.jinja")):
         template = file.read_text()
         rows = [conversation(template, *one) for one in CONVERSATIONS]

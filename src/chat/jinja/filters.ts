@@ -4,12 +4,13 @@ import { listFilters } from './list-filters.js';
 import { filterNames } from './names.js';
 import { textFilters } from './text-filters.js';
 import { valueFilters } from './value-filters.js';
-import type { Arguments, Value } from './values.js';
+import type { Arguments, FilterFunction, Value } from './values.js';
 
-/** A filter; some call other filters by name. */
-export type Filter = (value: Value, args: Arguments) => Value;
-
-const filters: Readonly<Record<string, Filter>> = { ...valueFilters, ...textFilters, ...listFilters(callFilter) };
+const filters: Readonly<Record<string, FilterFunction>> = {
+  ...valueFilters,
+  ...textFilters,
+  ...listFilters(callFilter),
+};
 
 /** `value | name(args)`. @throws JinjaError. */
 export function callFilter(name: string, value: Value, args: Arguments): Value {

@@ -3,11 +3,11 @@
 import { getItem } from './attributes.js';
 import { bind, requireInt } from './bind-arguments.js';
 import { bounded, JinjaError, requireLength, unsupported } from './budget.js';
-import type { Filter } from './filters.js';
 import { operate } from './operators.js';
 import { compareValues, isEqual, sorted } from './ordering.js';
 import { callTest } from './tests.js';
 import { textOf } from './text-filters.js';
+import type { FilterFunction } from './values.js';
 import {
   type Arguments,
   Dict,
@@ -50,25 +50,25 @@ const caseOf = (caseSensitive: Value): ((value: Value) => Value) =>
 
 const generator = (source: Iterator<Value>): Iteration => new Iteration('generator', source);
 
-const firstFilter: Filter = (value, args) => {
+const firstFilter: FilterFunction = (value, args) => {
   bind('first', [], args);
   const { done, value: first } = iterate(value).next();
   return done ? new Undefined('No first item, sequence was empty.') : (first as Value);
 };
 
-const lastFilter: Filter = (value, args) => {
+const lastFilter: FilterFunction = (value, args) => {
   bind('last', [], args);
   if (value instanceof Iteration) throw new JinjaError(`'${value.typeName}' object is not reversible`);
   const last = listOf(value).at(-1);
   return last === undefined ? new Undefined('No last item, sequence was empty.') : last;
 };
 
-const listFilter: Filter = (value, args) => {
+const listFilter: FilterFunction = (value, args) => {
   bind('list', [], args);
   return bounded(listOf(value));
 };
 
-const joinFilter: Filter = (value, args) => {
+const joinFilter: FilterFunction = (value, args) => {
   const [separator = '', attribute = null] = bind(
     'join',
     [
@@ -89,7 +89,7 @@ const joinFilter: Filter = (value, args) => {
   return texts.join(between);
 };
 
-const itemsFilter: Filter = (value, args) => {
+const itemsFilter: FilterFunction = (value, args) => {
   bind('items', [], args);
   if (value instanceof Undefined) return generator([][Symbol.iterator]());
   if (value instanceof Dict) return generator(new DictView('items', value)[Symbol.iterator]());
@@ -102,7 +102,7 @@ function* refusing(message: string): Generator<Value> {
   throw new JinjaError(message);
 }
 
-const reverseFilter: Filter = (value, args) => {
+const reverseFilter: FilterFunction = (value, args) => {
   bind('reverse', [], args);
   if (typeof value === 'string') return [...value].reverse().join('');
   if (iteratorOf(value) === undefined) throw new JinjaError('argument must be iterable');
@@ -110,7 +110,7 @@ const reverseFilter: Filter = (value, args) => {
   return value instanceof Iteration ? items : new Iteration('reversed', items[Symbol.iterator]());
 };
 
-const sortFilter: Filter = (value, args) => {
+const sortFilter: FilterFunction = (value, args) => {
   const parameters = [
     ['reverse', false],
     ['case_sensitive', false],
@@ -122,7 +122,7 @@ const sortFilter: Filter = (value, args) => {
   return sorted(listOf(value), (item) => readers.map((read) => fold(read(item))), isTrue(reverse));
 };
 
-const dictSortFilter: Filter = (value, args) => {
+const dictSortFilter: FilterFunction = (value, args) => {
   const parameters = [
     ['case_sensitive', false],
     ['by', 'key'],
@@ -137,7 +137,7 @@ const dictSortFilter: Filter = (value, args) => {
   return entries.map(([key, one]) => new Tuple([key, one]));
 };
 
-const uniqueFilter: Filter = (value, args) => {
+const uniqueFilter: FilterFunction = (value, args) => {
   const [caseSensitive = false, attribute = null] = bind(
     'unique',
     [
@@ -160,7 +160,7 @@ const uniqueFilter: Filter = (value, args) => {
 };
 
 const extreme =
-  (name: string, isBetter: (difference: number) => boolean): Filter =>
+  (name: string, isBetter: (difference: number) => boolean): FilterFunction =>
   (value, args) => {
     const [caseSensitive = false, attribute = null] = bind(
       name,
@@ -179,7 +179,7 @@ const extreme =
     return best === undefined ? new Undefined('No aggregated item, sequence was empty.') : best[1];
   };
 
-const sumFilter: Filter = (value, args) => {
+const sumFilter: FilterFunction = (value, args) => {
   const [attribute = null, start = 0n] = bind(
     'sum',
     [
@@ -195,7 +195,7 @@ const sumFilter: Filter = (value, args) => {
   return total;
 };
 
-const groupFilter: Filter = (value, args) => {
+const groupFilter: FilterFunction = (value, args) => {
   const parameters = ['attribute', ['default', null], ['case_sensitive', false]] as const;
   const [attribute = null, fallback = null, caseSensitive = false] = bind('groupby', parameters, args);
   const [read, fold] = [reader(attribute, fallback), caseOf(caseSensitive)];
@@ -209,7 +209,7 @@ const groupFilter: Filter = (value, args) => {
   return groups.map(({ items }) => new Group(read(items[0] as Value), items));
 };
 
-const batchFilter: Filter = (value, args) => {
+const batchFilter: FilterFunction = (value, args) => {
   const [count = 1n, fill = null] = bind('batch', ['linecount', ['fill_with', null]], args);
   const size = requireInt(count, 'batch');
   function* batches(): Generator<Value> {
@@ -229,7 +229,7 @@ const batchFilter: Filter = (value, args) => {
   return generator(batches());
 };
 
-const sliceFilter: Filter = (value, args) => {
+const sliceFilter: FilterFunction = (value, args) => {
   const [count = 1n, fill = null] = bind('slice', ['slices', ['fill_with', null]], args);
   const slices = requireInt(count, 'slice');
   function* parts(): Generator<Value> {
@@ -263,7 +263,7 @@ function mapper(args: Arguments, callFilter: CallFilter): (item: Value) => Value
 }
 
 const mapFilter =
-  (callFilter: CallFilter): Filter =>
+  (callFilter: CallFilter): FilterFunction =>
   (value, args) => {
     function* mapped(): Generator<Value> {
       if (!isTrue(value)) return;
@@ -284,7 +284,7 @@ function selector(args: Arguments, byAttribute: boolean): (item: Value) => boole
 }
 
 const selectFilter =
-  (keeps: boolean, byAttribute: boolean): Filter =>
+  (keeps: boolean, byAttribute: boolean): FilterFunction =>
   (value, args) => {
     function* selected(): Generator<Value> {
       if (!isTrue(value)) return;
@@ -295,7 +295,7 @@ const selectFilter =
   };
 
 /** The filters of lists; `map` calls others. */
-export const listFilters = (callFilter: CallFilter): Readonly<Record<string, Filter>> => ({
+export const listFilters = (callFilter: CallFilter): Readonly<Record<string, FilterFunction>> => ({
   batch: batchFilter,
   dictsort: dictSortFilter,
   first: firstFilter,

@@ -35,6 +35,7 @@ function numbers(operator: string, left: Numeric, right: Numeric): Value {
 
 /** A text or list so many times. */
 function repeated(sequence: string | readonly Value[], times: bigint): string | Value[] {
+  if (times >= 2n ** 63n || times < -(2n ** 63n)) throw new JinjaError("cannot fit 'int' into an index-sized integer");
   const count = times < 0n ? 0n : times;
   const length = count * BigInt(sequence.length);
   requireLength(Number(length));

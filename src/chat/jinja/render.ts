@@ -1,13 +1,13 @@
 /** Renders templates as Python's Jinja does with the environment of transformers. */
 import { type Budget, JinjaError, requireLength, startBudget, tick } from './budget.js';
-import { usedNames } from './check.js';
 import { callValue, evaluate, evaluateArguments, evaluateFilter } from './evaluate.js';
 import { globalFunctions, requirePublicName } from './globals.js';
 import { Loop } from './loop.js';
 import type { CallBlock, For, Macro, Signature, Statement, Target } from './nodes.js';
-import { parseTemplate } from './parse.js';
+import { parseTemplate } from './parse-template.js';
 import { Scope } from './scope.js';
 import { toText } from './show.js';
+import { usedNames } from './template-checks.js';
 import {
   type Arguments,
   Callable,

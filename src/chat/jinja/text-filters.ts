@@ -1,10 +1,10 @@
 /** The filters of texts. */
 import { bind, requireInt, requireText } from './bind-arguments.js';
 import { bounded, JinjaError, requireLength, unsupported } from './budget.js';
-import type { Filter } from './filters.js';
 import { capitalize, characters, lengthOf, spaces, splitLines } from './python-text.js';
 import { toText } from './show.js';
 import { centerText, replaceText, stripText } from './text-methods.js';
+import type { FilterFunction } from './values.js';
 import { isTrue, Markup, type Value } from './values.js';
 
 /** A value as text, as Jinja's filters of texts take it. */
@@ -14,18 +14,18 @@ export function textOf(value: Value): string {
 }
 
 const changed =
-  (name: string, change: (text: string) => Value): Filter =>
+  (name: string, change: (text: string) => Value): FilterFunction =>
   (value, args) => {
     bind(name, [], args);
     return change(textOf(value));
   };
 
-const trimFilter: Filter = (value, args) => {
+const trimFilter: FilterFunction = (value, args) => {
   const [chars = null] = bind('trim', [['chars', null]], args);
   return stripText(textOf(value), chars);
 };
 
-const replaceFilter: Filter = (value, args) => {
+const replaceFilter: FilterFunction = (value, args) => {
   const [old = null, fresh = null, count = null] = bind('replace', ['old', 'new', ['count', null]], args);
   return replaceText(textOf(value), textOf(old), textOf(fresh), count === null ? -1 : requireInt(count, 'replace'));
 };
@@ -43,7 +43,7 @@ function titleWord(part: string): string {
   return first.toUpperCase() + part.slice(first.length).toLowerCase();
 }
 
-const indentFilter: Filter = (value, args) => {
+const indentFilter: FilterFunction = (value, args) => {
   const [width = 4n, first = false, blank = false] = bind(
     'indent',
     [
@@ -63,7 +63,7 @@ const indentFilter: Filter = (value, args) => {
   return (isTrue(first) ? indent : '') + rest.join('\n');
 };
 
-const truncateFilter: Filter = (value, args) => {
+const truncateFilter: FilterFunction = (value, args) => {
   const parameters = [
     ['length', 255n],
     ['killwords', false],
@@ -82,7 +82,7 @@ const truncateFilter: Filter = (value, args) => {
   return (isTrue(killWords) || space < 0 ? kept : kept.slice(0, space)) + tail;
 };
 
-const centerFilter: Filter = (value, args) => {
+const centerFilter: FilterFunction = (value, args) => {
   const [width = 80n] = bind('center', [['width', 80n]], args);
   return centerText(textOf(value), requireInt(width, 'center'));
 };
@@ -91,7 +91,7 @@ function countWords(text: string): bigint {
   return BigInt(text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0);
 }
 
-export const textFilters: Readonly<Record<string, Filter>> = {
+export const textFilters: Readonly<Record<string, FilterFunction>> = {
   capitalize: changed('capitalize', capitalize),
   center: centerFilter,
   indent: indentFilter,

@@ -3,22 +3,22 @@
 import { getAttribute } from './attributes.js';
 import { bind, requireInt, requireNumber, requireText } from './bind-arguments.js';
 import { JinjaError, requireLength, unsupported } from './budget.js';
-import type { Filter } from './filters.js';
 import { type JsonStyle, toJson } from './json-values.js';
 import { parseFloat_, parseInt_, power, roundNumber, toFloat, trueDivide, truncate } from './numbers.js';
 import { operate } from './operators.js';
 import { pythonTrim } from './python-text.js';
 import { toText } from './show.js';
+import type { FilterFunction } from './values.js';
 import { isNumber, isTrue, listOf, Markup, numeric, sizeOf, Tuple, typeName, Undefined, type Value } from './values.js';
 
-const lengthFilter: Filter = (value, args) => {
+const lengthFilter: FilterFunction = (value, args) => {
   bind('len', [], args);
   const size = sizeOf(value);
   if (size === undefined) throw new JinjaError(`object of type '${typeName(value)}' has no len()`);
   return BigInt(size);
 };
 
-const defaultFilter: Filter = (value, args) => {
+const defaultFilter: FilterFunction = (value, args) => {
   const [fallback = '', boolean = false] = bind(
     'default',
     [
@@ -47,7 +47,7 @@ function asFloat(value: Value): number | undefined {
   return isNumber(value) ? toFloat(numeric(value)) : undefined;
 }
 
-const intFilter: Filter = (value, args) => {
+const intFilter: FilterFunction = (value, args) => {
   const [fallback = 0n, base = 10n] = bind(
     'int',
     [
@@ -62,18 +62,18 @@ const intFilter: Filter = (value, args) => {
   return float === undefined || !Number.isFinite(float) ? fallback : truncate(float);
 };
 
-const floatFilter: Filter = (value, args) => {
+const floatFilter: FilterFunction = (value, args) => {
   const [fallback = 0] = bind('float', [['default', 0]], args);
   return asFloat(value) ?? fallback;
 };
 
-const absFilter: Filter = (value, args) => {
+const absFilter: FilterFunction = (value, args) => {
   bind('abs', [], args);
   const number = requireNumber(value, 'bad operand type for abs()');
   return number < 0 || Object.is(number, -0) ? -number : number;
 };
 
-const roundFilter: Filter = (value, args) => {
+const roundFilter: FilterFunction = (value, args) => {
   const [precision = 0n, method = 'common'] = bind(
     'round',
     [
@@ -110,7 +110,7 @@ function separators(given: Value, indent: string | undefined): readonly [string,
 }
 
 /** `tojson` as transformers defines it: Python's `json.dumps` without escapes of HTML. */
-const jsonFilter: Filter = (value, args) => {
+const jsonFilter: FilterFunction = (value, args) => {
   const parameters = [
     ['ensure_ascii', false],
     ['indent', null],
@@ -128,31 +128,31 @@ const jsonFilter: Filter = (value, args) => {
   return toJson(value, style);
 };
 
-const stringFilter: Filter = (value, args) => {
+const stringFilter: FilterFunction = (value, args) => {
   bind('string', [], args);
   return value instanceof Markup ? value : toText(value);
 };
 
-const safeFilter: Filter = (value, args) => {
+const safeFilter: FilterFunction = (value, args) => {
   bind('safe', [], args);
   return new Markup(toText(value));
 };
 
 const html: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&#39;', '"': '&#34;' };
 
-const escapeFilter: Filter = (value, args) => {
+const escapeFilter: FilterFunction = (value, args) => {
   bind('escape', [], args);
   return value instanceof Markup ? value : new Markup(toText(value).replace(/[&<>'"]/g, (one) => html[one] ?? one));
 };
 
-const attributeFilter: Filter = (value, args) => {
+const attributeFilter: FilterFunction = (value, args) => {
   const [name = null] = bind('attr', ['name'], args);
   const attribute = requireText(name, 'attribute name');
   if (typeName(value) === 'dict') unsupported('the filter `attr` of a dict');
   return getAttribute(value, attribute);
 };
 
-const formatFilter: Filter = (value, { positional, named }) => {
+const formatFilter: FilterFunction = (value, { positional, named }) => {
   if (named.size > 0) unsupported('the filter `format` with names');
   return operate(
     '%',
@@ -161,7 +161,7 @@ const formatFilter: Filter = (value, { positional, named }) => {
   );
 };
 
-export const valueFilters: Readonly<Record<string, Filter>> = {
+export const valueFilters: Readonly<Record<string, FilterFunction>> = {
   abs: absFilter,
   attr: attributeFilter,
   count: lengthFilter,

@@ -55,6 +55,9 @@ export interface Arguments {
   readonly named: ReadonlyMap<string, Value>;
 }
 
+/** `value | name(args)`. */
+export type FilterFunction = (value: Value, args: Arguments) => Value;
+
 /** A function, method or macro. */
 export class Callable {
   constructor(

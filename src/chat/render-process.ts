@@ -4,7 +4,7 @@
  */
 import type { Budget } from './jinja/budget.js';
 import { fromJson } from './jinja/json-values.js';
-import { parseTemplate } from './jinja/parse.js';
+import { parseTemplate } from './jinja/parse-template.js';
 import { renderTemplate, type Template } from './jinja/render.js';
 import { Dict } from './jinja/values.js';
 

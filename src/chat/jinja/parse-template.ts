@@ -1,8 +1,8 @@
 /** Parses templates: statements, and the text between them. */
 import { JinjaError, unsupported } from './budget.js';
-import { checkTemplate } from './check.js';
 import type { CallArguments, Expression, Filter, Signature, Statement, Target } from './nodes.js';
 import { ExpressionParser } from './parse-expression.js';
+import { checkTemplate } from './template-checks.js';
 import { TokenStream } from './token-stream.js';
 import { tokenize } from './tokens.js';
 
