@@ -1,6 +1,6 @@
 /** The rollouts of an update as lists, one entry per completion: the shape in which TRL calls reward functions. */
 import type { History, Intent } from '../history.js';
-import type { Message, Prompt } from '../message.js';
+import { type Message, type Prompt, promptMessages } from '../message.js';
 import type { Task } from '../task/task.js';
 
 /** The rollouts of an update as lists of equal length, one entry per completion, in the shape of TRL's reward functions. */
@@ -51,7 +51,7 @@ export function rewardBatch(members: readonly BatchMember[]): RewardBatch {
   const columns = transpose(members.map(({ task }) => readColumns(task)));
   return {
     ...columns,
-    prompts: members.map(({ prompt }) => prompt),
+    prompts: members.map(({ prompt }) => promptMessages(prompt) ?? prompt),
     completions: members.map(({ prompt, text }) =>
       typeof prompt === 'string' ? text : [{ role: 'assistant', content: text }],
     ),
