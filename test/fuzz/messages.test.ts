@@ -8,7 +8,7 @@ import { worldRows } from '../world/support/rows.js';
 import { fuzz } from './support/fuzz.js';
 import { mutatedJson } from './support/mutations.js';
 
-/** What a chat does with the messages: those that are nested too deep are refused there. */
+/** Takes messages as a chat does, which refuses those that are nested too deep. */
 function show(messages: readonly Parameters<typeof templateMessage>[0][]): void {
   try {
     marksFor(messages.map(templateMessage));
