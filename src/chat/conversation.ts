@@ -4,6 +4,7 @@ import type { Message } from '../message.js';
 import { crossing, crossingNow, type NativeTokenizer } from '../native.js';
 import { concat, offsetsOf } from '../ragged.js';
 import { createGuard, type Guard } from './guard.js';
+import { pythonTrim, pythonTrimEnd, words } from './jinja/python-text.js';
 import { type TemplateRenderer, templateRenderer } from './renderer.js';
 import { type GeneratedTurn, spliceTurns } from './splice.js';
 import { type ChatOptions, chooseTemplate, renderRequest, requireMessages, templateMessage } from './template.js';
@@ -69,13 +70,13 @@ function openFinal(messages: readonly Message[], mark: string): readonly Message
 /** The text up to the opening, without the white space that the template trims there; as transformers cuts it. */
 function cutAtOpening(text: string, mark: string, content: string): string {
   const at = text.lastIndexOf(mark);
-  if (at < 0 || !text.includes(content.trim())) {
+  if (at < 0 || !text.includes(pythonTrim(content))) {
     throw new ChatTemplateError('the chat template leaves out a part of the message that is to be continued');
   }
-  return text[at + 1] === ' ' ? text.slice(0, at) : text.slice(0, at).trimEnd();
+  return text[at + 1] === ' ' ? text.slice(0, at) : pythonTrimEnd(text.slice(0, at));
 }
 
-const withoutSpace = (text: string): string => text.replaceAll(/\s+/g, '');
+const withoutSpace = (text: string): string => words(text).join('');
 
 /** One conversation on its way to ids. */
 class MarkedConversation {

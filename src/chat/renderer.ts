@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { ChatTemplateError } from '../errors.js';
+import { formatExact } from '../exact-json.js';
 import { createRenderCache } from './template-cache.js';
 
 /** The bounds of one render. */
@@ -46,7 +47,15 @@ const graceMilliseconds = 8_000;
 /** Characters of a template and its conversation; the longest contexts have a few millions. */
 const mostAsked = 1 << 26;
 
-const entry = fileURLToPath(new URL('./child.mjs', import.meta.url));
+/** The arguments of Node that start the compiled child, or its TypeScript source where the sources themselves run. */
+function childArguments(): readonly string[] {
+  if (!import.meta.url.endsWith('.ts')) return [fileURLToPath(new URL('./render-process.js', import.meta.url))];
+  return [
+    '--import',
+    import.meta.resolve('jiti/register'),
+    fileURLToPath(new URL('./render-process.ts', import.meta.url)),
+  ];
+}
 
 function refused(source: string, reason: string): ChatTemplateError {
   return new ChatTemplateError(`the chat template of \`${source}\` failed: ${reason}`, { file: source, reason });
@@ -79,8 +88,8 @@ export class TemplateRenderer {
   constructor(private readonly limits: RenderLimits = defaultLimits) {}
 
   /** @throws ChatTemplateError when the template refuses, fails, or meets a limit. */
-  async render({ source, ...request }: RenderRequest): Promise<string> {
-    const ask = JSON.stringify({ ...request, limits: this.limits });
+  async render({ source, variables, ...request }: RenderRequest): Promise<string> {
+    const ask = JSON.stringify({ ...request, limits: this.limits, variables: formatExact(variables) });
     if (ask.length > mostAsked) throw refused(source, `template and conversation are longer than ${mostAsked}`);
     const known = this.cache.get(ask);
     if (known !== undefined) return known;
@@ -110,7 +119,10 @@ export class TemplateRenderer {
 
   private start(): ChildProcess {
     const flags = [`--max-old-space-size=${this.limits.mebibytes}`, '--max-semi-space-size=8'];
-    const child = spawn(process.execPath, [...flags, entry], { stdio: ['pipe', 'pipe', 'ignore'], env: {} });
+    const child = spawn(process.execPath, [...flags, ...childArguments()], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: {},
+    });
     child.stdout.setEncoding('utf8');
     child.stdout.on('data', (data: string) => this.read(data));
     // A broken pipe means that the process ended; `close` below reports it.

@@ -1,5 +1,6 @@
 /** Assistant turns go into a conversation as the ids they were generated as. */
 import { ChatTemplateError } from '../errors.js';
+import { isSpace, pythonTrimStart } from './jinja/python-text.js';
 import type { Marks } from './template-marks.js';
 
 /** An assistant turn with its ids, without the end token, which the template writes. */
@@ -19,7 +20,8 @@ export interface Spliced {
   readonly kept: ReadonlyMap<number, string>;
 }
 
-const isBlank = (character: string | undefined): boolean => character !== undefined && /\s/.test(character);
+/** White space as templates trim it. */
+const isBlank = (character: string | undefined): boolean => character !== undefined && isSpace(character);
 
 /** Where in `shown` the whole turn begins, white space aside; undefined when its beginning is not there. */
 function wholeStart(shown: string, turn: string): number | undefined {
@@ -30,7 +32,7 @@ function wholeStart(shown: string, turn: string): number | undefined {
     else if (at > 0 && shown[at - 1] === turn[left - 1]) [at, left] = [at - 1, left - 1];
     else return undefined;
   }
-  const leading = turn.slice(0, turn.length - turn.trimStart().length);
+  const leading = turn.slice(0, turn.length - pythonTrimStart(turn).length);
   return shown.slice(0, at).endsWith(leading) ? at - leading.length : at;
 }
 

@@ -48,11 +48,8 @@ export function templateMessage({ tokens, ...message }: Message): Readonly<Recor
   const shown: Readonly<Record<string, unknown>> = Object.fromEntries(entries);
   const name = thinkingNames.find((one) => Object.hasOwn(shown, one));
   if (name === undefined) return shown;
-  const thinking = shown[name];
-  const before = Object.hasOwn(shown, 'thinking') ? [] : [['thinking', thinking]];
-  const others = entries.map(([key, value]) => [key, key === 'reasoning_content' ? thinking : value]);
-  const after = Object.hasOwn(shown, 'reasoning_content') ? [] : [['reasoning_content', thinking]];
-  return Object.fromEntries([...before, ...others, ...after]);
+  // A key that is there twice keeps its first place and takes its last value, as in Python.
+  return Object.fromEntries([['thinking', shown[name]], ...entries, ['reasoning_content', shown[name]]]);
 }
 
 /** The messages as the reader of every source reads them. @throws ChatTemplateError that names the message. */

@@ -158,6 +158,7 @@ export function registerGenerate(cli: CAC): void {
     .option('--tools <file>', "JSON list of tools the model may call, as OpenAI's API takes them")
     .option('--date <day>', "The chat template's date, YYYY-MM-DD (default: 2024-07-26)")
     .option('--template-variables <json>', 'More variables of the chat template, e.g. {"enable_thinking":false}')
+    .option('--continue-final-message', 'Continue the last message of {"messages"}, of the assistant for example')
     .option('--n <number>', 'Completions of each prompt (default: 1)')
     .option('--temperature <number>', '0 is greedy (default: 1)')
     .option('--max-new-tokens <number>', 'Longest completion (default: 256)')

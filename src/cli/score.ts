@@ -92,6 +92,7 @@ export function registerScore(cli: CAC): void {
     .option('--date <day>', "The chat template's date, YYYY-MM-DD (default: 2024-07-26)")
     .option('--template-variables <json>', 'More variables of the chat template')
     .option('--add-special-tokens <boolean>', 'false: prompts hold their special tokens themselves (default: true)')
+    .option('--continue-final-message', 'Continue the last message of {"messages"}, of the assistant for example')
     .option('--device <device>', 'auto, cpu, cuda or cuda:N')
     .option('--dtype <dtype>', 'auto, float32 or bfloat16')
     .option('--threads <number>', 'CPU threads (default: all)')

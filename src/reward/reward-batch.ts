@@ -1,7 +1,7 @@
 /** The rollouts of an update as lists, one entry per completion: the shape in which TRL calls reward functions. */
 import { plainNumbers } from '../exact-json.js';
 import type { History, Intent } from '../history.js';
-import type { Message, Prompt } from '../message.js';
+import { type Message, type Prompt, promptMessages } from '../message.js';
 import type { Task } from '../task/task.js';
 
 /** The rollouts of an update as lists of equal length, one entry per completion, in the shape of TRL's reward functions. */
@@ -55,7 +55,7 @@ export function rewardBatch(members: readonly BatchMember[]): RewardBatch {
   return {
     ...columns,
     // Calls of tools in a prompt keep the text of their numbers, which no reward function knows.
-    prompts: members.map(({ prompt }) => plainNumbers(prompt) as Prompt),
+    prompts: members.map(({ prompt }) => plainNumbers(promptMessages(prompt) ?? prompt) as Prompt),
     completions: members.map(({ prompt, text }) =>
       typeof prompt === 'string' ? text : [{ role: 'assistant', content: text }],
     ),

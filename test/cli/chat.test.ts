@@ -43,6 +43,24 @@ describe('generate --chat', () => {
     expect(streamed.stdout).toBe(`${JSON.parse(asked.stdout).completions[0].text}\n`);
   });
 
+  test('continues the last message of a line where asked', async () => {
+    const file = join(folder, 'open.jsonl');
+    const messages = [
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: 'ab' },
+    ];
+    writeFileSync(file, JSON.stringify({ messages }));
+    const policy = await LocalPolicy.load(folder, { device: 'cpu', threads: 1 });
+    const chat = { continueFinalMessage: true };
+    const sampling = { maxNewTokens: 8, temperature: 0 };
+    const { completions } = await policy.generate({ prompt: messages, chat, sampling });
+    expect(await policy.renderMessages(messages, chat)).toBe('<bos>user: hi<eos><bos>assistant: ab');
+    await policy.close();
+    const { stdout } = await cli('--input', file, '--continue-final-message', '--temperature', '0');
+    expect(JSON.parse(stdout).completions[0].tokens).toEqual(Array.from(completions[0]?.tokens ?? []));
+    expect((await cli('--input', file, '--temperature', '0')).stdout).not.toBe(stdout);
+  }, 30_000);
+
   test.each([
     [['--chat']],
     [['--system', 'x', '--prompt', 'y']],

@@ -113,7 +113,10 @@ export function lineToPrompt(line: JsonLine, form: PromptForm): Prompt | Int32Ar
   throw new UsageError(`${place}: a line needs \`prompt\`, \`messages\` or \`tokens\``, { place });
 }
 
-/** Reads the options of the chat template: `--chat-template`, `--tools`, `--date` and `--template-variables`. */
+/**
+ * Reads the options of the chat template: `--chat-template`, `--tools`, `--date`, `--template-variables` and
+ * `--continue-final-message`.
+ */
 export function chatOptions(argv: readonly string[]): ChatOptions {
   const names = ['tools', 'date', 'template-variables', 'chat-template'];
   const [tools, date, variables, template] = names.map((name) => textFlag(argv, name));
@@ -123,6 +126,7 @@ export function chatOptions(argv: readonly string[]): ChatOptions {
     ...(tools !== undefined && { tools: readTools(tools) }),
     ...(date !== undefined && { date }),
     ...(variables !== undefined && { variables: readVariables(variables) }),
+    ...(argv.includes('--continue-final-message') && { continueFinalMessage: true }),
   };
 }
 

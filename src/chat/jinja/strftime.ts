@@ -1,16 +1,14 @@
 /** Python's strftime in English, for the directives that chat templates use. */
+import { JinjaError } from './budget.js';
 
 const months = 'January February March April May June July August September October November December'.split(' ');
 const days = 'Sunday Monday Tuesday Wednesday Thursday Friday Saturday'.split(' ');
 
-/** @param {number} value @param {number} width */
-const padded = (value, width = 2) => String(value).padStart(width, '0');
+const padded = (value: number, width = 2): string => String(value).padStart(width, '0');
 
-/** @param {Date} date */
-const dayOfYear = (date) => (date.getTime() - Date.UTC(date.getUTCFullYear(), 0, 1)) / 86_400_000 + 1;
+const dayOfYear = (date: Date): number => (date.getTime() - Date.UTC(date.getUTCFullYear(), 0, 1)) / 86_400_000 + 1;
 
-/** @type {Record<string, (date: Date) => string>} */
-const directives = {
+const directives: Readonly<Record<string, (date: Date) => string>> = {
   A: (date) => days[date.getUTCDay()] ?? '',
   a: (date) => (days[date.getUTCDay()] ?? '').slice(0, 3),
   B: (date) => months[date.getUTCMonth()] ?? '',
@@ -28,15 +26,11 @@ const directives = {
   '%': () => '%',
 };
 
-/**
- * The date in the format; a directive that is not known here is refused, so that no text differs silently.
- * @param {Date} date
- * @param {string} format
- */
-export function strftime(date, format) {
-  return format.replace(/%(.?)/gs, (whole, letter) => {
+/** The date in the format; a directive that is not known here is refused, so that no text differs silently. */
+export function strftime(date: Date, format: string): string {
+  return format.replace(/%(.?)/gs, (whole, letter: string) => {
     const directive = Object.hasOwn(directives, letter) ? directives[letter] : undefined;
-    if (directive === undefined) throw new Error(`strftime_now: the directive ${whole} is not known`);
+    if (directive === undefined) throw new JinjaError(`strftime_now: the directive ${whole} is not known`);
     return directive(date);
   });
 }
