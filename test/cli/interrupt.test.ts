@@ -41,12 +41,14 @@ import { writeFileSync, existsSync } from 'node:fs';
 const tasks = (split) => [1, 2].map((n) => ({ id: split + n, data: { split } }));
 const row = 'a1x b2x c3x d4x e5x a2x b3x c4x d5x e6x';
 const prompt = () => '<bos> solve ' + row + ' previous a? b? c? d? e? answer';
+let calls = 0;
 const verify = async ({ data }) => {
   if (data.split === 'test' && !existsSync(${JSON.stringify(`${mark}.done`)})) {
     writeFileSync(${JSON.stringify(mark)}, '');
     await new Promise((resolve) => setTimeout(resolve, 600_000));
   }
-  return { quality: 0.5, wellFormed: true };
+  // Equal qualities would train nothing.
+  return { quality: calls++ % 2, wellFormed: true };
 };
 export default { name: 'slow', turns: 1, tasks, prompt, verify };
 `;
