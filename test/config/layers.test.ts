@@ -67,7 +67,7 @@ const words = [
   'float32',
 ];
 const further = ['sum_then_normalize', 'normalize_then_sum', 'think_format_reward', 'b.ts', 'best', 'auto'];
-const objects = [{}, { enable_thinking: false }, { min_lr_rate: 0.1 }, { id: 'prompts' }];
+const objects = [{}, { q_proj: 2 }, { enable_thinking: false }, { min_lr_rate: 0.1 }, { id: 'prompts' }];
 const lists = [[], ['q_proj'], ['b.ts', 'c.ts'], [1], [0.5], [3, 4], ['none']];
 
 /** Values to try: those of the key's own types first. */
