@@ -11,6 +11,10 @@ test('no test of a kind is without rows', () => {
   expect(worldKinds()).toEqual(expect.arrayContaining(tests.map((name) => name.slice(0, -'.test.ts'.length))));
 });
 
+test('the world has at least 200 rows', () => {
+  expect(worldKinds().flatMap((kind) => worldRows(kind)).length).toBeGreaterThanOrEqual(200);
+});
+
 describe.each(worldKinds())('%s', (kind) => {
   test('has a test of its own', () => {
     expect(existsSync(join(worldFolder, `${kind}.test.ts`))).toBe(true);
