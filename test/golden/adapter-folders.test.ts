@@ -166,7 +166,7 @@ describe('loading an adapter refuses by name', () => {
     await expect(load(changedAdapter('llama-tied', { base_model_name_or_path: 'nowhere' }))).rejects.toThrow(
       /base_model_name_or_path/,
     );
-    await expect(load(saved, saved)).rejects.toThrow(InvalidRequestError);
+    await expect(load(saved, saved)).rejects.toThrow(/is an adapter already/);
   });
 
   test('targets that are not modules, and an adapter with other settings than requested', async () => {

@@ -27,7 +27,17 @@ const load = {
   backend: 'auto',
   trainable: false,
 };
-const lora = { rank: 2, alpha: 4, dropout: 0, rankStabilised: false, seed: 3 };
+const patterns = { rankPattern: { q_proj: 3 }, alphaPattern: { q_proj: 5 } };
+const lora = {
+  rank: 2,
+  alpha: 4,
+  dropout: 0,
+  rankStabilised: false,
+  dora: false,
+  ...patterns,
+  modulesToSave: [],
+  seed: 3,
+};
 const loadOptions = { ...load, stateDtype: 'fp32', lora };
 const rules = {
   repetitionPenalty: 1.5,

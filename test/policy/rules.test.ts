@@ -84,8 +84,8 @@ test('keys whose place is a request, and keys that nothing reads, are one line e
   const config = { temperature: 0.7, top_p: 0.8, top_k: 20, my_note: 'x', max_length: 4096, do_sample: true };
   await openPolicy(folderWith(config), { trainable: false, onNotice: (line) => notices.push(line) });
   expect(notices).toEqual([
-    expect.stringMatching(/generation_config\.json`: `temperature`, `top_k`, `top_p` are not read/),
     expect.stringMatching(/generation_config\.json`: `my_note` is ignored/),
+    expect.stringMatching(/generation_config\.json`: `temperature`, `top_k`, `top_p` are not read/),
   ]);
 });
 
