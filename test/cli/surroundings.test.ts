@@ -71,10 +71,11 @@ describe.skipIf(!existsSync('/dev/full'))('standard output on a full device', ()
   });
 
   test.skipIf(missingEngine !== undefined)('ends generate and score after one line', async () => {
+    writeFileSync(join(root, 'prompts'), `${JSON.stringify({ prompt })}\n`.repeat(3));
     writeFileSync(join(root, 'lines'), `${JSON.stringify({ prompt, completion: ' a1x' })}\n`.repeat(3));
     for (const args of [
       ['generate', '--model', tinyModel, ...greedyPrompt, '--threads', '1'],
-      ['generate', '--model', tinyModel, '--input', 'lines', '--max-new-tokens', '4', '--threads', '1'],
+      ['generate', '--model', tinyModel, '--input', 'prompts', '--max-new-tokens', '4', '--threads', '1'],
       ['score', '--model', tinyModel, '--input', 'lines', '--threads', '1'],
       ['train', 'code-breaker', '--dry-run'],
     ])
@@ -113,7 +114,7 @@ test('a file takes everything in order', async () => {
 
 test.skipIf(missingEngine !== undefined)('a reader that leaves early ends the command quietly', async () => {
   writeFileSync(join(root, 'lines'), `${JSON.stringify({ prompt })}\n`.repeat(400));
-  const args = ['generate', '--model', tinyModel, '--input', 'lines', '--max-new-tokens', '4', '--threads', '1'];
+  const args = ['generate', '--model', tinyModel, '--input', 'prompts', '--max-new-tokens', '4', '--threads', '1'];
   const { code, stdout, stderr } = await shell(`${command(args)} | head -1; echo "\${PIPESTATUS[0]}"`);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   expect(stdout.split('\n').at(-2)).toBe('0');

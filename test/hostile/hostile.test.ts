@@ -173,7 +173,10 @@ describe.skipIf(missingEngine !== undefined)('hostile data, configs and rewards'
   );
 
   test('a refused resume leaves the run folder unchanged', async () => {
-    const args = trainWith('good', reward('return texts.map((text) => text.charCodeAt(0) % 7);'), rewarded);
+    const args = trainWith('good', reward('return texts.map((_, at) => at % 2);'), {
+      ...rewarded,
+      overlongFilter: false,
+    });
     const run = args.at(-1) as string;
     const made = await outcomeOf(args);
     expect({ code: made.code, stderr: made.stderr.includes('error') }).toEqual({ code: 0, stderr: false });

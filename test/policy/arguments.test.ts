@@ -105,7 +105,7 @@ describe.skipIf(missingEngine !== undefined)('a wrong argument of a loaded polic
     ['snapshot', [{ copy: 'no' }], 'copy'],
     ['blendReference', ['half'], 'alpha'],
     ['loadTraining', [1], 'file'],
-    ['encodePrompt', [[{ role: 'user', content: 'x', text: 'x' }]], 'prompt[0].text'],
+    ['encodePrompt', [[{ role: 'user', content: 5 }]], 'prompt[0].content'],
     ['renderMessages', ['x'], 'messages'],
   ] as const)('%s refuses %j', async (name, values, key) => {
     expect((await refusal(() => ask(name, ...values))).fields.key).toBe(key);

@@ -27,10 +27,11 @@ describe('the warning about replay', () => {
   });
 
   test('says that a group of one scores no start', () => {
-    expect(warningsOf({ method: 'exit', groupSize: 1 })).toEqual([
+    const advantage = { groupOfOne: 'reward' } as const;
+    expect(warningsOf({ method: 'exit', groupSize: 1, advantage })).toEqual([
       expect.stringMatching(/groupSize is 1.*no start is stored/),
     ]);
-    expect(warningsOf({ method: 'grpo', groupSize: 1 })).toEqual([]);
+    expect(warningsOf({ method: 'grpo', groupSize: 1, advantage })).toEqual([]);
   });
 
   test('is not due where the run can store enough, over all turns, or never replays', () => {

@@ -91,7 +91,7 @@ describe.skipIf(missingEngine !== undefined)(`a resumed run${missingEngine ? ` (
   test('is refused when the code of its rewards changed, by the name of the file, until that is allowed', async () => {
     const file = write(
       'rewards.ts',
-      "import { one } from './helper.ts';\nexport const constant = ({ texts }) => texts.map(() => one);",
+      "import { one } from './helper.ts';\nexport const varied = ({ texts }) => texts.map((_, at) => one * (at % 2));",
     );
     write('helper.ts', 'export const one = 1;');
     const path = join(root, 'run');
@@ -101,6 +101,7 @@ describe.skipIf(missingEngine !== undefined)(`a resumed run${missingEngine ? ` (
       sampling: { maxNewTokens: 6 },
       threads: 1,
       device: 'cpu',
+      overlongFilter: false,
     } as const;
     const config = { task: 'code-breaker', model: tinyModel, method: 'grpo', updates: 1, ...sizes } as const;
     const silent = { evaluate: false, report: false, warn: () => {} };
@@ -123,11 +124,12 @@ describe.skipIf(missingEngine !== undefined)(`a resumed run${missingEngine ? ` (
     const family = (
       text: string,
     ): string => `export default { name: 'mine', turns: 1, tasks: () => [{ id: 'a', data: {} }],
-      prompt: () => '<bos> solve a1x', verify: () => ({ quality: ${text}, wellFormed: true }) };`;
+      prompt: () => '<bos> solve a1x', verify: (_task, _history, answer) => ({ quality: ((answer.charCodeAt(1) || 0) % 4) / 4 * ${text}, wellFormed: true }) };`;
     const task = write('task.mjs', family('0.5'));
     const path = join(root, 'run');
-    const flags = ['--task', task, '--model', tinyModel, '--method', 'grpo', '--sampling.maxNewTokens', '4'];
-    const sizes = ['--updates', '1', '--startsPerBatch', '1', '--groupSize', '2', '--threads', '1', '--out', path];
+    const flags = ['--task', task, '--model', tinyModel, '--method', 'grpo', '--sampling.maxNewTokens', '8'];
+    const sizes = ['--updates', '1', '--startsPerBatch', '1', '--groupSize', '8', '--threads', '1', '--out', path];
+    flags.push('--overlongFilter', 'false');
     expect(await runCli(['train', ...flags, ...sizes])).toMatchObject({ code: 0 });
     write('task.mjs', family('0.25'));
     const again = ['train', '--resume', path, '--updates', '2', '--allow-change', 'updates'];
