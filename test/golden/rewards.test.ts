@@ -54,10 +54,17 @@ function answered(text: string, tokens: readonly number[] = []): Answered {
   return { task, intent: 'attempt', prompt: 'q', before: emptyHistory, after, text, tokens, quality: 0 };
 }
 
+/** An answer of one token; a group without answers is not trained on. */
+const turn = {
+  promptTokens: Int32Array.of(1),
+  completion: { text: 'x', tokens: Int32Array.of(2), logprobs: new Float32Array(1), finishReason: 'stop' },
+  verdict: { quality: 0, wellFormed: true },
+} as const;
+
 /** Makes groups from rewards and the rewards of each function. */
 function groupsOf(rewards: readonly number[], parts: readonly RewardColumn[], size: number): Group[] {
   const start = { task: { id: 't', data: null }, history: emptyHistory, intent: 'attempt' } as const;
-  const rollout: Rollout = { start, turns: [], history: emptyHistory, quality: 0, outcome: { kind: 'finished' } };
+  const rollout: Rollout = { start, turns: [turn], history: emptyHistory, quality: 0, outcome: { kind: 'finished' } };
   return Array.from({ length: rewards.length / size }, (_, at) => {
     const cut = (values: Float64Array): Float64Array => values.slice(at * size, (at + 1) * size);
     const own = Float64Array.from(rewards.slice(at * size, (at + 1) * size));
