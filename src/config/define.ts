@@ -46,6 +46,7 @@ export interface TrlOptions {
   logging_steps?: Value<number>;
   lora_alpha?: Value<number>;
   lora_dropout?: Value<number>;
+  lora_modules_to_save?: Value<string | readonly string[]>;
   lora_r?: Value<number>;
   lora_target_modules?: Value<string | readonly string[]>;
   loss_type?: Value<'grpo' | 'bnpo' | 'dr_grpo' | 'dapo' | 'cispo' | 'sapo' | 'vespo' | 'luspo' | 'gspo'>;
@@ -90,6 +91,7 @@ export interface TrlOptions {
   use_adaptive_entropy?: Value<boolean>;
   use_bias_correction_kl?: Value<boolean>;
   use_cpu?: Value<boolean>;
+  use_dora?: Value<boolean>;
   use_peft?: Value<boolean>;
   use_rslora?: Value<boolean>;
   vespo_k_neg?: Value<number>;
