@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { summarise } from '../src/evaluation/compare.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
+import { markdownTable, type TableRow } from './lib/markdown.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -101,18 +102,12 @@ const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => index +
 const chosenTasks = select(tasks, values.tasks);
 const chosenVariants = select(variants, values.variants);
 
-interface Evaluated {
-  readonly k: readonly number[];
-  readonly quality: readonly number[];
-  readonly solved: readonly number[];
-  readonly fixed: readonly number[];
-  readonly broken: readonly number[];
-}
+/** The numbers of an evaluation that its tables need. */
+type Evaluated = TableRow['evaluation'];
 
 /** A trained and evaluated run; the base has no seed. */
-interface Row extends Evaluated {
+interface Row extends TableRow {
   readonly task: string;
-  readonly variant: string;
   readonly seed: number | null;
   /** Means of metrics over the last quarter of the updates. */
   readonly metrics: Readonly<Record<string, number>>;
@@ -131,14 +126,14 @@ async function exit(...command: string[]): Promise<void> {
 }
 
 function readEvaluation(file: string): Evaluated {
-  const { k, quality, solved, fixed, broken } = JSON.parse(readFileSync(file, 'utf8'));
-  return { k, quality, solved, fixed, broken };
+  const { example, model, standardErrors, tasksNeeded, ...numbers } = JSON.parse(readFileSync(file, 'utf8'));
+  return numbers;
 }
 
 async function evaluateBase(task: Task): Promise<Row> {
   const file = join(values.out, `${task.name}-base.json`);
   if (!existsSync(file)) await exit('evaluate', '--model', ...task.model, '--seed', '1', '--out', file);
-  return { task: task.name, variant: 'base', seed: null, ...readEvaluation(file), metrics: {} };
+  return { task: task.name, method: 'base', seed: null, evaluation: readEvaluation(file), metrics: {} };
 }
 
 async function trainAndEvaluate(task: Task, { name, flags }: Variant, seed: number): Promise<Row> {
@@ -151,7 +146,7 @@ async function trainAndEvaluate(task: Task, { name, flags }: Variant, seed: numb
     await exit('evaluate', '--model', run, '--seed', String(seed));
     console.error(`${new Date().toISOString()} ${run}`);
   }
-  return { task: task.name, variant: name, seed, ...readEvaluation(file), metrics: lateMetrics(run) };
+  return { task: task.name, method: name, seed, evaluation: readEvaluation(file), metrics: lateMetrics(run) };
 }
 
 const kept =
@@ -180,8 +175,8 @@ async function runJobs<Result>(jobs: readonly (() => Promise<Result>)[], count: 
   return results;
 }
 
-const percentAt = (row: Evaluated, measure: 'solved' | 'quality', k: number): number =>
-  100 * (row[measure][row.k.indexOf(k)] ?? Number.NaN);
+const percentAt = ({ evaluation }: Row, measure: 'solved' | 'quality', k: number): number =>
+  100 * (evaluation[measure][evaluation.k.indexOf(k)] ?? Number.NaN);
 
 const total = (list: readonly number[]): number => 100 * list.reduce((sum, one) => sum + one, 0);
 
@@ -194,8 +189,7 @@ function spread(list: readonly number[]): { readonly mean: number; readonly devi
 
 /** Means and deviations of one variant, in percent and per 100 tasks, with the differences to the variant it is compared with. */
 function describe(task: Task, name: string, rows: readonly Row[]) {
-  const of = (variantName: string): Row[] =>
-    rows.filter((row) => row.task === task.name && row.variant === variantName);
+  const of = (variantName: string): Row[] => rows.filter((row) => row.task === task.name && row.method === variantName);
   const own = of(name);
   const shares = (measure: 'solved' | 'quality') =>
     Object.fromEntries(task.shown.map((k) => [k, spread(own.map((row) => percentAt(row, measure, k)))]));
@@ -213,8 +207,8 @@ function describe(task: Task, name: string, rows: readonly Row[]) {
     runs: own.length,
     solved: shares('solved'),
     quality: shares('quality'),
-    fixed: spread(own.map(({ fixed }) => total(fixed))),
-    broken: spread(own.map(({ broken }) => total(broken))),
+    fixed: spread(own.map(({ evaluation }) => total(evaluation.fixed))),
+    broken: spread(own.map(({ evaluation }) => total(evaluation.broken))),
     differences: [...new Set([against, 'grpo'])].flatMap((other) =>
       other === undefined || other === name ? [] : (differences(other) ?? []),
     ),
@@ -260,4 +254,8 @@ const result = {
 };
 const file = values.result ?? `bench/results/methods-${seeds.length}-seeds.json`;
 writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
-for (const task of chosenTasks) printTable(task, summary[task.name] ?? []);
+for (const task of chosenTasks) {
+  printTable(task, summary[task.name] ?? []);
+  const own = rows.filter((row) => row.task === task.name);
+  for (const measure of ['solved', 'quality'] as const) console.log(`\n${measure} %\n\n${markdownTable(own, measure)}`);
+}
