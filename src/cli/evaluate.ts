@@ -52,7 +52,10 @@ function givenIterations(): Pick<EvaluationSettings, 'iterations' | 'at'> {
     if (at === undefined) return { at: listed };
     throw new UsageError('--iterations lists the k to report, and so does --at; give one of them');
   }
-  return givenOptions({ iterations: listed?.[0], at });
+  const iterations = listed?.[0];
+  const beyond = at?.find((k) => iterations !== undefined && k > iterations);
+  if (beyond === undefined) return givenOptions({ iterations, at });
+  throw new UsageError(`--at ${beyond} is beyond --iterations ${iterations}, the last k`);
 }
 
 /** The whole numbers of a flag, separated by commas. @throws UsageError that names the flag. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { isPlainObject } from './layer.js';
 import { runSchema } from './schema.js';
-import { readTakes, type Takes } from './takes.js';
+import { nodesIn, readTakes, type Takes } from './takes.js';
 
 export interface Row {
   readonly path: string;
@@ -35,7 +35,6 @@ interface Schema {
 
 type Node = Readonly<Record<string, unknown>>;
 
-const nodesIn = (list: unknown): readonly Node[] => (Array.isArray(list) ? list.filter(isPlainObject) : []);
 const texts = (value: unknown): readonly string[] => [value ?? []].flat().map(String);
 const readProperties = ({ properties }: Node): Node => (isPlainObject(properties) ? properties : {});
 

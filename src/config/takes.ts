@@ -26,7 +26,8 @@ export const takesObject: Takes = { object: true, values: takesAny };
 
 type Node = Readonly<Record<string, unknown>>;
 
-const nodesIn = (list: unknown): readonly Node[] => (Array.isArray(list) ? list.filter(isPlainObject) : []);
+/** Lists the objects of a list of JSON Schema. */
+export const nodesIn = (list: unknown): readonly Node[] => (Array.isArray(list) ? list.filter(isPlainObject) : []);
 
 /** Unites the types of two forms of a value; a form that takes any text lifts the choices of the other. */
 export function unite(one: Takes, other: Takes): Takes {

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Batch, type Column, setCompressionCodec, type Table, tableFromIPC } from '@uwdata/flechette';
 import { decompressZstd } from 'hyparquet-compressors';
+import { thrownMessage } from '../shown.js';
 import { type ArrowType, arrowType, exactArrowValue } from './arrow-types.js';
 import { decodeLz4Frame } from './lz4-frame.js';
 import { InvalidText, plainText } from './parquet-values.js';
@@ -132,8 +133,6 @@ function setCodecs(sink: RowSink): void {
   );
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 async function readArrowFile(file: string, sink: RowSink, columns?: readonly string[]): Promise<void> {
   try {
     const bytes = await readFile(file);
@@ -143,7 +142,7 @@ async function readArrowFile(file: string, sink: RowSink, columns?: readonly str
     const options = { useBigInt: true, useBigIntTimestamp: true, useDecimalInt: true };
     readBatches(tableFromIPC(new Uint8Array(bytes), options), sink, columns);
   } catch (error) {
-    sink.problem(`cannot be read as Arrow: ${messageOf(error)}`);
+    sink.problem(`cannot be read as Arrow: ${thrownMessage(error)}`);
   }
 }
 

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
+import { thrownMessage } from '../shown.js';
 import type { RowSink } from './sink.js';
 
 /** A file that holds no text; `message` follows its name. */
@@ -41,15 +42,13 @@ async function readSignature(file: string): Promise<string> {
   }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /**
  * Reads a file in chunks, without the byte order mark.
  * @throws UnreadableFile for a file that no reader of text can read.
  */
 export async function* readBytes(file: string): AsyncGenerator<Buffer> {
   const signature = await readSignature(file).catch((error: unknown) => {
-    throw new UnreadableFile(`cannot be read: ${messageOf(error)}`);
+    throw new UnreadableFile(`cannot be read: ${thrownMessage(error)}`);
   });
   const found = unreadable.find(([begin]) => signature.startsWith(begin));
   if (found) throw new UnreadableFile(found[1], found[2]);
@@ -57,7 +56,7 @@ export async function* readBytes(file: string): AsyncGenerator<Buffer> {
   try {
     yield* withoutMark(isPacked ? gunzip(file) : createReadStream(file, { highWaterMark: 2 ** 20 }));
   } catch (error) {
-    throw new UnreadableFile(`cannot be ${isPacked ? 'decompressed' : 'read'}: ${messageOf(error)}`);
+    throw new UnreadableFile(`cannot be ${isPacked ? 'decompressed' : 'read'}: ${thrownMessage(error)}`);
   }
 }
 

@@ -13,6 +13,7 @@ import {
 } from 'hyparquet';
 import { assembleAsync, asyncGroupToRows, readRowGroup } from 'hyparquet/src/rowgroup.js';
 import { prepareParquetRead } from 'hyparquet/src/scan.js';
+import { thrownMessage } from '../shown.js';
 import { boundedCompressors } from './decompress.js';
 import { checkPages } from './parquet-pages.js';
 import { type ParquetColumns, type ParquetField, readColumns } from './parquet-schema.js';
@@ -36,15 +37,13 @@ function createBuffer(handle: FileHandle, byteLength: number): AsyncBuffer {
   };
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** Reads only these columns; undefined reads all. */
 async function readFile(file: string, sink: RowSink, columns?: readonly string[]): Promise<void> {
   const handle = await open(file, 'r');
   try {
     const buffer = createBuffer(handle, (await handle.stat()).size);
     const metadata = await parquetMetadataAsync(buffer, { geoparquet: false }).catch((error: unknown) => {
-      sink.problem(`is not a Parquet file: ${messageOf(error)}`);
+      sink.problem(`is not a Parquet file: ${thrownMessage(error)}`);
     });
     if (metadata) await readGroups(buffer, metadata, sink, columns);
   } finally {
@@ -75,7 +74,7 @@ async function readGroups(
       groupRows.forEach((row, index) => void addRow(row, columns, `${place}, row ${index + 1}`, sink));
       first += rows;
     } catch (error) {
-      return sink.problem(`cannot be read: ${messageOf(error)}`, place);
+      return sink.problem(`cannot be read: ${thrownMessage(error)}`, place);
     }
   }
 }
@@ -84,7 +83,7 @@ function openColumns(metadata: FileMetaData, sink: RowSink): ParquetColumns | un
   try {
     return readColumns(metadata);
   } catch (error) {
-    sink.problem(`cannot be read: ${messageOf(error)}`);
+    sink.problem(`cannot be read: ${thrownMessage(error)}`);
     return undefined;
   }
 }

@@ -5,7 +5,6 @@
  * to verify makes the whole chain unknown.
  */
 import { together } from '../abort.js';
-import { PromptTooLongError } from '../errors.js';
 import { emptyHistory, type History, type Intent } from '../history.js';
 import {
   type AnswerContext,
@@ -13,6 +12,7 @@ import {
   episodeQuality,
   failedOutcome,
   generateAnswers,
+  isContextFull,
   type Start,
   toIterate,
   verifyCompletion,
@@ -57,11 +57,6 @@ export interface Chain {
   readonly positions: readonly Position[];
 }
 
-/** Whether the policy refused the prompt because it and an answer exceed the context. */
-function isTooLong(error: unknown): boolean {
-  return PromptTooLongError.isInstance(error) || (error instanceof Error && PromptTooLongError.isInstance(error.cause));
-}
-
 /**
  * Generates `n` completions of one prompt; none where the history has outgrown the context: an answer that is cut off
  * before its first token. A base task whose prompt is too long fails.
@@ -75,7 +70,7 @@ async function completeTurn(
   try {
     return (await generateAnswers(context, start, n, { seed: rng.seed, requestId: rng.id() })).completions;
   } catch (error) {
-    if (start.history.turns.length > 0 && isTooLong(error)) return [];
+    if (isContextFull(error)) return [];
     throw error;
   }
 }

@@ -21,18 +21,19 @@ function hasEqualRewards({ rewards }: Pick<Group, 'rewards'>): boolean {
   return rewards.length === 1 || (known.length > 1 && sampleStd(known) <= 1e-8);
 }
 
-/** Reports rewards and qualities of the trainable groups, and how many groups are dropped. */
+/**
+ * Reports rewards and qualities of the trainable groups, and how many groups are dropped. Means are absent where nothing is
+ * known: 0 would be a value.
+ */
 export function rewardMetrics(groups: readonly Group[]): Record<string, number> {
   const known = groups.filter(isTrainable);
   const rewards = known.flatMap((group) => [...group.rewards]).filter(isKnown);
   const qualities = known.flatMap((group) => [...group.qualities]).filter(isKnown);
   return {
-    reward: mean(rewards),
-    reward_std: sampleStd(rewards),
+    ...(rewards.length > 0 && { reward: mean(rewards), reward_std: sampleStd(rewards) }),
     frac_reward_zero_std: share(known, hasEqualRewards),
     ...columnMetrics(groups),
-    quality: mean(qualities),
-    solved: share(qualities, (quality) => quality === 1),
+    ...(qualities.length > 0 && { quality: mean(qualities), solved: share(qualities, (quality) => quality === 1) }),
     groups_dropped: groups.length - known.length,
   };
 }

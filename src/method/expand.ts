@@ -24,15 +24,20 @@ export function partialHistories(history: History): History[] {
   return history.turns.slice(1).map((_, turn) => prefix(history, turn + 1));
 }
 
+/** Lists the history after each generated answer of the rollout, in the order of its turns. */
+export function historiesAfter({ start, turns, history }: Pick<Rollout, 'start' | 'turns' | 'history'>): History[] {
+  const earlier = start.history.turns.length - (start.intent === 'attempt' ? 0 : 1);
+  return turns.map((_, at) => prefix(history, earlier + at + 1));
+}
+
 /** The history with the new turns before the first bad one; undefined when there is none. */
-function reachedHistory({ start, turns, history, outcome }: Rollout): History | undefined {
+function reachedHistory(rollout: Rollout): History | undefined {
+  const { turns, history, outcome } = rollout;
   const { expands } = effects[outcome.kind];
   if (expands === 'the whole history') return history;
   // A reward that failed leaves the quality of the last answer unknown.
   if (expands === 'nothing' || (outcome.kind === 'failed' && outcome.boundary === 'reward')) return undefined;
   const bad = turns.findIndex(({ verdict }) => !verdict.wellFormed);
   const readable = bad === -1 ? turns.length : bad;
-  if (readable === 0) return undefined;
-  const earlier = start.history.turns.length - (start.intent === 'attempt' ? 0 : 1);
-  return prefix(history, earlier + readable);
+  return historiesAfter(rollout)[readable - 1];
 }

@@ -60,16 +60,18 @@ export class StartRecord {
 
   /**
    * Reports depth, turn, ages and scores as means over the starts drawn from the buffer; 0 when there are none. The measured
-   * score is the mean over those that got one.
+   * score is the mean over those that got one, absent when none of them did.
    */
   metrics(): Record<`curriculum/${string}`, number> {
     const replayed = this.batch.filter(({ fromBuffer }) => fromBuffer);
+    const measured = replayed.flatMap(({ measuredScore }) => measuredScore ?? []);
+    const isUnknown = replayed.length > 0 && measured.length === 0;
     return {
       'curriculum/depth': mean(replayed.map((start) => start.depth)),
       'curriculum/recency': mean(replayed.map((start) => start.age)),
       'curriculum/score_age': mean(replayed.map((start) => start.scoreAge)),
       'curriculum/score_stored': mean(replayed.map(({ storedScore = 0 }) => storedScore)),
-      'curriculum/score_measured': mean(replayed.flatMap(({ measuredScore }) => measuredScore ?? [])),
+      ...(!isUnknown && { 'curriculum/score_measured': mean(measured) }),
       'curriculum/turn': mean(replayed.map((start) => start.turn)),
       'curriculum/share_attempt': this.intentShare('attempt'),
       'curriculum/share_improve': this.intentShare('improve'),

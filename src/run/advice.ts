@@ -31,7 +31,12 @@ export function warnOfNoReplay(
 }
 
 /** Warns at the first update in which most answers were cut off. */
-export function createCutOffWarning({ sampling }: Pick<RunConfig, 'sampling'>, warn: (text: string) => void) {
+export function createCutOffWarning(
+  { sampling, overlongFilter }: Pick<RunConfig, 'sampling' | 'overlongFilter'>,
+  warn: (text: string) => void,
+) {
+  const effect = overlongFilter ? 'count as quality 0 and are not trained on' : 'count as quality 0';
+  const filter = overlongFilter ? ', or set overlongFilter: false' : '';
   let warned = false;
   return (row: MetricsRow): void => {
     const ratio = row['completions/clipped_ratio'] ?? 0;
@@ -39,7 +44,7 @@ export function createCutOffWarning({ sampling }: Pick<RunConfig, 'sampling'>, w
     warned = true;
     warn(
       `${Math.round(100 * ratio)} % of the answers of update ${row.update} were cut off at ${sampling.maxNewTokens} tokens: they ` +
-        'count as quality 0 and are not trained on by default; raise sampling.maxNewTokens, or set overlongFilter: false',
+        `${effect}; raise sampling.maxNewTokens${filter}`,
     );
   };
 }

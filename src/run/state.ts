@@ -92,10 +92,22 @@ export interface BestState {
   readonly withoutGain: number;
 }
 
-/** Reads a metric by its name; like transformers it accepts the name without the prefix `eval_`. */
-function readMetric(metric: string, metrics: Readonly<Record<string, number>>): number {
+type Metrics = Readonly<Record<string, number>>;
+
+/** Whether the verifier or the rewards failed for every answer, so that an evaluation lacks the metrics that it has else. */
+function isUnmeasured(metrics: Metrics): boolean {
+  const noRewards = metrics.eval_groups_dropped !== undefined && metrics.eval_reward === undefined;
+  return noRewards || metrics['eval/left_out'] === 1;
+}
+
+/**
+ * Reads a metric by its name; like transformers it accepts the name without the prefix `eval_`. Undefined where the
+ * evaluation measured nothing.
+ * @throws ConfigError when an evaluation has no such metric.
+ */
+function readMetric(metric: string, metrics: Metrics): number | undefined {
   const value = metrics[metric] ?? metrics[`eval_${metric}`];
-  if (value !== undefined) return value;
+  if (value !== undefined || isUnmeasured(metrics)) return value;
   const names = Object.keys(metrics).join(', ');
   throw new ConfigError([{ key: 'best.metric', message: `the evaluation has no metric \`${metric}\``, hint: names }]);
 }
@@ -103,17 +115,18 @@ function readMetric(metric: string, metrics: Readonly<Record<string, number>>): 
 /**
  * Returns the state after the evaluation of `update`, as transformers' `_determine_best_metric` and `EarlyStoppingCallback`
  * compute it. Any better value becomes the best; only a gain above the threshold over the previous best resets the count.
- * A value that is not finite never becomes the best.
+ * A value that is not finite never becomes the best, and an evaluation that measured nothing changes nothing.
  * @throws ConfigError when the evaluation has no such metric.
  */
 export function afterEvaluation(
   { metric, greaterIsBetter, threshold }: RunConfig['best'],
   before: BestState | undefined,
   update: number,
-  metrics: Readonly<Record<string, number>>,
+  metrics: Metrics,
 ): BestState | undefined {
   if (metric === undefined) return undefined;
   const value = readMetric(metric, metrics);
+  if (value === undefined) return before;
   if (!Number.isFinite(value)) return before && { ...before, withoutGain: before.withoutGain + 1 };
   if (before === undefined) return { update, value, withoutGain: 0 };
   const rises = greaterIsBetter ?? !metric.endsWith('loss');

@@ -3,14 +3,17 @@
 import type { RunConfig } from '../config/parse.js';
 import { depth, historyKey, parent } from '../history.js';
 import type { CreditedGroup } from '../method/advantage.js';
-import type { RolloutTurn, Start } from '../method/rollout.js';
+import { historiesAfter } from '../method/expand.js';
+import type { Group } from '../method/group.js';
+import type { Rollout, RolloutTurn, Start } from '../method/rollout.js';
+import type { Updated } from '../method/update.js';
 import type { MetricsRow } from './metrics.js';
 import type { Run } from './run.js';
 
 // Nine significant digits identify every float32 and keep the line short.
 const shorten = (value: number): number => Number(value.toPrecision(9));
 
-function traceTurn({ completion, verdict, promptTokens }: RolloutTurn): object {
+function traceTurn({ completion, verdict, promptTokens }: RolloutTurn, reached: string): object {
   return {
     prompt: Array.from(promptTokens),
     tokens: Array.from(completion.tokens),
@@ -19,6 +22,7 @@ function traceTurn({ completion, verdict, promptTokens }: RolloutTurn): object {
     finishReason: completion.finishReason,
     quality: verdict.quality,
     feedback: verdict.feedback ?? null,
+    reached,
   };
 }
 
@@ -40,37 +44,55 @@ function traceStart(update: number, { task, history, intent, origin }: Start): o
   };
 }
 
-const orNull = (value: number): number | null => (Number.isNaN(value) ? null : value);
+/** An unknown number is null. */
+const orNull = (value = Number.NaN): number | null => (Number.isNaN(value) ? null : value);
 
-function traceGroup(update: number, place: number, { group, advantages, factors }: CreditedGroup): object[] {
+/** The key of the history after each generated answer of the rollout: every later start is one of them. */
+const reachedKeys = (rollout: Rollout): string[] =>
+  historiesAfter(rollout).map((history) => historyKey(rollout.start.task.id, history));
+
+function traceGroup(update: number, place: number, group: Group, credited: CreditedGroup | undefined): object[] {
   const { start, rollouts, rewards, score } = group;
   const origin = traceStart(update, start);
-  return rollouts.map(({ turns, history, quality, outcome }, member) => ({
-    update,
-    group: place,
-    member,
-    ...origin,
-    score: orNull(score),
-    reached: historyKey(start.task.id, history),
-    quality,
-    reward: rewards[member],
-    advantage: advantages[member],
-    d: factors?.[member] ?? null,
-    outcome: outcome.kind,
-    version: update - 1,
-    turns: turns.map(traceTurn),
-  }));
+  return rollouts.map((rollout, member) => {
+    const { turns, history, quality, outcome } = rollout;
+    const reached = reachedKeys(rollout);
+    return {
+      update,
+      group: place,
+      member,
+      ...origin,
+      score: orNull(score),
+      reached: historyKey(start.task.id, history),
+      quality: orNull(quality),
+      reward: orNull(rewards[member]),
+      advantage: orNull(credited?.advantages[member]),
+      d: orNull(credited?.factors?.[member]),
+      outcome: outcome.kind,
+      version: update - 1,
+      turns: turns.map((turn, at) => traceTurn(turn, reached[at] as string)),
+    };
+  });
 }
 
-/** Converts one update to lines: none, those of its first group, or all. */
-export function traceUpdate(update: number, groups: readonly CreditedGroup[], traces: RunConfig['traces']): object[] {
+/**
+ * Converts one update to lines: none, those of its first group, or all. Groups that were not trained on have lines as well,
+ * because the buffer may hold what they reached.
+ */
+export function traceUpdate(
+  update: number,
+  { groups, credited }: Pick<Updated, 'groups' | 'credited'>,
+  traces: RunConfig['traces'],
+): object[] {
+  const trained = new Map(credited.map((one) => [one.group, one]));
+  const trace = (group: Group, place: number): object[] => traceGroup(update, place, group, trained.get(group));
   switch (traces) {
     case 'none':
       return [];
     case 'sample':
-      return groups.slice(0, 1).flatMap((group) => traceGroup(update, 0, group));
+      return groups.slice(0, 1).flatMap(trace);
     case 'all':
-      return groups.flatMap((group, place) => traceGroup(update, place, group));
+      return groups.flatMap(trace);
     default:
       return traces satisfies never;
   }
@@ -90,9 +112,9 @@ export async function recordMetrics({ run }: Pick<Recorded, 'run'>, row: Metrics
 export async function recordTraces(
   { run, config }: Recorded,
   update: number,
-  credited: readonly CreditedGroup[],
+  updated: Pick<Updated, 'groups' | 'credited'>,
 ): Promise<void> {
   if (run === undefined) return;
-  const lines = traceUpdate(update, credited, config.traces);
+  const lines = traceUpdate(update, updated, config.traces);
   if (lines.length > 0) await run.folder.traces.append(lines);
 }

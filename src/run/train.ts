@@ -144,7 +144,7 @@ async function makeUpdate(training: Training, number: number): Promise<{ row: Me
     },
     parts,
   });
-  await recordTraces(training, number, updated.credited);
+  await recordTraces(training, number, updated);
   return { row, groups: updated.groups };
 }
 

@@ -147,6 +147,7 @@ describe.skipIf(missingEngine !== undefined)(`commands on a model${missingEngine
     [['--iterations', '-1'], '--iterations takes whole numbers'],
     [['--at', ''], '--at takes whole numbers'],
     [['--iterations', '0,4', '--at', '2'], '--iterations lists the k to report, and so does --at'],
+    [['--iterations', '3', '--at', '1,5'], '--at 5 is beyond --iterations 3'],
     [['--unreadable', 'drop'], '--unreadable takes count or keep, not drop'],
   ])('evaluate %j is refused as a usage error', async (flags, message) => {
     const ended = await runCli(['evaluate', ...model, '--task', 'code-breaker', ...flags]);

@@ -123,6 +123,18 @@ describe('metrics', () => {
     }
   });
 
+  test('compare the stored scores with the measured ones, which are absent while none is known', () => {
+    const curriculum = create({ minimumFill: 1, replayProbability: 1 });
+    observeNext(curriculum, makeHistory('a'), 'finished', 1);
+    expect(curriculum.metrics()).toMatchObject({ 'curriculum/score_stored': 0, 'curriculum/score_measured': 0 });
+    for (const score of [Number.NaN, 0.2]) {
+      const [start] = curriculum.nextBatch(1, createRng(2)) as [Start];
+      curriculum.observe([groupOf(start, [rolloutOf(start, makeHistory('ab'), 'malformed')], score)], createRng(1));
+      const { 'curriculum/score_stored': stored, 'curriculum/score_measured': measured } = curriculum.metrics();
+      expect([stored, measured]).toEqual([0.1, Number.isNaN(score) ? undefined : score]);
+    }
+  });
+
   test('cover only the batch observed last', async () => {
     const curriculum = create({ minimumFill: 1000, capacity: 1000 });
     await runUpdates(curriculum, 5, { startsPerBatch: 3 });

@@ -46,7 +46,14 @@ test('the warning about cut-off answers comes once, with share, length and cure'
   const warn = createCutOffWarning(config({ sampling: { maxNewTokens: 16 } }), (text) => warnings.push(text));
   for (const [update, ratio] of [0.2, 0.917, 1].entries()) warn({ update, 'completions/clipped_ratio': ratio });
   expect(warnings).toEqual([expect.stringMatching(/^92 % of the answers of update 1 were cut off at 16 tokens/)]);
-  expect(warnings[0]).toContain('sampling.maxNewTokens');
+  expect(warnings[0]).toMatch(/are not trained on; raise sampling\.maxNewTokens, or set overlongFilter: false$/);
+});
+
+test('the warning about cut-off answers names the filter only where it masks them', () => {
+  const warnings: string[] = [];
+  const warn = createCutOffWarning(config({ overlongFilter: false }), (text) => warnings.push(text));
+  warn({ update: 1, 'completions/clipped_ratio': 1 });
+  expect(warnings).toEqual([expect.stringMatching(/they count as quality 0; raise sampling\.maxNewTokens$/)]);
 });
 
 describe('the warning about groups without comparison', () => {

@@ -1,18 +1,25 @@
 /** The lines of traces.jsonl draw the lineage of every start. */
 import { describe, expect, test } from 'vitest';
-import { emptyHistory, historyKey, parent } from '../../src/history.js';
-import type { Group } from '../../src/method/group.js';
+import { emptyHistory, type History, historyKey } from '../../src/history.js';
+import { type Group, isTrainable } from '../../src/method/group.js';
 import type { Start } from '../../src/method/rollout.js';
 import { createRng } from '../../src/rng.js';
 import { traceUpdate } from '../../src/run/traces.js';
+import type { Task, TaskFamily } from '../../src/task/task.js';
 import { create, groupOf, makeHistory, rolloutOf, runUpdates, task } from '../support/exit-curriculum.js';
+import { type LadderData, ladder } from '../support/ladder.js';
 
 type Line = Readonly<Record<string, unknown>>;
 
 const linesOf = (update: number, groups: readonly Group[]): Line[] =>
   traceUpdate(
     update,
-    groups.map((group) => ({ group, advantages: new Float64Array(group.rollouts.length) })),
+    {
+      groups,
+      credited: groups
+        .filter(isTrainable)
+        .map((group) => ({ group, advantages: new Float64Array(group.rollouts.length) })),
+    },
     'all',
   ) as Line[];
 
@@ -43,23 +50,44 @@ test('a line of a replayed start has the entry with the age and origin of its sc
 });
 
 describe('the lineage', () => {
-  test('of every replayed start leads to a base task through histories that earlier lines reached', async () => {
-    const curriculum = create({ capacity: 1000, replayProbability: 0.8 });
-    const groups = await runUpdates(curriculum, 30);
-    const lines = groups.flatMap((group, at) => linesOf(1 + Math.floor(at / 4), [group]));
-    const parents = new Map<string, string | null>();
-    for (const { task: id, rollouts } of groups.map(({ start, rollouts }) => ({ task: start.task, rollouts }))) {
-      for (const { history } of rollouts) {
-        for (let one = history, before = parent(one); before !== undefined; one = before, before = parent(one)) {
-          parents.set(historyKey(id.id, one), historyKey(id.id, before));
-        }
+  /** Reads the parent of every history from the lines alone. */
+  function readParents(lines: readonly Line[]): Map<unknown, unknown> {
+    const parents = new Map<unknown, unknown>();
+    for (const { start, parent: before, turns } of lines) {
+      parents.set(start, before);
+      let last = start;
+      for (const { reached } of turns as Line[]) {
+        parents.set(reached, last);
+        last = reached;
       }
     }
+    return parents;
+  }
+
+  const isBroken = (history: History, answer: string): boolean => history.turns.length === 2 && answer === '3';
+  const failing: TaskFamily = {
+    ...(ladder as TaskFamily),
+    verify: (given, history, answer, intent) => {
+      if (isBroken(history, answer)) throw new Error('the verifier is down');
+      return ladder.verify(given as Task<LadderData>, history, answer, intent);
+    },
+  };
+
+  test.each([
+    ['three turns', ladder as TaskFamily],
+    ['groups that fail at the third turn', failing],
+  ])('of every replayed start leads to a base task through earlier lines: %s', async (_, family) => {
+    const curriculum = create({ capacity: 1000, replayProbability: 0.8 });
+    const groups = await runUpdates(curriculum, 30, { family });
+    const lines = groups.flatMap((group, at) => linesOf(1 + Math.floor(at / 4), [group]));
     const replayed = lines.filter(({ entry }) => entry !== null);
     expect(replayed.length).toBeGreaterThan(50);
+    expect(lines.some(({ advantage }) => advantage === null)).toBe(family === failing);
     for (const line of replayed) {
-      expect(parents.get(line.start as string)).toBe(line.parent);
-      expect(parents.has(line.entry as string)).toBe(true);
+      const parents = readParents(lines.filter(({ update }) => (update as number) < (line.update as number)));
+      expect(parents.has(line.entry)).toBe(true);
+      expect(parents.get(line.start)).toBe(line.parent);
+      for (let key = line.start; key !== null; key = parents.get(key)) expect(parents.has(key)).toBe(true);
       expect(line.score_age).toBeGreaterThan(0);
     }
     expect(new Set(replayed.map(({ score_origin }) => score_origin))).toEqual(new Set(['measured', 'inherited']));
