@@ -1,8 +1,8 @@
 /** Converts the written texts of a layer to the types of their keys. */
 import type { ConfigProblem } from '../errors.js';
-import { WrongNumber } from './whole-numbers.js';
 import { isSettings, type Layer } from './layer.js';
 import { type Takes, takesAny } from './takes.js';
+import { WrongNumber } from './whole-numbers.js';
 import { convertWritten, Written } from './written.js';
 
 type TakesAt = (path: string) => Takes | undefined;

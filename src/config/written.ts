@@ -2,8 +2,9 @@
  * Values as they are written on the command line, in the environment and in YAML, where `007` may be a text or a number: the
  * schema decides. A value keeps its text until the type of its key is known.
  */
-import { exactJson, WrongNumber } from './whole-numbers.js';
+
 import type { Takes } from './takes.js';
+import { exactJson, WrongNumber } from './whole-numbers.js';
 
 /** The words that follow a flag, the text of a variable, or a plain scalar of YAML. */
 export class Written {
