@@ -5,6 +5,7 @@ import type { LocalPolicy } from '../policy/local-policy.js';
 import type { Completion, Sampling } from '../policy/policy.js';
 import { defaultSampling } from '../policy/sampling.js';
 import { loadPolicy } from '../run/assemble.js';
+import { atLine } from './at-line.js';
 import { type Flags, nonNegative, requiredText, textFlag, textFlags, wholeNumber } from './flags.js';
 import { addSpecialTokens, tokenRules } from './generate/generation-flags.js';
 import { type GenerateSettings, LineRequests, requestNumber } from './generate/line-request.js';
@@ -81,8 +82,8 @@ async function completeFile(policy: LocalPolicy, file: string, settings: Generat
   const requests = new LineRequests(settings);
   const note = new ContextNote();
   for await (const lines of inChunks(readJsonLines(file), linesInFlight)) {
-    const asked = lines.map((line) => requests.next(line));
-    const answers = asked.map(({ request }) => policy.generate(request));
+    const asked = lines.map((line) => ({ line, ...requests.next(line) }));
+    const answers = asked.map(({ line, request }) => atLine(line, () => policy.generate(request)));
     for (const [at, { completions }] of (await Promise.all(answers)).entries()) {
       note.add(completions);
       await printJson({ ...asked[at]?.labels, completions: completions.map(toJson) });

@@ -1,5 +1,5 @@
 /** Reads one JSON object per line; an invalid line is an error that names file and line. */
-import { readBytes, UnreadableFile } from '../data/bytes.js';
+import { readBytes, readStream, UnreadableFile } from '../data/bytes.js';
 import { isRecord, tryParse } from '../data/jsonl.js';
 import { defaultLimits } from '../data/limits.js';
 import { LongLine, splitLines } from '../data/split-lines.js';
@@ -26,7 +26,7 @@ function parseLine(text: string, place: string): JsonLine {
 
 /** Splits the file, or standard input for `-`, into lines. @throws UsageError that names the file or the line. */
 async function* readByteLines(file: string): AsyncGenerator<readonly Buffer[]> {
-  const input = file === '-' ? (process.stdin as AsyncIterable<Buffer>) : readBytes(file);
+  const input = file === '-' ? readStream(process.stdin as AsyncIterable<Buffer>) : readBytes(file);
   try {
     yield* splitLines(input, recordBytes);
   } catch (error) {

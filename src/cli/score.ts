@@ -3,6 +3,7 @@ import type { CAC } from 'cac';
 import { UsageError } from '../errors.js';
 import type { EncodePromptOptions, LocalPolicy } from '../policy/local-policy.js';
 import { loadPolicy } from '../run/assemble.js';
+import { atLine } from './at-line.js';
 import { type Flags, nonNegative, requiredText } from './flags.js';
 import { addSpecialTokens } from './generate/generation-flags.js';
 import { chatOptions, lineChat, lineMessages, promptKeys } from './generate/read-prompts.js';
@@ -33,6 +34,16 @@ async function encodeLine(policy: LocalPolicy, line: JsonLine, options: EncodePr
   const prompt = await policy.encodePrompt(messages ?? readText(line, 'prompt'), ofLine);
   const [completion] = hasCompletion ? policy.encode([readText(line, 'completion')]) : [];
   return Int32Array.from([...prompt, ...(completion ?? [])]);
+}
+
+/** Requires tokens of the vocabulary that fit the context. @throws UsageError that names the line. */
+function requireScorable(policy: LocalPolicy, tokens: Int32Array, place: string): void {
+  const { vocabularySize, contextLength } = policy.info();
+  const unknown = tokens.find((token) => token >= vocabularySize);
+  if (unknown !== undefined)
+    throw new UsageError(`${place}: token ${unknown} is outside the vocabulary of ${vocabularySize}`, { place });
+  if (tokens.length > contextLength)
+    throw new UsageError(`${place}: it has ${tokens.length} tokens, the context holds ${contextLength}`, { place });
 }
 
 /** Computes the log-probability of every token given those before it; that of the first token is `null`. */
@@ -68,7 +79,8 @@ async function runScore(flags: Flags): Promise<void> {
     for await (const lines of inChunks(readJsonLines(file), linesAtOnce)) {
       for (const line of lines) requireKnownKeys(line, scoreKeys);
       const labels = lines.map((line) => reader.read(line));
-      const lists = await Promise.all(lines.map((line) => encodeLine(policy, line, options)));
+      const lists = await Promise.all(lines.map((line) => atLine(line, () => encodeLine(policy, line, options))));
+      for (const [at, tokens] of lists.entries()) requireScorable(policy, tokens, lines[at]?.place ?? file);
       const computed = await computeLogprobs(policy, lists, temperature);
       for (const [at, one] of computed.entries()) await printJson({ ...labels[at], ...one });
     }

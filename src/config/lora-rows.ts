@@ -8,9 +8,11 @@ const linearModules = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_
 
 const lastWord = (module: string): string => module.slice(module.lastIndexOf('.') + 1);
 
-/** Splits the text of a flag, `q_proj,v_proj`, into a list. */
-const asList = (targets: string | string[]): 'all-linear' | string[] =>
-  targets === 'all-linear' ? targets : [targets].flat().flatMap((target) => target.split(','));
+/** Splits the text of a flag, `q_proj,v_proj`, into a list. `all-linear`, in any case as in PEFT, may be the list's only word. */
+function asList(targets: string | string[]): 'all-linear' | string[] {
+  const list = [targets].flat().flatMap((target) => target.split(','));
+  return list.length === 1 && list[0]?.toLowerCase() === 'all-linear' ? 'all-linear' : list;
+}
 
 function unknownModule(targets: string | string[]): string | undefined {
   const list = asList(targets);
@@ -19,6 +21,7 @@ function unknownModule(targets: string | string[]): string | undefined {
 
 function moduleProblem(targets: string | string[]): string {
   const unknown = unknownModule(targets) ?? '';
+  if (unknown.toLowerCase() === 'all-linear') return `\`${unknown}\` stands for every module: it stands alone`;
   const meant = nearest(lastWord(unknown), [...linearModules, 'all-linear']);
   const known =
     meant === undefined ? `all-linear, or some of ${linearModules.join(', ')}` : `did you mean \`${meant}\`?`;

@@ -1,6 +1,7 @@
 /** Reads the bytes of a text file, decompressed where they begin as gzip does. */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { thrownMessage } from '../shown.js';
 import type { RowSink } from './sink.js';
@@ -50,26 +51,47 @@ export async function* readBytes(file: string): AsyncGenerator<Buffer> {
   const signature = await readSignature(file).catch((error: unknown) => {
     throw new UnreadableFile(`cannot be read: ${thrownMessage(error)}`);
   });
+  yield* unpacked(signature, () => createReadStream(file, { highWaterMark: 2 ** 20 }));
+}
+
+/**
+ * Reads standard input, or another stream, as `readBytes` reads a file.
+ * @throws UnreadableFile
+ */
+export async function* readStream(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const chunks = stream[Symbol.asyncIterator]();
+  let begin = Buffer.alloc(0);
+  for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+    begin = Buffer.concat([begin, next.value]);
+    if (begin.length >= 8) break;
+  }
+  async function* whole(): AsyncGenerator<Buffer> {
+    yield begin;
+    yield* { [Symbol.asyncIterator]: () => chunks };
+  }
+  yield* unpacked(begin.toString('hex', 0, 8), () => Readable.from(whole(), { objectMode: false }));
+}
+
+async function* unpacked(signature: string, openSource: () => Readable): AsyncGenerator<Buffer> {
   const found = unreadable.find(([begin]) => signature.startsWith(begin));
   if (found) throw new UnreadableFile(found[1], found[2]);
   const isPacked = signature.startsWith('1f8b');
   try {
-    yield* withoutMark(isPacked ? gunzip(file) : createReadStream(file, { highWaterMark: 2 ** 20 }));
+    yield* withoutMark(isPacked ? gunzip(openSource()) : openSource());
   } catch (error) {
     throw new UnreadableFile(`cannot be ${isPacked ? 'decompressed' : 'read'}: ${thrownMessage(error)}`);
   }
 }
 
-/** Decompresses chunk by chunk; a reader that stops closes the file. */
-async function* gunzip(file: string): AsyncGenerator<Buffer> {
-  const source = createReadStream(file);
-  const unpacked = createGunzip({ chunkSize: 2 ** 20 });
-  source.on('error', (error) => unpacked.destroy(error));
+/** Decompresses chunk by chunk; a reader that stops closes the source. */
+async function* gunzip(source: Readable): AsyncGenerator<Buffer> {
+  const unzip = createGunzip({ chunkSize: 2 ** 20 });
+  source.on('error', (error) => unzip.destroy(error));
   try {
-    yield* source.pipe(unpacked) as AsyncIterable<Buffer>;
+    yield* source.pipe(unzip) as AsyncIterable<Buffer>;
   } finally {
     source.destroy();
-    unpacked.destroy();
+    unzip.destroy();
   }
 }
 

@@ -9,6 +9,8 @@ interface Tally {
   rewards: number;
   none: number;
   outside: number;
+  /** Answers that have no reward because the function failed. */
+  failed: number;
 }
 
 /** Watches the rewards of a run. */
@@ -19,18 +21,27 @@ export interface RewardWatch {
   finish(): void;
 }
 
-const emptyTally = (): Tally => ({ rewards: 0, none: 0, outside: 0 });
+const emptyTally = (): Tally => ({ rewards: 0, none: 0, outside: 0, failed: 0 });
 
 /** Counts the rewards of one function in an update; without a range, none lies outside. */
 function tally({ values, trouble }: RewardColumn, range: NamedReward['range'] | undefined): Tally {
   const counts = emptyTally();
   values.forEach((value, at) => {
+    if (trouble[at] !== 0) counts.failed++;
     if (trouble[at] !== 0) return;
     counts.rewards++;
     if (Number.isNaN(value)) counts.none++;
     else if (range && (value < range[0] || value > range[1])) counts.outside++;
   });
   return counts;
+}
+
+/** The first failure of these groups that names the function. */
+function failureOf(name: string, groups: readonly Group[]): string {
+  const outcomes = groups.flatMap(({ rollouts }) => rollouts.map(({ outcome }) => outcome));
+  const details = outcomes.flatMap((outcome) => (outcome.kind === 'failed' ? outcome.detail : []));
+  const detail = details.find((text) => text.includes(name));
+  return detail === undefined ? '' : `: ${detail}`;
 }
 
 const cure =
@@ -65,11 +76,15 @@ export function watchRewards(rewards: readonly NamedReward[], measuresQuality: b
         const counts = columns.map((column) => tally(column, range));
         const now = counts.reduce((sum, one) => add(sum, one), emptyTally());
         warnFirst(at, total, now, example);
+        if (total.failed === 0 && now.failed > 0)
+          warn(`${name(at)} failed for ${now.failed} of ${answers(now)} answers${failureOf(name(at), groups)}`);
         Object.assign(total, add(total, now));
       }
     },
     finish: () => {
-      for (const [at, { rewards: count, none, outside }] of totals.entries()) {
+      for (const [at, total] of totals.entries()) {
+        const { rewards: count, none, outside, failed } = total;
+        if (failed > 0) warn(`${name(at)} failed for ${failed} of ${answers(total)} answers, which were left out`);
         if (outside > 0)
           warn(`${outside} of ${count} rewards of \`${rewards[at]?.name}\` lay outside its range: ${cure}`);
         if (none > 0 && none === count) warn(`all ${count} rewards of \`${rewards[at]?.name}\` were null`);
@@ -78,8 +93,11 @@ export function watchRewards(rewards: readonly NamedReward[], measuresQuality: b
   };
 }
 
+const answers = ({ rewards, failed }: Tally): number => rewards + failed;
+
 const add = (one: Tally, other: Tally): Tally => ({
   rewards: one.rewards + other.rewards,
   none: one.none + other.none,
   outside: one.outside + other.outside,
+  failed: one.failed + other.failed,
 });

@@ -81,6 +81,11 @@ describe('a hostile template', () => {
     expect(good.map((one) => one.status === 'fulfilled' && one.value)).toEqual(good.map((_, at) => String(at)));
   }, 40_000);
 
+  test('`self`, which prints in Jinja, is refused unless the template sets it', async () => {
+    await expect(render('{{ self }}')).rejects.toThrow('`self` is not supported');
+    expect(await render('{% set self = 1 %}{{ self }}')).toBe('1');
+  });
+
   test("reports a refusal in the template's own words", async () => {
     await expect(render("{{ raise_exception('roles must alternate') }}")).rejects.toThrow(/roles must alternate/);
   });

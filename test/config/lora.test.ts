@@ -34,7 +34,12 @@ describe('lora', () => {
     expect(lora?.targetModules).toEqual(['q_proj', 'v_proj']);
   });
 
+  test.each(['all-linear', ['all-linear'], 'All-Linear'])('%j is every linear module', (targetModules) => {
+    expect(parseConfig({ ...base, lora: { targetModules } }).lora?.targetModules).toBe('all-linear');
+  });
+
   test.each([
+    [['all-linear', 'lm_head'], /`all-linear` stands for every module: it stands alone/],
     [['q_proj', 'v_prj'], /`v_prj` is not a linear module; did you mean `v_proj`\?/],
     ['all-liner', /did you mean `all-linear`\?/],
     [['embed_tokens'], /all-linear, or some of q_proj, k_proj/],

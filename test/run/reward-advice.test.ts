@@ -56,6 +56,21 @@ describe('a run stops', () => {
 });
 
 describe('rewards', () => {
+  test('warns at the first answers for which a function failed, and counts them at the end', () => {
+    const warnings: string[] = [];
+    const reward = namedReward(() => 0, { name: 'accuracy' });
+    const watched = watchRewards([reward], true, (text) => warnings.push(text));
+    const detail = 'the reward function `accuracy` threw: why';
+    const bad = group([finished as Outcome, { ...failed('reward'), detail } as Outcome], [1, Number.NaN]);
+    for (const { trouble } of bad.columns) trouble[1] = 1;
+    for (const groups of [[bad], [bad, bad]]) watched.see(groups);
+    watched.finish();
+    expect(warnings).toEqual([
+      `the reward function \`accuracy\` failed for 1 of 2 answers: ${detail}`,
+      'the reward function `accuracy` failed for 3 of 6 answers, which were left out',
+    ]);
+  });
+
   function watch(values: readonly (readonly number[])[], range?: [number, number], measures = true): string[] {
     const warnings: string[] = [];
     const reward = namedReward(() => 0, { name: 'accuracy', ...(range && { range }) });

@@ -91,7 +91,8 @@ impl NativePolicy {
                     Err(error) => answer.settle(Err(error)),
                 }
             };
-            send(Job::Generate(id, request.into_engine(&shared.info.end_tokens, cancel, watch, scan, reply)?))
+            let request = request.into_engine(&shared.info.end_tokens, cancel, watch, scan, reply)?;
+            send(Job::Generate(id, Box::new(request)))
         })
     }
 

@@ -26,6 +26,7 @@ lines = {
     "equals-sign": (["--learning_rate=3e-6"], {}, {"optimizer.learningRate": "learning_rate"}),
     "list-of-weights": (["--reward_weights", "1", "0.5", "--seed", "3"], {}, {"rewards.0.weight": ("reward_weights", lambda v: v[0]), "rewards.1.weight": ("reward_weights", lambda v: v[1]), "seed": "seed"}),
     "list-of-modules": (["--use_peft", "--lora_target_modules", "q_proj", "v_proj"], {}, {"lora.targetModules": "lora_target_modules"}),
+    "all-modules": (["--use_peft", "--lora_target_modules", "all-linear"], {}, {"lora.targetModules": "lora_target_modules"}),
     "one-module": (["--use_peft", "--lora_target_modules", "q_proj"], {}, {"lora.targetModules": ("lora_target_modules", lambda v: [v] if isinstance(v, str) else v)}),
     "flag-alone": (["--gradient_checkpointing"], {}, {"gradientCheckpointing": "gradient_checkpointing"}),
     "flag-yes": (["--mask_truncated_completions", "yes"], {}, {"overlongFilter": "mask_truncated_completions"}),

@@ -1,6 +1,6 @@
 /** Computes expressions. */
 import { getAttribute, getItem, getSlice } from './attributes.js';
-import { bounded, JinjaError, requireLength, tick } from './budget.js';
+import { bounded, JinjaError, requireLength, tick, unsupported } from './budget.js';
 import { callFilter } from './filters.js';
 import type { CallArguments, Expression, Filter, Slice } from './nodes.js';
 import { operate, signed } from './operators.js';
@@ -21,6 +21,13 @@ import {
   type Value,
 } from './values.js';
 
+/** Jinja gives every template that reads `self` an object of its blocks, which prints; there are no blocks here. */
+function readName(name: string, scope: Scope): Value {
+  const value = scope.get(name);
+  if (name === 'self' && value instanceof Undefined) unsupported('`self`');
+  return value;
+}
+
 /** The value of an expression. @throws JinjaError. */
 export function evaluate(expression: Expression, scope: Scope): Value {
   tick();
@@ -28,7 +35,7 @@ export function evaluate(expression: Expression, scope: Scope): Value {
     case 'constant':
       return expression.value;
     case 'name':
-      return scope.get(expression.name);
+      return readName(expression.name, scope);
     case 'list':
       return evaluateAll(expression.items, scope);
     case 'tuple':

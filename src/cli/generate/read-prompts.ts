@@ -12,11 +12,9 @@ import { type JsonLine, readTokens } from '../json-lines.js';
 type Fields = Readonly<Record<string, unknown>>;
 
 function parseMessages(list: unknown, { value, place }: JsonLine, key: string): readonly Message[] {
-  if (!Array.isArray(list) || list.length === 0)
-    throw new UsageError(`${place}: \`${key}\` must be a list of messages, not ${describeValue(value[key])}`, {
-      place,
-      key,
-    });
+  const refuse = (reason: string): UsageError => new UsageError(`${place}: \`${key}\` ${reason}`, { place, key });
+  if (!Array.isArray(list)) throw refuse(`must be a list of messages, not ${describeValue(value[key])}`);
+  if (list.length === 0) throw refuse('has no message');
   const { messages, problems } = readMessages(list);
   const [problem] = problems;
   if (problem === undefined) return messages;

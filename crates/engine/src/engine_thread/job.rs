@@ -5,7 +5,7 @@ use crate::generate::request::Request;
 use std::sync::atomic::AtomicUsize;
 
 pub enum Job {
-    Generate(PolicyId, Request),
+    Generate(PolicyId, Box<Request>),
     /// A function that runs on the engine thread after the earlier jobs of its policy; `None`: it waits for no policy.
     Work(Option<PolicyId>, Work),
     Stop,

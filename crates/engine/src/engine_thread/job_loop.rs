@@ -88,10 +88,10 @@ impl Loop {
         self.policies.loaded.get(&id).is_some_and(Policy::is_generating)
     }
 
-    fn submit(&mut self, id: PolicyId, request: Request) {
+    fn submit(&mut self, id: PolicyId, request: Box<Request>) {
         QUEUED.fetch_sub(1, Ordering::AcqRel);
         match self.policies.get(id) {
-            Ok(policy) => policy.submit(request),
+            Ok(policy) => policy.submit(*request),
             Err(error) => (request.reply)(Err(error)),
         }
     }

@@ -150,7 +150,7 @@ impl GenerationConfig {
             return;
         }
         let (file, keys) = (folder.join(FILE), names(&self.ruling));
-        notices.add(format!("`{}`: {keys} shape what `generate` writes and are not used in training", file.display()));
+        notices.add(format!("`{}`: `generate` alone follows {keys}, training does not", file.display()));
     }
 }
 
@@ -158,7 +158,8 @@ impl GenerationConfig {
 fn note_others(fields: &ConfigFields, requested: &[&str], notices: &mut Notices) -> Result<()> {
     if !requested.is_empty() {
         let (file, keys) = (fields.file().display(), names(requested));
-        notices.add(format!("`{file}`: {keys} are not read, each request says how it samples"));
+        let are = if requested.len() == 1 { "is" } else { "are" };
+        notices.add(format!("`{file}`: {keys} {are} not read, each request says how it samples"));
     }
     let read: Vec<&str> = RULES.iter().chain(&REQUESTED).map(|(key, _)| *key).collect();
     let unsupported: Vec<&str> = UNSUPPORTED.iter().map(|refused| refused.key).collect();
