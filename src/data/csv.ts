@@ -9,7 +9,7 @@ import { uniqueNames } from './unique-names.js';
 
 /** Names the columns as pandas does: one without a name is `Unnamed: 0`, the second `a` is `a.1`. */
 function columnNames(record: readonly string[]): readonly string[] {
-  return uniqueNames(record.map((name, at) => name === '' ? `Unnamed: ${at}` : name));
+  return uniqueNames(record.map((name, at) => (name === '' ? `Unnamed: ${at}` : name)));
 }
 
 type State = 'record' | 'value' | 'plain' | 'quoted' | 'quote';
