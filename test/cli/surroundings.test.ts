@@ -113,7 +113,7 @@ test('a file takes everything in order', async () => {
 });
 
 test.skipIf(missingEngine !== undefined)('a reader that leaves early ends the command quietly', async () => {
-  writeFileSync(join(root, 'lines'), `${JSON.stringify({ prompt })}\n`.repeat(400));
+  writeFileSync(join(root, 'prompts'), `${JSON.stringify({ prompt })}\n`.repeat(400));
   const args = ['generate', '--model', tinyModel, '--input', 'prompts', '--max-new-tokens', '4', '--threads', '1'];
   const { code, stdout, stderr } = await shell(`${command(args)} | head -1; echo "\${PIPESTATUS[0]}"`);
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
