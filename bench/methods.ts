@@ -253,7 +253,7 @@ const result = {
   rows,
 };
 const file = values.result ?? `bench/results/methods-${seeds.length}-seeds.json`;
-writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
+writeFileSync(file, `${JSON.stringify(result)}\n`);
 for (const task of chosenTasks) {
   printTable(task, summary[task.name] ?? []);
   const own = rows.filter((row) => row.task === task.name);
