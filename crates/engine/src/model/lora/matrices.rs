@@ -1,6 +1,6 @@
 //! The modules that an adapter changes, and the places of its tensors in its flat tensor.
 
-use super::saved::{saved_weights, SavedWeight};
+use super::saved::{named_weights, SavedWeight};
 use super::settings::LoraSettings;
 use crate::error::{EngineError, Result};
 use crate::model::layout::{Layout, NamedWeight};
@@ -79,7 +79,13 @@ pub fn places(layout: &Layout, settings: &LoraSettings, wanted: impl Fn(&str) ->
         }
     }
     places.decayed = places.size;
-    saved_weights(&mut places, layout, &settings.modules_to_save);
+    for weight in named_weights(layout, &settings.modules_to_save) {
+        let offset = places.reserve(weight.elements());
+        places.saved.push(SavedWeight::new(layout, weight, offset));
+        if weight.shape.len() == 2 {
+            places.decayed = places.size;
+        }
+    }
     places
 }
 

@@ -1,6 +1,5 @@
 //! Modules that are trained in full beside an adapter: PEFT's `modules_to_save`.
 
-use super::matrices::{last_word, Places};
 use crate::model::layout::{Layout, NamedWeight};
 use tch::Tensor;
 
@@ -22,9 +21,8 @@ const EMBEDDINGS: &str = "model.embed_tokens.weight";
 
 /// The path of a module that can be saved: embeddings, head and norms. Projections have adapters instead.
 fn savable(weight: &NamedWeight) -> Option<&str> {
-    let path = weight.name.strip_suffix(".weight")?;
-    let is_table = ["embed_tokens", "lm_head"].contains(&last_word(path));
-    (is_table || weight.shape.len() == 1).then_some(path)
+    let is_table = [EMBEDDINGS, HEAD].contains(&weight.name.as_str());
+    weight.name.strip_suffix(".weight").filter(|_| is_table || weight.shape.len() == 1)
 }
 
 /// As in PEFT, a name matches every module whose path ends with it.
@@ -36,23 +34,13 @@ pub(super) fn is_tied(layout: &Layout) -> bool {
     !layout.weights.iter().any(|weight| weight.name == HEAD)
 }
 
-/// Appends the named modules: matrices, which weight decay covers, then vectors.
-pub(super) fn saved_weights(places: &mut Places, layout: &Layout, names: &[String]) {
+/// The weights of the named modules: matrices, which weight decay covers, then vectors.
+pub(super) fn named_weights<'a>(layout: &'a Layout, names: &[String]) -> Vec<&'a NamedWeight> {
     let named = |weight: &&NamedWeight| savable(weight).is_some_and(|path| is_named(path, names));
-    let (tables, vectors): (Vec<_>, Vec<_>) =
+    let (mut weights, vectors): (Vec<_>, Vec<_>) =
         layout.weights.iter().filter(named).partition(|weight| weight.shape.len() == 2);
-    for weights in [tables, vectors] {
-        for weight in weights {
-            let (leaf, _) = layout.place(weight);
-            let offset = places.reserve(weight.elements());
-            let (name, shape) = (weight.name.clone(), weight.shape.clone());
-            let ties_head = name == EMBEDDINGS && is_tied(layout);
-            places.saved.push(SavedWeight { name, leaf, shape, offset, ties_head });
-        }
-        if places.saved.iter().all(|saved| saved.shape.len() == 2) {
-            places.decayed = places.size;
-        }
-    }
+    weights.extend(vectors);
+    weights
 }
 
 /// The reason why a name cannot be saved.
@@ -79,6 +67,13 @@ pub(super) fn check(layout: &Layout, names: &[String]) -> Result<(), String> {
 }
 
 impl SavedWeight {
+    /// A weight of the layout at an offset of the adapter's flat tensor.
+    pub(super) fn new(layout: &Layout, weight: &NamedWeight, offset: usize) -> Self {
+        let (leaf, _) = layout.place(weight);
+        let ties_head = weight.name == EMBEDDINGS && is_tied(layout);
+        Self { name: weight.name.clone(), leaf, shape: weight.shape.clone(), offset, ties_head }
+    }
+
     pub(super) fn numbers(&self) -> i64 {
         self.shape.iter().product()
     }
