@@ -6,7 +6,7 @@ import { ConfigError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { recipes } from '../recipes/index.js';
 import type { Source } from './alias.js';
-import { isPlainObject, type Layer } from './layer.js';
+import { isPlainObject, isSettings, type Layer } from './layer.js';
 import { parseSources, type RunConfig } from './parse.js';
 import { readJson, readToml, readYaml } from './read-file.js';
 import { Written } from './written.js';
@@ -86,7 +86,8 @@ async function readConfigFile(file: string): Promise<Layer> {
     if (error.code === 'ENOENT') throw fileProblem(file, 'no such file', 'check the path');
     throw fileProblem(file, `cannot be read: ${error.message.split('\n')[0]}`);
   });
-  if (!isPlainObject(parsed)) throw fileProblem(file, 'holds no settings', 'a config is an object of settings');
+  // A bare number or word is `Written`, an object that holds no settings.
+  if (!isSettings(parsed)) throw fileProblem(file, 'holds no settings', 'a config is an object of settings');
   return parsed;
 }
 

@@ -81,3 +81,16 @@ test('a problem names the source of its value', async () => {
     ['threads', 'EXIT_RL_THREADS'],
   ]);
 });
+
+test.each([
+  ['number.json', '9007199254740993'],
+  ['small.json', '3'],
+  ['word.yaml', 'hello'],
+  ['list.yaml', '- a'],
+  ['empty.yaml', ''],
+  ['text.json', '"a"'],
+])('a file without settings is refused: %s', async (name, text) => {
+  const file = join(folder, name);
+  await writeFile(file, text);
+  await expect(loadConfig({ source: file })).rejects.toThrow(/holds no settings/);
+});
