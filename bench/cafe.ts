@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { selectMethod, solvedAt } from '../src/evaluation/compare.js';
 import type { Evaluation } from '../src/evaluation/evaluation.js';
 import { type MethodName, methodNames } from '../src/method/methods.js';
+import { runJobs } from './lib/jobs.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
 import { markdownTable } from './lib/markdown.js';
 
@@ -82,20 +83,6 @@ async function trainAndEvaluate(method: MethodName, seed: number): Promise<Row> 
   const reward = { first: meanReward(metrics.slice(0, 20)), last: meanReward(metrics.slice(-20)) };
   const evaluation = JSON.parse(readFileSync(evaluated, 'utf8'));
   return { method, seed, updates: metrics.length, reward, evaluation };
-}
-
-/** Runs all jobs, `count` at a time; returns results in the order of the jobs. */
-async function runJobs<Result>(jobs: readonly (() => Promise<Result>)[], count: number): Promise<Result[]> {
-  const results: Result[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let job = jobs[next]; job !== undefined; job = jobs[next]) {
-      const at = next++;
-      results[at] = await job();
-    }
-  };
-  await Promise.all(Array.from({ length: count }, worker));
-  return results;
 }
 
 function printDifferences(rows: readonly Row[]): void {

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { summarise } from '../src/evaluation/compare.js';
+import { runJobs } from './lib/jobs.js';
 import { describeCommit, describeMachine } from './lib/machine.js';
 import { markdownTable, type TableRow } from './lib/markdown.js';
 
@@ -159,20 +160,6 @@ function lateMetrics(run: string): Record<string, number> {
   const names = [...new Set(late.flatMap(Object.keys))].filter((key) => kept.test(key));
   const meanOf = (key: string): number => summarise(late.flatMap((row) => row[key] ?? [])).mean;
   return Object.fromEntries(names.map((key) => [key, Number(meanOf(key).toPrecision(5))]));
-}
-
-/** Runs all jobs, `count` at a time; returns results in the order of the jobs. */
-async function runJobs<Result>(jobs: readonly (() => Promise<Result>)[], count: number): Promise<Result[]> {
-  const results: Result[] = [];
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let job = jobs[next]; job !== undefined; job = jobs[next]) {
-      const at = next++;
-      results[at] = await job();
-    }
-  };
-  await Promise.all(Array.from({ length: count }, worker));
-  return results;
 }
 
 const percentAt = ({ evaluation }: Row, measure: 'solved' | 'quality', k: number): number =>
